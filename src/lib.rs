@@ -1,0 +1,14 @@
+//! bongsu: attack, flash crowd, or glitch? From packets to an attributed verdict.
+//!
+//! Data flows through the folders in this order:
+//! `capture → decode → flow → aggregate → detect → incident → alert → sink`, with `attribute` on the way from flow to
+//! aggregate and `pipeline` joining the stages. A module imports only what stands before it.
+
+pub mod service;
+pub mod time;
+
+pub mod capture;
+
+pub mod decode;
+
+pub mod attribute;
