@@ -1,0 +1,42 @@
+# The commands of the house. `make` alone prints them.
+
+.DEFAULT_GOAL := help
+# rustup's folder, for shells that have not read its `env` file yet.
+export PATH := $(PATH):$(or $(CARGO_HOME),$(HOME)/.cargo)/bin
+
+setup := sh .ci/setup
+nextest_profile := $(if $(CI),ci,default)
+comparisons := $(wildcard benches/*.sh)
+
+.PHONY: help
+help: ## Prints these commands
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: demo
+demo: ## Builds bongsu and shows a small story of an attack, end to end
+	@$(setup) build
+	@cargo run --locked --release -- demo
+
+.PHONY: test
+test: ## Passes all tests
+	@$(setup) build test
+	@cargo nextest run --locked --profile $(nextest_profile)
+	@cargo test --locked --doc --quiet
+
+.PHONY: bench
+bench: ## Measures the stages, then the whole program against a bare loop
+	@$(setup) build
+	@cargo bench --locked
+	@set -e; for comparison in $(comparisons); do sh $$comparison; done
+
+.PHONY: lint
+lint: ## Checks formatting, warnings, documentation, licences and banned packages
+	@$(setup) build lint
+	@cargo fmt --check
+	@cargo clippy --locked --all-targets -- -D warnings
+	@RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps --quiet
+	@cargo deny --log-level error --locked check bans licenses sources
+
+.PHONY: clean
+clean: ## Removes what was built
+	@cargo clean
