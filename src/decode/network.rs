@@ -2,8 +2,8 @@
 //! Comes in: the bytes behind the link headers. Goes out: addresses, lengths by the headers, and the payload as far
 //! as it was captured. Refuses to know the transport protocols.
 //!
-//! Lengths come from the headers alone, so a packet that the capture cut is read as far as it goes, and what
-//! Ethernet pads is never taken for payload.
+//! Lengths come from the headers alone: a packet cut by a snap length, or sliced by the broker in front of the
+//! mirror port so that the frame tells nothing of its true length, counts in full, and padding never does.
 
 use std::net::IpAddr;
 
@@ -68,8 +68,10 @@ impl<'a> Datagram<'a> {
     pub fn from_ipv6(bytes: &'a [u8], wire_len: u32) -> Result<Self, Skip> {
         let header = Ipv6HeaderSlice::from_slice(bytes).map_err(skip_ipv6)?;
         let payload_len = match (header.payload_length(), header.next_header()) {
-            (0, ip_number::IPV6_NO_NEXT_HEADER) => 0,
-            (0, _) => wire_len.saturating_sub(IPV6_HEADER_LEN as u32),
+            // A jumbo payload option (RFC 2675) stands in the first extension; offload sends TCP and UDP.
+            (0, ip_number::IPV6_HOP_BY_HOP | ip_number::TCP | ip_number::UDP) => {
+                wire_len.saturating_sub(IPV6_HEADER_LEN as u32)
+            }
             (len, _) => u32::from(len),
         };
         let datagram = Self {

@@ -182,10 +182,12 @@ fn segmentation_offload_leaves_the_length_to_the_frame() {
 
 #[test]
 fn an_empty_ipv6_packet_is_not_filled_by_padding() {
-    let mut padded = ipv6(ip_number::IPV6_NO_NEXT_HEADER, &[]);
-    padded.extend([0; 6]);
-    let packet = raw(&padded).unwrap();
-    assert_eq!((packet.ip_len, packet.transport), (40, Transport::Other(59)));
+    for protocol in [ip_number::IPV6_NO_NEXT_HEADER, ip_number::SCTP] {
+        let mut padded = ipv6(protocol, &[]);
+        padded.extend([0; 6]);
+        let packet = raw(&padded).unwrap();
+        assert_eq!((packet.ip_len, packet.transport), (40, Transport::Other(protocol.0)));
+    }
 }
 
 #[test]
