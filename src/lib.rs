@@ -4,6 +4,7 @@
 //! `capture → decode → flow → aggregate → detect → incident → alert → sink`, with `attribute` on the way from flow to
 //! aggregate and `pipeline` joining the stages. A module imports only what stands before it.
 
+pub mod metrics;
 pub mod service;
 pub mod time;
 
