@@ -12,3 +12,5 @@ pub mod capture;
 pub mod decode;
 
 pub mod attribute;
+
+pub mod synth;
