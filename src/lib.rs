@@ -13,3 +13,5 @@ pub mod capture;
 pub mod decode;
 
 pub mod attribute;
+
+pub mod synth;
