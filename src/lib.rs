@@ -4,6 +4,7 @@
 //! `capture → decode → flow → aggregate → detect → incident → alert → sink`, with `attribute` on the way from flow to
 //! aggregate and `pipeline` joining the stages. A module imports only what stands before it.
 
+pub mod document;
 pub mod service;
 pub mod time;
 
@@ -12,3 +13,7 @@ pub mod capture;
 pub mod decode;
 
 pub mod attribute;
+
+pub mod detect;
+
+pub mod config;
