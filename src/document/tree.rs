@@ -195,7 +195,10 @@ fn read_key(node: Node, seen: &mut HashMap<String, Place>) -> (KeySlot, Option<(
         Value::Scalar { text, .. } => text,
         Value::Broken => return (KeySlot::Wrong, None),
         _ => {
-            return (KeySlot::Wrong, Some((at, format!("expected a word as key, found {}", node.describe()))));
+            return (
+                KeySlot::Wrong,
+                Some((at, format!("expected a word as key, found {}", node.describe()))),
+            );
         }
     };
     if text == "<<" {

@@ -2,15 +2,20 @@
 //! Comes in: a YAML file. Goes out: a [`Config`], or all problems of the file at once. What the values do is the
 //! business of the stages they are for.
 
+mod read;
+mod sink;
+
 use std::path::{Path, PathBuf};
 
 use ipnet::IpNet;
 
 use crate::attribute::Country;
-use crate::detect::rule::{Level, RulePatch, RuleSet};
-use crate::document::{Problems, words};
+use crate::detect::rule::{RulePatch, RuleSet};
+use crate::document::{Problems, Reader, Source, words};
 use crate::service::Service;
 use crate::time::{Timestamp, Zone};
+
+pub use sink::{Format, SinkConfig, SyslogTarget};
 
 /// Everything a configuration file can say.
 #[derive(Debug, Clone)]
@@ -94,53 +99,6 @@ pub enum EventKind {
 }
 words! { EventKind, "a kind of event": Maintenance = "maintenance", Event = "event" }
 
-/// Where records go.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum SinkConfig {
-    /// A file of JSON lines.
-    File {
-        /// The file.
-        path: PathBuf,
-        /// The shape of the records.
-        format: Format,
-    },
-    /// Standard output.
-    Stdout {
-        /// The shape of the records.
-        format: Format,
-    },
-    /// A syslog collector.
-    Syslog {
-        /// The collector.
-        to: SyslogTarget,
-        /// The shape of the records.
-        format: Format,
-        /// Incidents below it are not sent.
-        min_severity: Level,
-    },
-}
-
-/// The shape of records.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Format {
-    /// Suricata's EVE.
-    Eve,
-}
-
-/// A syslog collector.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum SyslogTarget {
-    /// RFC 5426: one record a datagram to HOST:PORT.
-    Udp {
-        /// A name or an address.
-        host: String,
-        /// The port.
-        port: u16,
-    },
-    /// A datagram socket of this machine.
-    Unix(PathBuf),
-}
-
 /// The sensor's name where none is given.
 const DEFAULT_SENSOR: &str = "bongsu";
 
@@ -163,13 +121,60 @@ impl Default for Config {
 }
 
 impl Config {
-    /// Reads a configuration file.
-    pub fn load(_path: &Path) -> Result<Self, Problems> {
-        Ok(Self::default())
+    /// Reads a configuration file: all its problems at once, those of its changes to rules aside (see
+    /// [`Config::load_with_rules`]).
+    pub fn load(path: &Path) -> Result<Self, Problems> {
+        let source = Source::load(path)?;
+        let (config, problems) = Self::read(&source, folder_of(path));
+        problems.or(config)
     }
 
-    /// Reads a configuration and the rules that run under it, all problems of all their files at once.
-    pub fn load_with_rules(_config: Option<&Path>, _rules: &[PathBuf]) -> Result<(Self, RuleSet), Problems> {
-        Ok((Self::default(), RuleSet::builtin()))
+    /// Reads a configuration (the defaults where no file is named) and the rules that run under it: `rules`, or else
+    /// the configuration's `rule_files`, or else the shipped set, with the configuration's changes laid over them. All
+    /// problems of all files come at once.
+    pub fn load_with_rules(config: Option<&Path>, rules: &[PathBuf]) -> Result<(Self, RuleSet), Problems> {
+        let mut problems = Problems::default();
+        let config = match config.map(|path| (Source::load(path), folder_of(path))) {
+            None => Self::default(),
+            Some((Ok(source), folder)) => {
+                let (config, found) = Self::read(&source, folder);
+                problems.extend(found);
+                config
+            }
+            Some((Err(problem), _)) => {
+                problems.push(problem);
+                Self::default()
+            }
+        };
+        match config.rule_set(rules) {
+            Ok(set) => problems.or((config, set)),
+            Err(found) => {
+                problems.extend(found);
+                Err(problems)
+            }
+        }
+    }
+
+    /// The rules that run under this configuration; `rules` go before its own `rule_files`.
+    pub fn rule_set(&self, rules: &[PathBuf]) -> Result<RuleSet, Problems> {
+        let paths = if rules.is_empty() { self.rule_files.as_slice() } else { rules };
+        let mut set = if paths.is_empty() { RuleSet::builtin() } else { RuleSet::load(paths)? };
+        set.apply(&self.rules)?;
+        Ok(set)
+    }
+
+    /// Reads a configuration from a text: what could be read of it and all its problems. Relative paths of what is read
+    /// (rules, databases) are taken from `folder`; those of what is written stay as they are.
+    pub fn read(source: &Source, folder: &Path) -> (Self, Problems) {
+        let (tree, mut reader) = Reader::parse(source);
+        let config = tree.and_then(|tree| read::config(&tree, folder, &mut reader));
+        (config.unwrap_or_default(), reader.into_problems())
     }
 }
+
+fn folder_of(path: &Path) -> &Path {
+    path.parent().unwrap_or(Path::new(""))
+}
+
+#[cfg(test)]
+mod tests;
