@@ -2,8 +2,10 @@
 //!
 //! Data flows through the folders in this order:
 //! `capture → decode → flow → aggregate → detect → incident → alert → sink`, with `attribute` on the way from flow to
-//! aggregate and `pipeline` joining the stages. A module imports only what stands before it.
+//! aggregate and `pipeline` joining the stages. A module imports only what stands before it; `ARCHITECTURE.md` has the
+//! map.
 
+pub mod document;
 pub mod metrics;
 pub mod service;
 pub mod time;
@@ -11,7 +13,10 @@ pub mod time;
 pub mod capture;
 
 pub mod decode;
+pub mod synth;
 
 pub mod attribute;
 
-pub mod synth;
+pub mod detect;
+
+pub mod config;

@@ -1,0 +1,180 @@
+//! The configuration: what the operator says of the network, the services, the rules and the outputs.
+//! Comes in: a YAML file. Goes out: a [`Config`], or all problems of the file at once. What the values do is the
+//! business of the stages they are for.
+
+mod read;
+mod sink;
+
+use std::path::{Path, PathBuf};
+
+use ipnet::IpNet;
+
+use crate::attribute::Country;
+use crate::detect::rule::{RulePatch, RuleSet};
+use crate::document::{Problems, Reader, Source, words};
+use crate::service::Service;
+use crate::time::{Timestamp, Zone};
+
+pub use sink::{Format, SinkConfig, SyslogTarget};
+
+/// Everything a configuration file can say.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// The sensor's name in every record.
+    pub sensor: String,
+    /// The home countries; empty where none is named.
+    pub home: Vec<Country>,
+    /// The protected services.
+    pub services: Vec<Service>,
+    /// Known neighbours.
+    pub labels: Vec<Label>,
+    /// Planned work and expected crowds.
+    pub calendar: Vec<Event>,
+    /// Changes to rules, by id.
+    pub rules: Vec<RulePatch>,
+    /// Rules files and folders that replace the shipped set; relative ones are resolved beside the configuration.
+    pub rule_files: Vec<PathBuf>,
+    /// Where records go.
+    pub sinks: Vec<SinkConfig>,
+    /// Another country database than the embedded one.
+    pub country_db: Option<PathBuf>,
+    /// Another network database than the embedded one.
+    pub asn_db: Option<PathBuf>,
+    /// The time zone of outputs.
+    pub timezone: Option<Zone>,
+}
+
+/// A known neighbour: it stays visible and is never counted as an attacker.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Label {
+    /// Its name.
+    pub name: String,
+    /// What it is.
+    pub role: Role,
+    /// Its addresses.
+    pub prefixes: Vec<IpNet>,
+}
+
+/// What a known neighbour is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Role {
+    /// A search engine's or another's robot.
+    Crawler,
+    /// A content delivery network that asks on behalf of many.
+    Cdn,
+    /// Many people behind few addresses.
+    Nat,
+    /// Another organisation's machine.
+    Partner,
+    /// A monitor of the service's health.
+    Monitor,
+}
+words! {
+    Role, "a role":
+    Crawler = "crawler", Cdn = "cdn", Nat = "nat", Partner = "partner", Monitor = "monitor",
+}
+
+/// Planned work or an expected crowd.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Event {
+    /// Its name.
+    pub name: String,
+    /// What it is.
+    pub kind: EventKind,
+    /// The services it concerns; all where none is named.
+    pub services: Vec<String>,
+    /// When it begins.
+    pub from: Timestamp,
+    /// When it ends.
+    pub to: Timestamp,
+}
+
+/// What an entry of the calendar is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum EventKind {
+    /// Planned work: the service may fail.
+    Maintenance,
+    /// A deadline, a sale: a crowd is expected.
+    Event,
+}
+words! { EventKind, "a kind of event": Maintenance = "maintenance", Event = "event" }
+
+/// The sensor's name where none is given.
+const DEFAULT_SENSOR: &str = "bongsu";
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            sensor: DEFAULT_SENSOR.to_owned(),
+            home: Vec::new(),
+            services: Vec::new(),
+            labels: Vec::new(),
+            calendar: Vec::new(),
+            rules: Vec::new(),
+            rule_files: Vec::new(),
+            sinks: Vec::new(),
+            country_db: None,
+            asn_db: None,
+            timezone: None,
+        }
+    }
+}
+
+impl Config {
+    /// Reads a configuration file: all its problems at once, those of its changes to rules aside (see
+    /// [`Config::load_with_rules`]).
+    pub fn load(path: &Path) -> Result<Self, Problems> {
+        let source = Source::load(path)?;
+        let (config, problems) = Self::read(&source, folder_of(path));
+        problems.or(config)
+    }
+
+    /// Reads a configuration (the defaults where no file is named) and the rules that run under it: `rules`, or else
+    /// the configuration's `rule_files`, or else the shipped set, with the configuration's changes laid over them. All
+    /// problems of all files come at once.
+    pub fn load_with_rules(config: Option<&Path>, rules: &[PathBuf]) -> Result<(Self, RuleSet), Problems> {
+        let mut problems = Problems::default();
+        let config = match config.map(|path| (Source::load(path), folder_of(path))) {
+            None => Self::default(),
+            Some((Ok(source), folder)) => {
+                let (config, found) = Self::read(&source, folder);
+                problems.extend(found);
+                config
+            }
+            Some((Err(problem), _)) => {
+                problems.push(problem);
+                Self::default()
+            }
+        };
+        match config.rule_set(rules) {
+            Ok(set) => problems.or((config, set)),
+            Err(found) => {
+                problems.extend(found);
+                Err(problems)
+            }
+        }
+    }
+
+    /// The rules that run under this configuration; `rules` go before its own `rule_files`.
+    pub fn rule_set(&self, rules: &[PathBuf]) -> Result<RuleSet, Problems> {
+        let paths = if rules.is_empty() { self.rule_files.as_slice() } else { rules };
+        let mut set = if paths.is_empty() { RuleSet::builtin() } else { RuleSet::load(paths)? };
+        set.apply(&self.rules)?;
+        Ok(set)
+    }
+
+    /// Reads a configuration from a text: what could be read of it and all its problems. Relative paths of what is read
+    /// (rules, databases) are taken from `folder`; those of what is written stay as they are.
+    pub fn read(source: &Source, folder: &Path) -> (Self, Problems) {
+        let (tree, mut reader) = Reader::parse(source);
+        let config = tree.and_then(|tree| read::config(&tree, folder, &mut reader));
+        (config.unwrap_or_default(), reader.into_problems())
+    }
+}
+
+fn folder_of(path: &Path) -> &Path {
+    path.parent().unwrap_or(Path::new(""))
+}
+
+#[cfg(test)]
+mod tests;

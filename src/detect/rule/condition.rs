@@ -1,0 +1,480 @@
+//! When a rule fires: bounds on what was observed, joined by and, or, not. Comes in: a mapping (`when`) and, for every
+//! key in every window, the numbers observed. Goes out: true or false, and the limits for an explanation.
+
+use std::fmt;
+
+use super::bound::{Bound, Op, Quantity};
+use crate::document::{Count, Factor, Key, Node, Rate, Reader, Share, Value, nearest, shown, words};
+
+/// A condition over what was observed for one key in one window.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Condition {
+    /// The measure per second over the timespan.
+    Rate(Bound),
+    /// The measure over the timespan.
+    Count(Bound),
+    /// The key's part of the service's whole of that measure, 0 to 1.
+    Share(Bound),
+    /// The key's part of the excess over the level before, 0 to 1.
+    ExcessShare(Bound),
+    /// How many times its share before; grouped by service, how many times its rate before.
+    Lift(Bound),
+    /// How many different ones there were.
+    Distinct(Kind, Bound),
+    /// All of them hold.
+    All(Vec<Condition>),
+    /// One of them holds.
+    Any(Vec<Condition>),
+    /// It does not hold.
+    Not(Box<Condition>),
+}
+
+/// What different ones are counted of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Kind {
+    /// Client addresses.
+    Sources,
+    /// /24 and /48 prefixes of clients.
+    Prefixes,
+    /// Networks (AS) of clients.
+    Networks,
+    /// Countries of clients.
+    Countries,
+    /// Paths asked for.
+    Paths,
+}
+words! {
+    Kind, "a kind of thing to count":
+    Sources = "sources", Prefixes = "prefixes", Networks = "networks", Countries = "countries", Paths = "paths",
+}
+
+/// What was observed for one key in one window.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct Observed {
+    /// The measure per second.
+    pub rate: f64,
+    /// The measure over the timespan.
+    pub count: f64,
+    /// The part of the service's whole, 0 to 1.
+    pub share: f64,
+    /// The part of the excess over the level before, 0 to 1.
+    pub excess_share: f64,
+    /// How many times the share (by service: the rate) before.
+    pub lift: f64,
+    /// Different client addresses.
+    pub sources: f64,
+    /// Different prefixes.
+    pub prefixes: f64,
+    /// Different networks.
+    pub networks: f64,
+    /// Different countries.
+    pub countries: f64,
+    /// Different paths.
+    pub paths: f64,
+}
+
+/// A number that a condition can look at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Metric {
+    /// See [`Condition::Rate`].
+    Rate,
+    /// See [`Condition::Count`].
+    Count,
+    /// See [`Condition::Share`].
+    Share,
+    /// See [`Condition::ExcessShare`].
+    ExcessShare,
+    /// See [`Condition::Lift`].
+    Lift,
+    /// See [`Condition::Distinct`].
+    Distinct(Kind),
+}
+
+/// One limit of a condition, for an explanation.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Limit {
+    /// What is limited.
+    pub metric: Metric,
+    /// How.
+    pub op: Op,
+    /// To what, in the metric's unit.
+    pub limit: f64,
+}
+
+/// How deep conditions may nest.
+pub const MAX_CONDITION_DEPTH: usize = 8;
+
+/// How many conditions a rule may have: each costs time for every key in every tick.
+pub const MAX_CONDITIONS: usize = 64;
+
+/// The keys of a condition.
+const KEYS: [&str; 9] = ["rate", "count", "share", "excess_share", "lift", "distinct", "all", "any", "not"];
+
+impl Condition {
+    /// Whether the condition holds of what was observed.
+    pub fn eval(&self, observed: &Observed) -> bool {
+        match self {
+            Condition::Rate(bound) => bound.holds(observed.rate),
+            Condition::Count(bound) => bound.holds(observed.count),
+            Condition::Share(bound) => bound.holds(observed.share),
+            Condition::ExcessShare(bound) => bound.holds(observed.excess_share),
+            Condition::Lift(bound) => bound.holds(observed.lift),
+            Condition::Distinct(kind, bound) => bound.holds(observed.get(Metric::Distinct(*kind))),
+            Condition::All(list) => list.iter().all(|condition| condition.eval(observed)),
+            Condition::Any(list) => list.iter().any(|condition| condition.eval(observed)),
+            Condition::Not(condition) => !condition.eval(observed),
+        }
+    }
+
+    /// Every limit that must or may be reached, in the order of the rule; what stands under `not` is left out.
+    pub fn limits(&self) -> Vec<Limit> {
+        let mut limits = Vec::new();
+        self.gather_limits(&mut limits);
+        limits
+    }
+
+    fn gather_limits(&self, limits: &mut Vec<Limit>) {
+        match self {
+            Condition::All(list) | Condition::Any(list) => {
+                list.iter().for_each(|condition| condition.gather_limits(limits));
+            }
+            Condition::Not(_) => {}
+            leaf => {
+                if let Some((metric, bound)) = leaf.leaf() {
+                    limits.extend(bound.limits().map(|(op, limit)| Limit { metric, op, limit }));
+                }
+            }
+        }
+    }
+
+    /// The metric and bounds, where it is a leaf.
+    pub fn leaf(&self) -> Option<(Metric, &Bound)> {
+        match self {
+            Condition::Rate(bound) => Some((Metric::Rate, bound)),
+            Condition::Count(bound) => Some((Metric::Count, bound)),
+            Condition::Share(bound) => Some((Metric::Share, bound)),
+            Condition::ExcessShare(bound) => Some((Metric::ExcessShare, bound)),
+            Condition::Lift(bound) => Some((Metric::Lift, bound)),
+            Condition::Distinct(kind, bound) => Some((Metric::Distinct(*kind), bound)),
+            Condition::All(_) | Condition::Any(_) | Condition::Not(_) => None,
+        }
+    }
+
+    /// How many conditions there are in it, itself included.
+    pub fn nodes(&self) -> usize {
+        match self {
+            Condition::All(list) | Condition::Any(list) => 1 + list.iter().map(Self::nodes).sum::<usize>(),
+            Condition::Not(condition) => 1 + condition.nodes(),
+            _ => 1,
+        }
+    }
+
+    /// Takes over a change: a bound is replaced where the change names it and kept elsewhere, a metric that is new is
+    /// added, `all`, `any` and `not` are replaced whole. Both are the lists of one mapping.
+    pub(super) fn merge(&mut self, change: &[Condition]) {
+        let Condition::All(list) = self else {
+            return;
+        };
+        for new in change {
+            match list.iter_mut().find(|old| old.same_key(new)) {
+                Some(old) => old.take_over(new),
+                None => list.push(new.clone()),
+            }
+        }
+    }
+
+    /// Whether both stand under the same key of a mapping.
+    fn same_key(&self, other: &Condition) -> bool {
+        match (self.leaf(), other.leaf()) {
+            (Some((metric, _)), Some((other, _))) => metric == other,
+            (None, None) => std::mem::discriminant(self) == std::mem::discriminant(other),
+            _ => false,
+        }
+    }
+
+    fn take_over(&mut self, change: &Condition) {
+        match (self, change) {
+            (Condition::Rate(old), Condition::Rate(new))
+            | (Condition::Count(old), Condition::Count(new))
+            | (Condition::Share(old), Condition::Share(new))
+            | (Condition::ExcessShare(old), Condition::ExcessShare(new))
+            | (Condition::Lift(old), Condition::Lift(new))
+            | (Condition::Distinct(_, old), Condition::Distinct(_, new)) => old.merge(new),
+            (old, new) => *old = new.clone(),
+        }
+    }
+
+    /// The first metric whose bounds exclude each other.
+    pub(super) fn impossible(&self) -> Option<Metric> {
+        match self {
+            Condition::All(list) | Condition::Any(list) => list.iter().find_map(Self::impossible),
+            Condition::Not(condition) => condition.impossible(),
+            leaf => leaf.leaf().filter(|(_, bound)| bound.is_impossible()).map(|(metric, _)| metric),
+        }
+    }
+}
+
+/// Reads the mapping under `when`: its keys, all of which must hold.
+pub(super) fn read_when(node: &Node, reader: &mut Reader<'_>) -> Option<Vec<Condition>> {
+    let list = read_mapping(node, 1, reader)?;
+    let nodes: usize = 1 + list.iter().map(Condition::nodes).sum::<usize>();
+    if nodes > MAX_CONDITIONS {
+        reader.problem(node.at, format!("expected at most {MAX_CONDITIONS} conditions, found {nodes}"));
+        return None;
+    }
+    Some(list)
+}
+
+fn read_mapping(node: &Node, depth: usize, reader: &mut Reader<'_>) -> Option<Vec<Condition>> {
+    if depth > MAX_CONDITION_DEPTH {
+        reader.problem(node.at, format!("expected at most {MAX_CONDITION_DEPTH} levels of conditions"));
+        return None;
+    }
+    let entries = reader.entries(node, "conditions such as {rate: {gte: 20/s}}")?;
+    if entries.is_empty() {
+        reader.problem(node.at, format!("expected at least one of {}", KEYS.join(", ")));
+        return None;
+    }
+    let mut list = Vec::new();
+    for (key, value) in entries {
+        read_entry(key, value, depth, &mut Reading { list: &mut list, reader });
+    }
+    Some(list)
+}
+
+/// Where a mapping's conditions go while they are read.
+struct Reading<'a, 's> {
+    list: &'a mut Vec<Condition>,
+    reader: &'a mut Reader<'s>,
+}
+
+impl Reading<'_, '_> {
+    fn leaf<Q: Quantity>(&mut self, node: &Node, make: impl FnOnce(Bound) -> Condition) {
+        self.list.extend(Bound::read::<Q>(node, self.reader).map(make));
+    }
+}
+
+fn read_entry(key: &Key, node: &Node, depth: usize, reading: &mut Reading<'_, '_>) {
+    match key.text.as_str() {
+        "rate" => reading.leaf::<Rate>(node, Condition::Rate),
+        "count" => reading.leaf::<Count>(node, Condition::Count),
+        "share" => reading.leaf::<Share>(node, Condition::Share),
+        "excess_share" => reading.leaf::<Share>(node, Condition::ExcessShare),
+        "lift" => reading.leaf::<Factor>(node, Condition::Lift),
+        "distinct" => read_distinct(node, reading),
+        "all" => reading.list.extend(read_list(node, depth, reading.reader).map(Condition::All)),
+        "any" => reading.list.extend(read_list(node, depth, reading.reader).map(Condition::Any)),
+        "not" => {
+            let inner = read_mapping(node, depth + 1, reading.reader).map(join);
+            reading.list.extend(inner.map(|condition| Condition::Not(Box::new(condition))));
+        }
+        other => {
+            let message =
+                format!("unknown condition '{}': expected one of {}", shown(other), KEYS.join(", "));
+            let kinds = ["sources", "prefixes", "networks", "countries", "paths"];
+            match kinds.contains(&other) {
+                true => reading.reader.problem_meaning(
+                    key.at,
+                    message,
+                    Some(&format!("distinct: {{{other}: …}}")),
+                ),
+                false => reading.reader.problem_meaning(key.at, message, nearest(other, KEYS)),
+            }
+        }
+    }
+}
+
+fn read_distinct(node: &Node, reading: &mut Reading<'_, '_>) {
+    let Some(entries) = reading.reader.entries(node, "what to count, such as {sources: {gte: 100}}") else {
+        return;
+    };
+    if entries.is_empty() {
+        reading.reader.problem(node.at, "expected what to count, such as {sources: {gte: 100}}");
+    }
+    for (key, value) in entries {
+        let word = Node { at: key.at, value: Value::Scalar { text: key.text.clone(), quoted: false } };
+        if let Some(kind) = <Kind as crate::document::Read>::read(&word, reading.reader) {
+            reading.leaf::<Count>(value, |bound| Condition::Distinct(kind, bound));
+        }
+    }
+}
+
+fn read_list(node: &Node, depth: usize, reader: &mut Reader<'_>) -> Option<Vec<Condition>> {
+    let items = reader.items(node, "a list of conditions")?;
+    if items.is_empty() {
+        reader.problem(node.at, "expected at least one condition in the list");
+    }
+    Some(items.iter().filter_map(|item| read_mapping(item, depth + 1, reader)).map(join).collect())
+}
+
+/// A mapping of one key is that condition; of several, all of them.
+fn join(mut list: Vec<Condition>) -> Condition {
+    match (list.len(), list.pop()) {
+        (1, Some(only)) => only,
+        (_, last) => {
+            list.extend(last);
+            Condition::All(list)
+        }
+    }
+}
+
+impl Observed {
+    /// The number of that metric.
+    pub const fn get(&self, metric: Metric) -> f64 {
+        match metric {
+            Metric::Rate => self.rate,
+            Metric::Count => self.count,
+            Metric::Share => self.share,
+            Metric::ExcessShare => self.excess_share,
+            Metric::Lift => self.lift,
+            Metric::Distinct(Kind::Sources) => self.sources,
+            Metric::Distinct(Kind::Prefixes) => self.prefixes,
+            Metric::Distinct(Kind::Networks) => self.networks,
+            Metric::Distinct(Kind::Countries) => self.countries,
+            Metric::Distinct(Kind::Paths) => self.paths,
+        }
+    }
+}
+
+impl Metric {
+    /// The word of rules files; of distinct counts, what is counted.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Metric::Rate => "rate",
+            Metric::Count => "count",
+            Metric::Share => "share",
+            Metric::ExcessShare => "excess_share",
+            Metric::Lift => "lift",
+            Metric::Distinct(kind) => kind.word(),
+        }
+    }
+
+    /// A number of this metric as people write it: `20/s`, `30 %`, `5×`.
+    pub fn written(self, number: f64) -> String {
+        match self {
+            Metric::Rate => format!("{}/s", rounded(number)),
+            Metric::Share | Metric::ExcessShare => format!("{} %", rounded(number * 100.0)),
+            Metric::Lift => format!("{}×", rounded(number)),
+            Metric::Count | Metric::Distinct(_) => rounded(number),
+        }
+    }
+}
+
+/// Two decimals at most.
+fn rounded(number: f64) -> String {
+    format!("{}", (number * 100.0).round() / 100.0)
+}
+
+impl fmt::Display for Limit {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "{} {} {}", self.metric.name(), self.op, self.metric.written(self.limit))
+    }
+}
+
+impl fmt::Display for Condition {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Condition::All(list) => joined(out, list, " and "),
+            Condition::Any(list) => joined(out, list, " or "),
+            Condition::Not(condition) => write!(out, "not ({condition})"),
+            leaf => {
+                let limits: Vec<String> = leaf.limits().iter().map(Limit::to_string).collect();
+                out.write_str(&limits.join(" and "))
+            }
+        }
+    }
+}
+
+fn joined(out: &mut fmt::Formatter<'_>, list: &[Condition], word: &str) -> fmt::Result {
+    for (index, condition) in list.iter().enumerate() {
+        if index > 0 {
+            out.write_str(word)?;
+        }
+        match condition {
+            Condition::All(inner) | Condition::Any(inner) if inner.len() > 1 => write!(out, "({condition})")?,
+            _ => write!(out, "{condition}")?,
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::document::Source;
+
+    fn read(text: &str) -> Result<Condition, String> {
+        let source = Source::new("w.yaml", text);
+        let (tree, mut reader) = Reader::parse(&source);
+        let list = tree.and_then(|tree| read_when(&tree, &mut reader));
+        let problems = reader.into_problems();
+        list.filter(|_| problems.is_empty()).map(Condition::All).ok_or_else(|| problems.to_string())
+    }
+
+    #[test]
+    fn keys_of_a_mapping_must_all_hold() {
+        let when = read("rate: {gte: 20/s}\nshare: {gte: 30%}\nlift: {gte: 5}\n").unwrap();
+        let flood = Observed { rate: 20.0, share: 0.3, lift: 5.0, ..Observed::default() };
+        assert!(when.eval(&flood));
+        assert!(!when.eval(&Observed { share: 0.29, ..flood }));
+        assert_eq!(when.to_string(), "rate ≥ 20/s and share ≥ 30 % and lift ≥ 5×");
+        assert_eq!(when.limits()[1], Limit { metric: Metric::Share, op: Op::Gte, limit: 0.3 });
+    }
+
+    #[test]
+    fn any_not_and_distinct_are_read() {
+        let when = read(
+            "any: [{rate: {gt: 1k/s}}, {count: {gte: 10}, distinct: {sources: {gte: 3}, paths: {lt: 2}}}]\n\
+             not: {share: {gte: 50%}}\n",
+        )
+        .unwrap();
+        let few = Observed { count: 10.0, sources: 3.0, paths: 1.0, share: 0.1, ..Observed::default() };
+        assert!(when.eval(&few));
+        assert!(!when.eval(&Observed { paths: 2.0, ..few }));
+        assert!(when.eval(&Observed { paths: 2.0, rate: 1_001.0, ..few }));
+        assert!(!when.eval(&Observed { share: 0.5, ..few }));
+        assert_eq!(
+            when.to_string(),
+            "(rate > 1000/s or (count ≥ 10 and sources ≥ 3 and paths < 2)) and not (share ≥ 50 %)"
+        );
+    }
+
+    #[test]
+    fn a_change_replaces_one_number_and_adds_what_is_new() {
+        let mut when =
+            read("rate: {gte: 20/s}\nshare: {gte: 30%, lt: 90%}\nany: [{lift: {gte: 2}}]\n").unwrap();
+        let Ok(Condition::All(change)) =
+            read("share: {gte: 40%}\ncount: {gte: 5}\nany: [{lift: {gte: 3}}, {count: {gte: 1}}]\n")
+        else {
+            panic!()
+        };
+        when.merge(&change);
+        assert_eq!(
+            when.to_string(),
+            "rate ≥ 20/s and share ≥ 40 % and share < 90 % and (lift ≥ 3× or count ≥ 1) and count ≥ 5"
+        );
+    }
+
+    #[test]
+    fn wrong_conditions_are_placed() {
+        let problems = read("rte: {gte: 20/s}\nshare: {gte: 30%, gtee: 1}\nsources: {gte: 3}\n").unwrap_err();
+        assert!(problems.contains("w.yaml:1:1: unknown condition 'rte'"), "{problems}");
+        assert!(problems.contains("did you mean 'rate'?"), "{problems}");
+        assert!(problems.contains("w.yaml:2:19: unknown key 'gtee' of bounds"), "{problems}");
+        assert!(problems.contains("did you mean 'distinct: {sources: …}'?"), "{problems}");
+        assert!(read("{}").unwrap_err().contains("expected at least one of rate, count"));
+        assert!(read("rate: {}").unwrap_err().contains("expected at least one bound such as {gte: 20/s}"));
+        assert!(read("rate: 20/s").unwrap_err().contains("did you mean '{gte: 20/s}'?"));
+        assert!(read("rate: {gte: 2/s, lt: 1/s}").unwrap_err().contains("exclude each other"));
+        assert!(read("distinct: {source: {gte: 1}}").unwrap_err().contains("did you mean 'sources'?"));
+        assert!(read("all: []").unwrap_err().contains("expected at least one condition"));
+    }
+
+    #[test]
+    fn depth_and_number_are_bounded() {
+        let deep = "{not: ".repeat(8) + "{rate: {gte: 1/s}}" + &"}".repeat(8);
+        assert!(read(&deep).unwrap_err().contains("expected at most 8 levels"));
+        let wide = format!("any: [{}]", "{rate: {gte: 1/s}}, ".repeat(70));
+        assert!(read(&wide).unwrap_err().contains("expected at most 64 conditions, found 72"));
+    }
+}

@@ -1,0 +1,143 @@
+//! A rule: what to look at, when it fires, and the little traffic that proves it.
+//! Comes in: YAML (a rules file, or changes to a rule in the configuration). Goes out: typed [`Rule`]s in a
+//! [`RuleSet`]. How traffic is measured and who is told stands elsewhere.
+//!
+//! Words follow [Sigma](https://sigmahq.io/docs/basics/rules.html) and
+//! [Suricata](https://docs.suricata.io/en/latest/rules/) where the meaning is theirs.
+
+mod bound;
+mod condition;
+mod filter;
+mod patch;
+mod read;
+mod set;
+mod test;
+
+pub use bound::{Bound, Op};
+pub use condition::{Condition, Kind, Limit, MAX_CONDITION_DEPTH, MAX_CONDITIONS, Metric, Observed};
+pub use filter::{Filter, Traffic};
+pub use patch::{Change, RulePatch};
+pub use set::{MAX_RULES, MAX_TIMESPANS, RuleSet};
+pub use test::{Expect, Origin, RuleTest, TestTraffic, TrafficKind};
+
+use std::sync::Arc;
+
+use crate::document::{Place, words};
+use crate::time::Span;
+
+/// One rule, with everything it needs to be judged and explained.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Rule {
+    /// Lower-case words with dashes, unique within the set.
+    pub id: String,
+    /// The number of alerts' `signature_id`, unique within the set.
+    pub sid: u32,
+    /// The revision, from 1.
+    pub rev: u32,
+    /// What an alert is called.
+    pub title: String,
+    /// The kind of trouble, in Suricata's words (`Denial of Service`).
+    pub category: String,
+    /// The severity while no harm can be measured.
+    pub level: Level,
+    /// What the rule sees and why it matters.
+    pub description: String,
+    /// Harmless traffic that may look the same.
+    pub falsepositives: Vec<String>,
+    /// What the measure is counted by.
+    pub group_by: GroupBy,
+    /// Which traffic counts (`where`).
+    pub filter: Filter,
+    /// What is counted.
+    pub measure: Measure,
+    /// The length of the window, 1 s to 10 min in whole seconds.
+    pub timespan: Span,
+    /// When the rule fires: always a [`Condition::All`] at the top.
+    pub when: Condition,
+    /// How long the condition must hold without a break (`for`).
+    pub hold: Span,
+    /// How long the same key stays silent after it fired.
+    pub suppress_for: Span,
+    /// What becomes of it when it fires.
+    pub mode: Mode,
+    /// Its own traffic: what fires it and what comes close.
+    pub tests: Vec<RuleTest>,
+    /// The file it was read from.
+    pub file: Arc<str>,
+    /// Where in the file it begins.
+    pub at: Place,
+}
+
+/// How bad it is while no harm can be measured.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Level {
+    /// Worth a line in a report.
+    Low,
+    /// Worth a look in working hours.
+    Medium,
+    /// Worth a look now.
+    High,
+    /// Worth waking somebody.
+    Critical,
+}
+words! { Level, "a level": Low = "low", Medium = "medium", High = "high", Critical = "critical" }
+
+/// What becomes of a rule that fires.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Mode {
+    /// It opens or joins an incident.
+    Alert,
+    /// It is counted and opens nothing.
+    Observe,
+}
+words! { Mode, "a mode": Alert = "alert", Observe = "observe" }
+
+/// What a measure is counted by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum GroupBy {
+    /// The service as a whole: nobody is blamed.
+    Service,
+    /// One client address.
+    Source,
+    /// The client's /24 (IPv4) or /48 (IPv6).
+    Prefix,
+    /// The client's network.
+    Asn,
+    /// The client's country.
+    Country,
+}
+words! {
+    GroupBy, "a grouping":
+    Service = "service", Source = "source", Prefix = "prefix", Asn = "asn", Country = "country",
+}
+
+/// What is counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Measure {
+    /// Packets from clients.
+    Packets,
+    /// Bytes of clients' IP packets.
+    Bytes,
+    /// Attempts to connect: SYNs of connections, first packets of UDP flows.
+    Attempts,
+    /// Connections established.
+    Connections,
+    /// HTTP requests that could be read.
+    Requests,
+    /// Requests where they can be read; elsewhere TLS hellos, or the first data of other connections.
+    Accesses,
+    /// Responses 400 to 499.
+    ClientErrors,
+    /// Responses 500 to 599.
+    ServerErrors,
+    /// Attempts to connect that were never completed by the client.
+    HalfOpen,
+    /// Packets of clients that never proved their address by completing a handshake.
+    Unearned,
+}
+words! {
+    Measure, "a measure":
+    Packets = "packets", Bytes = "bytes", Attempts = "attempts", Connections = "connections",
+    Requests = "requests", Accesses = "accesses", ClientErrors = "client_errors",
+    ServerErrors = "server_errors", HalfOpen = "half_open", Unearned = "unearned",
+}

@@ -1,0 +1,222 @@
+//! A rule's own tests: a little traffic that fires it, and some that comes close and does not. Comes in: the list under
+//! `tests`. Goes out: typed traffic within bounds. Who plays it stands elsewhere.
+
+use ipnet::IpNet;
+
+use crate::document::{Count, Fields, Node, Port, Rate, Read, Reader, Scalar, Value, words};
+use crate::time::Span;
+
+/// One test of a rule.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RuleTest {
+    /// What is tried, in words.
+    pub name: String,
+    /// What the rule should do.
+    pub expect: Expect,
+    /// The traffic, 1 to 16 entries that overlap in time as they say.
+    pub traffic: Vec<TestTraffic>,
+}
+
+/// What a rule should do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Expect {
+    /// It fires at least once.
+    Fire,
+    /// It never fires.
+    Silent,
+}
+words! { Expect, "an outcome": Fire = "fire", Silent = "silent" }
+
+/// Traffic of one kind from some clients to the service under test.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TestTraffic {
+    /// Where it comes from.
+    pub from: Origin,
+    /// How many addresses it is spread over.
+    pub sources: u32,
+    /// What is sent.
+    pub kind: TrafficKind,
+    /// How many a second, from all sources together.
+    pub rate: f64,
+    /// The status of the service's responses.
+    pub status: u16,
+    /// The path asked for.
+    pub path: String,
+    /// The port it goes to; `None` for the service's own.
+    pub port: Option<u16>,
+    /// When it begins, from the start of the test.
+    pub start: Span,
+    /// How long it lasts (`for`).
+    pub duration: Span,
+}
+
+/// Where test traffic comes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Origin {
+    /// Addresses taken from these prefixes in turn.
+    Prefixes(Vec<IpNet>),
+    /// Random addresses that never answer.
+    Forged,
+}
+
+/// What test traffic consists of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum TrafficKind {
+    /// HTTP requests over connections that are opened and closed properly.
+    Requests,
+    /// Connections opened and closed, nothing asked.
+    Connections,
+    /// SYNs alone.
+    Syns,
+    /// UDP datagrams.
+    Datagrams,
+}
+words! {
+    TrafficKind, "a kind of traffic":
+    Requests = "requests", Connections = "connections", Syns = "syns", Datagrams = "datagrams",
+}
+
+/// More a second would make `bongsu rules test` slow: a minute of it is already 300,000 requests.
+const MAX_RATE: f64 = 5_000.0;
+/// As long as the longest timespan.
+const MAX_DURATION: Span = Span::from_secs(600);
+/// As many as a /16 has.
+const MAX_SOURCES: u64 = 65_536;
+/// A test is read by people.
+const MAX_ENTRIES: usize = 16;
+/// Tests of one rule.
+const MAX_TESTS: usize = 32;
+
+/// Reads the list under `tests`.
+pub(super) fn read_tests(node: &Node, reader: &mut Reader<'_>) -> Option<Vec<RuleTest>> {
+    let items = reader.items(node, "a list of tests")?;
+    if items.len() > MAX_TESTS {
+        reader.problem(node.at, format!("expected at most {MAX_TESTS} tests, found {}", items.len()));
+        return None;
+    }
+    Some(items.iter().filter_map(|item| RuleTest::read(item, reader)).collect())
+}
+
+impl Read for RuleTest {
+    fn read(node: &Node, reader: &mut Reader<'_>) -> Option<Self> {
+        let mut fields = Fields::of(node, reader, "a test")?;
+        let name = fields.required("name");
+        let expect = fields.required("expect");
+        fields.need("traffic");
+        let entries = format!("1 to {MAX_ENTRIES} entries of traffic");
+        let traffic =
+            fields.checked("traffic", &entries, |list: &Vec<TestTraffic>| list.len() <= MAX_ENTRIES);
+        if let Some(node) = fields.node("traffic").filter(|node| node.value == Value::Seq(Vec::new())) {
+            fields.reader().problem(node.at, format!("expected {entries}, found none"));
+        }
+        fields.finish();
+        Some(Self { name: name?, expect: expect?, traffic: traffic? })
+    }
+}
+
+impl Read for TestTraffic {
+    fn read(node: &Node, reader: &mut Reader<'_>) -> Option<Self> {
+        let mut fields = Fields::of(node, reader, "test traffic")?;
+        let from = fields.required("from");
+        let sources = fields
+            .checked("sources", "1 to 65536 sources", |count: &Count| (1..=MAX_SOURCES).contains(&count.0));
+        let kind = fields.or("kind", TrafficKind::Requests);
+        fields.need("rate");
+        let rate = fields.checked("rate", "a rate above 0/s and up to 5k/s", |rate: &Rate| {
+            rate.0 > 0.0 && rate.0 <= MAX_RATE
+        });
+        let status =
+            fields.checked("status", "a status from 100 to 599", |status: &u16| (100..600).contains(status));
+        let path = fields.checked("path", "a path that begins with '/' and has no spaces", is_path);
+        let port = fields.optional("port").map(|Port(port)| port);
+        let start = fields.checked("start", "a start from 0s to 10m", |start: &Span| *start <= MAX_DURATION);
+        fields.need("for");
+        let duration = fields.checked("for", "a duration above 0s and up to 10m", |duration: &Span| {
+            *duration > Span::default() && *duration <= MAX_DURATION
+        });
+        fields.finish();
+        Some(Self {
+            from: from?,
+            sources: sources.and_then(|count| u32::try_from(count.0).ok()).unwrap_or(1),
+            kind,
+            rate: rate?.0,
+            status: status.unwrap_or(200),
+            path: path.unwrap_or_else(|| "/".to_owned()),
+            port,
+            start: start.unwrap_or_default(),
+            duration: duration?,
+        })
+    }
+}
+
+fn is_path(path: &String) -> bool {
+    path.starts_with('/') && path.bytes().all(|byte| byte.is_ascii_graphic())
+}
+
+impl Read for Origin {
+    fn read(node: &Node, reader: &mut Reader<'_>) -> Option<Self> {
+        if let Value::Seq(items) = &node.value {
+            if items.is_empty() {
+                return reader.expected(node, "at least one address or prefix", None);
+            }
+            return Vec::read(node, reader).map(Self::Prefixes);
+        }
+        match node.text() {
+            Some("forged") => Some(Self::Forged),
+            Some(text) => match IpNet::parse(text) {
+                Some(net) => Some(Self::Prefixes(vec![net])),
+                None => reader.expected(node, ORIGIN, crate::document::nearest(text, ["forged"])),
+            },
+            None => reader.expected(node, ORIGIN, None),
+        }
+    }
+}
+
+const ORIGIN: &str = "an address, a prefix such as 198.51.100.0/24, a list of them, or forged";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::document::Source;
+
+    fn read(text: &str) -> Result<Vec<RuleTest>, String> {
+        let source = Source::new("t.yaml", text);
+        let (tree, mut reader) = Reader::parse(&source);
+        let tests = tree.and_then(|tree| read_tests(&tree, &mut reader));
+        let problems = reader.into_problems();
+        tests.filter(|_| problems.is_empty()).ok_or_else(|| problems.to_string())
+    }
+
+    #[test]
+    fn defaults_fill_what_is_not_said() {
+        let tests =
+            read("- {name: flood, expect: fire, traffic: [{from: 99.0.1.0/24, rate: 40/s, for: 30s}]}")
+                .unwrap();
+        let traffic = &tests[0].traffic[0];
+        assert_eq!((traffic.sources, traffic.status, traffic.path.as_str()), (1, 200, "/"));
+        assert_eq!(
+            (traffic.kind, traffic.port, traffic.start),
+            (TrafficKind::Requests, None, Span::default())
+        );
+        let forged =
+            read("- {name: f, expect: fire, traffic: [{from: forged, kind: syns, rate: 1k/s, for: 5s}]}");
+        assert_eq!(forged.unwrap()[0].traffic[0].from, Origin::Forged);
+    }
+
+    #[test]
+    fn tests_have_bounds() {
+        let entry =
+            |text: &str| read(&format!("- {{name: n, expect: fire, traffic: [{{{text}}}]}}")).unwrap_err();
+        assert!(entry("from: forget, rate: 1/s, for: 1s").contains("did you mean 'forged'?"));
+        assert!(entry("from: 1.1.1.1, rate: 6k/s, for: 1s").contains("up to 5k/s, found '6k/s'"));
+        assert!(entry("from: 1.1.1.1, rate: 1/s, for: 11m").contains("up to 10m, found '11m'"));
+        assert!(entry("from: 1.1.1.1, rate: 1/s, for: 1s, sources: 100k").contains("1 to 65536 sources"));
+        assert!(entry("from: 1.1.1.1, rate: 1/s, for: 1s, status: 700").contains("a status from 100 to 599"));
+        assert!(entry("from: 1.1.1.1, rate: 1/s, for: 1s, path: x").contains("begins with '/'"));
+        assert!(entry("from: [], rate: 1/s, for: 1s").contains("at least one address"));
+        assert!(
+            read("- {name: n, expect: fires, traffic: []}").unwrap_err().contains("did you mean 'fire'?")
+        );
+        assert!(read("- {name: n, expect: fire, traffic: []}").unwrap_err().contains("1 to 16 entries"));
+    }
+}
