@@ -27,7 +27,8 @@ pub struct Packet<'a> {
     pub source: IpAddr,
     /// The receiver; IPv4-mapped IPv6 addresses are given as IPv4.
     pub destination: IpAddr,
-    /// The length of the IP packet in bytes by its own header (by the frame's length on the wire where the header says 0).
+    /// The length of the IP packet in bytes by its own header, or by the frame's length on the wire where the header
+    /// leaves it at 0.
     pub ip_len: u32,
     /// What the IP packet carries.
     pub transport: Transport<'a>,
@@ -91,7 +92,7 @@ pub enum Transport<'a> {
         /// The code.
         code: u8,
     },
-    /// A fragment other than the first: no ports to be seen.
+    /// A fragment other than the first, or a first one too small for its transport header: no ports to be seen.
     Fragment,
     /// Another IP protocol, by its number.
     Other(u8),
