@@ -6,8 +6,7 @@
 //! ranges of Korean providers. The foreign ranges belong to a research testbed for routing experiments: nobody
 //! browses from there.
 
-use super::Scenario;
-use super::traffic::{Traffic, Trouble, millis, per_sec, ramp, secs};
+use super::{Scenario, Traffic, Trouble, millis, per_sec, ramp, secs};
 use crate::service::Service;
 use crate::time::{Span, Timestamp};
 

@@ -68,6 +68,14 @@ impl Frames {
         self.due.len()
     }
 
+    /// Begins all conversations to come and drops them.
+    pub(super) fn skip_to_end(&mut self) {
+        self.due.clear();
+        for part in &mut self.parts {
+            while part.converse().is_some() {}
+        }
+    }
+
     fn await_arrival(&mut self, place: usize) {
         if let Some(time) = self.parts.get(place).and_then(Part::next_start) {
             self.enter(time, What::Arrival(place));

@@ -117,7 +117,7 @@ impl Shuffle {
     /// An order of the numbers below `size`, 2^32 at most.
     pub fn new(size: u64, seed: u64) -> Self {
         let size = size.clamp(1, 1 << MAX_HOST_BITS);
-        let mut stride = mix(seed, 1) % size | 1;
+        let mut stride = (mix(seed, 1) % size) | 1;
         while greatest_common_divisor(stride, size) != 1 {
             stride += 2;
         }
@@ -176,14 +176,11 @@ pub fn is_public(address: IpAddr) -> bool {
 }
 
 fn is_public_v4(address: Ipv4Addr) -> bool {
-    match address.octets() {
-        [0 | 10 | 127 | 224..=255, ..] => false,
-        [100, 64..=127, ..] | [169, 254, ..] | [172, 16..=31, ..] | [192, 168, ..] | [198, 18..=19, ..] => {
-            false
-        }
-        [192, 0, 0 | 2, _] | [192, 88, 99, _] | [198, 51, 100, _] | [203, 0, 113, _] => false,
-        _ => true,
-    }
+    let [a, b, c, _] = address.octets();
+    let special = matches!((a, b), (0 | 10 | 127 | 224..=255, _) | (100, 64..=127) | (172, 16..=31))
+        || matches!((a, b), (169, 254) | (192, 168) | (198, 18..=19))
+        || matches!((a, b, c), (192, 0, 0 | 2) | (192, 88, 99) | (198, 51, 100) | (203, 0, 113));
+    !special
 }
 
 /// 2000::/3 without special purposes (2001::/23), documentation (2001:db8::/32, 3fff::/20) and 6to4 (2002::/16).

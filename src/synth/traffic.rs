@@ -1,18 +1,17 @@
 //! One part of a scenario, told as a sentence: to whom, from where, what, how often, when. Comes in: the words of
 //! the story. Goes out: a plan, checked by [`Traffic::problems`]. Makes no packet.
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-
 use ipnet::IpNet;
-use serde::Serialize;
 
 use super::SynthError;
 use super::conversation::View;
+use super::dialogue::MAX_BODY;
 use super::frame::Vlans;
 use super::http::Ask;
 use super::origin::{Origin, room};
+use super::plan::{Close, Datagram, HalfOpen, Kind, Line, Opening, Talk, Target};
+use super::rate::Rate;
 use super::tls::Hello;
-use crate::service::Service;
 use crate::time::Span;
 
 /// A part of a scenario's traffic: one kind, one origin, one course of its rate.
@@ -34,118 +33,6 @@ pub struct Traffic {
     unreadable: Vec<String>,
 }
 
-/// Where traffic goes.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Target {
-    /// The service's name.
-    pub service: String,
-    /// Address and port.
-    pub address: SocketAddr,
-}
-
-/// What a part consists of; its rate counts these.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Kind {
-    /// HTTP/1.1 requests in cleartext.
-    Requests,
-    /// TLS connections with some encrypted data.
-    Tls,
-    /// TCP connections that carry nothing.
-    Connections,
-    /// TCP connections that stay half open.
-    Syns,
-    /// UDP datagrams.
-    Datagrams,
-    /// ICMP echo requests.
-    Pings,
-}
-
-/// Events per second, rising or falling evenly from the begin of a part to its end.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Rate {
-    /// At the begin.
-    pub from: f64,
-    /// At the end.
-    pub to: f64,
-}
-
-/// The line between clients and service.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Line {
-    pub rtt: (Span, Span),
-    pub view: View,
-    pub vlans: Vlans,
-}
-
-/// What is said on an established connection.
-#[derive(Debug, Clone)]
-pub(super) struct Talk {
-    pub host: Option<String>,
-    pub asks: Vec<Ask>,
-    pub agents: Vec<String>,
-    pub statuses: Vec<(u16, u32)>,
-    pub per_connection: u32,
-    pub body: (u32, u32),
-    pub wait: Span,
-    pub think: Span,
-    pub close: Close,
-    pub hello: Hello,
-}
-
-/// How connections open that never do.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Opening {
-    pub half_open: HalfOpen,
-    pub retries: u32,
-}
-
-/// What datagrams and echoes are.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Datagram {
-    pub length: u16,
-    pub answer: Option<u16>,
-    pub source_port: Option<u16>,
-}
-
-/// How a connection ends.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Close {
-    /// By the client's FIN.
-    #[default]
-    ByClient,
-    /// By the service's FIN.
-    ByServer,
-    /// By the client's RST.
-    ResetByClient,
-    /// By the service's RST.
-    ResetByServer,
-    /// It does not end.
-    LeftOpen,
-}
-
-/// What becomes of a SYN.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum HalfOpen {
-    /// The service answers SYN-ACK, the client never acknowledges.
-    #[default]
-    Unacknowledged,
-    /// Nobody answers.
-    Unanswered,
-    /// The service answers RST.
-    Refused,
-}
-
-/// A time in which the service answers part of the HTTP requests with a failing status and the others late.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Trouble {
-    pub(super) status: u16,
-    pub(super) share: (f64, f64),
-    pub(super) wait: Span,
-    pub(super) start: Span,
-    pub(super) length: Span,
-}
-
 /// The highest rate of a part per second: more than one mirror port of 10 Gb/s carries is 15 million packets, and
 /// half-open conversations live for seconds in memory.
 pub const MAX_RATE: f64 = 1_000_000.0;
@@ -153,8 +40,6 @@ pub const MAX_RATE: f64 = 1_000_000.0;
 pub const MAX_PER_CONNECTION: u32 = 1_000;
 /// The longest datagram that crosses Ethernet in one piece over IPv6.
 pub const MAX_DATAGRAM: u16 = 1_440;
-
-const FIREFOX: &str = "Mozilla/5.0 (X11; Linux x86_64; rv:115.0) Gecko/20100101 Firefox/115.0";
 
 /// Whole seconds.
 pub const fn secs(secs: u64) -> Span {
@@ -164,17 +49,6 @@ pub const fn secs(secs: u64) -> Span {
 /// Milliseconds.
 pub const fn millis(millis: u64) -> Span {
     Span::from_millis(millis)
-}
-
-/// The same rate all the time.
-pub fn per_sec(rate: impl Into<f64>) -> Rate {
-    let rate = rate.into();
-    Rate { from: rate, to: rate }
-}
-
-/// A rate per second that goes evenly from one value to another.
-pub fn ramp(from: impl Into<f64>, to: impl Into<f64>) -> Rate {
-    Rate { from: from.into(), to: to.into() }
 }
 
 impl Traffic {
@@ -452,10 +326,11 @@ impl Traffic {
         self
     }
 
-    /// Bytes of a response's body, from `low` to `high`; 400 to 4000 unless told.
+    /// Bytes of a response's body, from `low` to `high`, [`MAX_BODY`] at most; 400 to 4000 unless told.
     #[must_use]
-    pub const fn body(mut self, low: u32, high: u32) -> Self {
-        self.talk.body = (low, high);
+    pub fn body(mut self, low: u32, high: u32) -> Self {
+        let most = MAX_BODY as u32;
+        self.talk.body = (low.min(most), high.min(most));
         self
     }
 
@@ -519,103 +394,5 @@ impl Traffic {
             problems.push(SynthError::Crowded { part: part(), sources, room });
         }
         problems
-    }
-}
-
-impl Kind {
-    /// Whether it takes a sender who sees the service's packets.
-    pub const fn needs_answers(self) -> bool {
-        matches!(self, Kind::Requests | Kind::Tls | Kind::Connections)
-    }
-}
-
-impl Trouble {
-    /// The failing requests are answered with `status`.
-    pub const fn status(status: u16) -> Self {
-        Self {
-            status,
-            share: (0.0, 0.0),
-            wait: Span::from_nanos(0),
-            start: Span::from_nanos(0),
-            length: Span::from_nanos(0),
-        }
-    }
-
-    /// The part of all requests that fail, going evenly from one value to another (0 to 1).
-    #[must_use]
-    pub const fn share(mut self, from: f64, to: f64) -> Self {
-        self.share = (from, to);
-        self
-    }
-
-    /// What an answer takes longer where every request fails; less in proportion to the share.
-    #[must_use]
-    pub const fn wait(mut self, wait: Span) -> Self {
-        self.wait = wait;
-        self
-    }
-
-    /// Begins that long after the scenario.
-    #[must_use]
-    pub const fn start(mut self, start: Span) -> Self {
-        self.start = start;
-        self
-    }
-
-    /// Lasts so long.
-    #[must_use]
-    pub const fn over(mut self, length: Span) -> Self {
-        self.length = length;
-        self
-    }
-
-    /// The share of requests that fail `since` the scenario's begin.
-    pub(super) fn share_at(&self, since: Span) -> f64 {
-        let Some(into) = since.nanos().checked_sub(self.start.nanos()) else { return 0.0 };
-        if into >= self.length.nanos() {
-            return 0.0;
-        }
-        let progress = into as f64 / self.length.nanos() as f64;
-        (self.share.0 + (self.share.1 - self.share.0) * progress).clamp(0.0, 1.0)
-    }
-}
-
-impl Default for Talk {
-    fn default() -> Self {
-        Self {
-            host: None,
-            asks: Vec::new(),
-            agents: Vec::new(),
-            statuses: vec![(200, 1)],
-            per_connection: 1,
-            body: (400, 4_000),
-            wait: Span::from_millis(8),
-            think: Span::from_millis(300),
-            close: Close::ByClient,
-            hello: Hello::Browser,
-        }
-    }
-}
-
-impl Talk {
-    /// The agent of a client with that number of its own; Firefox where none was named.
-    pub(super) fn agent_of(&self, client: u64) -> &str {
-        let place = client.checked_rem(self.agents.len() as u64).unwrap_or(0);
-        self.agents.get(place as usize).map_or(FIREFOX, String::as_str)
-    }
-}
-
-impl From<&Service> for Target {
-    /// The first address and port of the service; 192.0.2.1 and 80 (documentation) where it has none.
-    fn from(service: &Service) -> Self {
-        let ip = service.addresses.first().map_or(IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1)), IpNet::addr);
-        let port = service.ports.first().copied().unwrap_or(80);
-        Self { service: service.name.clone(), address: SocketAddr::new(ip, port) }
-    }
-}
-
-impl From<SocketAddr> for Target {
-    fn from(address: SocketAddr) -> Self {
-        Self { service: address.ip().to_string(), address }
     }
 }
