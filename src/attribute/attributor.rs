@@ -139,9 +139,10 @@ fn reach(address: IpAddr, own: u8, found: [&Found<'_>; 2]) -> u8 {
 
 #[cfg(test)]
 mod tests {
-    use super::super::database::{SurveyLimits, Wanted};
+    use super::super::database::Wanted;
     use super::super::fixture::{Mmdb, Value};
     use super::super::labels::Role;
+    use super::super::survey::SurveyLimits;
     use super::*;
 
     fn attributor(country: &Mmdb, asn: &Mmdb) -> Attributor {

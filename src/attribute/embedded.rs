@@ -4,7 +4,8 @@
 use std::io;
 use std::thread;
 
-use super::database::{Database, DatabaseError, SurveyLimits, Wanted};
+use super::database::{Database, DatabaseError, Wanted};
+use super::survey::SurveyLimits;
 
 /// A compressed database inside the binary.
 struct Embedded {

@@ -12,6 +12,7 @@ mod labels;
 mod organizations;
 mod record;
 mod special;
+mod survey;
 
 use std::fmt;
 

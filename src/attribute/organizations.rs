@@ -5,8 +5,9 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::Asn;
-use super::database::{Database, SurveyLimits};
+use super::database::Database;
 use super::record::{Record, printable};
+use super::survey::SurveyLimits;
 
 /// All names of one database, by number.
 #[derive(Debug, Default)]

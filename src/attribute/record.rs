@@ -290,7 +290,14 @@ impl<'de> Deserialize<'de> for FieldNames {
 
 #[cfg(test)]
 mod tests {
+    use super::super::database::{Database, Wanted};
+    use super::super::fixture::{Mmdb, Value};
+    use super::super::survey::SurveyLimits;
     use super::*;
+
+    fn open(file: &Mmdb, wanted: Wanted) -> Database {
+        Database::parse(file.bytes(), wanted, SurveyLimits::BRIEF).unwrap()
+    }
 
     #[test]
     fn an_organisation_cannot_write_on_the_terminal() {
@@ -311,5 +318,96 @@ mod tests {
             assert_eq!(asn(nothing), None, "{nothing:?}");
         }
         assert_eq!(Scalar::Number(1 << 40).asn(), None);
+    }
+
+    fn country_of(record: Value) -> Option<Country> {
+        let file = Mmdb::new().with("1.2.3.0/24", record).with("9.9.9.0/24", Value::flat_country("FR"));
+        open(&file, Wanted::Country).find("1.2.3.4".parse().unwrap()).record().country
+    }
+
+    fn network_of(record: Value) -> (Option<Asn>, Option<String>) {
+        let file = Mmdb::new().with("1.2.3.0/24", record).with("9.9.9.0/24", Value::asn(1, "one"));
+        let database = open(&file, Wanted::Asn);
+        let record = database.find("1.2.3.4".parse().unwrap()).record();
+        (record.asn, record.organization.map(str::to_owned))
+    }
+
+    const KR: Option<Country> = Some(Country::Code(*b"KR"));
+
+    #[test]
+    fn a_country_is_read_from_every_vendors_field() {
+        let code = |name, value: &str| Value::map([(name, Value::text(value))]);
+        let nested = |outer, value| Value::map([(outer, code("iso_code", value))]);
+        assert_eq!(country_of(nested("country", "KR")), KR, "MaxMind, DB-IP");
+        assert_eq!(country_of(nested("registered_country", "KR")), KR, "only the registered country");
+        assert_eq!(country_of(code("country_code", "KR")), KR, "flat, IPinfo Lite");
+        assert_eq!(country_of(code("country", "KR")), KR, "IPinfo standard");
+        let lite = [("country", Value::text("South Korea")), ("country_code", Value::text("KR"))];
+        assert_eq!(country_of(Value::map(lite)), KR, "a country's name is no code");
+        let both = [("registered_country", code("iso_code", "US")), ("country", code("iso_code", "KR"))];
+        assert_eq!(country_of(Value::map(both)), KR, "where it is used goes before where it is registered");
+        assert_eq!(country_of(Value::city("KR", "Seoul")), KR, "a full city record");
+    }
+
+    #[test]
+    fn an_odd_country_is_read_or_unknown_but_never_wrong() {
+        let code = |value: Value| Value::map([("country_code", value)]);
+        assert_eq!(country_of(code(Value::text("kr"))), KR);
+        assert_eq!(country_of(code(Value::text(" KR "))), KR);
+        for text in ["", "K", "KOR", "K1", "--", "ZZ", "가", "Korea"] {
+            assert_eq!(country_of(code(Value::text(text))), None, "{text:?}");
+        }
+        let odd = [
+            Value::Number(410),
+            Value::Bool(true),
+            Value::Double(4.1),
+            Value::list([Value::text("KR")]),
+            Value::map([("name", Value::text("KR"))]),
+            Value::map([("iso_code", Value::map([("iso_code", Value::text("KR"))]))]),
+        ];
+        for value in odd {
+            assert_eq!(country_of(code(value.clone())), None, "{value:?}");
+            assert_eq!(country_of(Value::map([("country", value.clone())])), None, "{value:?}");
+        }
+        assert_eq!(country_of(Value::text("KR")), None, "a record that is no map");
+    }
+
+    #[test]
+    fn a_network_is_read_from_every_vendors_field() {
+        let google = (Some(Asn(15169)), Some("Google LLC".to_owned()));
+        assert_eq!(network_of(Value::asn(15169, "Google LLC")), google, "MaxMind, DB-IP");
+        for (asn, name) in [("AS15169", "as_name"), ("AS15169", "name"), ("15169", "as_name")] {
+            let record = Value::map([("asn", Value::text(asn)), (name, Value::text("Google LLC"))]);
+            assert_eq!(network_of(record), google, "{asn} {name}");
+        }
+        let number = Value::map([("asn", Value::Number(15169)), ("as_name", Value::text("Google LLC"))]);
+        assert_eq!(network_of(number), google);
+        let enterprise = Value::map([("traits", Value::asn(15169, "Google LLC"))]);
+        assert_eq!(network_of(enterprise), google);
+    }
+
+    #[test]
+    fn an_odd_network_is_nobody() {
+        for asn in ["", "AS", "AS0", "Google"] {
+            let record = Value::map([("asn", Value::text(asn)), ("as_name", Value::text("x"))]);
+            assert_eq!(network_of(record), (None, None), "{asn:?}");
+        }
+        assert_eq!(network_of(Value::asn(7018, "")), (Some(Asn(7018)), None));
+    }
+
+    #[test]
+    fn one_file_may_carry_both() {
+        let lite = Value::map([
+            ("as_name", Value::text("Korea Telecom")),
+            ("asn", Value::text("AS4766")),
+            ("country", Value::text("South Korea")),
+            ("country_code", Value::text("KR")),
+        ]);
+        let file = Mmdb::new().with("168.126.0.0/16", lite);
+        for wanted in [Wanted::Country, Wanted::Asn] {
+            let database = open(&file, wanted);
+            let record = database.find("168.126.63.1".parse().unwrap()).record();
+            assert_eq!((record.country, record.asn), (KR, Some(Asn(4766))));
+        }
     }
 }
