@@ -1,10 +1,28 @@
 //! Whose is an address: its prefix, network (AS), country and the operator's label.
 //! Comes in: an IP address. Goes out: an [`Attribution`]. Nothing is asked of the network.
 
+mod attributor;
+mod cache;
+mod database;
+mod describe;
+mod embedded;
+#[cfg(test)]
+mod fixture;
+mod labels;
+mod organizations;
+mod record;
+mod special;
+mod survey;
+
 use std::fmt;
 
 use ipnet::IpNet;
 use serde::{Serialize, Serializer};
+
+pub use attributor::{Attributor, DatabaseFacts};
+pub use database::{Database, DatabaseError, DatabaseFact, Wanted};
+pub use describe::{Description, describe};
+pub use labels::{Label, LabelError, Labels, MAX_LABEL_PREFIXES, Role};
 
 /// The country an address is registered in, or the class of an address that has none.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
