@@ -12,6 +12,7 @@ mod patch;
 mod read;
 mod set;
 mod test;
+mod when;
 
 pub use bound::{Bound, Op};
 pub use condition::{Condition, Kind, Limit, MAX_CONDITION_DEPTH, MAX_CONDITIONS, Metric, Observed};
@@ -141,3 +142,6 @@ words! {
     Requests = "requests", Accesses = "accesses", ClientErrors = "client_errors",
     ServerErrors = "server_errors", HalfOpen = "half_open", Unearned = "unearned",
 }
+
+#[cfg(test)]
+mod tests;
