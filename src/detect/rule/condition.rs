@@ -14,7 +14,7 @@ pub enum Condition {
     Rate(Bound),
     /// The measure over the timespan.
     Count(Bound),
-    /// The key's part of the service's whole of that measure, 0 to 1.
+    /// The key's part of the service's whole, 0 to 1 (see [`Measure::whole`](super::Measure::whole)).
     Share(Bound),
     /// The key's part of the excess over the level before, 0 to 1.
     ExcessShare(Bound),
