@@ -194,3 +194,11 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_large_file_full_of_mistakes_is_read_in_time() {
+    let keys: String = (0..20_000).map(|number| format!("sensr{number}: [\n  KOR]\n")).collect();
+    let (_, problems) = Config::read(&Source::new("c.yaml", &keys), Path::new(""));
+    assert_eq!(problems.len(), 20_000);
+    assert!(problems.rendered().ends_with("and 19900 more\n"));
+}

@@ -99,7 +99,7 @@ pub struct Fields<'n, 'r, 's> {
     at: Place,
     entries: &'n [(Key, Node)],
     known: Vec<&'static str>,
-    missing: Vec<&'static str>,
+    missing: Vec<(&'static str, Place, String)>,
     reader: &'r mut Reader<'s>,
 }
 
@@ -110,18 +110,23 @@ impl<'n, 'r, 's> Fields<'n, 'r, 's> {
         Some(Self { what, at: node.at, entries, known: Vec::new(), missing: Vec::new(), reader })
     }
 
-    /// Declares that the key must be there.
+    /// Declares that the key must be there and have a value: whoever then reads none may rely on a problem being told.
     pub fn need(&mut self, key: &'static str) {
-        if !self.entries.iter().any(|(other, _)| other.text == key) {
-            self.missing.push(key);
-        }
+        let what = self.what;
+        let missing = match self.entries.iter().find(|(other, _)| other.text == key) {
+            None => (key, self.at, format!("missing key '{key}' of {what}")),
+            Some((key_there, node)) if node.is_null() => {
+                (key, key_there.at, format!("missing value of key '{key}' of {what}"))
+            }
+            Some(_) => return,
+        };
+        self.missing.push(missing);
     }
 
     /// The value of a key that must be there.
     pub fn required<T: Read>(&mut self, key: &'static str) -> Option<T> {
         self.need(key);
-        let node = self.entry(key)?;
-        T::read(node, self.reader)
+        self.optional(key)
     }
 
     /// The value of a key that may be absent or left empty.
@@ -149,14 +154,11 @@ impl<'n, 'r, 's> Fields<'n, 'r, 's> {
 
     /// The node of a key, where it is there and not empty.
     pub fn node(&mut self, key: &'static str) -> Option<&'n Node> {
-        self.entry(key).filter(|node| !node.is_null())
-    }
-
-    fn entry(&mut self, key: &'static str) -> Option<&'n Node> {
         if !self.known.contains(&key) {
             self.known.push(key);
         }
-        self.entries.iter().find(|(other, _)| other.text == key).map(|(_, node)| node)
+        let entry = self.entries.iter().find(|(other, _)| other.text == key);
+        entry.map(|(_, node)| node).filter(|node| !node.is_null())
     }
 
     /// Where the mapping begins.
@@ -172,17 +174,18 @@ impl<'n, 'r, 's> Fields<'n, 'r, 's> {
     /// Reports keys that nobody asked for, with the nearest that somebody did, and keys that are missing. A missing
     /// key that an unknown one was probably meant to be is reported once.
     pub fn finish(self) {
-        let Self { what, at, entries, known, mut missing, reader } = self;
+        let Self { what, entries, known, mut missing, reader, .. } = self;
+        let is_free = |word: &&'static str| !entries.iter().any(|(key, _)| key.text == **word);
+        let free: Vec<&'static str> = known.iter().copied().filter(is_free).collect();
         for (key, _) in entries.iter().filter(|(key, _)| !known.contains(&key.text.as_str())) {
-            let free = known.iter().copied().filter(|word| !entries.iter().any(|(key, _)| key.text == *word));
-            let meant = nearest(&key.text, free);
-            missing.retain(|word| Some(*word) != meant);
+            let meant = nearest(&key.text, free.iter().copied());
+            missing.retain(|(word, ..)| Some(*word) != meant);
             let message =
                 format!("unknown key '{}' of {what}: expected one of {}", shown(&key.text), known.join(", "));
             reader.problem_meaning(key.at, message, meant);
         }
-        for key in missing {
-            reader.problem(at, format!("missing key '{key}' of {what}"));
+        for (_, at, message) in missing {
+            reader.problem(at, message);
         }
     }
 }
@@ -327,6 +330,7 @@ mod tests {
             ),
             "{problems}"
         );
+        assert!(read("level: low\nrate:\n").unwrap_err().contains("a.yaml:2:1: missing value of key 'rate'"));
         assert!(read("- 1\n").unwrap_err().contains("expected an alarm (a mapping), found a list"));
     }
 }

@@ -12,7 +12,7 @@ pub fn nearest<'w>(written: &str, known: impl IntoIterator<Item = &'w str>) -> O
     let limit = 2.max(length / 3).min(length.saturating_sub(1));
     known
         .into_iter()
-        .filter(|word| word.len() <= MAX_WORD)
+        .filter(|word| word.len() <= MAX_WORD && word.chars().count().abs_diff(length) <= limit)
         .map(|word| (strsim::damerau_levenshtein(&written, &word.to_lowercase()), word))
         .filter(|(edits, _)| *edits <= limit)
         .min_by_key(|(edits, _)| *edits)

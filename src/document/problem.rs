@@ -17,8 +17,8 @@ pub struct Problem {
     pub message: String,
     /// The nearest right word or another way out.
     pub help: Option<String>,
-    /// The line of the source, for [`Problem::rendered`].
-    line: Option<String>,
+    /// What was read, for the excerpt of [`Problem::rendered`]: looking the line up is left until then.
+    source: Option<Source>,
 }
 
 /// All that is wrong, sorted by file, line and column; at most [`MAX_PROBLEMS`] are kept and the rest counted.
@@ -37,13 +37,13 @@ const SHOWN_LINE: usize = 160;
 impl Problem {
     /// Makes a problem of a place in `source`.
     pub fn at(source: &Source, at: Place, message: impl Into<String>) -> Self {
-        let line = source.line(at.line).map(str::to_owned);
-        Self { file: source.name(), at: Some(at), message: message.into(), help: None, line }
+        let (file, source) = (source.name(), Some(source.clone()));
+        Self { file, at: Some(at), message: message.into(), help: None, source }
     }
 
     /// Makes a problem of a file as a whole.
     pub fn of_file(file: &str, message: impl Into<String>) -> Self {
-        Self { file: file.into(), at: None, message: message.into(), help: None, line: None }
+        Self { file: file.into(), at: None, message: message.into(), help: None, source: None }
     }
 
     /// Adds a way out.
@@ -63,7 +63,9 @@ impl Problem {
     /// The problem over several lines: the message, the line of the source, a caret beneath, the help.
     pub fn rendered(&self) -> String {
         let mut out = format!("{}: {}\n", self.heading(), self.message);
-        if let (Some(at), Some(line)) = (self.at, &self.line) {
+        let line =
+            self.at.zip(self.source.as_ref()).and_then(|(at, source)| Some((at, source.line(at.line)?)));
+        if let Some((at, line)) = line {
             out.push_str(&excerpt(at, line));
         }
         if let Some(help) = &self.help {

@@ -3,7 +3,7 @@
 
 use std::fmt;
 
-use crate::document::{Count, Factor, Fields, Node, Rate, Reader, Scalar, Share};
+use crate::document::{Count, Factor, Fields, Node, Rate, Reader, Scalar, Share, Value};
 
 /// The bounds that a number must keep to, all of them; at least one is set.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
@@ -78,17 +78,14 @@ impl Bound {
         let mut fields = Fields::of(node, reader, "bounds")?;
         let mut number = |key| fields.optional::<Q>(key).map(Q::number);
         let bound = Self { gte: number("gte"), gt: number("gt"), lte: number("lte"), lt: number("lt") };
-        let given = ["gte", "gt", "lte", "lt"].iter().any(|key| fields.node(key).is_some());
         fields.finish();
-        if !given {
-            let what = format!("at least one bound such as {{gte: {}}}", Q::EXAMPLE);
-            reader.problem(node.at, format!("expected {what}"));
-            return None;
+        if all_empty(node) {
+            reader.problem(node.at, format!("expected at least one bound such as {{gte: {}}}", Q::EXAMPLE));
         }
         if bound.is_impossible() {
             reader.problem(node.at, "expected bounds that a number can keep to: these exclude each other");
         }
-        Some(bound)
+        (bound != Self::default()).then_some(bound)
     }
 }
 
@@ -118,6 +115,11 @@ impl fmt::Display for Op {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         out.write_str(self.sign())
     }
+}
+
+/// Whether no entry of a mapping has a value.
+fn all_empty(node: &Node) -> bool {
+    matches!(&node.value, Value::Map(entries) if entries.iter().all(|(_, value)| value.is_null()))
 }
 
 /// A quantity that can stand in a bound.

@@ -1,10 +1,11 @@
-//! When a rule fires: bounds on what was observed, joined by and, or, not. Comes in: a mapping (`when`) and, for every
-//! key in every window, the numbers observed. Goes out: true or false, and the limits for an explanation.
+//! When a rule fires: bounds on what was observed, joined by and, or, not. Comes in: for every key in every
+//! window, the numbers observed. Goes out: true or false, and the limits for an explanation. How one is written, `when`
+//! knows.
 
 use std::fmt;
 
-use super::bound::{Bound, Op, Quantity};
-use crate::document::{Count, Factor, Key, Node, Rate, Reader, Share, Value, nearest, shown, words};
+use super::bound::{Bound, Op};
+use crate::document::words;
 
 /// A condition over what was observed for one key in one window.
 #[derive(Debug, Clone, PartialEq)]
@@ -13,7 +14,7 @@ pub enum Condition {
     Rate(Bound),
     /// The measure over the timespan.
     Count(Bound),
-    /// The key's part of the service's whole of that measure, 0 to 1.
+    /// The key's part of the service's whole, 0 to 1 (see [`Measure::whole`](super::Measure::whole)).
     Share(Bound),
     /// The key's part of the excess over the level before, 0 to 1.
     ExcessShare(Bound),
@@ -106,9 +107,6 @@ pub const MAX_CONDITION_DEPTH: usize = 8;
 
 /// How many conditions a rule may have: each costs time for every key in every tick.
 pub const MAX_CONDITIONS: usize = 64;
-
-/// The keys of a condition.
-const KEYS: [&str; 9] = ["rate", "count", "share", "excess_share", "lift", "distinct", "all", "any", "not"];
 
 impl Condition {
     /// Whether the condition holds of what was observed.
@@ -214,110 +212,6 @@ impl Condition {
     }
 }
 
-/// Reads the mapping under `when`: its keys, all of which must hold.
-pub(super) fn read_when(node: &Node, reader: &mut Reader<'_>) -> Option<Vec<Condition>> {
-    let list = read_mapping(node, 1, reader)?;
-    let nodes: usize = 1 + list.iter().map(Condition::nodes).sum::<usize>();
-    if nodes > MAX_CONDITIONS {
-        reader.problem(node.at, format!("expected at most {MAX_CONDITIONS} conditions, found {nodes}"));
-        return None;
-    }
-    Some(list)
-}
-
-fn read_mapping(node: &Node, depth: usize, reader: &mut Reader<'_>) -> Option<Vec<Condition>> {
-    if depth > MAX_CONDITION_DEPTH {
-        reader.problem(node.at, format!("expected at most {MAX_CONDITION_DEPTH} levels of conditions"));
-        return None;
-    }
-    let entries = reader.entries(node, "conditions such as {rate: {gte: 20/s}}")?;
-    if entries.is_empty() {
-        reader.problem(node.at, format!("expected at least one of {}", KEYS.join(", ")));
-        return None;
-    }
-    let mut list = Vec::new();
-    for (key, value) in entries {
-        read_entry(key, value, depth, &mut Reading { list: &mut list, reader });
-    }
-    Some(list)
-}
-
-/// Where a mapping's conditions go while they are read.
-struct Reading<'a, 's> {
-    list: &'a mut Vec<Condition>,
-    reader: &'a mut Reader<'s>,
-}
-
-impl Reading<'_, '_> {
-    fn leaf<Q: Quantity>(&mut self, node: &Node, make: impl FnOnce(Bound) -> Condition) {
-        self.list.extend(Bound::read::<Q>(node, self.reader).map(make));
-    }
-}
-
-fn read_entry(key: &Key, node: &Node, depth: usize, reading: &mut Reading<'_, '_>) {
-    match key.text.as_str() {
-        "rate" => reading.leaf::<Rate>(node, Condition::Rate),
-        "count" => reading.leaf::<Count>(node, Condition::Count),
-        "share" => reading.leaf::<Share>(node, Condition::Share),
-        "excess_share" => reading.leaf::<Share>(node, Condition::ExcessShare),
-        "lift" => reading.leaf::<Factor>(node, Condition::Lift),
-        "distinct" => read_distinct(node, reading),
-        "all" => reading.list.extend(read_list(node, depth, reading.reader).map(Condition::All)),
-        "any" => reading.list.extend(read_list(node, depth, reading.reader).map(Condition::Any)),
-        "not" => {
-            let inner = read_mapping(node, depth + 1, reading.reader).map(join);
-            reading.list.extend(inner.map(|condition| Condition::Not(Box::new(condition))));
-        }
-        other => {
-            let message =
-                format!("unknown condition '{}': expected one of {}", shown(other), KEYS.join(", "));
-            let kinds = ["sources", "prefixes", "networks", "countries", "paths"];
-            match kinds.contains(&other) {
-                true => reading.reader.problem_meaning(
-                    key.at,
-                    message,
-                    Some(&format!("distinct: {{{other}: …}}")),
-                ),
-                false => reading.reader.problem_meaning(key.at, message, nearest(other, KEYS)),
-            }
-        }
-    }
-}
-
-fn read_distinct(node: &Node, reading: &mut Reading<'_, '_>) {
-    let Some(entries) = reading.reader.entries(node, "what to count, such as {sources: {gte: 100}}") else {
-        return;
-    };
-    if entries.is_empty() {
-        reading.reader.problem(node.at, "expected what to count, such as {sources: {gte: 100}}");
-    }
-    for (key, value) in entries {
-        let word = Node { at: key.at, value: Value::Scalar { text: key.text.clone(), quoted: false } };
-        if let Some(kind) = <Kind as crate::document::Read>::read(&word, reading.reader) {
-            reading.leaf::<Count>(value, |bound| Condition::Distinct(kind, bound));
-        }
-    }
-}
-
-fn read_list(node: &Node, depth: usize, reader: &mut Reader<'_>) -> Option<Vec<Condition>> {
-    let items = reader.items(node, "a list of conditions")?;
-    if items.is_empty() {
-        reader.problem(node.at, "expected at least one condition in the list");
-    }
-    Some(items.iter().filter_map(|item| read_mapping(item, depth + 1, reader)).map(join).collect())
-}
-
-/// A mapping of one key is that condition; of several, all of them.
-fn join(mut list: Vec<Condition>) -> Condition {
-    match (list.len(), list.pop()) {
-        (1, Some(only)) => only,
-        (_, last) => {
-            list.extend(last);
-            Condition::All(list)
-        }
-    }
-}
-
 impl Observed {
     /// The number of that metric.
     pub const fn get(&self, metric: Metric) -> f64 {
@@ -401,15 +295,7 @@ fn joined(out: &mut fmt::Formatter<'_>, list: &[Condition], word: &str) -> fmt::
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::document::Source;
-
-    fn read(text: &str) -> Result<Condition, String> {
-        let source = Source::new("w.yaml", text);
-        let (tree, mut reader) = Reader::parse(&source);
-        let list = tree.and_then(|tree| read_when(&tree, &mut reader));
-        let problems = reader.into_problems();
-        list.filter(|_| problems.is_empty()).map(Condition::All).ok_or_else(|| problems.to_string())
-    }
+    use crate::detect::rule::when::tests::read;
 
     #[test]
     fn keys_of_a_mapping_must_all_hold() {
@@ -453,28 +339,5 @@ mod tests {
             when.to_string(),
             "rate ≥ 20/s and share ≥ 40 % and share < 90 % and (lift ≥ 3× or count ≥ 1) and count ≥ 5"
         );
-    }
-
-    #[test]
-    fn wrong_conditions_are_placed() {
-        let problems = read("rte: {gte: 20/s}\nshare: {gte: 30%, gtee: 1}\nsources: {gte: 3}\n").unwrap_err();
-        assert!(problems.contains("w.yaml:1:1: unknown condition 'rte'"), "{problems}");
-        assert!(problems.contains("did you mean 'rate'?"), "{problems}");
-        assert!(problems.contains("w.yaml:2:19: unknown key 'gtee' of bounds"), "{problems}");
-        assert!(problems.contains("did you mean 'distinct: {sources: …}'?"), "{problems}");
-        assert!(read("{}").unwrap_err().contains("expected at least one of rate, count"));
-        assert!(read("rate: {}").unwrap_err().contains("expected at least one bound such as {gte: 20/s}"));
-        assert!(read("rate: 20/s").unwrap_err().contains("did you mean '{gte: 20/s}'?"));
-        assert!(read("rate: {gte: 2/s, lt: 1/s}").unwrap_err().contains("exclude each other"));
-        assert!(read("distinct: {source: {gte: 1}}").unwrap_err().contains("did you mean 'sources'?"));
-        assert!(read("all: []").unwrap_err().contains("expected at least one condition"));
-    }
-
-    #[test]
-    fn depth_and_number_are_bounded() {
-        let deep = "{not: ".repeat(8) + "{rate: {gte: 1/s}}" + &"}".repeat(8);
-        assert!(read(&deep).unwrap_err().contains("expected at most 8 levels"));
-        let wide = format!("any: [{}]", "{rate: {gte: 1/s}}, ".repeat(70));
-        assert!(read(&wide).unwrap_err().contains("expected at most 64 conditions, found 72"));
     }
 }

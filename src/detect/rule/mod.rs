@@ -12,6 +12,7 @@ mod patch;
 mod read;
 mod set;
 mod test;
+mod when;
 
 pub use bound::{Bound, Op};
 pub use condition::{Condition, Kind, Limit, MAX_CONDITION_DEPTH, MAX_CONDITIONS, Metric, Observed};
@@ -141,3 +142,19 @@ words! {
     Requests = "requests", Accesses = "accesses", ClientErrors = "client_errors",
     ServerErrors = "server_errors", HalfOpen = "half_open", Unearned = "unearned",
 }
+
+impl Measure {
+    /// What `share` is a part of: the service's whole of this measure or, where that would always be all of it, of the
+    /// wider measure that holds it. `None` stands for all responses, which no rule counts by themselves.
+    pub const fn whole(self) -> Option<Measure> {
+        match self {
+            Measure::HalfOpen => Some(Measure::Attempts),
+            Measure::Unearned => Some(Measure::Packets),
+            Measure::ClientErrors | Measure::ServerErrors => None,
+            measure => Some(measure),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,9 +1,10 @@
 //! Changes to a rule: one number of a shipped rule without copying the set. Comes in: the entries of a configuration's
 //! `rules`, keyed by id. Goes out: [`RulePatch`]es that [`RuleSet::apply`](super::RuleSet::apply) lays over the rules.
 
-use super::condition::{self, Condition};
+use super::condition::{Condition, MAX_CONDITIONS};
 use super::filter::FilterChange;
 use super::test::read_tests;
+use super::when::read_when;
 use super::{GroupBy, Level, Measure, Mode, Rule, RuleTest};
 use crate::document::{Fields, Key, Node, Problem, Reader, Source, words};
 use crate::time::Span;
@@ -86,8 +87,8 @@ impl RulePatch {
             return Err(self.problem(format!("with this change the bounds of '{name}' exclude each other")));
         }
         let nodes = rule.when.nodes();
-        if nodes > condition::MAX_CONDITIONS {
-            let limit = condition::MAX_CONDITIONS;
+        if nodes > MAX_CONDITIONS {
+            let limit = MAX_CONDITIONS;
             return Err(self.problem(format!(
                 "with this change the rule has {nodes} conditions, at most {limit} may be"
             )));
@@ -108,8 +109,10 @@ impl RuleKeys {
         Self {
             sid: fields.checked("sid", "a number from 1 to 2147483647", |sid| (1..=MAX_SID).contains(sid)),
             rev: fields.checked("rev", "a revision from 1", |rev: &u32| *rev >= 1),
-            title: fields.checked("title", "one line of at most 200 characters", is_title),
-            category: fields.checked("category", "one line of at most 200 characters", is_title),
+            title: fields
+                .checked("title", "one line of at most 200 characters", |text: &String| is_title(text)),
+            category: fields
+                .checked("category", "one line of at most 200 characters", |text: &String| is_title(text)),
             level: fields.optional("level"),
             description: fields.optional("description"),
             falsepositives: fields.optional("falsepositives"),
@@ -119,7 +122,7 @@ impl RuleKeys {
             timespan: fields.checked("timespan", "whole seconds from 1s to 10m", |span| {
                 seconds(span) && *span >= Span::from_secs(1) && *span <= MAX_TIMESPAN
             }),
-            when: fields.node("when").and_then(|node| condition::read_when(node, fields.reader())),
+            when: fields.node("when").and_then(|node| read_when(node, fields.reader())),
             hold: fields
                 .checked("for", "whole seconds from 0s to 1h", |span| seconds(span) && *span <= MAX_HOLD),
             suppress_for: fields.checked("suppress_for", "whole seconds from 0s to 7d", |span| {
@@ -159,6 +162,6 @@ fn replace<T>(old: &mut T, new: Option<T>) {
     }
 }
 
-fn is_title(text: &String) -> bool {
+fn is_title(text: &str) -> bool {
     text.chars().count() <= MAX_TITLE && !text.chars().any(char::is_control)
 }

@@ -5,7 +5,6 @@ use super::filter::Filter;
 use super::patch::RuleKeys;
 use super::{Condition, Mode, Rule};
 use crate::document::{Fields, Node, Problems, Read, Reader, Scalar, Source};
-use crate::time::Span;
 
 /// Reads the rules of one file.
 pub(super) fn read_rules(source: &Source) -> (Vec<Rule>, Problems) {
@@ -49,8 +48,8 @@ impl Read for Rule {
             measure: keys.measure?,
             timespan: keys.timespan?,
             when: Condition::All(keys.when?),
-            hold: keys.hold.unwrap_or(Span::default()),
-            suppress_for: keys.suppress_for.unwrap_or(Span::default()),
+            hold: keys.hold.unwrap_or_default(),
+            suppress_for: keys.suppress_for.unwrap_or_default(),
             mode,
             tests: keys.tests.unwrap_or_default(),
             file,

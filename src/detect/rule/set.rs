@@ -28,7 +28,7 @@ pub const MAX_TIMESPANS: usize = 8;
 const MAX_FILES: usize = 1_000;
 
 /// The shipped rules.
-const BUILTIN: [(&str, &str); 3] = [
+pub(super) const BUILTIN: [(&str, &str); 3] = [
     ("rules/foreign.yaml", include_str!("../../../rules/foreign.yaml")),
     ("rules/flood.yaml", include_str!("../../../rules/flood.yaml")),
     ("rules/errors.yaml", include_str!("../../../rules/errors.yaml")),

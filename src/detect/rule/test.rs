@@ -127,7 +127,10 @@ impl Read for TestTraffic {
         });
         let status =
             fields.checked("status", "a status from 100 to 599", |status: &u16| (100..600).contains(status));
-        let path = fields.checked("path", "a path that begins with '/' and has no spaces", is_path);
+        let path =
+            fields.checked("path", "a path that begins with '/' and has no spaces", |path: &String| {
+                is_path(path)
+            });
         let port = fields.optional("port").map(|Port(port)| port);
         let start = fields.checked("start", "a start from 0s to 10m", |start: &Span| *start <= MAX_DURATION);
         fields.need("for");
@@ -149,7 +152,7 @@ impl Read for TestTraffic {
     }
 }
 
-fn is_path(path: &String) -> bool {
+fn is_path(path: &str) -> bool {
     path.starts_with('/') && path.bytes().all(|byte| byte.is_ascii_graphic())
 }
 
