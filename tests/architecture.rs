@@ -134,6 +134,7 @@ fn a_path_inside_an_expression_counts() {
 #[test]
 fn climbing_with_super_counts() {
     assert!(judge("src/time.rs", "use super::cli::run;").contains("imports cli"));
+    assert!(judge("src/time.rs", "use self::super::cli::run;").contains("imports cli"));
     assert!(judge("src/flow/table.rs", "use super::super::{time, cli};").contains("imports cli"));
     assert!(judge("src/time.rs", "mod inner { use super::super::cli; }").contains("imports cli"));
     assert_eq!(judge("src/flow/table.rs", "use super::cli; mod inner { use super::super::cli; }"), "");

@@ -67,7 +67,7 @@ impl<'a> Source<'a> {
         for at in 0..self.tokens.len() {
             let (word, next, then) = (self.word(at), self.word(at + 1), self.word(at + 2));
             let named = CLOCKS.contains(&word) && next == "::" && CALLS.contains(&then);
-            // Under another name the call would not be seen.
+            // Under another name the call would not be seen. Timestamps are ours too, and may be renamed.
             let renamed = CLOCKS.contains(&word) && next == "as" && word != "Timestamp";
             let system_call = CALLS[3..].contains(&word);
             let since_epoch = word == "UNIX_EPOCH" && next == "." && then == "elapsed";
@@ -89,8 +89,7 @@ impl<'a> Source<'a> {
 
     /// Where the names behind the root begin, if a path from the root starts at this token.
     fn root_path(&self, at: usize, depth: usize) -> Option<usize> {
-        let inside_a_path =
-            at >= 2 && self.word(at - 1) == "::" && matches!(self.word(at - 2), "super" | "self");
+        let inside_a_path = at >= 2 && self.word(at - 1) == "::" && self.word(at - 2) == "super";
         match self.word(at) {
             "crate" | "bongsu" if self.word(at + 1) == "::" => Some(at + 2),
             "super" if !inside_a_path => {
