@@ -521,13 +521,19 @@ fn filters_agree_with_tcpdump() {
     let mut compared = 0;
     for (number, path) in paths.iter().enumerate().filter(|(number, _)| number % 5 == 0) {
         let expression = expressions[number / 5 % expressions.len()];
-        let told = std::process::Command::new("tcpdump").arg("-nnttr").arg(path).arg("--count").arg(expression).output();
+        let told = std::process::Command::new("tcpdump")
+            .arg("-nnttr")
+            .arg(path)
+            .arg("--count")
+            .arg(expression)
+            .output();
         let Ok(told) = told else {
             println!("not run: no tcpdump");
             return;
         };
         let text = String::from_utf8_lossy(&told.stdout).into_owned();
-        let Some(expected) = text.split_whitespace().next().and_then(|word| word.parse::<usize>().ok()) else {
+        let Some(expected) = text.split_whitespace().next().and_then(|word| word.parse::<usize>().ok())
+        else {
             continue;
         };
         let mut filter = Filter::new(expression).unwrap();
