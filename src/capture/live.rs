@@ -15,10 +15,6 @@ use crate::time::{Span, Timestamp};
 /// Milliseconds after which the kernel hands over a block that is not full.
 const HAND_OVER_MS: i32 = 50;
 
-/// Packets taken from one interface before the next one's turn: enough that asking the idle ones costs little, few
-/// enough that none waits.
-const TURN: u32 = 64;
-
 /// The first four bytes of a file that libpcap writes from a handle with nanoseconds.
 const NANOS: u32 = 0xa1b2_3c4d;
 
@@ -140,7 +136,7 @@ impl Live {
     }
 
     /// Takes a packet that is there, without waiting.
-    fn take(&mut self) -> Result<Step, CaptureError> {
+    pub(super) fn take(&mut self) -> Result<Step, CaptureError> {
         let Some(handle) = self.handle.as_mut() else { return Ok(Step::End) };
         let error = match handle.next_packet() {
             Ok(packet) => {
@@ -182,96 +178,8 @@ impl Source for Live {
     }
 }
 
-/// Several interfaces in turn. One that goes away is an error, once; the others go on.
-pub struct LiveSet {
-    lines: Vec<Live>,
-    /// Whose turn it is.
-    turn: usize,
-    /// Packets left in this turn.
-    left: u32,
-    wait: Span,
-    /// Drops of interfaces that are gone.
-    past: Drops,
-}
-
-impl LiveSet {
-    /// Opens every interface in the same way.
-    ///
-    /// # Errors
-    /// One for each interface that could not be opened.
-    pub fn open(interfaces: &[String], options: &LiveOptions) -> Result<Self, Vec<CaptureError>> {
-        let (mut lines, mut errors) = (Vec::new(), Vec::new());
-        for interface in interfaces {
-            match Live::open(interface, options) {
-                Ok(live) => lines.push(live),
-                Err(error) => errors.push(error),
-            }
-        }
-        if !errors.is_empty() {
-            return Err(errors);
-        }
-        Ok(Self { lines, turn: 0, left: TURN, wait: options.wait, past: Drops::default() })
-    }
-
-    /// What all interfaces dropped together; the counts never fall.
-    pub fn drops(&mut self) -> Drops {
-        self.lines.iter_mut().map(Live::drops).fold(self.past, Drops::and)
-    }
-
-    /// Takes a packet that is there on any interface, without waiting.
-    fn take(&mut self) -> Result<Step, CaptureError> {
-        // One more than there are interfaces: the first asked may have used up its turn.
-        for _ in 0..=self.lines.len() {
-            let Some(live) = self.lines.get_mut(self.turn) else { return Ok(Step::End) };
-            let step = if self.left == 0 { Ok(Step::Idle) } else { live.take() };
-            match step {
-                Ok(Step::Frame) => {
-                    self.left -= 1;
-                    return Ok(Step::Frame);
-                }
-                Err(error) => {
-                    let mut dead = self.lines.remove(self.turn);
-                    self.past = self.past.and(dead.drops());
-                    self.next_turn(0);
-                    return Err(error);
-                }
-                Ok(_) => self.next_turn(1),
-            }
-        }
-        Ok(Step::Idle)
-    }
-
-    fn next_turn(&mut self, by: usize) {
-        self.turn = (self.turn + by).checked_rem(self.lines.len()).unwrap_or(0);
-        self.left = TURN;
-    }
-}
-
-impl Source for LiveSet {
-    fn step(&mut self) -> Result<Step, CaptureError> {
-        match self.take()? {
-            Step::Idle => {
-                let readable = wait(&self.lines, self.wait);
-                let step = self.take()?;
-                if step == Step::Idle && readable == Readable::InVain {
-                    rest(self.wait);
-                }
-                Ok(step)
-            }
-            step => Ok(step),
-        }
-    }
-
-    fn frame(&self) -> Frame<'_> {
-        match self.lines.get(self.turn) {
-            Some(live) => live.frame(),
-            None => Frame { time: Timestamp::default(), link: LinkType::NULL, wire_len: 0, data: &[] },
-        }
-    }
-}
-
 impl Drops {
-    fn and(self, other: Self) -> Self {
+    pub(super) fn and(self, other: Self) -> Self {
         Self { kernel: self.kernel + other.kernel, interface: self.interface + other.interface }
     }
 }
@@ -304,7 +212,7 @@ impl Unit {
 
 /// What waiting for packets came to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Readable {
+pub(super) enum Readable {
     /// Packets, or the time is over.
     Maybe,
     /// The wait ended early with an error or hang-up: without rest, the caller would spin.
@@ -312,7 +220,7 @@ enum Readable {
 }
 
 /// Waits until one of the interfaces has packets, for `span` at most.
-fn wait(lines: &[Live], span: Span) -> Readable {
+pub(super) fn wait(lines: &[Live], span: Span) -> Readable {
     let handles = lines.iter().filter_map(|live| live.handle.as_ref());
     let mut polled: Vec<_> =
         handles.map(|handle| PollFd::from_borrowed_fd(handle.as_fd(), PollFlags::IN)).collect();
@@ -326,7 +234,7 @@ fn wait(lines: &[Live], span: Span) -> Readable {
 }
 
 /// Lets `span` pass.
-fn rest(span: Span) {
+pub(super) fn rest(span: Span) {
     // An interruption only makes the rest shorter.
     let _ = poll(&mut [], Some(&timespec(span)));
 }
@@ -364,62 +272,21 @@ fn gone(interface: &str, what: String) -> CaptureError {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::net::UdpSocket;
-    use std::process::Command;
 
-    /// A pair of virtual interfaces that goes with the value; `None` without the rights to make one.
-    struct Veth {
-        near: String,
-        far: String,
+    #[test]
+    fn the_fraction_counts_what_the_handle_says() {
+        assert_eq!(Unit::Micros.time(7, 999_999), Timestamp::from_parts(7, 999_999_000));
+        assert_eq!(Unit::Nanos.time(7, 999_999_999), Timestamp::from_parts(7, 999_999_999));
+        let (Ok(live), Ok(micros)) = (Live::open("lo", &LiveOptions::default()), micros_on_lo()) else {
+            println!("not run: no rights to read lo");
+            return;
+        };
+        assert_eq!(live.unit, Unit::Nanos);
+        assert_eq!(unit(&micros).unwrap(), Unit::Micros);
     }
 
-    impl Veth {
-        fn new(name: &str) -> Option<Self> {
-            let (near, far) = (format!("{name}n"), format!("{name}f"));
-            let made = ip(&["link", "add", &near, "type", "veth", "peer", "name", &far]);
-            let pair = made.then_some(Self { near, far })?;
-            // Without IPv6 the kernel sends nothing of its own.
-            for interface in [&pair.near, &pair.far] {
-                let _ = std::fs::write(format!("/proc/sys/net/ipv6/conf/{interface}/disable_ipv6"), "1");
-            }
-            (ip(&["link", "set", &pair.near, "up"]) && ip(&["link", "set", &pair.far, "up"])).then_some(pair)
-        }
-
-        fn send(&self, count: u8) {
-            let mut handle = Capture::from_device(self.far.as_str()).unwrap().open().unwrap();
-            for number in 0..count {
-                let mut packet = [0xff_u8; 60];
-                packet[12..15].copy_from_slice(&[0x88, 0xb5, number]);
-                handle.sendpacket(&packet[..]).unwrap();
-            }
-        }
-    }
-
-    impl Drop for Veth {
-        fn drop(&mut self) {
-            ip(&["link", "del", &self.near]);
-        }
-    }
-
-    fn ip(arguments: &[&str]) -> bool {
-        Command::new("ip").args(arguments).output().is_ok_and(|output| output.status.success())
-    }
-
-    fn options() -> LiveOptions {
-        LiveOptions { buffer_size: 2 << 20, ..LiveOptions::default() }
-    }
-
-    /// The third byte after the addresses of every packet that comes within `steps` steps.
-    fn numbers(source: &mut dyn Source, steps: usize) -> (Vec<u8>, Vec<CaptureError>) {
-        let (mut numbers, mut errors) = (Vec::new(), Vec::new());
-        for _ in 0..steps {
-            match source.step() {
-                Ok(Step::Frame) => numbers.push(source.frame().data[14]),
-                Ok(_) => {}
-                Err(error) => errors.push(error),
-            }
-        }
-        (numbers, errors)
+    fn micros_on_lo() -> Result<Capture<Active>, Error> {
+        Capture::from_device("lo")?.precision(Precision::Micro).timeout(HAND_OVER_MS).open()
     }
 
     #[test]
@@ -429,85 +296,5 @@ mod tests {
             drops.advance(kernel, interface);
         }
         assert_eq!(drops.total, Drops { kernel: u64::from(u32::MAX) + 5, interface: 5 });
-    }
-
-    #[test]
-    fn an_interface_that_is_not_there_is_told() {
-        let names = ["nowhere0".to_owned(), "nowhere1".to_owned()];
-        let errors = LiveSet::open(&names, &options()).err().unwrap();
-        assert_eq!(errors.len(), 2);
-        assert!(errors[1].to_string().starts_with("nowhere1: "), "{}", errors[1]);
-    }
-
-    #[test]
-    fn packets_come_in_order_with_nanoseconds_and_without_loss() {
-        let Some(veth) = Veth::new("bglive") else {
-            println!("not run: no rights to make a veth pair");
-            return;
-        };
-        let mut live = Live::open(&veth.near, &options()).unwrap();
-        assert_eq!((live.link, live.unit), (LinkType::ETHERNET, Unit::Nanos));
-        assert_eq!(live.step().unwrap(), Step::Idle);
-        veth.send(100);
-        let (seen, errors) = numbers(&mut live, 110);
-        assert!(errors.is_empty(), "{errors:?}");
-        assert_eq!(seen, (0..100).collect::<Vec<u8>>());
-        assert!(live.frame().time > Timestamp::from_secs(1_500_000_000));
-        assert_eq!(live.drops(), Drops::default());
-    }
-
-    #[test]
-    fn the_kernel_filters() {
-        let Some(veth) = Veth::new("bgfilt") else {
-            println!("not run: no rights to make a veth pair");
-            return;
-        };
-        let filter = |text: &str| LiveOptions { filter: Some(text.to_owned()), ..options() };
-        let mut live = Live::open(&veth.near, &filter("ether[14] = 7 or ether[14] = 9")).unwrap();
-        veth.send(20);
-        assert_eq!(numbers(&mut live, 10).0, [7, 9]);
-        assert!(matches!(Live::open(&veth.near, &filter("prt 80")), Err(CaptureError::Filter { .. })));
-    }
-
-    #[test]
-    fn down_and_up_goes_on_and_a_deleted_interface_is_one_error() {
-        let (Some(first), Some(second)) = (Veth::new("bgone"), Veth::new("bgtwo")) else {
-            println!("not run: no rights to make a veth pair");
-            return;
-        };
-        let mut set = LiveSet::open(&[first.near.clone(), second.near.clone()], &options()).unwrap();
-        ip(&["link", "set", &first.near, "down"]);
-        numbers(&mut set, 4);
-        ip(&["link", "set", &first.near, "up"]);
-        first.send(3);
-        second.send(5);
-        let (mut seen, errors) = numbers(&mut set, 20);
-        seen.sort_unstable();
-        assert_eq!((seen, errors.len()), (vec![0, 0, 1, 1, 2, 2, 3, 4], 0));
-        drop(first);
-        let (_, errors) = numbers(&mut set, 20);
-        assert_eq!(errors.len(), 1, "{errors:?}");
-        second.send(2);
-        assert_eq!(numbers(&mut set, 10).0, [0, 1]);
-        drop(second);
-        assert_eq!(numbers(&mut set, 10).1.len(), 1);
-        assert_eq!(set.step().unwrap(), Step::End);
-        assert_eq!(set.drops(), Drops::default());
-    }
-
-    #[test]
-    fn a_full_ring_counts_its_drops() {
-        let options = LiveOptions { buffer_size: 1 << 20, ..LiveOptions::default() };
-        let Ok(mut live) = Live::open("lo", &options) else {
-            println!("not run: no rights to read lo");
-            return;
-        };
-        let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
-        for _ in 0..2_000 {
-            let _ = socket.send_to(&[0; 9_000], socket.local_addr().unwrap());
-        }
-        let before = live.drops();
-        assert!(before.kernel > 0);
-        assert!(live.drops().kernel >= before.kernel);
     }
 }

@@ -3,17 +3,23 @@
 //! Refuses to know what is inside a frame.
 
 mod bpf;
+#[cfg(test)]
+mod corpus_tests;
 mod filter;
 mod folder;
 mod input;
 mod link;
 mod live;
+mod live_set;
+#[cfg(test)]
+mod live_tests;
 mod merge;
 mod open;
 mod options;
 mod pcap;
 mod pcapng;
 mod reader;
+mod resolution;
 #[cfg(test)]
 mod sample;
 #[cfg(test)]
@@ -25,7 +31,8 @@ use std::path::PathBuf;
 use crate::time::Timestamp;
 
 pub use self::filter::Filter;
-pub use self::live::{Drops, Live, LiveOptions, LiveSet};
+pub use self::live::{Drops, Live, LiveOptions};
+pub use self::live_set::LiveSet;
 pub use self::merge::Files;
 pub use self::reader::Reader;
 pub use self::writer::Writer;

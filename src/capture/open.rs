@@ -3,7 +3,7 @@
 //! Refuses to believe a file's name or ending, and to seek.
 
 use std::fs::{File, Metadata};
-use std::io::{self, BufReader, Cursor, Read};
+use std::io::{self, BufRead, BufReader, Cursor, Read};
 use std::os::fd::AsFd;
 use std::path::Path;
 use std::sync::Arc;
@@ -58,34 +58,61 @@ pub(super) fn stream(
     stream: Box<dyn Read + Send>,
     reading: Reading,
 ) -> Result<Reader, CaptureError> {
+    let told = |damage: Damage| damage.told(name, 0);
     let mut stream = stream;
     let mut around = "";
     for _ in 0..=MAX_LAYERS {
-        let magic = first_bytes(&mut stream).map_err(|error| Damage::unreadable(0, &error).told(name, 0))?;
-        if magic.is_empty() {
-            return Err(Damage::new(0, format!("empty{around}, not one byte to read,")).told(name, 0));
-        }
-        let known = magic.first_chunk::<4>().copied().unwrap_or_default();
-        if Pcap::knows(known) {
-            let mut input = Input::new(&magic, stream, reading);
-            let pcap = Pcap::open(&mut input).map_err(|damage| damage.told(name, 0))?;
-            return Ok(Reader::of(name, input, Format::Pcap(pcap)));
-        }
-        if Pcapng::knows(known) {
-            let input = Input::new(&magic, stream, reading);
-            return Ok(Reader::of(name, input, Format::Pcapng(Pcapng::new())));
-        }
-        let whole = Cursor::new(magic.clone()).chain(stream);
-        let unreadable = |error| Damage::unreadable(0, &error).told(name, 0);
-        (stream, around) = if magic.starts_with(&GZIP) {
-            (gunzip(whole), " inside gzip")
-        } else if is_zstd(known) {
-            (unzstd(whole).map_err(unreadable)?, " inside zstd")
-        } else {
-            return Err(unknown(name, &magic, around));
+        let magic = first_bytes(&mut stream).map_err(|error| told(Damage::unreadable(0, &error)))?;
+        let layer = Layer::told_by(&magic);
+        let whole =
+            |stream| BufReader::with_capacity(COMPRESSED_BLOCK, Cursor::new(magic.clone()).chain(stream));
+        (stream, around) = match layer {
+            Layer::Pcap => return classic(name, Input::new(&magic, stream, reading)),
+            Layer::Pcapng => {
+                let input = Input::new(&magic, stream, reading);
+                return Ok(Reader::of(name, input, Format::Pcapng(Pcapng::new())));
+            }
+            Layer::Gzip => (gunzip(whole(stream)), " inside gzip"),
+            Layer::Zstd => {
+                let decoder = unzstd(whole(stream)).map_err(|error| told(Damage::unreadable(0, &error)))?;
+                (decoder, " inside zstd")
+            }
+            Layer::Nothing => {
+                return Err(told(Damage::new(0, format!("empty{around}, not one byte to read,"))));
+            }
+            Layer::Unknown => return Err(unknown(name, &magic, around)),
         };
     }
-    Err(Damage::new(0, format!("more than {MAX_LAYERS} layers of compression")).told(name, 0))
+    Err(told(Damage::new(0, format!("more than {MAX_LAYERS} layers of compression"))))
+}
+
+/// What an input's first bytes tell.
+enum Layer {
+    Pcap,
+    Pcapng,
+    Gzip,
+    Zstd,
+    /// There are no bytes.
+    Nothing,
+    Unknown,
+}
+
+impl Layer {
+    fn told_by(magic: &[u8]) -> Self {
+        match magic.first_chunk::<4>() {
+            _ if magic.is_empty() => Self::Nothing,
+            _ if magic.starts_with(&GZIP) => Self::Gzip,
+            Some(magic) if Pcap::knows(*magic) => Self::Pcap,
+            Some(magic) if Pcapng::knows(*magic) => Self::Pcapng,
+            Some(magic) if is_zstd(*magic) => Self::Zstd,
+            _ => Self::Unknown,
+        }
+    }
+}
+
+fn classic(name: &Path, mut input: Input) -> Result<Reader, CaptureError> {
+    let pcap = Pcap::open(&mut input).map_err(|damage| damage.told(name, 0))?;
+    Ok(Reader::of(name, input, Format::Pcap(pcap)))
 }
 
 /// Up to four bytes, fewer only at the end.
@@ -100,13 +127,11 @@ fn is_zstd(magic: [u8; 4]) -> bool {
     magic == ZSTD || magic & !0xf == ZSTD_SKIPPABLE
 }
 
-fn gunzip(stream: impl Read + Send + 'static) -> Box<dyn Read + Send> {
-    let stream = BufReader::with_capacity(COMPRESSED_BLOCK, stream);
+fn gunzip(stream: impl BufRead + Send + 'static) -> Box<dyn Read + Send> {
     Box::new(flate2::bufread::MultiGzDecoder::new(stream))
 }
 
-fn unzstd(stream: impl Read + Send + 'static) -> io::Result<Box<dyn Read + Send>> {
-    let stream = BufReader::with_capacity(COMPRESSED_BLOCK, stream);
+fn unzstd(stream: impl BufRead + Send + 'static) -> io::Result<Box<dyn Read + Send>> {
     let mut decoder = zstd::Decoder::with_buffer(stream)?;
     decoder.window_log_max(ZSTD_WINDOW_LOG_MAX)?;
     Ok(Box::new(decoder))

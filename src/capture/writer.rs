@@ -6,8 +6,9 @@ use std::io::{self, Write};
 
 use super::pcapng::{
     BYTE_ORDER_MAGIC, DROPPED_INTERFACE, DROPPED_KERNEL, ENHANCED_PACKET, INTERFACE, SECTION, STATISTICS,
-    TIME_RESOLUTION, USER_APPLICATION,
+    USER_APPLICATION,
 };
+use super::resolution::TIME_RESOLUTION;
 use super::{Beat, Frame, LinkType};
 use crate::time::Timestamp;
 
