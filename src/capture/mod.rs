@@ -2,9 +2,40 @@
 //! Comes in: bytes of captures. Goes out: frames with link type, capture time and wire length.
 //! Refuses to know what is inside a frame.
 
+mod bpf;
+#[cfg(test)]
+mod corpus_tests;
+mod filter;
+mod folder;
+mod input;
+mod link;
+mod live;
+mod live_set;
+#[cfg(test)]
+mod live_tests;
+mod merge;
+mod open;
+mod options;
+mod pcap;
+mod pcapng;
+mod reader;
+mod resolution;
+#[cfg(test)]
+mod sample;
+#[cfg(test)]
+mod tests;
+mod writer;
+
 use std::path::PathBuf;
 
 use crate::time::Timestamp;
+
+pub use self::filter::Filter;
+pub use self::live::{Drops, Live, LiveOptions};
+pub use self::live_set::LiveSet;
+pub use self::merge::Files;
+pub use self::reader::Reader;
+pub use self::writer::Writer;
 
 /// The kind of the outermost header: a number of the registry at
 /// <https://www.tcpdump.org/linktypes.html>.
@@ -129,6 +160,14 @@ pub enum CaptureError {
         offset: u64,
         /// What was found.
         what: String,
+    },
+    /// A filter that libpcap does not understand.
+    #[error("filter '{expression}': {reason}")]
+    Filter {
+        /// The filter as it was given.
+        expression: String,
+        /// Libpcap's reason.
+        reason: String,
     },
     /// An interface or its driver failed.
     #[error("{interface}: {what}")]

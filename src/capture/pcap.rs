@@ -1,0 +1,163 @@
+//! The classic pcap format: one header, then records of one link type.
+//! Comes in: the input's bytes. Goes out: packets that still lie in the input's buffer.
+//! Refuses to know what compressed the bytes. See <https://www.tcpdump.org/manpages/pcap-savefile.5.html>; versions and
+//! swapped lengths as in libpcap's `sf-pcap.c`.
+
+use super::LinkType;
+use super::input::{Input, MAX_PACKET};
+use super::reader::{Damage, Found, Lent, Order};
+use crate::time::Timestamp;
+
+/// Length of the file's header.
+const FILE_HEADER: usize = 24;
+/// Length of a record's header: seconds, fraction, captured length, length on the wire.
+const RECORD_HEADER: usize = 16;
+/// Length of a record's header in the "modified" format of the `ss990417` patch: interface, protocol and packet type
+/// follow the usual fields.
+const MODIFIED_RECORD_HEADER: usize = 24;
+/// The largest captured length believed where the header's snapshot length is no larger: the limit that libpcap and
+/// tcpdump set themselves.
+const USUAL_SNAPLEN: u32 = 262_144;
+
+const MICROS: u32 = 0xa1b2_c3d4;
+const NANOS: u32 = 0xa1b2_3c4d;
+const MODIFIED: u32 = 0xa1b2_cd34;
+
+/// A classic pcap file, after its header.
+#[derive(Debug)]
+pub(super) struct Pcap {
+    order: Order,
+    kind: Kind,
+    lengths: Lengths,
+    link: LinkType,
+    longest: u32,
+}
+
+/// What the magic number tells.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Kind {
+    nanos_per_unit: i64,
+    record_header: usize,
+}
+
+/// In which order a record has its two lengths.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Lengths {
+    /// Captured, then wire: since version 2.4.
+    CapturedFirst,
+    /// Wire, then captured: before version 2.3, and version 543.0 of DG/UX.
+    WireFirst,
+    /// Version 2.3 was written both ways: the smaller is the captured length.
+    Either,
+}
+
+impl Pcap {
+    /// Whether a file of these first bytes is a classic pcap.
+    pub(super) fn knows(magic: [u8; 4]) -> bool {
+        told_by(magic).is_some()
+    }
+
+    /// Reads the file's header.
+    pub(super) fn open(input: &mut Input) -> Result<Self, Damage> {
+        let ahead = input.ahead(FILE_HEADER).map_err(|error| Damage::unreadable(0, &error))?;
+        let left = ahead.len();
+        let (words, _) = ahead.as_chunks::<4>();
+        let [magic, version, _zone, _accuracy, snaplen, network, ..] = *words else {
+            return Err(Damage::cut_short(0, "the file header", FILE_HEADER, left));
+        };
+        let (order, kind) = told_by(magic).ok_or_else(|| Damage::new(0, "no pcap header"))?;
+        let [major, minor] = halves(version).map(|half| order.u16(half));
+        let lengths = lengths_of(major, minor)?;
+        let link = link_of(order.u32(network))?;
+        let snaplen = order.u32(snaplen);
+        let longest = snaplen.clamp(USUAL_SNAPLEN, MAX_PACKET as u32);
+        input.consume(FILE_HEADER);
+        Ok(Self { order, kind, lengths, link, longest })
+    }
+
+    /// Moves to the next record.
+    #[inline]
+    pub(super) fn next(&mut self, input: &mut Input) -> Result<Found, Damage> {
+        let header = self.kind.record_header;
+        let begin = input.offset();
+        let ahead = input.ahead(header).map_err(|error| Damage::unreadable(begin, &error))?;
+        let held = ahead.len();
+        let (words, _) = ahead.as_chunks::<4>();
+        let [secs, fraction, captured, wire, ..] = words else {
+            return cut_in_header(begin, header, held);
+        };
+        let nanos = i64::from(self.order.u32(*fraction)).saturating_mul(self.kind.nanos_per_unit);
+        let time = Timestamp::from_parts(i64::from(self.order.u32(*secs)), nanos);
+        let (captured, wire) = self.lengths(*captured, *wire);
+        if captured > self.longest {
+            return Err(too_long(begin, captured, self.longest));
+        }
+        let whole = header + captured as usize;
+        if held < whole {
+            let held = input.ahead(whole).map_err(|error| Damage::unreadable(begin, &error))?.len();
+            if held < whole {
+                return Err(Damage::cut_short(begin, "the record", whole, held));
+            }
+        }
+        let position = input.position() + header;
+        input.consume(whole);
+        let wire_len = wire.max(captured);
+        Ok(Found::Packet(Lent { time, link: self.link, wire_len, position, len: captured as usize }))
+    }
+
+    #[inline]
+    fn lengths(&self, first: [u8; 4], second: [u8; 4]) -> (u32, u32) {
+        let (first, second) = (self.order.u32(first), self.order.u32(second));
+        match self.lengths {
+            Lengths::CapturedFirst => (first, second),
+            Lengths::WireFirst => (second, first),
+            Lengths::Either => (first.min(second), first.max(second)),
+        }
+    }
+}
+
+/// Byte order and kind by the first four bytes.
+fn told_by(magic: [u8; 4]) -> Option<(Order, Kind)> {
+    [Order::Little, Order::Big].into_iter().find_map(|order| {
+        let (nanos_per_unit, record_header) = match order.u32(magic) {
+            MICROS => (1_000, RECORD_HEADER),
+            NANOS => (1, RECORD_HEADER),
+            MODIFIED => (1_000, MODIFIED_RECORD_HEADER),
+            _ => return None,
+        };
+        Some((order, Kind { nanos_per_unit, record_header }))
+    })
+}
+
+/// What the version says of the order of lengths. Minor versions after 2.4 change nothing that is known.
+fn lengths_of(major: u16, minor: u16) -> Result<Lengths, Damage> {
+    match (major, minor) {
+        (2, 0..=2) | (543, 0) => Ok(Lengths::WireFirst),
+        (2, 3) => Ok(Lengths::Either),
+        (2, _) => Ok(Lengths::CapturedFirst),
+        _ => Err(Damage::new(4, format!("pcap version {major}.{minor} instead of 2.4"))),
+    }
+}
+
+/// The link type of the header's last field: its low 16 bits. The six highest tell of the frame check sequence, which
+/// nothing here reads; the ten between are reserved, and like libpcap we do not guess what a file means by them.
+fn link_of(network: u32) -> Result<LinkType, Damage> {
+    if network & 0x03ff_0000 != 0 {
+        return Err(Damage::new(20, format!("reserved bits are set in the link type {network:#010x}")));
+    }
+    Ok(LinkType::from_file(network & 0xffff))
+}
+
+fn halves([a, b, c, d]: [u8; 4]) -> [[u8; 2]; 2] {
+    [[a, b], [c, d]]
+}
+
+#[cold]
+fn cut_in_header(begin: u64, header: usize, held: usize) -> Result<Found, Damage> {
+    if held == 0 { Ok(Found::End) } else { Err(Damage::cut_short(begin, "the record header", header, held)) }
+}
+
+#[cold]
+fn too_long(begin: u64, captured: u32, longest: u32) -> Damage {
+    Damage::new(begin, format!("a record of {captured} captured bytes, more than the {longest} believed,"))
+}
