@@ -16,7 +16,16 @@ pub mod decode;
 pub mod synth;
 
 pub mod attribute;
+pub mod flow;
+
+pub mod aggregate;
 
 pub mod detect;
 
+pub mod incident;
+
 pub mod config;
+
+pub mod pipeline;
+
+pub mod cli;

@@ -1,3 +1,85 @@
-//! Ticks → findings: what the shipped and the user's rules see in the traffic.
+//! Judges ticks: what is more than before, and whose. Comes in: frozen [`Tick`](crate::aggregate::Tick)s. Goes out:
+//! [`Finding`]s per service, and the [`Watched`] picture they were found in. Knows no incident and writes to nobody.
+//!
+//! Everything here runs once a tick, in one place, over sorted keys.
 
+mod before;
+mod measure;
 pub mod rule;
+mod rules;
+mod watch;
+mod watched;
+mod window;
+
+use std::fmt;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+
+use ipnet::IpNet;
+
+use crate::attribute::{Asn, Country};
+use crate::service::ServiceId;
+use crate::time::TickId;
+use rule::{Observed, Rule};
+
+pub use before::Before;
+pub use measure::{of_cell, of_counts};
+pub use rules::{Grounds, Homes, RuleDetector};
+pub use watch::Watch;
+pub use watched::Watched;
+pub use window::Window;
+
+/// A protected service: named, or found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Subject {
+    /// One that the configuration or the command line names.
+    Named(ServiceId),
+    /// One that was found in the traffic.
+    Found(SocketAddr),
+}
+
+/// What a finding is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Key {
+    /// The service as a whole.
+    Service,
+    /// One country.
+    Country(Country),
+    /// One network.
+    Network(Asn),
+    /// One prefix.
+    Prefix(IpNet),
+    /// One address.
+    Source(IpAddr),
+}
+
+impl fmt::Display for Key {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Key::Service => out.write_str("service"),
+            Key::Country(country) => write!(out, "{country}"),
+            Key::Network(asn) => write!(out, "{asn}"),
+            Key::Prefix(prefix) => write!(out, "{prefix}"),
+            Key::Source(address) => write!(out, "{address}"),
+        }
+    }
+}
+
+/// A rule that holds for a key in a tick.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Finding {
+    /// The rule.
+    pub rule: Arc<Rule>,
+    /// For whom it holds.
+    pub key: Key,
+    /// When.
+    pub tick: TickId,
+    /// What was observed.
+    pub observed: Observed,
+}
+
+/// Judges one service's picture once a tick. Dispatched at run time, since others add cases.
+pub trait Detector: Send {
+    /// The findings of this tick, sorted by rule and key.
+    fn judge(&mut self, subject: Subject, watched: &Watched, tick: TickId) -> Vec<Finding>;
+}

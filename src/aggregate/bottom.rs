@@ -1,0 +1,137 @@
+//! A map with a cap that keeps the keys with the lowest hashes: what stays, and what is counted for it, does not depend
+//! on the order in which keys arrive or on how they were split between workers (bottom-k sampling, Cohen and Kaplan,
+//! "Summarizing data using bottom-k sketches", PODC 2007).
+
+use std::collections::BinaryHeap;
+
+use hashbrown::HashTable;
+
+/// The map. A key that is dropped once never returns, so whatever is kept was counted from its first time on.
+#[derive(Debug)]
+pub struct BottomMap<K, V> {
+    table: HashTable<Kept<K, V>>,
+    highest: BinaryHeap<u64>,
+    cap: usize,
+    /// Hashes from here on are refused.
+    limit: Option<u64>,
+}
+
+#[derive(Debug)]
+struct Kept<K, V> {
+    hash: u64,
+    key: K,
+    value: V,
+}
+
+impl<K, V: Default> BottomMap<K, V> {
+    /// An empty map for at most `cap` keys.
+    pub fn new(cap: usize) -> Self {
+        Self { table: HashTable::new(), highest: BinaryHeap::new(), cap, limit: None }
+    }
+
+    /// The value of the key that has this hash and that `is` recognises, made by `make` where it is new; `None` where
+    /// the key is not among those kept.
+    pub fn entry(&mut self, hash: u64, is: impl Fn(&K) -> bool, make: impl FnOnce() -> K) -> Option<&mut V> {
+        if self.limit.is_some_and(|limit| hash >= limit) {
+            return None;
+        }
+        if self.table.find(hash, |kept| kept.hash == hash && is(&kept.key)).is_none() {
+            if self.table.len() >= self.cap && !self.make_room(hash) {
+                return None;
+            }
+            self.highest.push(hash);
+            self.table.insert_unique(hash, Kept { hash, key: make(), value: V::default() }, |kept| kept.hash);
+        }
+        self.table.find_mut(hash, |kept| kept.hash == hash && is(&kept.key)).map(|kept| &mut kept.value)
+    }
+
+    /// Drops the keys with the highest hash, unless `hash` is no lower.
+    fn make_room(&mut self, hash: u64) -> bool {
+        let Some(top) = self.highest.peek().copied() else { return false };
+        self.limit = Some(top.max(hash));
+        if hash >= top {
+            return false;
+        }
+        while self.highest.peek() == Some(&top) {
+            self.highest.pop();
+        }
+        self.table.retain(|kept| kept.hash != top);
+        true
+    }
+
+    /// How many keys are kept.
+    pub fn len(&self) -> usize {
+        self.table.len()
+    }
+
+    /// Whether no key is kept.
+    pub fn is_empty(&self) -> bool {
+        self.table.is_empty()
+    }
+
+    /// The hash from which on keys were refused, if any were.
+    pub fn limit(&self) -> Option<u64> {
+        self.limit
+    }
+
+    /// Takes everything out: hash, key and value, in no order.
+    pub fn drain(self) -> impl Iterator<Item = (u64, K, V)> {
+        self.table.into_iter().map(|kept| (kept.hash, kept.key, kept.value))
+    }
+}
+
+/// The part of all keys that lies below a limit: 1 where nothing was refused.
+pub fn coverage(limit: Option<u64>) -> f64 {
+    limit.map_or(1.0, |limit| (limit as f64 / u64::MAX as f64).clamp(f64::MIN_POSITIVE, 1.0))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+    use std::hash::BuildHasher;
+
+    use foldhash::fast::FixedState;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn fill(cap: usize, keys: &[u32]) -> (BTreeMap<u32, u64>, Option<u64>) {
+        let mut map = BottomMap::<u32, u64>::new(cap);
+        for key in keys {
+            let hash = FixedState::with_seed(1).hash_one(key);
+            if let Some(value) = map.entry(hash, |have| have == key, || *key) {
+                *value += 1;
+            }
+        }
+        let limit = map.limit();
+        (map.drain().map(|(_, key, value)| (key, value)).collect(), limit)
+    }
+
+    #[test]
+    fn below_the_cap_everything_is_exact() {
+        let (map, limit) = fill(10, &[1, 2, 2, 3, 3, 3]);
+        assert_eq!(map, BTreeMap::from([(1, 1), (2, 2), (3, 3)]));
+        assert_eq!(coverage(limit), 1.0);
+    }
+
+    #[test]
+    fn coverage_estimates_the_number_of_keys() {
+        let keys: Vec<u32> = (0..50_000).collect();
+        let (map, limit) = fill(2_000, &keys);
+        let estimate = map.len() as f64 / coverage(limit);
+        assert!((estimate / 50_000.0 - 1.0).abs() < 0.1, "{estimate}");
+    }
+
+    proptest! {
+        #[test]
+        fn order_does_not_matter(mut keys in proptest::collection::vec(0_u32..200, 0..600), cap in 1_usize..64) {
+            let (one, _) = fill(cap, &keys);
+            keys.reverse();
+            let (other, _) = fill(cap, &keys);
+            prop_assert_eq!(&one, &other);
+            for (key, count) in one {
+                prop_assert_eq!(count, keys.iter().filter(|have| **have == key).count() as u64);
+            }
+        }
+    }
+}

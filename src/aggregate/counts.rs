@@ -1,0 +1,163 @@
+//! What is counted: a fixed row of sums per scope ([`Counts`]) and a shorter one per origin ([`Cell`]).
+//! All of it adds, so that order and number of workers do not matter.
+
+use std::ops::{Index, IndexMut};
+
+/// What a scope's sums are of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Count {
+    /// Packets to the service.
+    PacketsIn,
+    /// IP bytes to the service.
+    BytesIn,
+    /// Packets from the service.
+    PacketsOut,
+    /// IP bytes from the service.
+    BytesOut,
+    /// First SYNs.
+    Attempts,
+    /// Connections whose client completed the handshake.
+    Opened,
+    /// Of those, connections of clients seen in one direction only.
+    OpenedUnproven,
+    /// HTTP requests, TLS hellos, and first bytes of other conversations.
+    Accesses,
+    /// HTTP requests.
+    Requests,
+    /// TLS ClientHellos.
+    Hellos,
+    /// HTTP responses.
+    Responses,
+    /// HTTP responses with a status from 400 to 499.
+    ClientErrors,
+    /// HTTP responses with a status from 500 to 599.
+    ServerErrors,
+    /// Packets to the service from addresses that had earned nothing.
+    Unearned,
+    /// Of those, packets of clients that earned state later.
+    Redeemed,
+    /// Connections that the service reset.
+    Resets,
+    /// Connections that ended.
+    Closed,
+}
+
+const COUNTS: usize = Count::Closed as usize + 1;
+
+/// A scope's sums.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Counts([u64; COUNTS]);
+
+impl Index<Count> for Counts {
+    type Output = u64;
+    fn index(&self, count: Count) -> &u64 {
+        &self.0[count as usize]
+    }
+}
+
+impl IndexMut<Count> for Counts {
+    fn index_mut(&mut self, count: Count) -> &mut u64 {
+        &mut self.0[count as usize]
+    }
+}
+
+impl Counts {
+    /// Adds another row.
+    pub fn merge(&mut self, other: &Self) {
+        for (sum, more) in self.0.iter_mut().zip(other.0) {
+            *sum += more;
+        }
+    }
+
+    /// Takes away a row that was added before.
+    pub fn remove(&mut self, other: &Self) {
+        for (sum, less) in self.0.iter_mut().zip(other.0) {
+            *sum -= less.min(*sum);
+        }
+    }
+
+    /// Connection attempts whose client never completed the handshake.
+    pub fn half_open(&self) -> u64 {
+        self[Count::Attempts].saturating_sub(self[Count::Opened])
+    }
+
+    /// Packets from addresses that never earned state.
+    pub fn unearned(&self) -> u64 {
+        self[Count::Unearned].saturating_sub(self[Count::Redeemed])
+    }
+
+    /// The sums in the order of [`Count`].
+    pub fn values(&self) -> &[u64] {
+        &self.0
+    }
+}
+
+/// An origin's sums: what a source, prefix or network did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Cell {
+    /// Packets to the service.
+    pub packets: u64,
+    /// IP bytes to the service.
+    pub bytes: u64,
+    /// Completed connections.
+    pub connections: u64,
+    /// HTTP requests, TLS hellos, first bytes of other conversations.
+    pub accesses: u64,
+    /// HTTP requests.
+    pub requests: u64,
+    /// HTTP responses to them.
+    pub responses: u64,
+    /// Responses with a status from 400 to 499.
+    pub client_errors: u64,
+    /// Responses with a status from 500 to 599.
+    pub server_errors: u64,
+}
+
+impl Cell {
+    /// Adds another row.
+    pub fn merge(&mut self, other: &Self) {
+        self.packets += other.packets;
+        self.bytes += other.bytes;
+        self.connections += other.connections;
+        self.accesses += other.accesses;
+        self.requests += other.requests;
+        self.responses += other.responses;
+        self.client_errors += other.client_errors;
+        self.server_errors += other.server_errors;
+    }
+
+    /// Takes away a row that was added before.
+    pub fn remove(&mut self, other: &Self) {
+        self.packets = self.packets.saturating_sub(other.packets);
+        self.bytes = self.bytes.saturating_sub(other.bytes);
+        self.connections = self.connections.saturating_sub(other.connections);
+        self.accesses = self.accesses.saturating_sub(other.accesses);
+        self.requests = self.requests.saturating_sub(other.requests);
+        self.responses = self.responses.saturating_sub(other.responses);
+        self.client_errors = self.client_errors.saturating_sub(other.client_errors);
+        self.server_errors = self.server_errors.saturating_sub(other.server_errors);
+    }
+
+    /// Whether nothing is left.
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_added_can_be_taken_away() {
+        let mut sum = Counts::default();
+        let mut one = Counts::default();
+        one[Count::Attempts] = 5;
+        one[Count::Opened] = 2;
+        sum.merge(&one);
+        sum.merge(&one);
+        assert_eq!(sum.half_open(), 6);
+        sum.remove(&one);
+        assert_eq!(sum, one);
+    }
+}

@@ -1,0 +1,211 @@
+//! Events and attributions added up to [`Tick`]s: per scope, network, prefix, source, path and client make.
+//! Comes in: [`FlowEvent`](crate::flow::FlowEvent)s. Goes out: one frozen, sorted [`Tick`] a second. Judges nothing.
+//!
+//! Everything kept here adds without order. Workers tally alone ([`Tallies`]) and meet once a tick in the shared maps
+//! of the open ticks ([`OpenTicks`]), where a reader also sees rates rise before a tick closes.
+
+mod bottom;
+mod counts;
+mod finder;
+mod open;
+mod tally;
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
+use datasketches::hll::{HllSketch, HllUnion};
+use ipnet::IpNet;
+
+use crate::attribute::{Asn, Attribution, Country, LabelId};
+use crate::flow::{Ja4, Proof, ServerEnd};
+use crate::service::Scope;
+use crate::time::TickId;
+
+pub use bottom::{BottomMap, coverage};
+pub use counts::{Cell, Count, Counts};
+pub use finder::Finder;
+pub use open::{LiveView, OpenTicks};
+pub use tally::Tallies;
+
+/// A closed second: all that was added up in it, frozen and sorted.
+#[derive(Debug, Clone, Default)]
+pub struct Tick {
+    /// Which second.
+    pub id: TickId,
+    /// Per scope.
+    pub scopes: BTreeMap<Scope, ScopeTick>,
+}
+
+/// What was added up for one scope in one second. Rows are sorted by their keys.
+#[derive(Debug, Clone, Default)]
+pub struct ScopeTick {
+    /// The sums.
+    pub counts: Counts,
+    /// Addresses that had earned nothing, for their number only.
+    pub strangers: Option<Strangers>,
+    /// Per network: exact.
+    pub networks: Vec<(Lineage, Cell)>,
+    /// Per prefix: exact below the cap.
+    pub prefixes: Vec<(PrefixKey, Cell)>,
+    /// Per source: exact below the cap.
+    pub sources: Vec<(SourceKey, Cell)>,
+    /// Requests per path.
+    pub paths: Vec<(PathKey, u64)>,
+    /// Accesses per make of client.
+    pub makes: Vec<(MakeKey, u64)>,
+    /// Packets per address, port and protocol of the service.
+    pub ends: Vec<(ServerEnd, u64)>,
+    /// The part of the sources that the cap left, from 0 to 1.
+    pub coverage: f64,
+}
+
+/// Whose traffic a row counts: its country, network, label, and how well its addresses are proven.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Lineage {
+    /// The country or class.
+    pub country: Country,
+    /// The network.
+    pub asn: Option<Asn>,
+    /// The operator's label.
+    pub label: Option<LabelId>,
+    /// How well the addresses are proven.
+    pub proof: Proof,
+}
+
+impl Lineage {
+    /// The lineage of an attributed client.
+    pub fn of(attribution: &Attribution, proof: Proof) -> Self {
+        Self { country: attribution.country, asn: attribution.asn, label: attribution.label, proof }
+    }
+}
+
+/// A prefix within its lineage.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct PrefixKey {
+    /// Whose it is.
+    pub lineage: Lineage,
+    /// The /24 or /48.
+    pub prefix: IpNet,
+    /// The shortest length to which it may be widened.
+    pub reach: u8,
+}
+
+/// A source within its prefix.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct SourceKey {
+    /// Where it is.
+    pub prefix: PrefixKey,
+    /// Its address.
+    pub address: IpAddr,
+}
+
+/// A path asked for by clients of one country.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct PathKey {
+    /// Whose clients asked.
+    pub country: Country,
+    /// The method.
+    pub method: Box<str>,
+    /// The path without its query.
+    pub path: Box<str>,
+}
+
+/// A make of client used in one country.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct MakeKey {
+    /// Whose clients use it.
+    pub country: Country,
+    /// What tells it.
+    pub fingerprint: Fingerprint,
+}
+
+/// What tells one make of client from another.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Fingerprint {
+    /// The `User-Agent` header.
+    UserAgent(Box<str>),
+    /// The fingerprint of the TLS hello.
+    Ja4(Ja4),
+}
+
+/// The most rows that one tick keeps, over all scopes.
+pub mod caps {
+    /// Networks: 80,000 AS numbers are announced in 2026; beyond this the table is sampled.
+    pub const NETWORKS: usize = 131_072;
+    /// Prefixes: with the window of sixty ticks about 80 MiB when every tick is full.
+    pub const PREFIXES: usize = 8_192;
+    /// Sources: with the window of sixty ticks about 130 MiB when every tick is full.
+    pub const SOURCES: usize = 16_384;
+    /// Paths: a site has hundreds; random ones are sampled.
+    pub const PATHS: usize = 2_048;
+    /// Makes of clients.
+    pub const MAKES: usize = 1_024;
+    /// Addresses and ports of services: a port scan touches 65,536.
+    pub const ENDS: usize = 1_024;
+    /// Scopes that no one named.
+    pub const CANDIDATES: usize = 1_024;
+}
+
+/// How many different addresses were seen, without keeping them: a HyperLogLog sketch (Flajolet and others 2007),
+/// always estimated through a union, whose estimator does not depend on order.
+#[derive(Debug, Clone)]
+pub struct Strangers(HllSketch);
+
+/// 2^12 registers: a standard error of 1.6 %.
+const LG_REGISTERS: u8 = 12;
+
+impl Strangers {
+    /// An empty sketch; `None` where the library refuses its size, which it does not for this one.
+    pub fn new() -> Option<Self> {
+        HllSketch::new(LG_REGISTERS, datasketches::hll::HllType::Hll8).ok().map(Self)
+    }
+
+    /// Sees an address.
+    pub fn see(&mut self, address: IpAddr) {
+        self.0.update(address);
+    }
+
+    /// Adds what another sketch saw.
+    pub fn merge(&mut self, other: &Self) {
+        if let Ok(mut union) = HllUnion::new(LG_REGISTERS) {
+            union.update(&self.0);
+            union.update(&other.0);
+            self.0 = union.to_sketch(datasketches::hll::HllType::Hll8);
+        }
+    }
+
+    /// Estimates how many different addresses all the sketches saw together.
+    pub fn estimate<'a>(sketches: impl IntoIterator<Item = &'a Self>) -> f64 {
+        let Ok(mut union) = HllUnion::new(LG_REGISTERS) else { return 0.0 };
+        for sketch in sketches {
+            union.update(&sketch.0);
+        }
+        union.composite_estimate()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn strangers_are_counted_whatever_the_order() {
+        let address = |n: u32| IpAddr::from(std::net::Ipv4Addr::from(n));
+        let (mut one, mut two, mut all) =
+            (Strangers::new().unwrap(), Strangers::new().unwrap(), Strangers::new().unwrap());
+        for n in 0..20_000 {
+            if n % 2 == 0 {
+                one.see(address(n))
+            } else {
+                two.see(address(n))
+            }
+            all.see(address(19_999 - n));
+        }
+        let split = Strangers::estimate([&one, &two]);
+        assert_eq!(split, Strangers::estimate([&two, &one]));
+        assert_eq!(split, Strangers::estimate([&all]));
+        one.merge(&two);
+        assert_eq!(split, Strangers::estimate([&one]));
+        assert!((split / 20_000.0 - 1.0).abs() < 0.05, "{split}");
+    }
+}

@@ -1,0 +1,246 @@
+//! The ticks that are still open: the maps in which workers meet, and what a reader sees of them.
+//! Comes in: each worker's [`Tally`] of a tick. Goes out: the frozen [`Tick`], and a [`LiveView`] at any time.
+//!
+//! A reader never holds a lock while it looks: a view is a handful of shared counters, taken out of the map one by
+//! one. So no worker waits for a reader, however long it looks.
+
+use std::collections::BTreeMap;
+use std::hash::Hash;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use dashmap::DashMap;
+use foldhash::fast::RandomState;
+
+use super::tally::{ScopeTally, Tally};
+use super::{
+    BottomMap, Cell, Counts, Lineage, MakeKey, PathKey, PrefixKey, ScopeTick, SourceKey, Strangers, Tallies,
+    Tick, caps, coverage,
+};
+use crate::flow::ServerEnd;
+use crate::service::Scope;
+use crate::time::TickId;
+
+/// The open ticks of all workers.
+#[derive(Default)]
+pub struct OpenTicks {
+    meetings: DashMap<TickId, Arc<Meeting>, RandomState>,
+    live: DashMap<Scope, Arc<LiveCounts>, RandomState>,
+}
+
+/// One open tick: shared maps, filled by every worker once.
+#[derive(Default)]
+struct Meeting {
+    scopes: DashMap<Scope, ScopeSum, RandomState>,
+    candidates: Shared<Scope, ScopeSum>,
+    networks: Shared<(Scope, Lineage), Cell>,
+    prefixes: Shared<(Scope, PrefixKey), Cell>,
+    sources: Shared<(Scope, SourceKey), Cell>,
+    paths: Shared<(Scope, PathKey), u64>,
+    makes: Shared<(Scope, MakeKey), u64>,
+    ends: Shared<(Scope, ServerEnd), u64>,
+}
+
+/// What one scope comes to over all workers.
+#[derive(Default)]
+struct ScopeSum {
+    counts: Counts,
+    strangers: Option<Strangers>,
+}
+
+/// A capped map that several workers fill: the keys that any of them kept, with their hashes.
+struct Shared<K: Eq + Hash, V> {
+    map: DashMap<K, (u64, V), RandomState>,
+    /// The lowest hash that some worker refused; `u64::MAX` where none did.
+    limit: AtomicU64,
+}
+
+/// Running sums of one scope since the start, for readers.
+struct LiveCounts(Vec<AtomicU64>);
+
+/// What a reader sees: per scope the sums since the start, the open second included.
+pub struct LiveView(Vec<(Scope, Arc<LiveCounts>)>);
+
+impl OpenTicks {
+    /// Adds one worker's sums of `tick`; every worker calls it once for every tick that closes.
+    pub fn meet(&self, tick: TickId, tallies: &mut Tallies) {
+        tallies.show(self);
+        let Some(tally) = tallies.take(tick) else { return };
+        let meeting = Arc::clone(self.meetings.entry(tick).or_default().value());
+        meeting.add(tally);
+    }
+
+    /// Whether anything was counted in `tick`.
+    pub fn holds(&self, tick: TickId) -> bool {
+        self.meetings.contains_key(&tick)
+    }
+
+    /// The first tick from `from` to `to` that anything was counted in.
+    pub fn first_within(&self, from: TickId, to: TickId) -> Option<TickId> {
+        self.meetings.iter().map(|entry| *entry.key()).filter(|tick| (from..=to).contains(tick)).min()
+    }
+
+    /// Takes `tick` out of the open ones, sorted; call it when every worker has met there.
+    pub fn freeze(&self, tick: TickId) -> Tick {
+        match self.meetings.remove(&tick) {
+            Some((_, meeting)) => match Arc::try_unwrap(meeting) {
+                Ok(meeting) => meeting.freeze(tick),
+                // A worker still holds it, against the caller's promise: nothing to be had.
+                Err(_) => Tick { id: tick, ..Tick::default() },
+            },
+            None => Tick { id: tick, ..Tick::default() },
+        }
+    }
+
+    /// Adds to what readers see.
+    pub(super) fn show(&self, scope: Scope, news: &Counts) {
+        let live = match self.live.get(&scope) {
+            Some(live) => Arc::clone(live.value()),
+            None => Arc::clone(self.live.entry(scope).or_insert_with(LiveCounts::new).value()),
+        };
+        for (sum, more) in live.0.iter().zip(news.values()) {
+            sum.fetch_add(*more, Ordering::Relaxed);
+        }
+    }
+
+    /// A reader's view of all scopes, sorted; it stays current while it is held, and holds up nobody.
+    pub fn view(&self) -> LiveView {
+        let mut scopes: Vec<_> =
+            self.live.iter().map(|entry| (*entry.key(), Arc::clone(entry.value()))).collect();
+        scopes.sort_unstable_by_key(|(scope, _)| *scope);
+        LiveView(scopes)
+    }
+}
+
+impl LiveCounts {
+    fn new() -> Arc<Self> {
+        Arc::new(Self(Counts::default().values().iter().map(|_| AtomicU64::new(0)).collect()))
+    }
+}
+
+impl LiveView {
+    /// The scopes seen when the view was taken.
+    pub fn scopes(&self) -> impl Iterator<Item = Scope> + '_ {
+        self.0.iter().map(|(scope, _)| *scope)
+    }
+
+    /// The present sum of `count` for `scope`.
+    pub fn read(&self, scope: Scope, count: super::Count) -> u64 {
+        self.0
+            .binary_search_by_key(&scope, |(scope, _)| *scope)
+            .ok()
+            .and_then(|at| self.0[at].1.0.get(count as usize))
+            .map_or(0, |sum| sum.load(Ordering::Relaxed))
+    }
+}
+
+impl<K: Eq + Hash, V> Default for Shared<K, V> {
+    fn default() -> Self {
+        Self { map: DashMap::default(), limit: AtomicU64::new(u64::MAX) }
+    }
+}
+
+impl<K: Eq + Hash, V: Default> Shared<K, V> {
+    fn add(&self, part: BottomMap<K, V>, merge: impl Fn(&mut V, V)) {
+        if let Some(limit) = part.limit() {
+            self.limit.fetch_min(limit, Ordering::Relaxed);
+        }
+        for (hash, key, value) in part.drain() {
+            merge(&mut self.map.entry(key).or_insert_with(|| (hash, V::default())).1, value);
+        }
+    }
+
+    /// The `cap` rows with the lowest hashes below every limit, and the part of all keys that they are.
+    fn freeze(self, cap: usize) -> (Vec<(K, V)>, f64) {
+        let limit = self.limit.into_inner();
+        let mut rows: Vec<(u64, K, V)> = self
+            .map
+            .into_iter()
+            .filter(|(_, (hash, _))| *hash < limit || limit == u64::MAX)
+            .map(|(key, (hash, value))| (hash, key, value))
+            .collect();
+        let mut refused = (limit != u64::MAX).then_some(limit);
+        if rows.len() > cap {
+            rows.sort_unstable_by_key(|(hash, _, _)| *hash);
+            refused = Some(rows[cap].0);
+            rows.retain(|(hash, _, _)| Some(*hash) < refused);
+        }
+        let covered = coverage(refused);
+        (rows.into_iter().map(|(_, key, value)| (key, value)).collect(), covered)
+    }
+}
+
+impl Meeting {
+    fn add(&self, tally: Tally) {
+        for (scope, sums) in tally.scopes {
+            self.scopes.entry(scope).or_default().merge(sums);
+        }
+        if let Some(limit) = tally.candidates.limit() {
+            self.candidates.limit.fetch_min(limit, Ordering::Relaxed);
+        }
+        for (hash, scope, sums) in tally.candidates.drain() {
+            self.candidates.map.entry(scope).or_insert_with(|| (hash, ScopeSum::default())).1.merge(sums);
+        }
+        self.networks.add(tally.networks, |sum, more| sum.merge(&more));
+        self.prefixes.add(tally.prefixes, |sum, more| sum.merge(&more));
+        self.sources.add(tally.sources, |sum, more| sum.merge(&more));
+        self.paths.add(tally.paths, |sum, more| *sum += more);
+        self.makes.add(tally.makes, |sum, more| *sum += more);
+        self.ends.add(tally.ends, |sum, more| *sum += more);
+    }
+
+    fn freeze(self, id: TickId) -> Tick {
+        let mut scopes: BTreeMap<Scope, ScopeTick> = BTreeMap::new();
+        let (sources, covered) = self.sources.freeze(caps::SOURCES);
+        let candidates = self.candidates.freeze(caps::CANDIDATES).0;
+        for (scope, sum) in self.scopes.into_iter().chain(candidates) {
+            let (counts, strangers) = (sum.counts, sum.strangers);
+            scopes.insert(scope, ScopeTick { counts, strangers, coverage: covered, ..ScopeTick::default() });
+        }
+        // Rows of a scope that was itself not kept have nowhere to go.
+        for ((scope, key), cell) in self.networks.freeze(caps::NETWORKS).0 {
+            scopes.entry(scope).and_modify(|tick| tick.networks.push((key, cell)));
+        }
+        for ((scope, key), cell) in self.prefixes.freeze(caps::PREFIXES).0 {
+            scopes.entry(scope).and_modify(|tick| tick.prefixes.push((key, cell)));
+        }
+        for ((scope, key), cell) in sources {
+            scopes.entry(scope).and_modify(|tick| tick.sources.push((key, cell)));
+        }
+        for ((scope, key), count) in self.paths.freeze(caps::PATHS).0 {
+            scopes.entry(scope).and_modify(|tick| tick.paths.push((key, count)));
+        }
+        for ((scope, key), count) in self.makes.freeze(caps::MAKES).0 {
+            scopes.entry(scope).and_modify(|tick| tick.makes.push((key, count)));
+        }
+        for ((scope, key), count) in self.ends.freeze(caps::ENDS).0 {
+            scopes.entry(scope).and_modify(|tick| tick.ends.push((key, count)));
+        }
+        for tick in scopes.values_mut() {
+            tick.sort();
+        }
+        Tick { id, scopes }
+    }
+}
+
+impl ScopeSum {
+    fn merge(&mut self, sums: ScopeTally) {
+        self.counts.merge(&sums.counts);
+        match (&mut self.strangers, sums.strangers) {
+            (Some(sum), Some(more)) => sum.merge(&more),
+            (sum @ None, more) => *sum = more,
+            (Some(_), None) => {}
+        }
+    }
+}
+
+impl ScopeTick {
+    fn sort(&mut self) {
+        self.networks.sort_unstable_by_key(|row| row.0);
+        self.prefixes.sort_unstable_by_key(|row| row.0);
+        self.sources.sort_unstable_by_key(|row| row.0);
+        self.ends.sort_unstable_by_key(|row| row.0);
+        self.paths.sort_unstable_by(|one, other| one.0.cmp(&other.0));
+        self.makes.sort_unstable_by(|one, other| one.0.cmp(&other.0));
+    }
+}

@@ -1,0 +1,202 @@
+//! The level before: what a service's traffic was made of until now, each row aged so that the last ten minutes weigh
+//! most. Comes in: ticks that have left every window. Goes out: rates and shares per row.
+
+use foldhash::fast::RandomState;
+use hashbrown::HashMap;
+
+use super::rule::Measure;
+use super::{Key, measure};
+use crate::aggregate::{Cell, ScopeTick};
+
+/// Aged sums.
+#[derive(Debug, Default)]
+pub struct Before {
+    seconds: Aged<1>,
+    counts: Aged<COUNTS>,
+    rows: HashMap<Key, Aged<CELL>, RandomState>,
+}
+
+/// A row counts half after this many seconds: a crowd that has been there for half an hour is the level, one that came
+/// a minute ago is not.
+const HALF_LIFE: f64 = 600.0;
+
+/// Rows that are remembered; the faintest give way.
+const MAX_ROWS: usize = 32_768;
+
+/// Below this many (aged) seconds nothing is known of the level before.
+const LEAST_SECONDS: f64 = 30.0;
+
+const MEASURES: [Measure; 10] = [
+    Measure::Packets,
+    Measure::Bytes,
+    Measure::Attempts,
+    Measure::Connections,
+    Measure::Requests,
+    Measure::Accesses,
+    Measure::ClientErrors,
+    Measure::ServerErrors,
+    Measure::HalfOpen,
+    Measure::Unearned,
+];
+const COUNTS: usize = MEASURES.len();
+const CELL: usize = MEASURES.len();
+
+/// Sums that halve every [`HALF_LIFE`]; brought up to date when touched.
+#[derive(Debug, Clone, Copy)]
+struct Aged<const N: usize> {
+    sums: [f64; N],
+    second: i64,
+}
+
+impl<const N: usize> Default for Aged<N> {
+    fn default() -> Self {
+        Self { sums: [0.0; N], second: 0 }
+    }
+}
+
+impl<const N: usize> Aged<N> {
+    fn factor(&self, second: i64) -> f64 {
+        (-(second.saturating_sub(self.second).max(0) as f64) / HALF_LIFE).exp2()
+    }
+
+    fn add(&mut self, second: i64, amounts: [f64; N]) {
+        let factor = self.factor(second);
+        for (sum, amount) in self.sums.iter_mut().zip(amounts) {
+            *sum = *sum * factor + amount;
+        }
+        self.second = second.max(self.second);
+    }
+
+    fn get(&self, index: usize, second: i64) -> f64 {
+        self.sums.get(index).copied().unwrap_or(0.0) * self.factor(second)
+    }
+}
+
+impl Before {
+    /// Learns a tick that begins at `second`.
+    pub fn learn(&mut self, second: i64, tick: &ScopeTick) {
+        self.seconds.add(second, [1.0]);
+        self.counts.add(second, MEASURES.map(|measure| measure::of_counts(measure, &tick.counts) as f64));
+        for (lineage, cell) in &tick.networks {
+            self.row(Key::Country(lineage.country), second, cell);
+            if let Some(asn) = lineage.asn {
+                self.row(Key::Network(asn), second, cell);
+            }
+        }
+        for (prefix, cell) in &tick.prefixes {
+            self.row(Key::Prefix(prefix.prefix), second, cell);
+        }
+        for (source, cell) in &tick.sources {
+            self.row(Key::Source(source.address), second, cell);
+        }
+        if self.rows.len() > MAX_ROWS {
+            self.forget_faintest(second);
+        }
+    }
+
+    /// Learns that nothing moved for `seconds` seconds up to `second`.
+    pub fn learn_silence(&mut self, second: i64, seconds: i64) {
+        // The sum of what each silent second still weighs at the end.
+        let step = (-1.0 / HALF_LIFE).exp2();
+        let weight = (1.0 - step.powf(seconds.max(0) as f64)) / (1.0 - step);
+        self.seconds.add(second, [weight]);
+    }
+
+    /// Whether enough was seen to speak of a level before.
+    pub fn is_known(&self, second: i64) -> bool {
+        self.seconds.get(0, second) >= LEAST_SECONDS
+    }
+
+    /// The service's level per second; `None` where it is not known.
+    pub fn rate(&self, measure: Measure, second: i64) -> Option<f64> {
+        let seconds = self.seconds.get(0, second);
+        (seconds >= LEAST_SECONDS).then(|| self.counts.get(index(measure), second) / seconds)
+    }
+
+    /// A row's level per second; `None` where the level is not known.
+    pub fn row_rate(&self, key: &Key, measure: Measure, second: i64) -> Option<f64> {
+        if *key == Key::Service {
+            return self.rate(measure, second);
+        }
+        let seconds = self.seconds.get(0, second);
+        let sum = self.rows.get(key).map_or(0.0, |row| row.get(index(measure), second));
+        (seconds >= LEAST_SECONDS).then(|| sum / seconds)
+    }
+
+    /// A row's part of the whole before; `None` where the level is not known or was nothing.
+    pub fn row_share(&self, key: &Key, measure: Measure, second: i64) -> Option<f64> {
+        let whole = self.rate(measure, second).filter(|whole| *whole > 0.0)?;
+        self.row_rate(key, measure, second).map(|rate| (rate / whole).min(1.0))
+    }
+
+    fn row(&mut self, key: Key, second: i64, cell: &Cell) {
+        let amounts = MEASURES.map(|measure| measure::of_cell(measure, cell) as f64);
+        self.rows.entry(key).or_default().add(second, amounts);
+    }
+
+    fn forget_faintest(&mut self, second: i64) {
+        let packets = index(Measure::Packets);
+        let mut weights: Vec<(u64, Key)> = self
+            .rows
+            .iter()
+            // Positive floats keep their order as bits.
+            .map(|(key, row)| (row.get(packets, second).max(0.0).to_bits(), *key))
+            .collect();
+        weights.sort_unstable();
+        for (_, key) in weights.iter().take(MAX_ROWS / 4) {
+            self.rows.remove(key);
+        }
+    }
+}
+
+fn index(measure: Measure) -> usize {
+    MEASURES.iter().position(|have| *have == measure).unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::aggregate::Count;
+
+    fn second_of(requests: u64) -> ScopeTick {
+        let mut tick = ScopeTick::default();
+        tick.counts[Count::Requests] = requests;
+        tick
+    }
+
+    #[test]
+    fn nothing_is_known_at_first() {
+        let mut before = Before::default();
+        for second in 0..29 {
+            before.learn(second, &second_of(10));
+        }
+        assert_eq!(before.rate(Measure::Requests, 29), None);
+    }
+
+    #[test]
+    fn a_steady_level_is_its_own_mean() {
+        let mut before = Before::default();
+        for second in 0..2_000 {
+            before.learn(second, &second_of(10));
+        }
+        let rate = before.rate(Measure::Requests, 2_000).unwrap();
+        assert!((rate - 10.0).abs() < 1e-6, "{rate}");
+    }
+
+    #[test]
+    fn silence_brings_it_down_by_arithmetic() {
+        let mut stepped = Before::default();
+        let mut jumped = Before::default();
+        for second in 0..600 {
+            stepped.learn(second, &second_of(10));
+            jumped.learn(second, &second_of(10));
+        }
+        for second in 600..1_200 {
+            stepped.learn(second, &second_of(0));
+        }
+        jumped.learn_silence(1_199, 600);
+        let (one, other) =
+            (stepped.rate(Measure::Requests, 1_199).unwrap(), jumped.rate(Measure::Requests, 1_199).unwrap());
+        assert!((one - other).abs() < 1e-9 && one < 5.0, "{one} {other}");
+    }
+}

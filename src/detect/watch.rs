@@ -1,0 +1,119 @@
+//! All services under watch. Comes in: one frozen tick a second. Goes out: the findings of each service.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use super::watched::Seconds;
+use super::{Detector, Finding, Subject, Watched};
+use crate::aggregate::{Finder, ScopeTick, Tick};
+use crate::service::Scope;
+use crate::time::TickId;
+
+/// The services under watch and the detectors that judge them.
+pub struct Watch {
+    subjects: BTreeMap<Subject, Watched>,
+    detectors: Vec<Box<dyn Detector>>,
+    spans: Arc<[u64]>,
+    finder: Finder,
+}
+
+/// Candidates that are watched before they are found, so that what came before the finding counts; the quiet ones
+/// give way first.
+const MAX_WATCHED: usize = 1_024;
+
+impl Watch {
+    /// A watch with these detectors over windows of these numbers of ticks.
+    pub fn new(detectors: Vec<Box<dyn Detector>>, spans: &[u64]) -> Self {
+        Self { subjects: BTreeMap::new(), detectors, spans: spans.into(), finder: Finder::default() }
+    }
+
+    /// Takes a tick: every service moves on, and those that are named or found are judged.
+    pub fn take(&mut self, tick: Tick) -> Vec<(Subject, Vec<Finding>)> {
+        self.finder.note(&tick);
+        let id = tick.id;
+        let mut moved = by_subject(tick);
+        for subject in moved.keys() {
+            if !self.subjects.contains_key(subject) {
+                self.make_room();
+                self.subjects.insert(*subject, Watched::new(&self.spans));
+            }
+        }
+        let mut findings = Vec::new();
+        for (subject, watched) in &mut self.subjects {
+            watched.advance(id, moved.remove(subject));
+            if is_protected(subject, &self.finder) {
+                let found: Vec<Finding> = self
+                    .detectors
+                    .iter_mut()
+                    .flat_map(|detector| detector.judge(*subject, watched, id))
+                    .collect();
+                findings.push((*subject, found));
+            }
+        }
+        findings
+    }
+
+    /// Moves on over `ticks` silent ticks up to `tick`, every window being empty.
+    pub fn skip(&mut self, tick: TickId, ticks: i64) {
+        for watched in self.subjects.values_mut() {
+            watched.skip(tick, ticks);
+        }
+    }
+
+    /// The picture of a service.
+    pub fn watched(&mut self, subject: Subject) -> Option<&mut Watched> {
+        self.subjects.get_mut(&subject)
+    }
+
+    /// The services found in the traffic.
+    pub fn finder(&self) -> &Finder {
+        &self.finder
+    }
+
+    fn make_room(&mut self) {
+        if self.subjects.len() < MAX_WATCHED {
+            return;
+        }
+        let candidates = || {
+            self.subjects.iter().filter(|(subject, _)| {
+                !matches!(subject, Subject::Named(_)) && !is_protected(subject, &self.finder)
+            })
+        };
+        let quiet = candidates().find(|(_, watched)| watched.is_quiet()).or_else(|| candidates().next());
+        if let Some(subject) = quiet.map(|(subject, _)| *subject) {
+            self.subjects.remove(&subject);
+        }
+    }
+}
+
+fn is_protected(subject: &Subject, finder: &Finder) -> bool {
+    match subject {
+        Subject::Named(_) => true,
+        Subject::Found(address) => finder.is_found(address),
+    }
+}
+
+/// Sorts a tick's scopes to the services they belong to. What goes beside a candidate's address belongs to the first
+/// of the candidates there.
+fn by_subject(tick: Tick) -> BTreeMap<Subject, Seconds> {
+    let mut subjects: BTreeMap<Subject, Seconds> = BTreeMap::new();
+    let mut beside: Vec<(IpAddr, ScopeTick)> = Vec::new();
+    for (scope, sums) in tick.scopes {
+        match scope {
+            Scope::Service(id) => subjects.entry(Subject::Named(id)).or_default().own = sums,
+            Scope::Beside(id) => subjects.entry(Subject::Named(id)).or_default().beside = sums,
+            Scope::Candidate(address) => subjects.entry(Subject::Found(address)).or_default().own = sums,
+            Scope::CandidateHost(address) => beside.push((address, sums)),
+        }
+    }
+    for (host, sums) in beside {
+        let first = subjects
+            .iter_mut()
+            .find(|(subject, _)| matches!(subject, Subject::Found(address) if address.ip() == host));
+        if let Some((_, seconds)) = first {
+            seconds.beside = sums;
+        }
+    }
+    subjects
+}

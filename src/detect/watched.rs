@@ -1,0 +1,256 @@
+//! One service as it is watched: its last minute tick by tick, its windows, its level before.
+//! Comes in: ticks. Goes out: the picture that detectors and incidents look at.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use super::Before;
+use super::rule::Traffic;
+use super::window::Window;
+use crate::aggregate::{ScopeTick, Strangers};
+use crate::time::TickId;
+
+/// A service's picture.
+#[derive(Debug)]
+pub struct Watched {
+    ring: VecDeque<(TickId, Arc<Seconds>)>,
+    /// How many ticks have left the ring.
+    left: u64,
+    windows: Vec<Spanned>,
+    /// The level before of its own traffic.
+    before: Before,
+    /// The level before of the traffic beside it.
+    before_beside: Before,
+    /// Ticks from here on are not learned: an incident is open.
+    held_from: Option<TickId>,
+    now: TickId,
+}
+
+/// What moved in one tick.
+#[derive(Debug, Default)]
+pub struct Seconds {
+    /// To the service's ports.
+    pub own: ScopeTick,
+    /// To its addresses otherwise.
+    pub beside: ScopeTick,
+}
+
+#[derive(Debug)]
+struct Spanned {
+    ticks: i64,
+    /// How many ticks have left this window, counted like `Watched::left`.
+    left: u64,
+    own: Window,
+    beside: Window,
+}
+
+/// How long a tick is looked back at before it is learned: attacks are noticed well within a minute, and what is
+/// learned cannot be unlearned.
+pub const LOOK_BACK: i64 = 60;
+
+impl Watched {
+    /// A service watched over windows of these numbers of ticks.
+    pub fn new(spans: &[u64]) -> Self {
+        let window = |ticks: &u64| Spanned {
+            ticks: i64::try_from(*ticks).unwrap_or(LOOK_BACK),
+            left: 0,
+            own: Window::default(),
+            beside: Window::default(),
+        };
+        Self {
+            ring: VecDeque::new(),
+            left: 0,
+            windows: spans.iter().map(window).collect(),
+            before: Before::default(),
+            before_beside: Before::default(),
+            held_from: None,
+            now: TickId::default(),
+        }
+    }
+
+    /// Moves on to `tick` with what moved in it. A new epoch forgets everything: its seconds cannot be compared.
+    pub fn advance(&mut self, tick: TickId, seconds: Option<Seconds>) {
+        if tick.epoch != self.now.epoch {
+            let spans: Vec<u64> = self.windows.iter().map(|window| window.ticks.unsigned_abs()).collect();
+            *self = Self { held_from: None, ..Self::new(&spans) };
+        }
+        self.now = tick;
+        if let Some(seconds) = seconds {
+            for window in &mut self.windows {
+                window.own.enter(&seconds.own);
+                window.beside.enter(&seconds.beside);
+            }
+            self.ring.push_back((tick, Arc::new(seconds)));
+        } else if self.ring.is_empty() {
+            self.learn_silence(tick, 1);
+        }
+        self.leave(tick);
+    }
+
+    /// Moves on over `ticks` silent ticks up to `tick`, all windows being empty.
+    pub fn skip(&mut self, tick: TickId, ticks: i64) {
+        self.now = tick;
+        self.learn_silence(tick, ticks);
+    }
+
+    fn learn_silence(&mut self, tick: TickId, ticks: i64) {
+        if self.held_from.is_none() {
+            self.before.learn_silence(tick.second, ticks);
+            self.before_beside.learn_silence(tick.second, ticks);
+        }
+    }
+
+    fn leave(&mut self, now: TickId) {
+        for window in &mut self.windows {
+            let at = usize::try_from(window.left - self.left).unwrap_or(0);
+            for (tick, seconds) in self.ring.range(at.min(self.ring.len())..) {
+                if tick.second > now.second - window.ticks {
+                    break;
+                }
+                window.own.leave(&seconds.own);
+                window.beside.leave(&seconds.beside);
+                window.left += 1;
+            }
+        }
+        let longest = self.windows.iter().map(|window| window.ticks).max().unwrap_or(0).max(LOOK_BACK);
+        while let Some((tick, seconds)) = self.ring.front() {
+            if tick.second > now.second - longest {
+                break;
+            }
+            let following = self.ring.get(1).map_or(now.second, |(next, _)| next.second);
+            if self.held_from.is_none_or(|from| *tick < from) {
+                self.before.learn(tick.second, &seconds.own);
+                self.before_beside.learn(tick.second, &seconds.beside);
+                let silent = following - tick.second - 1;
+                if silent > 0 {
+                    self.before.learn_silence(following - 1, silent);
+                    self.before_beside.learn_silence(following - 1, silent);
+                }
+            }
+            self.ring.pop_front();
+            self.left += 1;
+        }
+    }
+
+    /// Stops learning from `tick` on, until [`Watched::learn_again`].
+    pub fn hold_from(&mut self, tick: TickId) {
+        self.held_from = Some(self.held_from.map_or(tick, |from| from.min(tick)));
+    }
+
+    /// Learns again; the ticks of the incident are taken out of what is still to be learned.
+    pub fn learn_again(&mut self) {
+        self.held_from = None;
+    }
+
+    /// The tick it has come to.
+    pub fn now(&self) -> TickId {
+        self.now
+    }
+
+    /// Whether nothing moved within the longest window.
+    pub fn is_quiet(&self) -> bool {
+        self.ring.is_empty()
+    }
+
+    /// The window of that many ticks.
+    pub fn window(&self, ticks: u64, traffic: Traffic) -> Option<&Window> {
+        let window = self.windows.iter().find(|window| window.ticks.unsigned_abs() == ticks)?;
+        Some(match traffic {
+            Traffic::Own => &window.own,
+            Traffic::Beside => &window.beside,
+        })
+    }
+
+    /// The level before.
+    pub fn before(&self, traffic: Traffic) -> &Before {
+        match traffic {
+            Traffic::Own => &self.before,
+            Traffic::Beside => &self.before_beside,
+        }
+    }
+
+    /// The ticks that something moved in, from `tick` on.
+    pub fn since(&self, tick: TickId) -> impl DoubleEndedIterator<Item = (TickId, &Arc<Seconds>)> {
+        self.ring.iter().filter(move |(have, _)| *have >= tick).map(|(have, seconds)| (*have, seconds))
+    }
+
+    /// About how many different addresses without earned state were seen in the last `ticks` ticks.
+    pub fn strangers(&self, ticks: u64, traffic: Traffic) -> f64 {
+        let from = self.now.plus(1 - i64::try_from(ticks).unwrap_or(LOOK_BACK));
+        Strangers::estimate(
+            self.since(from).filter_map(|(_, seconds)| seconds.of(traffic).strangers.as_ref()),
+        )
+    }
+
+    /// The lowest part of the sources that a cap left in the last `ticks` ticks.
+    pub fn coverage(&self, ticks: u64, traffic: Traffic) -> f64 {
+        let from = self.now.plus(1 - i64::try_from(ticks).unwrap_or(LOOK_BACK));
+        self.since(from)
+            .map(|(_, seconds)| seconds.of(traffic).coverage)
+            .filter(|covered| *covered > 0.0)
+            .fold(1.0, f64::min)
+    }
+}
+
+impl Seconds {
+    /// Its own traffic or that beside it.
+    pub fn of(&self, traffic: Traffic) -> &ScopeTick {
+        match traffic {
+            Traffic::Own => &self.own,
+            Traffic::Beside => &self.beside,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::aggregate::Count;
+    use crate::detect::rule::Measure;
+
+    fn requests(count: u64) -> Option<Seconds> {
+        let mut seconds = Seconds::default();
+        seconds.own.counts[Count::Requests] = count;
+        Some(seconds)
+    }
+
+    fn at(second: i64) -> TickId {
+        TickId { epoch: 0, second }
+    }
+
+    #[test]
+    fn a_window_holds_its_last_ticks() {
+        let mut watched = Watched::new(&[5, 10]);
+        for second in 0..20 {
+            watched.advance(at(second), requests(1));
+        }
+        let sum = |watched: &Watched, ticks| {
+            watched.window(ticks, Traffic::Own).map(|window| window.counts[Count::Requests])
+        };
+        assert_eq!((sum(&watched, 5), sum(&watched, 10), sum(&watched, 7)), (Some(5), Some(10), None));
+        watched.advance(at(27), None);
+        assert_eq!((sum(&watched, 5), sum(&watched, 10)), (Some(0), Some(2)));
+    }
+
+    #[test]
+    fn an_incident_is_not_learned() {
+        let mut watched = Watched::new(&[10]);
+        for second in 0..200 {
+            watched.advance(at(second), requests(10));
+        }
+        watched.hold_from(at(200));
+        for second in 200..400 {
+            watched.advance(at(second), requests(1_000));
+        }
+        let rate = watched.before(Traffic::Own).rate(Measure::Requests, 399).unwrap();
+        assert!((rate - 10.0).abs() < 0.5, "{rate}");
+    }
+
+    #[test]
+    fn a_new_epoch_begins_anew() {
+        let mut watched = Watched::new(&[10]);
+        watched.advance(at(1_000), requests(10));
+        watched.advance(TickId { epoch: 1, second: 5 }, requests(1));
+        assert_eq!(watched.window(10, Traffic::Own).unwrap().counts[Count::Requests], 1);
+    }
+}

@@ -1,0 +1,144 @@
+//! JA4, the fingerprint of a TLS client (<https://github.com/FoxIO-LLC/ja4>, the BSD-licensed client part only).
+//! Comes in: a [`ClientHello`] over TCP. Goes out: 36 characters that clients of one make share.
+
+use std::fmt;
+
+use sha2::{Digest, Sha256};
+
+use super::tls::{ClientHello, Cursor, is_grease, numbers};
+
+/// A JA4 fingerprint.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Ja4([u8; 36]);
+
+/// Lists beyond this are cut; the longest seen in the wild have some 80 entries.
+const MAX_LIST: usize = 256;
+
+const SERVER_NAME: u16 = 0;
+const ALPN: u16 = 16;
+
+impl Ja4 {
+    /// Computes the fingerprint of a hello.
+    pub fn of(hello: &ClientHello<'_>) -> Self {
+        let mut ciphers: Vec<u16> =
+            numbers(hello.ciphers).filter(|cipher| !is_grease(*cipher)).take(MAX_LIST).collect();
+        let mut kinds = Vec::new();
+        let mut rest = Cursor(hello.extensions);
+        while let Some((kind, _)) = rest.extension() {
+            if !is_grease(kind) && kinds.len() < MAX_LIST {
+                kinds.push(kind);
+            }
+        }
+        let named = if kinds.contains(&SERVER_NAME) { 'd' } else { 'i' };
+        let head = format!(
+            "t{}{named}{:02}{:02}{}",
+            version(hello),
+            ciphers.len().min(99),
+            kinds.len().min(99),
+            protocol(hello.alpn)
+        );
+        ciphers.sort_unstable();
+        kinds.retain(|kind| *kind != SERVER_NAME && *kind != ALPN);
+        kinds.sort_unstable();
+        let signatures: Vec<u16> =
+            numbers(hello.signatures).filter(|s| !is_grease(*s)).take(MAX_LIST).collect();
+        let mut extensions = hexadecimal(&kinds);
+        if !signatures.is_empty() {
+            extensions = format!("{extensions}_{}", hexadecimal(&signatures));
+        }
+        let extensions = if kinds.is_empty() { String::new() } else { extensions };
+        let text = format!("{head}_{}_{}", digest(&hexadecimal(&ciphers)), digest(&extensions));
+        let mut bytes = [b'0'; 36];
+        for (to, from) in bytes.iter_mut().zip(text.bytes()) {
+            *to = from;
+        }
+        Self(bytes)
+    }
+
+    /// The 36 characters.
+    pub fn as_str(&self) -> &str {
+        std::str::from_utf8(&self.0).unwrap_or("")
+    }
+}
+
+impl fmt::Debug for Ja4 {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(self.as_str())
+    }
+}
+
+fn version(hello: &ClientHello<'_>) -> &'static str {
+    let highest = numbers(hello.versions).filter(|version| !is_grease(*version)).max();
+    match highest.unwrap_or(hello.legacy_version) {
+        0x0304 => "13",
+        0x0303 => "12",
+        0x0302 => "11",
+        0x0301 => "10",
+        0x0300 => "s3",
+        0x0002 => "s2",
+        _ => "00",
+    }
+}
+
+/// First and last character of the first protocol; of its hexadecimal form where they are not alphanumeric.
+fn protocol(alpn: Option<&[u8]>) -> String {
+    let Some(name @ [first, .., last] | name @ [first @ last]) = alpn else { return "00".to_owned() };
+    if first.is_ascii_alphanumeric() && last.is_ascii_alphanumeric() {
+        return format!("{}{}", char::from(*first), char::from(*last));
+    }
+    let hex: Vec<char> =
+        name.iter().flat_map(|byte| format!("{byte:02x}").chars().collect::<Vec<_>>()).collect();
+    hex.first().into_iter().chain(hex.last()).collect()
+}
+
+fn hexadecimal(list: &[u16]) -> String {
+    list.iter().map(|value| format!("{value:04x}")).collect::<Vec<_>>().join(",")
+}
+
+/// The first twelve characters of the SHA-256; zeros for an empty list.
+fn digest(text: &str) -> String {
+    if text.is_empty() {
+        return "000000000000".to_owned();
+    }
+    Sha256::digest(text.as_bytes()).iter().take(6).map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tls::tests::{hello_bytes, server_name};
+    use super::super::tls::{Begin, client_hello};
+    use super::*;
+
+    fn ja4(bytes: &[u8]) -> String {
+        let Begin::Hello(hello) = client_hello(bytes) else { panic!("no hello") };
+        Ja4::of(&hello).as_str().to_owned()
+    }
+
+    #[test]
+    fn order_and_grease_do_not_matter() {
+        let versions = (43, vec![4, 3, 4, 3, 3]);
+        let one =
+            hello_bytes(&[0x0a0a, 0x1301, 0x1302], &[server_name("a.b"), versions.clone(), (10, vec![])]);
+        let two =
+            hello_bytes(&[0x1302, 0x1301], &[(10, vec![]), (0x1a1a, vec![]), versions, server_name("c.d")]);
+        assert_eq!(ja4(&one), ja4(&two));
+        assert!(ja4(&one).starts_with("t13d020300_"), "{}", ja4(&one));
+    }
+
+    #[test]
+    fn the_published_cipher_digest_comes_out() {
+        // The list and its digest stand in the technical details of the specification.
+        let ciphers = [
+            0x1301, 0x1302, 0x1303, 0xc02b, 0xc02f, 0xc02c, 0xc030, 0xcca9, 0xcca8, 0xc013, 0xc014, 0x009c,
+            0x009d, 0x002f, 0x0035,
+        ];
+        let text = ja4(&hello_bytes(&ciphers, &[server_name("a.b")]));
+        assert_eq!(text.split('_').nth(1), Some("8daaf6152771"));
+        assert!(text.starts_with("t12d150100_"), "{text}");
+    }
+
+    #[test]
+    fn nothing_offered_is_zeros() {
+        assert_eq!(ja4(&hello_bytes(&[], &[])), "t12i000000_000000000000_000000000000");
+    }
+}

@@ -1,0 +1,432 @@
+//! Conversations whose client has proven nothing yet: a table of fixed size, since anyone can forge their packets.
+//! Comes in: a segment or datagram. Goes out: whether it is a new attempt and whether its client has now earned state.
+//! An entry is displaced by newer ones in its set, so a flood costs no memory and no time.
+
+use std::hash::BuildHasher;
+
+use foldhash::fast::FixedState;
+
+use super::key::{FlowKey, Side};
+use super::{Proof, Volume};
+use crate::decode::{TcpFlags, TcpSegment};
+use crate::time::{Span, Timestamp};
+
+/// Entries that share one place; the oldest gives way.
+const WAYS: usize = 4;
+
+/// How long an unanswered beginning is remembered. Clients give up on a SYN after 63 s or more (RFC 6298 back-off),
+/// but all that matters here is the answer's round trip; 30 s is ten times the slowest.
+const MEMORY: Span = Span::from_secs(30);
+
+/// The table.
+#[derive(Debug)]
+pub(super) struct Pending {
+    sets: Vec<[Entry; WAYS]>,
+    place: FixedState,
+}
+
+/// What a packet of a pending conversation meant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Outcome {
+    /// The first SYN of a connection.
+    Attempt,
+    /// Nothing is proven.
+    Waiting,
+    /// The client has earned state.
+    Admit(Admission),
+}
+
+/// What is known of a conversation at the moment its client earns state.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Admission {
+    /// How well it is proven.
+    pub proof: Proof,
+    /// Whether the beginning was seen.
+    pub opened: bool,
+    /// The client's packets that were counted as unearned.
+    pub earlier: Volume,
+    /// The client's side of the key.
+    pub client: Side,
+}
+
+/// A segment as the pending table needs it.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Knock<'a> {
+    /// The conversation.
+    pub key: FlowKey,
+    /// The side that sent the packet.
+    pub from: Side,
+    /// The side of the client, where the service is named; otherwise the conversation tells.
+    pub client: Option<Side>,
+    /// When.
+    pub now: Timestamp,
+    /// Bytes of the IP packet.
+    pub bytes: u32,
+    /// The segment; `None` for a datagram.
+    pub tcp: Option<&'a TcpSegment<'a>>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    /// The client's SYN was seen.
+    Syn { client_isn: u32 },
+    /// The SYN-ACK was seen; `client_next` is what it acknowledged.
+    SynAck { client_next: u32, server_isn: u32, syn_seen: bool },
+    /// The client's SYN and a bare ACK that fits it, with no answer on the mirror.
+    Acked { client_next: u32 },
+    /// Anything else: the next number of the side that spoke last.
+    Midstream { spoke: Side, next: u32 },
+    /// A datagram; answered or not.
+    Datagram { answered: bool },
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Entry {
+    tag: u64,
+    seen: Timestamp,
+    stage: Option<Stage>,
+    client: Side,
+    volume: Volume,
+}
+
+const FREE: Entry = Entry {
+    tag: 0,
+    seen: Timestamp::from_nanos(i64::MIN),
+    stage: None,
+    client: Side::Low,
+    volume: Volume { packets: 0, bytes: 0 },
+};
+
+impl Pending {
+    /// A table with room for about `entries`, rounded up to a power of two. `seed` decides places, the same in every
+    /// process, because places decide what is displaced.
+    pub fn new(entries: usize, seed: u64) -> Self {
+        let sets = entries.div_ceil(WAYS).next_power_of_two();
+        Self { sets: vec![[FREE; WAYS]; sets], place: FixedState::with_seed(seed) }
+    }
+
+    /// Takes a packet of a conversation that has earned no state.
+    pub fn knock(&mut self, knock: &Knock<'_>) -> Outcome {
+        let entry = self.entry(knock);
+        let first = entry.stage.is_none();
+        let step = match knock.tcp {
+            Some(segment) => entry.segment(segment, knock),
+            None => entry.datagram(knock),
+        };
+        entry.seen = knock.now;
+        let outcome = match step {
+            Step::Earned { proof, opened } => {
+                let earlier = entry.volume;
+                let admission = Admission { proof, opened, earlier, client: entry.client };
+                *entry = FREE;
+                return Outcome::Admit(admission);
+            }
+            Step::Attempt if first => Outcome::Attempt,
+            Step::Attempt | Step::Waiting => Outcome::Waiting,
+        };
+        if knock.from == entry.client {
+            entry.volume.add(knock.bytes);
+        }
+        outcome
+    }
+
+    /// The client's side of a conversation that the table remembers.
+    pub fn client_of(&self, key: &FlowKey, now: Timestamp) -> Option<Side> {
+        let (tag, set) = self.locate(key);
+        let entry = self.sets.get(set)?.iter().find(|entry| entry.holds(tag, now))?;
+        Some(entry.client)
+    }
+
+    fn locate(&self, key: &FlowKey) -> (u64, usize) {
+        let tag = self.place.hash_one(key);
+        // The upper half picks the set, so that the tag still tells apart what shares one.
+        (tag, (tag >> 32) as usize & (self.sets.len() - 1))
+    }
+
+    fn entry(&mut self, knock: &Knock<'_>) -> &mut Entry {
+        let (tag, set) = self.locate(&knock.key);
+        let ways = &mut self.sets[set];
+        let found = ways.iter().position(|entry| entry.holds(tag, knock.now));
+        let way = found.unwrap_or_else(|| {
+            let oldest =
+                ways.iter().enumerate().min_by_key(|(_, entry)| entry.seen).map_or(0, |(way, _)| way);
+            ways[oldest] = Entry { tag, client: knock.client.unwrap_or(knock.from), ..FREE };
+            oldest
+        });
+        &mut ways[way]
+    }
+}
+
+enum Step {
+    Attempt,
+    Waiting,
+    Earned { proof: Proof, opened: bool },
+}
+
+const SYN: TcpFlags = TcpFlags { syn: true, ack: false, fin: false, rst: false };
+
+impl Entry {
+    fn holds(&self, tag: u64, now: Timestamp) -> bool {
+        self.stage.is_some() && self.tag == tag && now.since(self.seen) <= MEMORY
+    }
+
+    fn datagram(&mut self, knock: &Knock<'_>) -> Step {
+        match self.stage {
+            Some(Stage::Datagram { answered: true }) if knock.from == self.client => {
+                Step::Earned { proof: Proof::Proven, opened: false }
+            }
+            Some(Stage::Datagram { answered }) => {
+                self.stage = Some(Stage::Datagram { answered: answered || knock.from != self.client });
+                Step::Waiting
+            }
+            _ => {
+                self.stage = Some(Stage::Datagram { answered: knock.from != self.client });
+                Step::Waiting
+            }
+        }
+    }
+
+    fn segment(&mut self, segment: &TcpSegment<'_>, knock: &Knock<'_>) -> Step {
+        if segment.flags.rst {
+            return Step::Waiting;
+        }
+        if segment.flags == SYN && knock.client.is_none_or(|client| client == knock.from) {
+            return self.syn(segment, knock.from);
+        }
+        if segment.flags.syn && segment.flags.ack && knock.client.is_none_or(|client| client != knock.from) {
+            return self.syn_ack(segment, knock.from);
+        }
+        if knock.from == self.client { self.client_sends(segment) } else { self.server_sends(segment) }
+    }
+
+    fn syn(&mut self, segment: &TcpSegment<'_>, from: Side) -> Step {
+        let again = matches!(self.stage, Some(Stage::Syn { client_isn }) if client_isn == segment.sequence)
+            || matches!(self.stage, Some(Stage::SynAck { client_next, syn_seen: true, .. })
+                if client_next == segment.sequence.wrapping_add(1));
+        if again {
+            return Step::Waiting;
+        }
+        let first = self.stage.is_none();
+        *self = Entry { tag: self.tag, client: from, ..FREE };
+        self.stage = Some(Stage::Syn { client_isn: segment.sequence });
+        // Another number on the same ports is another attempt, but the caller told the first one already only when
+        // the entry was new; a reused pair of ports within the memory counts as a retry of the same attempt.
+        if first { Step::Attempt } else { Step::Waiting }
+    }
+
+    fn syn_ack(&mut self, segment: &TcpSegment<'_>, from: Side) -> Step {
+        let syn_seen = match self.stage {
+            Some(Stage::Syn { client_isn }) => client_isn.wrapping_add(1) == segment.acknowledgment,
+            Some(Stage::SynAck { syn_seen, .. }) => syn_seen,
+            _ => false,
+        };
+        self.client = from.other();
+        self.stage = Some(Stage::SynAck {
+            client_next: segment.acknowledgment,
+            server_isn: segment.sequence,
+            syn_seen,
+        });
+        Step::Waiting
+    }
+
+    fn client_sends(&mut self, segment: &TcpSegment<'_>) -> Step {
+        match self.stage {
+            Some(Stage::SynAck { client_next, server_isn, syn_seen }) => {
+                let heard = segment.flags.ack && segment.acknowledgment.wrapping_sub(server_isn) >= 1;
+                let close = segment.acknowledgment.wrapping_sub(server_isn) < WINDOW;
+                let fits = segment.sequence.wrapping_sub(client_next) < WINDOW;
+                if heard && close && fits {
+                    Step::Earned { proof: Proof::Proven, opened: syn_seen }
+                } else {
+                    Step::Waiting
+                }
+            }
+            Some(Stage::Syn { client_isn }) if segment.flags.ack => {
+                let client_next = client_isn.wrapping_add(1);
+                if segment.sequence != client_next {
+                    return Step::Waiting;
+                }
+                if segment.payload_len > 0 {
+                    return Step::Earned { proof: Proof::Unproven, opened: true };
+                }
+                self.stage = Some(Stage::Acked { client_next });
+                Step::Waiting
+            }
+            Some(Stage::Acked { client_next }) => {
+                if segment.payload_len > 0 && segment.sequence == client_next {
+                    Step::Earned { proof: Proof::Unproven, opened: true }
+                } else {
+                    Step::Waiting
+                }
+            }
+            _ => self.midstream(segment, self.client),
+        }
+    }
+
+    fn server_sends(&mut self, segment: &TcpSegment<'_>) -> Step {
+        match self.stage {
+            Some(Stage::SynAck { client_next, server_isn, syn_seen }) => {
+                let goes_on = segment.payload_len > 0 && segment.sequence == server_isn.wrapping_add(1);
+                let heard = segment.flags.ack && segment.acknowledgment.wrapping_sub(client_next) < WINDOW;
+                if goes_on && heard {
+                    // Only the service's side is mirrored, or its client's third packet was missed.
+                    let proof = if syn_seen { Proof::Proven } else { Proof::Unproven };
+                    Step::Earned { proof, opened: true }
+                } else {
+                    Step::Waiting
+                }
+            }
+            Some(Stage::Syn { .. } | Stage::Acked { .. }) => Step::Waiting,
+            _ => self.midstream(segment, self.client.other()),
+        }
+    }
+
+    /// A conversation whose beginning was missed: each side must continue what the other acknowledged.
+    fn midstream(&mut self, segment: &TcpSegment<'_>, spoke: Side) -> Step {
+        if let Some(Stage::Midstream { spoke: before, next }) = self.stage
+            && before != spoke
+            && segment.flags.ack
+            && segment.acknowledgment == next
+        {
+            return Step::Earned { proof: Proof::Proven, opened: false };
+        }
+        let len = segment.payload_len + u32::from(segment.flags.syn) + u32::from(segment.flags.fin);
+        if len > 0 {
+            self.stage = Some(Stage::Midstream { spoke, next: segment.sequence.wrapping_add(len) });
+        } else if self.stage.is_none() {
+            self.stage = Some(Stage::Midstream { spoke, next: segment.sequence });
+        }
+        Step::Waiting
+    }
+}
+
+/// How far a number may run ahead of the one expected: the largest window that TCP can scale to is 1 GiB (RFC 7323),
+/// but nothing that early in a connection is beyond 64 KiB.
+const WINDOW: u32 = 65_536;
+
+impl Side {
+    /// The other side.
+    pub fn other(self) -> Self {
+        match self {
+            Side::Low => Side::High,
+            Side::High => Side::Low,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::flow::key::Protocol;
+
+    const CLIENT: &str = "198.51.100.7:4000";
+    const SERVER: &str = "192.0.2.1:80";
+
+    struct Talk {
+        table: Pending,
+        now: Timestamp,
+    }
+
+    impl Talk {
+        fn new() -> Self {
+            Self { table: Pending::new(64, 1), now: Timestamp::from_secs(100) }
+        }
+
+        fn sends(&mut self, from: &str, to: &str, segment: TcpSegment<'_>) -> Outcome {
+            let (key, side) = FlowKey::of(from.parse().unwrap(), to.parse().unwrap(), Protocol::Tcp);
+            let client = if from == CLIENT { side } else { side.other() };
+            let (client, now) = (Some(client), self.now);
+            self.table.knock(&Knock { key, from: side, client, now, bytes: 40, tcp: Some(&segment) })
+        }
+
+        fn client(&mut self, flags: TcpFlags, sequence: u32, acknowledgment: u32, len: u32) -> Outcome {
+            self.sends(CLIENT, SERVER, segment(flags, sequence, acknowledgment, len))
+        }
+
+        fn server(&mut self, flags: TcpFlags, sequence: u32, acknowledgment: u32, len: u32) -> Outcome {
+            self.sends(SERVER, CLIENT, segment(flags, sequence, acknowledgment, len))
+        }
+    }
+
+    fn segment(flags: TcpFlags, sequence: u32, acknowledgment: u32, payload_len: u32) -> TcpSegment<'static> {
+        TcpSegment {
+            source_port: 0,
+            destination_port: 0,
+            sequence,
+            acknowledgment,
+            flags,
+            window: 1000,
+            payload_len,
+            payload: &[],
+        }
+    }
+
+    const ACK: TcpFlags = TcpFlags { syn: false, ack: true, fin: false, rst: false };
+    const SYN_ACK: TcpFlags = TcpFlags { syn: true, ack: true, fin: false, rst: false };
+
+    fn admitted(outcome: Outcome) -> (Proof, bool, u64) {
+        match outcome {
+            Outcome::Admit(admission) => (admission.proof, admission.opened, admission.earlier.packets),
+            other => panic!("not admitted: {other:?}"),
+        }
+    }
+
+    #[test]
+    fn the_third_packet_proves_the_client() {
+        let mut talk = Talk::new();
+        assert_eq!(talk.client(SYN, 100, 0, 0), Outcome::Attempt);
+        assert_eq!(talk.client(SYN, 100, 0, 0), Outcome::Waiting, "a retransmission is no new attempt");
+        assert_eq!(talk.server(SYN_ACK, 900, 101, 0), Outcome::Waiting);
+        assert_eq!(admitted(talk.client(ACK, 101, 901, 0)), (Proof::Proven, true, 2));
+    }
+
+    #[test]
+    fn a_guessed_number_proves_nothing() {
+        let mut talk = Talk::new();
+        talk.client(SYN, 100, 0, 0);
+        talk.server(SYN_ACK, 900, 101, 0);
+        assert_eq!(talk.client(ACK, 101, 900, 50), Outcome::Waiting);
+        assert_eq!(talk.client(ACK, 101, 500_000, 50), Outcome::Waiting);
+    }
+
+    #[test]
+    fn the_clients_side_alone_needs_data_that_fits() {
+        let mut talk = Talk::new();
+        talk.client(SYN, 100, 0, 0);
+        assert_eq!(talk.client(ACK, 500, 7, 90), Outcome::Waiting);
+        assert_eq!(talk.client(ACK, 101, 7, 0), Outcome::Waiting);
+        assert_eq!(admitted(talk.client(ACK, 101, 7, 90)).0, Proof::Unproven);
+    }
+
+    #[test]
+    fn the_services_side_alone_needs_its_data() {
+        let mut talk = Talk::new();
+        assert_eq!(talk.server(SYN_ACK, 900, 101, 0), Outcome::Waiting);
+        assert_eq!(admitted(talk.server(ACK, 901, 200, 500)), (Proof::Unproven, true, 0));
+    }
+
+    #[test]
+    fn midstream_needs_both_sides_to_agree() {
+        let mut talk = Talk::new();
+        assert_eq!(talk.client(ACK, 1000, 5000, 10), Outcome::Waiting);
+        assert_eq!(talk.server(ACK, 5000, 999, 10), Outcome::Waiting);
+        let mut talk = Talk::new();
+        talk.client(ACK, 1000, 5000, 10);
+        assert_eq!(admitted(talk.server(ACK, 5000, 1010, 10)), (Proof::Proven, false, 1));
+    }
+
+    #[test]
+    fn a_flood_displaces_but_never_grows() {
+        let mut table = Pending::new(64, 1);
+        let before = table.sets.len();
+        for port in 1..60_000_u16 {
+            let from = std::net::SocketAddr::new("203.0.113.9".parse().unwrap(), port);
+            let (key, side) = FlowKey::of(from, SERVER.parse().unwrap(), Protocol::Tcp);
+            let syn = segment(SYN, u32::from(port), 0, 0);
+            let now = Timestamp::from_secs(1);
+            let knock = Knock { key, from: side, client: Some(side), now, bytes: 40, tcp: Some(&syn) };
+            assert_eq!(table.knock(&knock), Outcome::Attempt);
+        }
+        assert_eq!(table.sets.len(), before);
+    }
+}

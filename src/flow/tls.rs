@@ -1,0 +1,229 @@
+//! The TLS ClientHello (RFC 8446 section 4.1.2): versions, cipher suites, extensions, server name, protocols.
+//! Comes in: the first bytes of a client. Goes out: borrowed parts. Nothing is decrypted.
+
+use std::str;
+
+/// What a client says in its first message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ClientHello<'a> {
+    /// The server name (RFC 6066), cut at 255 bytes.
+    pub sni: Option<&'a str>,
+    /// The first protocol offered by ALPN (RFC 7301).
+    pub alpn: Option<&'a [u8]>,
+    /// The version of the message itself.
+    pub legacy_version: u16,
+    /// The list of `supported_versions`, two bytes each; empty where there is none.
+    pub versions: &'a [u8],
+    /// The cipher suites, two bytes each.
+    pub ciphers: &'a [u8],
+    /// The extensions as they lie on the wire: type, length, data.
+    pub extensions: &'a [u8],
+    /// The list of `signature_algorithms`, two bytes each; empty where there is none.
+    pub signatures: &'a [u8],
+}
+
+/// What the beginning of a client's bytes is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Begin<'a> {
+    /// A whole ClientHello.
+    Hello(ClientHello<'a>),
+    /// The beginning of one.
+    Partial,
+    /// Something else.
+    Other,
+}
+
+/// A handshake record's type and the ClientHello's type within it.
+const HANDSHAKE: u8 = 22;
+const CLIENT_HELLO: u8 = 1;
+
+const SERVER_NAME: u16 = 0;
+const SIGNATURE_ALGORITHMS: u16 = 13;
+const ALPN: u16 = 16;
+const SUPPORTED_VERSIONS: u16 = 43;
+
+/// Longer hellos are not waited for; post-quantum key shares bring them to about 1.8 KiB, 16 KiB is one record.
+pub(super) const MAX_HELLO: usize = 16_384;
+
+/// Reads the beginning of a TLS connection; the hello must lie in one record.
+pub(super) fn client_hello(bytes: &[u8]) -> Begin<'_> {
+    let [kind, major, _, rest @ ..] = bytes else {
+        let fits = [HANDSHAKE, 3].iter().zip(bytes).all(|(want, have)| want == have);
+        return if fits { Begin::Partial } else { Begin::Other };
+    };
+    if (*kind, *major) != (HANDSHAKE, 3) {
+        return Begin::Other;
+    }
+    let mut cursor = Cursor(rest);
+    let Some(record_len) = cursor.u16() else { return Begin::Partial };
+    let record_len = usize::from(record_len);
+    if cursor.0.first().is_some_and(|kind| *kind != CLIENT_HELLO) || !(4..=MAX_HELLO).contains(&record_len) {
+        return Begin::Other;
+    }
+    match cursor.take(record_len) {
+        None => Begin::Partial,
+        Some(record) => Cursor(record).hello().map_or(Begin::Other, Begin::Hello),
+    }
+}
+
+/// Takes from the front of a slice; `None` where it is too short.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Cursor<'a>(pub &'a [u8]);
+
+impl<'a> Cursor<'a> {
+    /// The next `len` bytes.
+    pub fn take(&mut self, len: usize) -> Option<&'a [u8]> {
+        let (taken, rest) = self.0.split_at_checked(len)?;
+        self.0 = rest;
+        Some(taken)
+    }
+
+    fn u8(&mut self) -> Option<u8> {
+        self.take(1).map(|bytes| bytes[0])
+    }
+
+    /// The next two bytes as a number.
+    pub fn u16(&mut self) -> Option<u16> {
+        self.take(2).map(|bytes| u16::from_be_bytes([bytes[0], bytes[1]]))
+    }
+
+    /// Bytes behind a one-byte length.
+    fn block8(&mut self) -> Option<&'a [u8]> {
+        let len = self.u8()?;
+        self.take(usize::from(len))
+    }
+
+    /// Bytes behind a two-byte length.
+    fn block16(&mut self) -> Option<&'a [u8]> {
+        let len = self.u16()?;
+        self.take(usize::from(len))
+    }
+
+    /// The next extension: its type and data.
+    pub fn extension(&mut self) -> Option<(u16, &'a [u8])> {
+        Some((self.u16()?, self.block16()?))
+    }
+
+    fn hello(mut self) -> Option<ClientHello<'a>> {
+        let header = self.take(4)?;
+        let len = usize::from(header[1]) << 16 | usize::from(header[2]) << 8 | usize::from(header[3]);
+        let mut body = Cursor(self.take(len)?);
+        let legacy_version = body.u16()?;
+        body.take(32)?;
+        body.block8()?;
+        let ciphers = body.block16()?;
+        body.block8()?;
+        // A hello without extensions ends here.
+        let extensions = body.block16().unwrap_or(&[]);
+        let mut hello = ClientHello {
+            sni: None,
+            alpn: None,
+            legacy_version,
+            versions: &[],
+            ciphers,
+            extensions,
+            signatures: &[],
+        };
+        let mut rest = Cursor(extensions);
+        while let Some((kind, data)) = rest.extension() {
+            let mut data = Cursor(data);
+            match kind {
+                SERVER_NAME => hello.sni = data.server_name(),
+                ALPN => hello.alpn = data.block16().and_then(|list| Cursor(list).block8()),
+                SUPPORTED_VERSIONS => hello.versions = data.block8().unwrap_or(&[]),
+                SIGNATURE_ALGORITHMS => hello.signatures = data.block16().unwrap_or(&[]),
+                _ => {}
+            }
+        }
+        Some(hello)
+    }
+
+    fn server_name(mut self) -> Option<&'a str> {
+        let mut list = Cursor(self.block16()?);
+        let kind = list.u8()?;
+        let name = list.block16()?;
+        let cut = &name[..name.len().min(255)];
+        str::from_utf8(cut).ok().filter(|name| kind == 0 && !name.is_empty())
+    }
+}
+
+/// Whether a value is one of those reserved to keep peers tolerant (RFC 8701).
+pub(super) fn is_grease(value: u16) -> bool {
+    value & 0x0f0f == 0x0a0a && value >> 8 == value & 0xff
+}
+
+/// The two-byte numbers of a list.
+pub(super) fn numbers(list: &[u8]) -> impl Iterator<Item = u16> + '_ {
+    list.chunks_exact(2).map(|pair| u16::from_be_bytes([pair[0], pair[1]]))
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn block16(bytes: &[u8]) -> Vec<u8> {
+        [&(bytes.len() as u16).to_be_bytes()[..], bytes].concat()
+    }
+
+    /// A hello with the ciphers, and extensions of the given types and data.
+    pub fn hello_bytes(ciphers: &[u16], extensions: &[(u16, Vec<u8>)]) -> Vec<u8> {
+        let mut body = vec![3, 3];
+        body.extend([7; 32]);
+        body.push(0);
+        body.extend(block16(&ciphers.iter().flat_map(|c| c.to_be_bytes()).collect::<Vec<_>>()));
+        body.extend([1, 0]);
+        let extensions: Vec<u8> = extensions
+            .iter()
+            .flat_map(|(kind, data)| [&kind.to_be_bytes()[..], &block16(data)].concat())
+            .collect();
+        body.extend(block16(&extensions));
+        let mut message = vec![CLIENT_HELLO, 0];
+        message.extend(block16(&body));
+        [&[HANDSHAKE, 3, 1][..], &block16(&message)].concat()
+    }
+
+    pub fn server_name(name: &str) -> (u16, Vec<u8>) {
+        (SERVER_NAME, block16(&[&[0][..], &block16(name.as_bytes())].concat()))
+    }
+
+    #[test]
+    fn reads_the_name_and_the_protocol() {
+        let alpn = (ALPN, block16(b"\x02h2\x08http/1.1"));
+        let bytes = hello_bytes(&[0x1301, 0x1302], &[server_name("pps.example"), alpn]);
+        let Begin::Hello(hello) = client_hello(&bytes) else { panic!("no hello") };
+        assert_eq!(hello.sni, Some("pps.example"));
+        assert_eq!(hello.alpn, Some(&b"h2"[..]));
+        assert_eq!(numbers(hello.ciphers).collect::<Vec<_>>(), [0x1301, 0x1302]);
+    }
+
+    #[test]
+    fn every_beginning_is_partial() {
+        let bytes = hello_bytes(&[0x1301], &[server_name("a.example")]);
+        for cut in 1..bytes.len() {
+            assert_eq!(client_hello(&bytes[..cut]), Begin::Partial, "cut at {cut}");
+        }
+        assert_eq!(client_hello(b"GET / HTTP/1.1"), Begin::Other);
+        assert_eq!(client_hello(&[23, 3, 3, 0, 5]), Begin::Other);
+    }
+
+    #[test]
+    fn grease_is_known() {
+        assert!(is_grease(0x0a0a) && is_grease(0xfafa));
+        assert!(!is_grease(0x0a1a) && !is_grease(0x1301));
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_do(mut bytes in proptest::collection::vec(any::<u8>(), 0..400)) {
+            let _ = client_hello(&bytes);
+            let len = bytes.len();
+            if len > 9 {
+                bytes[..3].copy_from_slice(&[HANDSHAKE, 3, 1]);
+                bytes[3..5].copy_from_slice(&((len - 5) as u16).to_be_bytes());
+                bytes[5..9].copy_from_slice(&[CLIENT_HELLO, 0, 0, (len - 9) as u8]);
+                let _ = client_hello(&bytes);
+            }
+        }
+    }
+}

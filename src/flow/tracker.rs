@@ -1,0 +1,379 @@
+//! The conversations of one shard: finds a packet's conversation, admits it when its client has earned that, and
+//! forgets it in time. Comes in: packets in order. Goes out: events to an [`Observer`].
+
+use std::net::{IpAddr, SocketAddr};
+
+use hashbrown::HashMap;
+use hashbrown::hash_map::Entry;
+
+use super::connection::{Connection, HeadRoom, Moment, Party};
+use super::key::{FlowKey, Protocol, Side};
+use super::pending::{Admission, Knock, Outcome, Pending};
+use super::{Client, FlowEvent, Observer, Proof, ServerEnd, What};
+use crate::decode::{Packet, TcpSegment, Transport};
+use crate::service::{Direction, Scope};
+use crate::time::{TickId, Timestamp};
+
+/// How much one shard may hold.
+#[derive(Debug, Clone, Copy)]
+pub struct FlowLimits {
+    /// Pending conversations.
+    pub pending: usize,
+    /// Admitted conversations of proven clients.
+    pub proven: usize,
+    /// Admitted conversations of unproven clients.
+    pub unproven: usize,
+    /// Bytes of unfinished heads.
+    pub head_bytes: usize,
+    /// Decides places in the pending table.
+    pub seed: u64,
+}
+
+impl Default for FlowLimits {
+    /// For 64 shards: 131,072 pending (6 MiB), 262,144 proven and 65,536 unproven conversations (about 80 MiB when
+    /// full) and 16 MiB of unfinished heads.
+    fn default() -> Self {
+        Self { pending: 2_048, proven: 4_096, unproven: 1_024, head_bytes: 256 * 1024, seed: 0 }
+    }
+}
+
+/// What moved through the tables of a shard.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize)]
+pub struct FlowCounts {
+    /// First SYNs.
+    pub attempted: u64,
+    /// Conversations that earned state by numbers seen on both sides.
+    pub proven: u64,
+    /// Conversations that earned state on a one-way mirror.
+    pub unproven: u64,
+    /// Conversations that ended or fell silent.
+    pub closed: u64,
+    /// Conversations that found their table full: counted packet by packet, their bytes not read.
+    pub refused: u64,
+}
+
+impl FlowCounts {
+    /// Adds the counts of another shard.
+    pub fn merge(&mut self, other: &Self) {
+        self.attempted += other.attempted;
+        self.proven += other.proven;
+        self.unproven += other.unproven;
+        self.closed += other.closed;
+        self.refused += other.refused;
+    }
+}
+
+/// When and for whom a packet counts.
+#[derive(Debug, Clone, Copy)]
+pub struct Sighting {
+    /// Capture time.
+    pub now: Timestamp,
+    /// The second it counts in.
+    pub tick: TickId,
+    /// The named service it belongs to and its direction; `None` where services are still to be found.
+    pub named: Option<(Scope, Direction)>,
+}
+
+/// The conversations of one shard.
+#[derive(Debug)]
+pub struct Tracker {
+    pending: Pending,
+    connections: HashMap<FlowKey, Connection, foldhash::fast::RandomState>,
+    /// Connections that have something to tell at the end of the tick.
+    moved: Vec<FlowKey>,
+    limits: FlowLimits,
+    held: Held,
+    heads: HeadRoom,
+    counts: FlowCounts,
+    swept: TickId,
+}
+
+/// How many conversations are in the two tables.
+#[derive(Debug, Clone, Copy, Default)]
+struct Held {
+    proven: usize,
+    unproven: usize,
+}
+
+/// Ticks between two sweeps for conversations that are over.
+const SWEEP: i64 = 8;
+
+impl Tracker {
+    /// An empty shard.
+    pub fn new(limits: FlowLimits) -> Self {
+        Self {
+            pending: Pending::new(limits.pending, limits.seed),
+            connections: HashMap::default(),
+            moved: Vec::new(),
+            limits,
+            held: Held::default(),
+            heads: HeadRoom { used: 0, most: limits.head_bytes },
+            counts: FlowCounts::default(),
+            swept: TickId::default(),
+        }
+    }
+
+    /// What moved through the tables so far.
+    pub fn counts(&self) -> &FlowCounts {
+        &self.counts
+    }
+
+    /// Takes a packet.
+    pub fn packet<O: Observer>(&mut self, packet: &Packet<'_>, sighting: &Sighting, observer: &mut O) {
+        let protocol = match packet.transport {
+            Transport::Tcp(_) => Protocol::Tcp,
+            Transport::Udp(_) => Protocol::Udp,
+            Transport::Icmp { .. } | Transport::Fragment | Transport::Other(_) => {
+                return portless(packet, sighting, observer);
+            }
+        };
+        let (source, destination) = packet.endpoints();
+        let (key, from) = FlowKey::of(source, destination, protocol);
+        let segment = match &packet.transport {
+            Transport::Tcp(segment) => Some(segment),
+            _ => None,
+        };
+        if let Entry::Occupied(mut entry) = self.connections.entry(key) {
+            let connection = entry.get_mut();
+            let reopened = segment.is_some_and(|s| s.flags.syn && !s.flags.ack) && connection.ended;
+            if !reopened && !connection.is_over(sighting.now) {
+                let direction = toward(from == connection.party.client_side);
+                let (now, tick) = (sighting.now, sighting.tick);
+                let mut moment = Moment { now, tick, heads: &mut self.heads, observer };
+                if connection.count(direction, packet.ip_len, &mut moment) {
+                    self.moved.push(key);
+                }
+                if let Some(segment) = segment {
+                    connection.segment(direction, segment, &mut moment);
+                }
+                return;
+            }
+            let mut connection = entry.remove();
+            connection.flush(observer);
+            connection.release(&mut self.heads);
+            self.held.forget(connection.party.client.proof);
+            self.counts.closed += 1;
+        }
+        let arrival = Arrival { packet, key, from, segment, source, destination };
+        self.arrive(&arrival, sighting, observer);
+    }
+
+    /// A packet of a conversation that has no entry.
+    fn arrive<O: Observer>(&mut self, arrival: &Arrival<'_, '_>, sighting: &Sighting, observer: &mut O) {
+        let client = match sighting.named {
+            Some((_, Direction::ToServer)) => Some(arrival.from),
+            Some((_, Direction::ToClient)) => Some(arrival.from.other()),
+            None => self.guess(arrival, sighting.now),
+        };
+        let knock = Knock {
+            key: arrival.key,
+            from: arrival.from,
+            client,
+            now: sighting.now,
+            bytes: arrival.packet.ip_len,
+            tcp: arrival.segment,
+        };
+        let outcome = self.pending.knock(&knock);
+        let from_client = client.is_none_or(|client| client == arrival.from);
+        let account = arrival.account(from_client, sighting);
+        match outcome {
+            Outcome::Attempt => {
+                self.counts.attempted += 1;
+                account.tell(What::Attempted { source: account.outside }, observer);
+                account.unearned(observer);
+            }
+            Outcome::Waiting => account.unearned(observer),
+            Outcome::Admit(admission) => self.admit(arrival, &account, &admission, observer),
+        }
+    }
+
+    fn admit<O: Observer>(
+        &mut self,
+        arrival: &Arrival<'_, '_>,
+        account: &Account,
+        admission: &Admission,
+        observer: &mut O,
+    ) {
+        let client = Client { address: account.outside, proof: admission.proof };
+        let (opened, earlier) = (admission.opened, admission.earlier);
+        account.tell(What::Admitted { client, earlier, opened }, observer);
+        match client.proof {
+            Proof::Proven => self.counts.proven += 1,
+            Proof::Unproven => self.counts.unproven += 1,
+        }
+        let (now, tick) = (account.now, account.tick);
+        let (scope, server) = (account.scope, account.server);
+        let party = Party { scope, server, client, client_side: admission.client };
+        let mut connection = Connection::new(party, now, tick);
+        let mut moment = Moment { now, tick, heads: &mut self.heads, observer };
+        connection.count(account.direction, arrival.packet.ip_len, &mut moment);
+        if let Some(segment) = arrival.segment {
+            connection.segment(account.direction, segment, &mut moment);
+        }
+        if self.held.has_room(client.proof, &self.limits) {
+            self.held.take(client.proof);
+            self.moved.push(arrival.key);
+            self.connections.insert(arrival.key, connection);
+        } else {
+            self.counts.refused += 1;
+            connection.flush(observer);
+            connection.release(&mut self.heads);
+        }
+    }
+
+    /// Which side is the client, where no service is named: the sender of a SYN, the receiver of a SYN-ACK, what the
+    /// table remembers, else the side with the higher port.
+    fn guess(&self, arrival: &Arrival<'_, '_>, now: Timestamp) -> Option<Side> {
+        if let Some(segment) = arrival.segment
+            && segment.flags.syn
+        {
+            return Some(if segment.flags.ack { arrival.from.other() } else { arrival.from });
+        }
+        if let Some(side) = self.pending.client_of(&arrival.key, now) {
+            return Some(side);
+        }
+        let sender_is_client = arrival.source.port() >= arrival.destination.port();
+        Some(if sender_is_client { arrival.from } else { arrival.from.other() })
+    }
+
+    /// Tells what moved up to and including `tick`, and forgets what is over.
+    pub fn close_tick<O: Observer>(&mut self, tick: TickId, observer: &mut O) {
+        let moved = std::mem::take(&mut self.moved);
+        for key in moved {
+            let Some(connection) = self.connections.get_mut(&key) else { continue };
+            if connection.open_tick() <= tick {
+                connection.flush(observer);
+            } else {
+                self.moved.push(key);
+            }
+        }
+        if tick.epoch != self.swept.epoch || tick.second >= self.swept.second.saturating_add(SWEEP) {
+            self.swept = tick;
+            self.sweep(tick.end(), observer);
+        }
+    }
+
+    fn sweep<O: Observer>(&mut self, now: Timestamp, observer: &mut O) {
+        let (held, heads, counts) = (&mut self.held, &mut self.heads, &mut self.counts);
+        self.connections.retain(|_, connection| {
+            let keep = !connection.is_over(now);
+            if !keep {
+                connection.flush(observer);
+                connection.release(heads);
+                held.forget(connection.party.client.proof);
+                counts.closed += 1;
+            }
+            keep
+        });
+    }
+}
+
+impl Held {
+    fn of(&mut self, proof: Proof) -> &mut usize {
+        match proof {
+            Proof::Proven => &mut self.proven,
+            Proof::Unproven => &mut self.unproven,
+        }
+    }
+
+    fn has_room(&mut self, proof: Proof, limits: &FlowLimits) -> bool {
+        let most = match proof {
+            Proof::Proven => limits.proven,
+            Proof::Unproven => limits.unproven,
+        };
+        *self.of(proof) < most
+    }
+
+    fn take(&mut self, proof: Proof) {
+        *self.of(proof) += 1;
+    }
+
+    fn forget(&mut self, proof: Proof) {
+        let held = self.of(proof);
+        *held = held.saturating_sub(1);
+    }
+}
+
+/// A packet of a conversation without an entry.
+struct Arrival<'p, 'a> {
+    packet: &'p Packet<'a>,
+    key: FlowKey,
+    from: Side,
+    segment: Option<&'p TcpSegment<'a>>,
+    source: SocketAddr,
+    destination: SocketAddr,
+}
+
+impl Arrival<'_, '_> {
+    fn account(&self, from_client: bool, sighting: &Sighting) -> Account {
+        let direction = toward(from_client);
+        let (outside, inside) = match direction {
+            Direction::ToServer => (self.source, self.destination),
+            Direction::ToClient => (self.destination, self.source),
+        };
+        let found = match self.segment {
+            Some(_) => Scope::Candidate(inside),
+            None => Scope::CandidateHost(inside.ip()),
+        };
+        Account {
+            scope: sighting.named.map_or(found, |(scope, _)| scope),
+            tick: sighting.tick,
+            now: sighting.now,
+            direction,
+            outside: outside.ip(),
+            server: ServerEnd { address: inside, protocol: protocol_number(self.packet) },
+            bytes: self.packet.ip_len,
+        }
+    }
+}
+
+/// For whom and when a packet without a connection counts.
+struct Account {
+    scope: Scope,
+    tick: TickId,
+    now: Timestamp,
+    direction: Direction,
+    outside: IpAddr,
+    server: ServerEnd,
+    bytes: u32,
+}
+
+impl Account {
+    fn tell<O: Observer>(&self, what: What<'_>, observer: &mut O) {
+        observer.observe(FlowEvent { scope: self.scope, tick: self.tick, server: self.server, what });
+    }
+
+    fn unearned<O: Observer>(&self, observer: &mut O) {
+        let (source, direction, bytes) = (self.outside, self.direction, self.bytes);
+        self.tell(What::Unearned { source, direction, bytes }, observer);
+    }
+}
+
+/// A packet without ports proves nothing and has no conversation.
+fn portless<O: Observer>(packet: &Packet<'_>, sighting: &Sighting, observer: &mut O) {
+    let (scope, direction) =
+        sighting.named.unwrap_or((Scope::CandidateHost(packet.destination), Direction::ToServer));
+    let (outside, inside) = match direction {
+        Direction::ToServer => (packet.source, packet.destination),
+        Direction::ToClient => (packet.destination, packet.source),
+    };
+    let server = ServerEnd { address: SocketAddr::new(inside, 0), protocol: protocol_number(packet) };
+    let (tick, now, bytes) = (sighting.tick, sighting.now, packet.ip_len);
+    Account { scope, tick, now, direction, outside, server, bytes }.unearned(observer);
+}
+
+/// The IP protocol number (<https://www.iana.org/assignments/protocol-numbers>).
+fn protocol_number(packet: &Packet<'_>) -> u8 {
+    match packet.transport {
+        Transport::Tcp(_) => 6,
+        Transport::Udp(_) => 17,
+        Transport::Icmp { .. } if packet.source.is_ipv4() => 1,
+        Transport::Icmp { .. } => 58,
+        Transport::Fragment => 255,
+        Transport::Other(number) => number,
+    }
+}
+
+fn toward(from_client: bool) -> Direction {
+    if from_client { Direction::ToServer } else { Direction::ToClient }
+}

@@ -1,0 +1,286 @@
+//! Opens, updates and closes incidents: one per service at a time. Comes in: the findings of each tick. Goes out:
+//! incidents as they are to be told.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use super::episode::{Account, Episode, Ground};
+use super::onset::{onset, weight};
+use super::{Condition, Exceeded, Incident, Label, Opening, Place, RuleHit, State, Verdict};
+use crate::attribute::Home;
+use crate::detect::rule::{Level, Rule};
+use crate::detect::{Finding, Key, Subject, Watch, Watched};
+use crate::time::{TickId, Timestamp};
+
+/// When incidents are told.
+#[derive(Debug, Clone, Copy)]
+pub struct Policy {
+    /// Ticks without a finding after which an incident is over; pulses within it are one incident.
+    pub quiet: i64,
+    /// Ticks between two updates.
+    pub between_updates: i64,
+    /// The share of the excess from which on foreign origins count as concentrated.
+    pub concentrated_from: f64,
+}
+
+impl Default for Policy {
+    /// Five minutes of quiet, as pulsing floods come once a minute; ten seconds between updates; three tenths.
+    fn default() -> Self {
+        Self { quiet: 300, between_updates: 10, concentrated_from: 0.3 }
+    }
+}
+
+/// The incidents that are open.
+pub struct Incidents {
+    open: BTreeMap<Subject, Open>,
+    policy: Policy,
+    homes: Arc<dyn Fn(Subject) -> Home + Send + Sync>,
+}
+
+/// An incident under way.
+struct Open {
+    opened: TickId,
+    opening: Opening,
+    /// The finding that opened it: what is active is measured by it.
+    first: Finding,
+    episode: Episode,
+    keys: BTreeSet<Key>,
+    rules: BTreeMap<u32, RuleHit>,
+    severity: Level,
+    /// The last tick with a finding.
+    last_finding: TickId,
+    /// The last tick in which the opening finding's traffic weighed.
+    last_active: TickId,
+    told: Option<Told>,
+    seq: u32,
+}
+
+/// What was told last, to notice what changes.
+#[derive(PartialEq, Eq)]
+struct Told {
+    tick: TickId,
+    what: What,
+}
+
+#[derive(PartialEq, Eq)]
+struct What {
+    label: Label,
+    severity: Level,
+    health: Condition,
+    origins: BTreeSet<Place>,
+}
+
+/// Keys that an incident remembers.
+const MAX_KEYS: usize = 1_024;
+
+impl Incidents {
+    /// No incidents yet; `homes` says who is home for a service.
+    pub fn new(policy: Policy, homes: Arc<dyn Fn(Subject) -> Home + Send + Sync>) -> Self {
+        Self { open: BTreeMap::new(), policy, homes }
+    }
+
+    /// Whether none is open.
+    pub fn is_quiet(&self) -> bool {
+        self.open.is_empty()
+    }
+
+    /// Takes the findings of a tick; what is to be told comes back in the order of the services.
+    pub fn take(
+        &mut self,
+        tick: TickId,
+        findings: Vec<(Subject, Vec<Finding>)>,
+        watch: &mut Watch,
+    ) -> Vec<Incident> {
+        let mut told = Vec::new();
+        for (subject, findings) in findings {
+            let Some(watched) = watch.watched(subject) else { continue };
+            if self.open.get(&subject).is_some_and(|open| open.opened.epoch != tick.epoch) {
+                told.extend(self.close(subject, watched, true));
+            }
+            if !findings.is_empty() {
+                let open = self.open.entry(subject).or_insert_with(|| Open::new(&findings, watched));
+                watched.hold_from(open.episode.from);
+                open.note(tick, findings, watched);
+            }
+            told.extend(self.tell(subject, tick, watched));
+        }
+        told
+    }
+
+    /// Closes what is open, since the input has ended.
+    pub fn finish(&mut self, watch: &mut Watch) -> Vec<Incident> {
+        let subjects: Vec<Subject> = self.open.keys().copied().collect();
+        subjects
+            .into_iter()
+            .filter_map(|subject| {
+                watch.watched(subject).and_then(|watched| self.close(subject, watched, true))
+            })
+            .collect()
+    }
+
+    fn tell(&mut self, subject: Subject, tick: TickId, watched: &mut Watched) -> Option<Incident> {
+        let home = (self.homes)(subject);
+        let policy = self.policy;
+        let open = self.open.get_mut(&subject)?;
+        if tick.second - open.last_finding.second >= policy.quiet {
+            return self.close(subject, watched, false);
+        }
+        let due = match &open.told {
+            None => true,
+            Some(told) => {
+                open.last_finding == tick && tick.second - told.tick.second >= policy.between_updates
+            }
+        };
+        if !due {
+            return None;
+        }
+        let ground = Ground { home: &home, concentrated_from: policy.concentrated_from };
+        let account = open.episode.account(watched, &open.keys, &ground);
+        let what = open.what(&account);
+        let state = match &open.told {
+            None => State::Open,
+            Some(told) if told.what == what => return None,
+            Some(_) => State::Update,
+        };
+        let incident = open.incident(subject, state, tick.end(), account);
+        open.told = Some(Told { tick, what });
+        open.seq += 1;
+        Some(incident)
+    }
+
+    fn close(&mut self, subject: Subject, watched: &mut Watched, interrupted: bool) -> Option<Incident> {
+        let home = (self.homes)(subject);
+        let open = self.open.remove(&subject)?;
+        let ground = Ground { home: &home, concentrated_from: self.policy.concentrated_from };
+        let account = open.episode.account(watched, &open.keys, &ground);
+        let decided = if interrupted {
+            watched.now().end().max(open.last_finding.end())
+        } else {
+            open.last_finding.plus(self.policy.quiet).end()
+        };
+        let mut incident = open.incident(subject, State::Close, decided, account);
+        incident.ended = Some(open.last_active.end());
+        incident.interrupted = interrupted;
+        watched.learn_again();
+        Some(incident)
+    }
+}
+
+impl Open {
+    fn new(findings: &[Finding], watched: &Watched) -> Self {
+        let first = strongest(findings);
+        let from = onset(&first, watched);
+        let rule = &first.rule;
+        Self {
+            opened: first.tick,
+            opening: Opening {
+                id: rule.id.clone(),
+                sid: rule.sid,
+                rev: rule.rev,
+                title: rule.title.clone(),
+                category: rule.category.clone(),
+            },
+            episode: Episode::new(from, rule.filter.traffic, rule.measure),
+            keys: BTreeSet::new(),
+            rules: BTreeMap::new(),
+            severity: rule.level,
+            last_finding: first.tick,
+            last_active: first.tick,
+            told: None,
+            seq: 0,
+            first,
+        }
+    }
+
+    fn note(&mut self, tick: TickId, findings: Vec<Finding>, watched: &Watched) {
+        self.last_finding = tick;
+        self.episode.extend(watched, tick);
+        let least = (self.first.observed.rate * 0.1).max(1.0);
+        let traffic = self.first.rule.filter.traffic;
+        let active = watched
+            .since(self.last_active)
+            .filter(|(_, seconds)| weight(&self.first, seconds.of(traffic)) as f64 >= least)
+            .map(|(tick, _)| tick)
+            .next_back();
+        self.last_active = active.unwrap_or(self.last_active);
+        for finding in findings {
+            if self.keys.len() < MAX_KEYS {
+                self.keys.insert(finding.key);
+            }
+            self.severity = self.severity.max(finding.rule.level);
+            let hit = RuleHit {
+                id: finding.rule.id.clone(),
+                rev: finding.rule.rev,
+                limit: exceeded(&finding),
+                observed: finding.observed,
+            };
+            let better = self.rules.get(&finding.rule.sid).is_none_or(|have| {
+                have.observed.share <= finding.observed.share || have.observed.rate <= finding.observed.rate
+            });
+            if better {
+                self.rules.insert(finding.rule.sid, hit);
+            }
+        }
+    }
+
+    fn what(&self, account: &Account) -> What {
+        What {
+            label: Label::InsufficientData,
+            severity: self.severity,
+            health: account.health.state,
+            origins: account.origins.iter().map(|row| row.place).collect(),
+        }
+    }
+
+    fn incident(&self, subject: Subject, state: State, decided: Timestamp, account: Account) -> Incident {
+        Incident {
+            subject,
+            opened: self.opened,
+            state,
+            seq: self.seq,
+            severity: self.severity,
+            started: self.episode.from.start(),
+            detected: self.opened.end(),
+            decided,
+            ended: None,
+            interrupted: false,
+            opening: self.opening.clone(),
+            verdict: Verdict { label: Label::InsufficientData, confidence: 0.0 },
+            foreign: account.foreign,
+            origins: account.origins,
+            sought: account.sought,
+            load: account.load,
+            health: account.health,
+            rules: self.rules.values().cloned().collect(),
+            end: account.end,
+        }
+    }
+}
+
+/// The finding that gives an incident its name: the highest level, then the first rule by number, then the most.
+fn strongest(findings: &[Finding]) -> Finding {
+    let rank = |finding: &Finding| (finding.rule.level, std::cmp::Reverse(finding.rule.sid));
+    let mut best = findings[0].clone();
+    for finding in findings {
+        let (one, other) = (rank(finding), rank(&best));
+        if one > other || (one == other && finding.observed.count > best.observed.count) {
+            best = finding.clone();
+        }
+    }
+    best
+}
+
+/// The limit that says most of a finding: of a share where the rule has one, else the first.
+fn exceeded(finding: &Finding) -> Option<Exceeded> {
+    let rule: &Rule = &finding.rule;
+    let limits = rule.when.limits();
+    let limit = limits
+        .iter()
+        .find(|limit| limit.metric == crate::detect::rule::Metric::Share)
+        .or_else(|| limits.first())?;
+    Some(Exceeded {
+        metric: limit.metric.name().to_owned(),
+        observed: finding.observed.get(limit.metric),
+        limit: limit.limit,
+    })
+}

@@ -1,0 +1,441 @@
+//! Where the excess comes from: country, then network, prefix, source, as far down as few rows still hold nearly all.
+//! Comes in: the rows of an episode and the level before. Goes out: rows that do not overlap.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+
+use ipnet::IpNet;
+
+use super::{Origin, Place};
+use crate::aggregate::{Cell, PrefixKey};
+use crate::attribute::{Asn, Country, Home};
+use crate::detect::rule::Measure;
+use crate::detect::{Before, Key, of_cell};
+use crate::flow::Proof;
+
+/// A row is told by its children while at most this many hold [`ENOUGH`] of its excess.
+const FEW: usize = 8;
+
+/// The part of a row's excess that its children must hold to stand for it.
+const ENOUGH: f64 = 0.9;
+
+/// A country with less of the excess than this is no origin.
+const LEAST: f64 = 0.05;
+
+/// What an episode's rows are measured by.
+pub(super) struct Scale<'a> {
+    /// What is counted.
+    pub measure: Measure,
+    /// Seconds of the episode.
+    pub seconds: f64,
+    /// The second at which it is looked at.
+    pub second: i64,
+    /// The level before.
+    pub before: &'a Before,
+    /// What all rows and all that has no row have more than before, in the measure.
+    pub excess: f64,
+    /// All that was counted.
+    pub total: f64,
+    /// The home countries.
+    pub home: &'a Home,
+    /// The part of the sources that a cap left.
+    pub coverage: f64,
+}
+
+/// A node of the tree that rows make.
+#[derive(Debug, Default)]
+struct Node<C> {
+    cell: Cell,
+    unproven: bool,
+    children: C,
+}
+
+type Sources = BTreeMap<IpAddr, Cell>;
+type Prefixes = BTreeMap<(IpNet, u8), Node<Sources>>;
+type Networks = BTreeMap<Option<Asn>, Node<Prefixes>>;
+
+/// The rows of an episode as a tree: country, network, prefix, source. Labelled neighbours are not in it.
+#[derive(Debug, Default)]
+pub(super) struct Tree(BTreeMap<Country, Node<Networks>>);
+
+impl Tree {
+    /// Grows the tree from the rows of a window.
+    pub fn of(window: &crate::detect::Window) -> Self {
+        let mut tree = Self::default();
+        for (lineage, cell) in &window.networks {
+            if lineage.label.is_none() {
+                let country = tree.0.entry(lineage.country).or_default();
+                country.take(cell, lineage.proof);
+                country.children.entry(lineage.asn).or_default().take(cell, lineage.proof);
+            }
+        }
+        for (prefix, cell) in &window.prefixes {
+            if let Some(node) = tree.prefix(prefix) {
+                node.take(cell, prefix.lineage.proof);
+            }
+        }
+        for (source, cell) in &window.sources {
+            if let Some(node) = tree.prefix(&source.prefix) {
+                node.children.entry(source.address).or_default().merge(cell);
+            }
+        }
+        tree
+    }
+
+    fn prefix(&mut self, key: &PrefixKey) -> Option<&mut Node<Sources>> {
+        if key.lineage.label.is_some() {
+            return None;
+        }
+        let country = self.0.entry(key.lineage.country).or_default();
+        let network = country.children.entry(key.lineage.asn).or_default();
+        Some(network.children.entry((key.prefix, key.reach)).or_default())
+    }
+
+    /// The countries that the keys lie in.
+    fn countries_of(&self, keys: &BTreeSet<Key>) -> BTreeSet<Country> {
+        let holds = |country: &Node<Networks>, key: &Key| {
+            country.children.iter().any(|(asn, network)| match key {
+                Key::Network(have) => *asn == Some(*have),
+                Key::Prefix(have) => network.children.keys().any(|(prefix, _)| prefix == have),
+                Key::Source(have) => {
+                    network.children.values().any(|prefix| prefix.children.contains_key(have))
+                }
+                Key::Service | Key::Country(_) => false,
+            })
+        };
+        let found = |(name, node): (&Country, &Node<Networks>)| {
+            keys.iter().any(|key| *key == Key::Country(*name) || holds(node, key)).then_some(*name)
+        };
+        self.0.iter().filter_map(found).collect()
+    }
+
+    /// The rows that hold the excess of the countries that `keys` lie in, the largest first.
+    pub fn origins(&self, keys: &BTreeSet<Key>, scale: &Scale<'_>) -> Vec<Origin> {
+        let mut roots: Vec<(&Country, &Node<Networks>, f64)> = self
+            .0
+            .iter()
+            .filter(|(country, _)| self.countries_of(keys).contains(*country))
+            .map(|(country, node)| (country, node, scale.excess_of(&Key::Country(*country), &node.cell)))
+            .filter(|(_, _, excess)| *excess > 0.0 && *excess >= LEAST * scale.excess)
+            .collect();
+        roots.sort_by(|one, other| other.2.total_cmp(&one.2).then(one.0.cmp(other.0)));
+        let mut rows = Vec::new();
+        for (country, node, excess) in roots.into_iter().take(FEW) {
+            rows.extend(scale.descend_country(*country, node, excess));
+        }
+        rows.sort_by(|one, other| other.share.total_cmp(&one.share).then(one.place.cmp(&other.place)));
+        rows
+    }
+}
+
+impl<C> Node<C> {
+    fn take(&mut self, cell: &Cell, proof: Proof) {
+        self.cell.merge(cell);
+        self.unproven |= proof == Proof::Unproven;
+    }
+}
+
+/// A row before it is written down.
+struct Row<'a> {
+    place: Place,
+    key: Key,
+    country: Country,
+    asn: Option<Asn>,
+    cell: &'a Cell,
+    sources: u64,
+    proven: bool,
+}
+
+impl Scale<'_> {
+    fn excess_of(&self, key: &Key, cell: &Cell) -> f64 {
+        let before = self.before.row_rate(key, self.measure, self.second).unwrap_or(0.0);
+        (of_cell(self.measure, cell) as f64 - before * self.seconds).max(0.0)
+    }
+
+    fn descend_country(&self, country: Country, node: &Node<Networks>, excess: f64) -> Vec<Origin> {
+        let children = node.children.iter().map(|(asn, child)| {
+            let key = asn.map_or(Key::Country(country), Key::Network);
+            ((asn, child), self.excess_of(&key, &child.cell))
+        });
+        // What no network is known for has no row of its own.
+        let known = children.filter(|((asn, _), _)| asn.is_some()).collect();
+        match few(known, excess) {
+            Some(networks) => networks
+                .into_iter()
+                .flat_map(|((asn, child), excess)| self.descend_network(country, *asn, child, excess))
+                .collect(),
+            None => vec![self.row(&Row {
+                place: Place::Country(country),
+                key: Key::Country(country),
+                country,
+                asn: None,
+                cell: &node.cell,
+                sources: node.children.values().map(count_sources).sum(),
+                proven: !node.unproven,
+            })],
+        }
+    }
+
+    fn descend_network(
+        &self,
+        country: Country,
+        asn: Option<Asn>,
+        node: &Node<Prefixes>,
+        excess: f64,
+    ) -> Vec<Origin> {
+        let blocks = self.blocks(&node.children);
+        let measured = blocks.iter().map(|block| (block, block.excess)).collect();
+        match few(measured, excess) {
+            Some(few) => few
+                .into_iter()
+                .flat_map(|(block, excess)| self.descend_block(country, asn, block, excess))
+                .collect(),
+            None => vec![self.row(&Row {
+                place: asn.map_or(Place::Country(country), Place::Network),
+                key: asn.map_or(Key::Country(country), Key::Network),
+                country,
+                asn,
+                cell: &node.cell,
+                sources: count_sources(node),
+                proven: !node.unproven,
+            })],
+        }
+    }
+
+    fn descend_block(
+        &self,
+        country: Country,
+        asn: Option<Asn>,
+        block: &Block<'_>,
+        excess: f64,
+    ) -> Vec<Origin> {
+        let sources = block.members.iter().flat_map(|node| &node.children);
+        let measured =
+            sources.map(|(address, cell)| ((address, cell), self.excess_of(&Key::Source(*address), cell)));
+        match few(measured.collect(), excess) {
+            Some(few) => few
+                .into_iter()
+                .map(|((address, cell), _)| {
+                    let (place, key) = (Place::Source(*address), Key::Source(*address));
+                    self.row(&Row { place, key, country, asn, cell, sources: 1, proven: !block.unproven() })
+                })
+                .collect(),
+            None => vec![self.row(&Row {
+                place: Place::Prefix(block.prefix),
+                key: Key::Prefix(block.prefix),
+                country,
+                asn,
+                cell: &block.cell,
+                sources: block.members.iter().map(|node| node.children.len() as u64).sum(),
+                proven: !block.unproven(),
+            })],
+        }
+    }
+
+    fn row(&self, row: &Row<'_>) -> Origin {
+        let count = of_cell(self.measure, row.cell) as f64;
+        let ratio = |part: f64, whole: f64| if whole > 0.0 { (part / whole).min(1.0) } else { 0.0 };
+        Origin {
+            place: row.place,
+            country: row.country,
+            asn: row.asn,
+            foreign: (!self.home.is_unknown()).then(|| self.home.is_foreign(row.country)),
+            share: ratio(self.excess_of(&row.key, row.cell), self.excess),
+            traffic_share: ratio(count, self.total),
+            baseline_share: self.before.row_share(&row.key, self.measure, self.second).unwrap_or(0.0),
+            rate: count / self.seconds.max(1.0),
+            sources: (row.sources as f64 / self.coverage).round() as u64,
+            proven: row.proven,
+            label: None,
+        }
+    }
+
+    /// The prefixes of a network; where they are many, neighbours are joined into wider ones, as far as one AS and one
+    /// country reach and as long as at least half of the wider prefix was seen.
+    fn blocks<'a>(&self, prefixes: &'a Prefixes) -> Vec<Block<'a>> {
+        let mut blocks: Vec<Block<'a>> = prefixes
+            .iter()
+            .map(|((prefix, reach), node)| Block {
+                prefix: *prefix,
+                reach: *reach,
+                cell: node.cell,
+                excess: self.excess_of(&Key::Prefix(*prefix), &node.cell),
+                members: vec![node],
+            })
+            .filter(|block| block.excess > 0.0)
+            .collect();
+        while blocks.len() > FEW {
+            let before = blocks.len();
+            blocks = joined(blocks);
+            if blocks.len() == before {
+                break;
+            }
+        }
+        blocks
+    }
+}
+
+/// A prefix, as seen or joined from neighbours.
+#[derive(Debug)]
+struct Block<'a> {
+    prefix: IpNet,
+    reach: u8,
+    cell: Cell,
+    excess: f64,
+    members: Vec<&'a Node<Sources>>,
+}
+
+impl Block<'_> {
+    fn unproven(&self) -> bool {
+        self.members.iter().any(|node| node.unproven)
+    }
+}
+
+/// Joins each two halves of one prefix, or widens a lone one whose other half was not seen while half is enough.
+fn joined(blocks: Vec<Block<'_>>) -> Vec<Block<'_>> {
+    let mut wider: Vec<Block<'_>> = Vec::with_capacity(blocks.len());
+    for block in blocks {
+        let parent = block.prefix.supernet().filter(|parent| parent.prefix_len() >= block.reach);
+        match (wider.last_mut(), parent) {
+            (Some(last), Some(parent))
+                if last.prefix.prefix_len() == block.prefix.prefix_len()
+                    && last.prefix.supernet() == Some(parent)
+                    && last.reach <= parent.prefix_len() =>
+            {
+                last.prefix = parent;
+                last.reach = last.reach.max(block.reach);
+                last.cell.merge(&block.cell);
+                last.excess += block.excess;
+                last.members.extend(block.members);
+            }
+            _ => wider.push(block),
+        }
+    }
+    wider
+}
+
+/// The fewest children, at most [`FEW`], that hold [`ENOUGH`] of `excess`; the largest first.
+fn few<T>(mut children: Vec<(T, f64)>, excess: f64) -> Option<Vec<(T, f64)>> {
+    children.sort_by(|one, other| other.1.total_cmp(&one.1));
+    let mut held = 0.0;
+    let enough = children.iter().position(|(_, part)| {
+        held += part;
+        held >= ENOUGH * excess
+    })?;
+    if enough >= FEW {
+        return None;
+    }
+    // Rows as large as the last one that was needed stand beside it: they are told or left out together.
+    let least = children.get(enough).map_or(0.0, |(_, part)| *part) * 0.5;
+    let mut end = enough + 1;
+    while end < children.len() && end < FEW && children[end].1 >= least {
+        end += 1;
+    }
+    children.truncate(end);
+    Some(children)
+}
+
+fn count_sources(node: &Node<Prefixes>) -> u64 {
+    node.children.values().map(|prefix| prefix.children.len() as u64).sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::aggregate::{Lineage, SourceKey};
+    use crate::detect::Window;
+
+    const US: Country = Country::Code(*b"US");
+    const KR: Country = Country::Code(*b"KR");
+
+    fn add(window: &mut Window, country: Country, asn: u32, address: &str, reach: u8, accesses: u64) {
+        let lineage = Lineage { country, asn: Some(Asn(asn)), label: None, proof: Proof::Proven };
+        let address: IpAddr = address.parse().unwrap();
+        let prefix = PrefixKey { lineage, prefix: IpNet::new(address, 24).unwrap().trunc(), reach };
+        let cell = Cell { accesses, ..Cell::default() };
+        window.networks.entry(lineage).or_default().merge(&cell);
+        window.prefixes.entry(prefix).or_default().merge(&cell);
+        window.sources.entry(SourceKey { prefix, address }).or_default().merge(&cell);
+    }
+
+    fn origins(window: &Window, key: Key) -> Vec<(Place, f64)> {
+        let before = Before::default();
+        let home = Home::new(vec![KR]);
+        let total: u64 = window.networks.values().map(|cell| cell.accesses).sum();
+        let scale = Scale {
+            measure: Measure::Accesses,
+            seconds: 10.0,
+            second: 0,
+            before: &before,
+            excess: total as f64,
+            total: total as f64,
+            home: &home,
+            coverage: 1.0,
+        };
+        let rows = Tree::of(window).origins(&BTreeSet::from([key]), &scale);
+        rows.into_iter().map(|row| (row.place, row.share)).collect()
+    }
+
+    fn prefixes(rows: &[(Place, f64)]) -> Vec<String> {
+        rows.iter().map(|(place, _)| format!("{place:?}")).collect()
+    }
+
+    #[test]
+    fn many_sources_of_five_prefixes_are_told_by_prefix() {
+        let mut window = Window::default();
+        for third in 1..=5 {
+            for host in 1..=100 {
+                add(&mut window, US, 7018, &format!("99.0.{third}.{host}"), 11, 10);
+            }
+        }
+        let rows = origins(&window, Key::Country(US));
+        assert_eq!(rows.len(), 5);
+        assert!(
+            rows.iter().all(|(place, share)| matches!(place, Place::Prefix(_)) && (share - 0.2).abs() < 1e-9)
+        );
+    }
+
+    #[test]
+    fn one_source_is_told_by_its_address_and_home_is_left_out() {
+        let mut window = Window::default();
+        for host in 1..=100 {
+            add(&mut window, KR, 4766, &format!("168.126.63.{host}"), 16, 10);
+        }
+        add(&mut window, US, 7018, "99.0.1.1", 11, 1_000);
+        let rows = origins(&window, Key::Source("99.0.1.1".parse().unwrap()));
+        assert_eq!(rows, [(Place::Source("99.0.1.1".parse().unwrap()), 0.5)]);
+    }
+
+    #[test]
+    fn a_whole_block_is_joined_as_far_as_its_network_reaches() {
+        let mut window = Window::default();
+        for third in 0..32 {
+            for host in 1..=20 {
+                add(&mut window, US, 7018, &format!("99.0.{third}.{host}"), 20, 1);
+            }
+        }
+        let rows = origins(&window, Key::Country(US));
+        assert_eq!(
+            prefixes(&rows),
+            [
+                "Prefix(99.0.0.0/22)",
+                "Prefix(99.0.4.0/22)",
+                "Prefix(99.0.8.0/22)",
+                "Prefix(99.0.12.0/22)",
+                "Prefix(99.0.16.0/22)",
+                "Prefix(99.0.20.0/22)",
+                "Prefix(99.0.24.0/22)",
+                "Prefix(99.0.28.0/22)"
+            ]
+        );
+    }
+
+    #[test]
+    fn a_country_full_of_small_networks_stays_a_country() {
+        let mut window = Window::default();
+        for asn in 0..50 {
+            add(&mut window, US, 1_000 + asn, &format!("99.0.{asn}.1"), 24, 10);
+        }
+        assert_eq!(origins(&window, Key::Country(US)), [(Place::Country(US), 1.0)]);
+    }
+}

@@ -1,0 +1,238 @@
+//! Who does the work: one worker in place, or several in threads of their own with a reducer beside them.
+//! Comes in: placed packets and ticks that are over. What comes out does not depend on which of the two it is.
+
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::thread::JoinHandle;
+
+use super::placement::Placement;
+use super::reducer::{Judged, Listener, Quality, Reducer};
+use super::watermark::Over;
+use super::worker::{Kit, Worker};
+use crate::capture::{Frame, LinkType};
+use crate::decode::{Packet, decode};
+use crate::flow::FlowCounts;
+use crate::time::{TickId, Timestamp};
+
+/// The crew.
+pub(super) enum Crew<L: Listener + 'static> {
+    /// One worker and the reducer, called in place: no hand-over.
+    InPlace(Box<InPlace<L>>),
+    /// Threads.
+    Threads(Threads<L>),
+}
+
+pub(super) struct InPlace<L> {
+    worker: Worker,
+    reducer: Reducer<L>,
+    unseen: u32,
+}
+
+pub(super) struct Threads<L> {
+    lines: Vec<Line>,
+    workers: Vec<JoinHandle<FlowCounts>>,
+    reducer: JoinHandle<Judged<L>>,
+    closings: SyncSender<(Over, Quality)>,
+}
+
+/// A packet on its way to a worker.
+pub(super) struct Handed<'a> {
+    pub frame: Frame<'a>,
+    pub placement: Placement,
+    pub tick: TickId,
+    pub now: Timestamp,
+}
+
+/// What the crew leaves behind.
+pub(super) struct Ended<L> {
+    pub flows: FlowCounts,
+    pub judged: Judged<L>,
+}
+
+/// Frames handed over at once, and the bytes that may lie in one batch: enough to make the hand-over cheap, small
+/// enough to stay in the second-level cache.
+const BATCH_FRAMES: usize = 512;
+const BATCH_BYTES: usize = 256 * 1024;
+
+/// Batches that may wait for a worker.
+const WAITING: usize = 8;
+
+/// Closings that may wait for the reducer.
+const CLOSINGS: usize = 64;
+
+/// Packets after which the readers of the open ticks are shown what was counted.
+const SHOW_EVERY: u32 = 4_096;
+
+impl<L: Listener + 'static> Crew<L> {
+    /// Musters `workers` workers.
+    pub fn muster(kit: &Kit, workers: usize, reducer: Reducer<L>) -> Self {
+        if workers <= 1 {
+            let worker = Worker::new(kit, 0, 1);
+            return Self::InPlace(Box::new(InPlace { worker, reducer, unseen: 0 }));
+        }
+        let (closings, over) = sync_channel(CLOSINGS);
+        let mut lines = Vec::new();
+        let mut meetings = Vec::new();
+        let mut threads = Vec::new();
+        for index in 0..workers {
+            let (send, batches) = sync_channel(WAITING);
+            let (met, meeting) = sync_channel(CLOSINGS);
+            let worker = Worker::new(kit, index, workers);
+            threads.push(std::thread::spawn(move || work(worker, &batches, &met)));
+            lines.push(Line { send, batch: Batch::default() });
+            meetings.push(meeting);
+        }
+        let reducer = std::thread::spawn(move || reduce(reducer, &over, &meetings));
+        Self::Threads(Threads { lines, workers: threads, reducer, closings })
+    }
+
+    /// Follows a packet that was decoded from `handed.frame`.
+    pub fn packet(&mut self, packet: &Packet<'_>, handed: &Handed<'_>) {
+        match self {
+            Crew::InPlace(crew) => {
+                crew.worker.packet(packet, handed.placement, handed.tick, handed.now);
+                crew.unseen += 1;
+                if crew.unseen >= SHOW_EVERY {
+                    crew.unseen = 0;
+                    crew.worker.show();
+                }
+            }
+            Crew::Threads(threads) => {
+                let index = usize::from(handed.placement.shard) % threads.lines.len();
+                if let Some(line) = threads.lines.get_mut(index) {
+                    line.hand(handed);
+                }
+            }
+        }
+    }
+
+    /// Closes ticks that are over.
+    pub fn close(&mut self, over: Over, quality: Quality) {
+        match self {
+            Crew::InPlace(crew) => {
+                crew.worker.close(over);
+                crew.reducer.close(over, quality);
+            }
+            Crew::Threads(threads) => {
+                for line in &mut threads.lines {
+                    line.batch.over = Some(over);
+                    line.send();
+                }
+                // A reducer that is gone has panicked; the end of the run passes that on.
+                let _ = threads.closings.send((over, quality));
+            }
+        }
+    }
+
+    /// Ends the work.
+    pub fn finish(self) -> Ended<L> {
+        match self {
+            Crew::InPlace(crew) => Ended { flows: crew.worker.flow_counts(), judged: crew.reducer.finish() },
+            Crew::Threads(threads) => {
+                let Threads { lines, workers, reducer, closings } = threads;
+                for mut line in lines {
+                    line.send();
+                }
+                drop(closings);
+                let mut flows = FlowCounts::default();
+                for worker in workers {
+                    flows.merge(&joined(worker));
+                }
+                Ended { flows, judged: joined(reducer) }
+            }
+        }
+    }
+}
+
+/// The result of a thread; its panic goes on here.
+fn joined<T>(thread: JoinHandle<T>) -> T {
+    thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+}
+
+/// The way to one worker.
+struct Line {
+    send: SyncSender<Batch>,
+    batch: Batch,
+}
+
+/// Frames for one worker, copied one behind the other, and what is over after them.
+#[derive(Default)]
+struct Batch {
+    bytes: Vec<u8>,
+    frames: Vec<Copied>,
+    over: Option<Over>,
+}
+
+struct Copied {
+    end: usize,
+    wire_len: u32,
+    link: LinkType,
+    time: Timestamp,
+    placement: Placement,
+    tick: TickId,
+    now: Timestamp,
+}
+
+impl Line {
+    fn hand(&mut self, handed: &Handed<'_>) {
+        let frame = &handed.frame;
+        self.batch.bytes.extend_from_slice(frame.data);
+        self.batch.frames.push(Copied {
+            end: self.batch.bytes.len(),
+            wire_len: frame.wire_len,
+            link: frame.link,
+            time: frame.time,
+            placement: handed.placement,
+            tick: handed.tick,
+            now: handed.now,
+        });
+        if self.batch.frames.len() >= BATCH_FRAMES || self.batch.bytes.len() >= BATCH_BYTES {
+            self.send();
+        }
+    }
+
+    fn send(&mut self) {
+        let next = Batch {
+            bytes: Vec::with_capacity(self.batch.bytes.len()),
+            frames: Vec::with_capacity(self.batch.frames.len()),
+            over: None,
+        };
+        // A worker that is gone has panicked; the end of the run passes that on.
+        let _ = self.send.send(std::mem::replace(&mut self.batch, next));
+    }
+}
+
+fn work(mut worker: Worker, batches: &Receiver<Batch>, met: &SyncSender<()>) -> FlowCounts {
+    while let Ok(batch) = batches.recv() {
+        let mut begin = 0;
+        for copied in &batch.frames {
+            let data = batch.bytes.get(begin..copied.end).unwrap_or_default();
+            begin = copied.end;
+            let frame = Frame { time: copied.time, link: copied.link, wire_len: copied.wire_len, data };
+            if let Ok(packet) = decode(&frame) {
+                worker.packet(&packet, copied.placement, copied.tick, copied.now);
+            }
+        }
+        worker.show();
+        if let Some(over) = batch.over {
+            worker.close(over);
+            let _ = met.send(());
+        }
+    }
+    worker.flow_counts()
+}
+
+/// Judges each closing when every worker has met there.
+fn reduce<L: Listener>(
+    mut reducer: Reducer<L>,
+    closings: &Receiver<(Over, Quality)>,
+    meetings: &[Receiver<()>],
+) -> Judged<L> {
+    while let Ok((over, quality)) = closings.recv() {
+        for meeting in meetings {
+            // An error is a worker that has panicked; joining it passes that on.
+            let _ = meeting.recv();
+        }
+        reducer.close(over, quality);
+    }
+    reducer.finish()
+}

@@ -1,0 +1,316 @@
+//! Joins the stages: frames in, incidents out. Owns one of each stage; knows no file, no screen and no clock.
+//!
+//! The caller pushes frames and beats in the order of the capture and ends with [`Pipeline::finish`]. What a frame
+//! counts in is decided here, before work is shared out, so that nothing depends on how many workers there are.
+
+mod crew;
+mod placement;
+mod reducer;
+mod watermark;
+mod worker;
+
+use std::collections::BTreeSet;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use crate::aggregate::{LiveView, OpenTicks};
+use crate::attribute::{Attributor, Home};
+use crate::capture::{Beat, Filter, Frame, LinkType};
+use crate::decode::{PacketCounts, Skip, decode};
+use crate::detect::rule::{Condition, RuleSet};
+use crate::detect::{Grounds, RuleDetector, Subject, Watch};
+use crate::flow::{FlowCounts, FlowLimits};
+use crate::incident::{Incidents, Policy};
+use crate::service::Services;
+use crate::time::{TickId, Timestamp};
+use crew::{Crew, Handed};
+use placement::Placement;
+use reducer::Reducer;
+use watermark::{BELIEVE_AHEAD, Sight, Watermark};
+use worker::Kit;
+
+pub use placement::SHARDS;
+pub use reducer::{Listener, Quality};
+pub use watermark::TimeCounts;
+
+/// What a pipeline is made of.
+pub struct Setup {
+    /// The named services; where there are none, services are found.
+    pub services: Services,
+    /// Whose addresses are.
+    pub attributor: Arc<Attributor>,
+    /// The rules.
+    pub rules: RuleSet,
+    /// The home countries; where there are none, the country of each service's own address is home.
+    pub home: Home,
+    /// Packet workers, at least one; more than [`SHARDS`] bring nothing.
+    pub workers: usize,
+    /// Decides what stays where a cap is reached.
+    pub seed: u64,
+    /// Which frames are looked at.
+    pub filter: Option<Filter>,
+    /// Frames before this time are left out.
+    pub from: Option<Timestamp>,
+    /// Frames at and after this time are left out.
+    pub to: Option<Timestamp>,
+}
+
+/// The stages, joined.
+pub struct Pipeline<L: Listener + 'static> {
+    services: Services,
+    filter: Option<Filter>,
+    range: (Option<Timestamp>, Option<Timestamp>),
+    mark: Watermark,
+    held: Vec<Held>,
+    crew: Crew<L>,
+    board: Arc<OpenTicks>,
+    counts: PacketCounts,
+    unserved: u64,
+    drops: Beat,
+}
+
+/// What is left at the end.
+pub struct Outcome<L> {
+    /// Who was told.
+    pub listener: L,
+    /// The packets: read = decoded + skipped.
+    pub packets: PacketCounts,
+    /// Packets that concern no service.
+    pub unserved: u64,
+    /// What was noticed of capture times.
+    pub times: TimeCounts,
+    /// What moved through the flow tables.
+    pub flows: FlowCounts,
+    /// The services that were found.
+    pub found: BTreeSet<SocketAddr>,
+    /// What the capture dropped.
+    pub drops: Beat,
+}
+
+/// A frame far ahead of its time, kept until more is known.
+struct Held {
+    time: Timestamp,
+    link: LinkType,
+    wire_len: u32,
+    data: Vec<u8>,
+}
+
+impl<L: Listener + 'static> Pipeline<L> {
+    /// Joins the stages; `listener` is told of incidents, in the reducer's thread where there are several workers.
+    pub fn new(setup: Setup, listener: L) -> Self {
+        let Setup { services, attributor, rules, home, workers, seed, filter, from, to } = setup;
+        let board = Arc::new(OpenTicks::default());
+        let homes = homes(&services, &attributor, home);
+        let names = services.iter().map(|(_, service)| service.name.clone()).collect();
+        let spans: Vec<u64> = rules.timespans().iter().map(|span| span.secs()).collect();
+        let policy = Policy { concentrated_from: concentrated_from(&rules), ..Policy::default() };
+        let grounds = Grounds { homes: Arc::clone(&homes), names };
+        let watch = Watch::new(vec![Box::new(RuleDetector::new(&rules, grounds))], &spans);
+        let reducer = Reducer::new(Arc::clone(&board), watch, Incidents::new(policy, homes), listener);
+        let limits = FlowLimits { seed, ..FlowLimits::default() };
+        let kit = Kit { attributor, board: Arc::clone(&board), limits };
+        Self {
+            services,
+            filter,
+            range: (from, to),
+            mark: Watermark::default(),
+            held: Vec::new(),
+            crew: Crew::muster(&kit, workers.min(SHARDS), reducer),
+            board,
+            counts: PacketCounts::default(),
+            unserved: 0,
+            drops: Beat::default(),
+        }
+    }
+
+    /// Takes a frame.
+    pub fn push(&mut self, frame: &Frame<'_>) {
+        self.counts.count_read(frame.wire_len);
+        match self.refusal(frame) {
+            Some(skip) => self.counts.count_skipped(skip),
+            None => self.sight(frame),
+        }
+    }
+
+    /// Takes what the recorder says of itself.
+    pub fn beat(&mut self, beat: Beat) {
+        self.drops = beat;
+        self.mark.beat(beat.time);
+        self.close_over();
+    }
+
+    /// What readers see of the seconds that are still open.
+    pub fn view(&self) -> LiveView {
+        self.board.view()
+    }
+
+    /// Packets so far.
+    pub fn counts(&self) -> &PacketCounts {
+        &self.counts
+    }
+
+    /// What was noticed of capture times so far.
+    pub fn times(&self) -> &TimeCounts {
+        &self.mark.counts
+    }
+
+    /// Ends: everything open is closed.
+    pub fn finish(mut self) -> Outcome<L> {
+        self.believe_held();
+        if let Some(over) = self.mark.rest() {
+            self.crew.close(over, self.quality());
+        }
+        let ended = self.crew.finish();
+        Outcome {
+            listener: ended.judged.listener,
+            packets: self.counts,
+            unserved: self.unserved,
+            times: self.mark.counts,
+            flows: ended.flows,
+            found: ended.judged.found,
+            drops: self.drops,
+        }
+    }
+
+    fn refusal(&mut self, frame: &Frame<'_>) -> Option<Skip> {
+        let (from, to) = self.range;
+        if from.is_some_and(|from| frame.time < from) || to.is_some_and(|to| frame.time >= to) {
+            return Some(Skip::OutsideTime);
+        }
+        let refused = self.filter.as_mut().is_some_and(|filter| !filter.accepts(frame));
+        refused.then_some(Skip::Filter)
+    }
+
+    fn sight(&mut self, frame: &Frame<'_>) {
+        match self.mark.sight(frame.time) {
+            Sight::In(tick, now) => {
+                if !self.held.is_empty() {
+                    self.release_strays();
+                }
+                self.close_over();
+                self.follow(frame, tick, now);
+            }
+            Sight::Hold => self.hold(frame),
+            Sight::HoldAnew => {
+                self.release_held_as_strays();
+                self.hold(frame);
+            }
+            Sight::StepBack => {
+                if let Some(over) = self.mark.rest() {
+                    self.crew.close(over, self.quality());
+                }
+                self.mark.step_back(frame.time);
+                self.sight(frame);
+            }
+        }
+    }
+
+    fn hold(&mut self, frame: &Frame<'_>) {
+        let (time, link, wire_len) = (frame.time, frame.link, frame.wire_len);
+        self.held.push(Held { time, link, wire_len, data: frame.data.to_vec() });
+        if self.held.len() >= BELIEVE_AHEAD {
+            self.believe_held();
+        }
+    }
+
+    /// The held frames are where time is now.
+    fn believe_held(&mut self) {
+        let held = std::mem::take(&mut self.held);
+        let Some(latest) = held.iter().map(|held| held.time).max() else { return };
+        self.mark.believe_ahead(latest);
+        self.close_over();
+        for held in held {
+            self.sight(&held.frame());
+        }
+    }
+
+    fn release_strays(&mut self) {
+        self.mark.disbelieve();
+        self.release_held_as_strays();
+    }
+
+    fn release_held_as_strays(&mut self) {
+        for held in std::mem::take(&mut self.held) {
+            let (tick, now) = self.mark.stray();
+            self.follow(&held.frame(), tick, now);
+        }
+    }
+
+    fn follow(&mut self, frame: &Frame<'_>, tick: TickId, now: Timestamp) {
+        let packet = match decode(frame) {
+            Ok(packet) => packet,
+            Err(skip) => return self.counts.count_skipped(skip),
+        };
+        self.counts.count_decoded();
+        match Placement::of(&packet, &self.services) {
+            Some(placement) => self.crew.packet(&packet, &Handed { frame: *frame, placement, tick, now }),
+            None => self.unserved += 1,
+        }
+    }
+
+    fn close_over(&mut self) {
+        if let Some(over) = self.mark.over() {
+            self.crew.close(over, self.quality());
+        }
+    }
+
+    fn quality(&self) -> Quality {
+        let dropped = self.drops.dropped_kernel + self.drops.dropped_interface;
+        let all = self.counts.read + dropped;
+        Quality { loss: if all > 0 { dropped as f64 / all as f64 } else { 0.0 } }
+    }
+}
+
+impl Held {
+    fn frame(&self) -> Frame<'_> {
+        Frame { time: self.time, link: self.link, wire_len: self.wire_len, data: &self.data }
+    }
+}
+
+/// Who is home for a service: the configured countries, else the country of its own address.
+fn homes(
+    services: &Services,
+    attributor: &Arc<Attributor>,
+    home: Home,
+) -> Arc<dyn Fn(Subject) -> Home + Send + Sync> {
+    let own = |address| {
+        let country = attributor.attribute(address).country;
+        Home::new(
+            matches!(country, crate::attribute::Country::Code(_)).then_some(country).into_iter().collect(),
+        )
+    };
+    let named: Vec<Home> = services
+        .iter()
+        .map(|(_, service)| service.addresses.first().map_or_else(Home::default, |net| own(net.addr())))
+        .collect();
+    let attributor = Arc::clone(attributor);
+    Arc::new(move |subject| {
+        if !home.is_unknown() {
+            return home.clone();
+        }
+        match subject {
+            Subject::Named(id) => named.get(usize::from(id.0)).cloned().unwrap_or_default(),
+            Subject::Found(address) => {
+                let country = attributor.attribute(address.ip()).country;
+                let known = matches!(country, crate::attribute::Country::Code(_));
+                Home::new(known.then_some(country).into_iter().collect())
+            }
+        }
+    })
+}
+
+/// The share of the excess from which on foreign origins count as concentrated: the lowest that a rule on foreign
+/// access sets.
+fn concentrated_from(rules: &RuleSet) -> f64 {
+    let share = |condition: &Condition| {
+        condition.limits().into_iter().find(|limit| limit.metric == crate::detect::rule::Metric::Share)
+    };
+    let country = |rule: &&crate::detect::rule::Rule| {
+        rule.filter.foreign == Some(true) && rule.group_by == crate::detect::rule::GroupBy::Country
+    };
+    let limits =
+        rules.rules.iter().filter(country).filter_map(|rule| share(&rule.when)).map(|limit| limit.limit);
+    limits
+        .fold(None, |least: Option<f64>, limit| Some(least.map_or(limit, |least| least.min(limit))))
+        .unwrap_or(0.3)
+}

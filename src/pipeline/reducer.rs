@@ -1,0 +1,90 @@
+//! Judges what is over: freezes ticks, asks the detectors, keeps the incidents. The one place of judgement.
+//! Comes in: runs of ticks that every worker has left. Goes out: incidents, to whoever listens.
+
+use std::collections::BTreeSet;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use super::watermark::Over;
+use crate::aggregate::{OpenTicks, Tick};
+use crate::detect::Watch;
+use crate::incident::{Incident, Incidents};
+use crate::time::TickId;
+
+/// Takes what is to be told.
+pub trait Listener: Send {
+    /// An incident opened, changed or closed; `quality` is that of the capture when its tick closed.
+    fn told(&mut self, incident: Incident, quality: &Quality);
+}
+
+/// How good the capture was up to a tick.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct Quality {
+    /// The part of the packets that was dropped before they could be read, from 0 to 1.
+    pub loss: f64,
+}
+
+/// The reducer.
+pub(super) struct Reducer<L> {
+    board: Arc<OpenTicks>,
+    watch: Watch,
+    incidents: Incidents,
+    listener: L,
+    /// Silent ticks in a row.
+    silent: i64,
+    quality: Quality,
+}
+
+/// Silent ticks that are judged one by one: the longest window (600) and the quiet after an incident (300) have passed
+/// by then, so nothing can change any more and the rest of the silence is one step.
+const HORIZON: i64 = 1_000;
+
+/// What the reducer leaves behind.
+pub(super) struct Judged<L> {
+    pub listener: L,
+    pub found: BTreeSet<SocketAddr>,
+}
+
+impl<L: Listener> Reducer<L> {
+    pub fn new(board: Arc<OpenTicks>, watch: Watch, incidents: Incidents, listener: L) -> Self {
+        Self { board, watch, incidents, listener, silent: 0, quality: Quality::default() }
+    }
+
+    /// Judges ticks that are over.
+    pub fn close(&mut self, over: Over, quality: Quality) {
+        self.quality = quality;
+        let mut next = over.from;
+        while next <= over.to {
+            if self.board.holds(next) {
+                self.silent = 0;
+                let tick = self.board.freeze(next);
+                self.judge(tick);
+                next = next.plus(1);
+            } else if self.silent < HORIZON {
+                self.silent += 1;
+                self.judge(Tick { id: next, ..Tick::default() });
+                next = next.plus(1);
+            } else {
+                let end = self.board.first_within(next, over.to).unwrap_or(over.to.plus(1));
+                self.watch.skip(end.plus(-1), end.second - next.second);
+                next = end;
+            }
+        }
+    }
+
+    fn judge(&mut self, tick: Tick) {
+        let id: TickId = tick.id;
+        let findings = self.watch.take(tick);
+        for incident in self.incidents.take(id, findings, &mut self.watch) {
+            self.listener.told(incident, &self.quality);
+        }
+    }
+
+    /// Closes what is open.
+    pub fn finish(mut self) -> Judged<L> {
+        for incident in self.incidents.finish(&mut self.watch) {
+            self.listener.told(incident, &self.quality);
+        }
+        Judged { listener: self.listener, found: self.watch.finder().found().clone() }
+    }
+}
