@@ -5,6 +5,7 @@
 use std::collections::BinaryHeap;
 
 use hashbrown::HashTable;
+use hashbrown::hash_table::Entry;
 
 /// The map. A key that is dropped once never returns, so whatever is kept was counted from its first time on.
 #[derive(Debug)]
@@ -23,30 +24,44 @@ struct Kept<K, V> {
     value: V,
 }
 
-impl<K, V: Default> BottomMap<K, V> {
+impl<K, V> BottomMap<K, V> {
     /// An empty map for at most `cap` keys.
     pub fn new(cap: usize) -> Self {
         Self { table: HashTable::new(), highest: BinaryHeap::new(), cap, limit: None }
     }
 
     /// The value of the key that has this hash and that `is` recognises, made by `make` where it is new; `None` where
-    /// the key is not among those kept.
-    pub fn entry(&mut self, hash: u64, is: impl Fn(&K) -> bool, make: impl FnOnce() -> K) -> Option<&mut V> {
+    /// the key is not among those kept. What gives way to it goes to `evicted`.
+    pub fn entry(
+        &mut self,
+        hash: u64,
+        is: impl Fn(&K) -> bool,
+        make: impl FnOnce() -> (K, V),
+        evicted: impl FnMut(K, V),
+    ) -> Option<&mut V> {
         if self.limit.is_some_and(|limit| hash >= limit) {
             return None;
         }
-        if self.table.find(hash, |kept| kept.hash == hash && is(&kept.key)).is_none() {
-            if self.table.len() >= self.cap && !self.make_room(hash) {
-                return None;
-            }
-            self.highest.push(hash);
-            self.table.insert_unique(hash, Kept { hash, key: make(), value: V::default() }, |kept| kept.hash);
+        if self.table.len() >= self.cap
+            && self.table.find(hash, |kept| kept.hash == hash && is(&kept.key)).is_none()
+            && !self.make_room(hash, evicted)
+        {
+            return None;
         }
-        self.table.find_mut(hash, |kept| kept.hash == hash && is(&kept.key)).map(|kept| &mut kept.value)
+        let entry = self.table.entry(hash, |kept| kept.hash == hash && is(&kept.key), |kept| kept.hash);
+        let kept = match entry {
+            Entry::Occupied(kept) => kept.into_mut(),
+            Entry::Vacant(place) => {
+                self.highest.push(hash);
+                let (key, value) = make();
+                place.insert(Kept { hash, key, value }).into_mut()
+            }
+        };
+        Some(&mut kept.value)
     }
 
     /// Drops the keys with the highest hash, unless `hash` is no lower.
-    fn make_room(&mut self, hash: u64) -> bool {
+    fn make_room(&mut self, hash: u64, mut evicted: impl FnMut(K, V)) -> bool {
         let Some(top) = self.highest.peek().copied() else { return false };
         self.limit = Some(top.max(hash));
         if hash >= top {
@@ -55,7 +70,10 @@ impl<K, V: Default> BottomMap<K, V> {
         while self.highest.peek() == Some(&top) {
             self.highest.pop();
         }
-        self.table.retain(|kept| kept.hash != top);
+        while let Ok(kept) = self.table.find_entry(top, |kept| kept.hash == top) {
+            let (kept, _) = kept.remove();
+            evicted(kept.key, kept.value);
+        }
         true
     }
 
@@ -72,6 +90,17 @@ impl<K, V: Default> BottomMap<K, V> {
     /// The hash from which on keys were refused, if any were.
     pub fn limit(&self) -> Option<u64> {
         self.limit
+    }
+
+    /// The same map with other keys and values under the same hashes.
+    pub fn map<L, W>(self, mut change: impl FnMut(K, V) -> (L, W)) -> BottomMap<L, W> {
+        let Self { table, highest, cap, limit } = self;
+        let mut changed = HashTable::with_capacity(table.len());
+        for kept in table {
+            let (key, value) = change(kept.key, kept.value);
+            changed.insert_unique(kept.hash, Kept { hash: kept.hash, key, value }, |kept| kept.hash);
+        }
+        BottomMap { table: changed, highest, cap, limit }
     }
 
     /// Takes everything out: hash, key and value, in no order.
@@ -99,7 +128,7 @@ mod tests {
         let mut map = BottomMap::<u32, u64>::new(cap);
         for key in keys {
             let hash = FixedState::with_seed(1).hash_one(key);
-            if let Some(value) = map.entry(hash, |have| have == key, || *key) {
+            if let Some(value) = map.entry(hash, |have| have == key, || (*key, 0), |_, _| {}) {
                 *value += 1;
             }
         }

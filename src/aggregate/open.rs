@@ -171,19 +171,23 @@ impl<K: Eq + Hash, V: Default> Shared<K, V> {
 }
 
 impl Meeting {
-    fn add(&self, tally: Tally) {
-        for (scope, sums) in tally.scopes {
-            self.scopes.entry(scope).or_default().merge(sums);
-        }
-        if let Some(limit) = tally.candidates.limit() {
+    fn add(&self, mut tally: Tally) {
+        let (scopes, limit) = tally.take_scopes();
+        if let Some(limit) = limit {
             self.candidates.limit.fetch_min(limit, Ordering::Relaxed);
         }
-        for (hash, scope, sums) in tally.candidates.drain() {
-            self.candidates.map.entry(scope).or_insert_with(|| (hash, ScopeSum::default())).1.merge(sums);
+        for sums in scopes {
+            match sums.candidate_hash() {
+                Some(hash) => {
+                    let new = || (hash, ScopeSum::default());
+                    self.candidates.map.entry(sums.scope).or_insert_with(new).1.merge(sums);
+                }
+                None => self.scopes.entry(sums.scope).or_default().merge(sums),
+            }
         }
+        self.sources.add(tally.take_sources(), |sum, more| sum.merge(&more));
         self.networks.add(tally.networks, |sum, more| sum.merge(&more));
         self.prefixes.add(tally.prefixes, |sum, more| sum.merge(&more));
-        self.sources.add(tally.sources, |sum, more| sum.merge(&more));
         self.paths.add(tally.paths, |sum, more| *sum += more);
         self.makes.add(tally.makes, |sum, more| *sum += more);
         self.ends.add(tally.ends, |sum, more| *sum += more);

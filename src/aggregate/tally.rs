@@ -1,6 +1,9 @@
 //! One worker's sums for the ticks that are open. Comes in: events. Goes out, once a tick: a [`Tally`] to be merged.
+//!
+//! This is called for every request and for every flow that moved, so it touches one row of one table: the source's.
+//! Prefixes and networks are summed from the sources when the tick is handed over; a source that a cap keeps out is
+//! added to them at once, so they stay exact.
 
-use std::collections::BTreeMap;
 use std::hash::BuildHasher;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -13,91 +16,98 @@ use super::{
     BottomMap, Cell, Count, Counts, Fingerprint, Lineage, MakeKey, PathKey, PrefixKey, SourceKey, Strangers,
     caps,
 };
-use crate::attribute::{Attribution, Attributor};
-use crate::flow::{Client, ClientHello, FlowEvent, Ja4, Observer, RequestHead, ServerEnd, Volume, What};
+use crate::attribute::{Attribution, Attributor, Country};
+use crate::flow::{
+    Client, ClientHello, FlowEvent, Ja4, Observer, Proof, RequestHead, ServerEnd, Volume, What,
+};
 use crate::service::{Direction, Scope};
 use crate::time::TickId;
 
 /// The sums of one worker.
 pub struct Tallies {
+    attributions: Attributions,
+    /// The open ticks, at most a handful.
+    open: Vec<(TickId, Tally)>,
+    hasher: FixedState,
+}
+
+/// One worker's sums for one tick.
+pub(super) struct Tally {
+    places: HashMap<Scope, usize, RandomState>,
+    /// The place that was used last: events come in runs.
+    last: usize,
+    scopes: Vec<ScopeTally>,
+    /// Scopes that nobody named are capped; what of them is refused is counted nowhere.
+    candidates: BottomMap<Scope, usize>,
+    sources: BottomMap<Source, SourceRow>,
+    pub prefixes: BottomMap<(Scope, PrefixKey), Cell>,
+    pub networks: BottomMap<(Scope, Lineage), Cell>,
+    pub paths: BottomMap<(Scope, PathKey), u64>,
+    pub makes: BottomMap<(Scope, MakeKey), u64>,
+    pub ends: BottomMap<(Scope, ServerEnd), u64>,
+    hasher: FixedState,
+}
+
+/// One worker's sums for one scope.
+pub(super) struct ScopeTally {
+    pub scope: Scope,
+    pub counts: Counts,
+    pub strangers: Option<Strangers>,
+    /// What of the counts the open tick's readers have been shown.
+    shown: Counts,
+    /// Where its rows' hashes begin.
+    hash: u64,
+    /// The end that packets reached last, and how many, before they are added to the table.
+    end: Option<(ServerEnd, u64)>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Source {
+    scope: Scope,
+    client: Client,
+}
+
+struct SourceRow {
+    attribution: Attribution,
+    cell: Cell,
+}
+
+/// A fingerprint as it is seen, before it is kept.
+#[derive(Debug, Clone, Copy, Hash)]
+enum Print<'a> {
+    UserAgent(&'a str),
+    Ja4(Ja4),
+}
+
+impl Print<'_> {
+    fn is(&self, kept: &Fingerprint) -> bool {
+        match (self, kept) {
+            (Print::UserAgent(seen), Fingerprint::UserAgent(kept)) => **seen == **kept,
+            (Print::Ja4(seen), Fingerprint::Ja4(kept)) => seen == kept,
+            _ => false,
+        }
+    }
+
+    fn kept(&self) -> Fingerprint {
+        match self {
+            Print::UserAgent(agent) => Fingerprint::UserAgent((*agent).into()),
+            Print::Ja4(ja4) => Fingerprint::Ja4(*ja4),
+        }
+    }
+}
+
+/// Looks addresses up once and remembers the answer.
+struct Attributions {
     attributor: Arc<Attributor>,
     known: HashMap<IpAddr, Attribution, RandomState>,
-    open: BTreeMap<TickId, Tally>,
-    hasher: FixedState,
 }
 
 /// Attributions kept at hand by a worker; beyond this the memory starts anew. It is only a memory: what it forgets is
 /// looked up again.
 const KNOWN: usize = 32_768;
 
-/// One worker's sums for one tick.
-pub(super) struct Tally {
-    pub scopes: HashMap<Scope, ScopeTally, RandomState>,
-    pub candidates: BottomMap<Scope, ScopeTally>,
-    pub networks: BottomMap<(Scope, Lineage), Cell>,
-    pub prefixes: BottomMap<(Scope, PrefixKey), Cell>,
-    pub sources: BottomMap<(Scope, SourceKey), Cell>,
-    pub paths: BottomMap<(Scope, PathKey), u64>,
-    pub makes: BottomMap<(Scope, MakeKey), u64>,
-    pub ends: BottomMap<(Scope, ServerEnd), u64>,
-}
-
-/// One worker's sums for one scope.
-#[derive(Default)]
-pub(super) struct ScopeTally {
-    pub counts: Counts,
-    /// What of the counts the open tick's readers have been shown.
-    pub shown: Counts,
-    pub strangers: Option<Strangers>,
-}
-
-impl Default for Tally {
-    fn default() -> Self {
-        Self {
-            scopes: HashMap::default(),
-            candidates: BottomMap::new(caps::CANDIDATES),
-            networks: BottomMap::new(caps::NETWORKS),
-            prefixes: BottomMap::new(caps::PREFIXES),
-            sources: BottomMap::new(caps::SOURCES),
-            paths: BottomMap::new(caps::PATHS),
-            makes: BottomMap::new(caps::MAKES),
-            ends: BottomMap::new(caps::ENDS),
-        }
-    }
-}
-
-impl Tallies {
-    /// Empty sums; `seed` decides which keys stay where a cap is reached, the same in all that are merged.
-    pub fn new(attributor: Arc<Attributor>, seed: u64) -> Self {
-        let hasher = FixedState::with_seed(seed);
-        Self { attributor, known: HashMap::default(), open: BTreeMap::new(), hasher }
-    }
-
-    /// Shows the open ticks' readers what was counted since the last time.
-    pub fn show(&mut self, board: &OpenTicks) {
-        for tally in self.open.values_mut() {
-            for (scope, sums) in &mut tally.scopes {
-                if sums.counts != sums.shown {
-                    let mut news = sums.counts;
-                    news.remove(&sums.shown);
-                    board.show(*scope, &news);
-                    sums.shown = sums.counts;
-                }
-            }
-        }
-    }
-
-    /// The ticks up to and including `last` that anything was counted in, in order.
-    pub fn open_until(&self, last: TickId) -> Vec<TickId> {
-        self.open.range(..=last).map(|(tick, _)| *tick).collect()
-    }
-
-    /// Hands over the sums of `tick`.
-    pub(super) fn take(&mut self, tick: TickId) -> Option<Tally> {
-        self.open.remove(&tick)
-    }
-
-    fn attribution(&mut self, address: IpAddr) -> Attribution {
+impl Attributions {
+    fn of(&mut self, address: IpAddr) -> Attribution {
         if let Some(known) = self.known.get(&address) {
             return *known;
         }
@@ -108,56 +118,87 @@ impl Tallies {
         self.known.insert(address, attribution);
         attribution
     }
+}
 
-    /// Adds to the rows of a client in the tick of `event`.
-    fn add(&mut self, event: &FlowEvent<'_>, client: Client, amount: &Cell) {
-        let attribution = self.attribution(client.address);
-        let (scope, hasher) = (event.scope, &self.hasher);
-        let lineage = Lineage::of(&attribution, client.proof);
-        let prefix = PrefixKey { lineage, prefix: attribution.prefix, reach: attribution.reach };
-        let source = SourceKey { prefix, address: client.address };
-        let tally = self.open.entry(event.tick).or_default();
-        // The address alone decides the rest of its row, so it alone is hashed.
-        let place = hasher.hash_one((scope, client.address, client.proof));
-        let row = tally.sources.entry(
-            place,
-            |have| {
-                have.0 == scope
-                    && have.1.address == client.address
-                    && have.1.prefix.lineage.proof == client.proof
-            },
-            || (scope, source),
-        );
-        merge(row, amount);
-        let key = (scope, prefix);
-        merge(tally.prefixes.entry(hasher.hash_one(key), |have| *have == key, || key), amount);
-        let key = (scope, lineage);
-        merge(tally.networks.entry(hasher.hash_one(key), |have| *have == key, || key), amount);
+impl Tallies {
+    /// Empty sums; `seed` decides which keys stay where a cap is reached, the same in all that are merged.
+    pub fn new(attributor: Arc<Attributor>, seed: u64) -> Self {
+        let attributions = Attributions { attributor, known: HashMap::default() };
+        Self { attributions, open: Vec::new(), hasher: FixedState::with_seed(seed) }
     }
 
-    fn scope(&mut self, event: &FlowEvent<'_>) -> Option<&mut ScopeTally> {
-        let tally = self.open.entry(event.tick).or_default();
-        let scope = event.scope;
-        match scope {
-            Scope::Service(_) | Scope::Beside(_) => Some(tally.scopes.entry(scope).or_default()),
-            Scope::Candidate(_) | Scope::CandidateHost(_) => {
-                let place = self.hasher.hash_one(scope);
-                tally.candidates.entry(place, |have| *have == scope, || scope)
+    /// Shows the open ticks' readers what was counted since the last time.
+    pub fn show(&mut self, board: &OpenTicks) {
+        for (_, tally) in &mut self.open {
+            for sums in &mut tally.scopes {
+                if sums.counts != sums.shown {
+                    let mut news = sums.counts;
+                    news.remove(&sums.shown);
+                    board.show(sums.scope, &news);
+                    sums.shown = sums.counts;
+                }
             }
         }
     }
 
-    fn count(&mut self, event: &FlowEvent<'_>, amounts: &[(Count, u64)]) {
-        if let Some(sums) = self.scope(event) {
-            for (count, amount) in amounts {
-                sums.counts[*count] += amount;
+    /// The ticks up to and including `last` that anything was counted in, in order.
+    pub fn open_until(&self, last: TickId) -> Vec<TickId> {
+        let mut ticks: Vec<TickId> =
+            self.open.iter().map(|(tick, _)| *tick).filter(|tick| *tick <= last).collect();
+        ticks.sort_unstable();
+        ticks
+    }
+
+    /// Hands over the sums of `tick`.
+    pub(super) fn take(&mut self, tick: TickId) -> Option<Tally> {
+        let at = self.open.iter().position(|(have, _)| *have == tick)?;
+        Some(self.open.swap_remove(at).1)
+    }
+
+    fn tally(&mut self, tick: TickId) -> &mut Tally {
+        let at = match self.open.iter().position(|(have, _)| *have == tick) {
+            Some(at) => at,
+            None => {
+                self.open.push((tick, Tally::new(self.hasher.clone())));
+                self.open.len() - 1
+            }
+        };
+        &mut self.open[at].1
+    }
+
+    /// Adds to the scope's sums and to the client's row; answers the client's country.
+    fn add(
+        &mut self,
+        event: &FlowEvent<'_>,
+        client: Client,
+        counts: &[(Count, u64)],
+        amount: &Cell,
+    ) -> Country {
+        // Two fields of self are needed at once, so the tick is looked up here rather than in `tally`.
+        self.tally(event.tick);
+        let Self { attributions, open, .. } = self;
+        let tally = open.iter_mut().find(|(tick, _)| *tick == event.tick).map(|(_, tally)| tally);
+        let Some(tally) = tally else { return Country::Unknown };
+        let Some(sums) = tally.scope(event.scope) else { return Country::Unknown };
+        for (count, more) in counts {
+            sums.counts[*count] += more;
+        }
+        let hash = sums.hash;
+        tally.client(Source { scope: event.scope, client }, hash, amount, attributions)
+    }
+
+    fn count(&mut self, event: &FlowEvent<'_>, counts: &[(Count, u64)]) {
+        if let Some(sums) = self.tally(event.tick).scope(event.scope) {
+            for (count, more) in counts {
+                sums.counts[*count] += more;
             }
         }
     }
 
     fn unearned(&mut self, event: &FlowEvent<'_>, source: IpAddr, direction: Direction, bytes: u32) {
         let bytes = u64::from(bytes);
-        let Some(sums) = self.scope(event) else { return };
+        let tally = self.tally(event.tick);
+        let Some(sums) = tally.scope(event.scope) else { return };
         match direction {
             Direction::ToClient => {
                 sums.counts[Count::PacketsOut] += 1;
@@ -173,109 +214,61 @@ impl Tallies {
                 if let Some(strangers) = &mut sums.strangers {
                     strangers.see(source);
                 }
-                self.reached(event, 1);
+                tally.reached(event.server, 1);
             }
-        }
-    }
-
-    /// Counts packets that reached the service's end of `event`.
-    fn reached(&mut self, event: &FlowEvent<'_>, packets: u64) {
-        let key = (event.scope, event.server);
-        let Some(tally) = self.open.get_mut(&event.tick) else { return };
-        if let Some(sum) = tally.ends.entry(self.hasher.hash_one(key), |have| *have == key, || key) {
-            *sum += packets;
         }
     }
 
     fn admitted(&mut self, event: &FlowEvent<'_>, client: Client, earlier: Volume, opened: bool) {
         let connections = u64::from(opened);
-        let unproven = u64::from(opened && client.proof == crate::flow::Proof::Unproven);
-        self.count(
-            event,
-            &[
-                (Count::Redeemed, earlier.packets),
-                (Count::Opened, connections),
-                (Count::OpenedUnproven, unproven),
-            ],
-        );
+        let unproven = u64::from(opened && client.proof == Proof::Unproven);
+        let counts = [
+            (Count::Redeemed, earlier.packets),
+            (Count::Opened, connections),
+            (Count::OpenedUnproven, unproven),
+        ];
         let amount = Cell { packets: earlier.packets, bytes: earlier.bytes, connections, ..Cell::default() };
-        self.add(event, client, &amount);
+        self.add(event, client, &counts, &amount);
     }
 
     fn progress(&mut self, event: &FlowEvent<'_>, client: Client, to_server: Volume, to_client: Volume) {
-        self.count(
-            event,
-            &[
-                (Count::PacketsIn, to_server.packets),
-                (Count::BytesIn, to_server.bytes),
-                (Count::PacketsOut, to_client.packets),
-                (Count::BytesOut, to_client.bytes),
-            ],
-        );
+        let counts = [
+            (Count::PacketsIn, to_server.packets),
+            (Count::BytesIn, to_server.bytes),
+            (Count::PacketsOut, to_client.packets),
+            (Count::BytesOut, to_client.bytes),
+        ];
         let amount = Cell { packets: to_server.packets, bytes: to_server.bytes, ..Cell::default() };
-        self.add(event, client, &amount);
-        self.reached(event, to_server.packets);
+        self.add(event, client, &counts, &amount);
+        self.tally(event.tick).reached(event.server, to_server.packets);
     }
 
     fn request(&mut self, event: &FlowEvent<'_>, client: Client, head: &RequestHead<'_>) {
-        self.count(event, &[(Count::Accesses, 1), (Count::Requests, 1)]);
-        self.add(event, client, &Cell { accesses: 1, requests: 1, ..Cell::default() });
-        let country = self.attribution(client.address).country;
-        let (scope, hasher) = (event.scope, &self.hasher);
-        let Some(tally) = self.open.get_mut(&event.tick) else { return };
-        let place = hasher.hash_one((scope, country, head.method, head.path));
-        let sum = tally.paths.entry(
-            place,
-            |(of, key)| {
-                *of == scope
-                    && key.country == country
-                    && *key.method == *head.method
-                    && *key.path == *head.path
-            },
-            || (scope, PathKey { country, method: head.method.into(), path: head.path.into() }),
-        );
-        increment(sum);
+        let amount = Cell { accesses: 1, requests: 1, ..Cell::default() };
+        let country = self.add(event, client, &[(Count::Accesses, 1), (Count::Requests, 1)], &amount);
+        let tally = self.tally(event.tick);
+        tally.asked(event.scope, country, head);
         if let Some(agent) = head.user_agent {
-            let sum = tally.makes.entry(
-                hasher.hash_one((scope, country, agent)),
-                |(of, key)| {
-                    *of == scope
-                        && key.country == country
-                        && matches!(&key.fingerprint, Fingerprint::UserAgent(have) if **have == *agent)
-                },
-                || (scope, MakeKey { country, fingerprint: Fingerprint::UserAgent(agent.into()) }),
-            );
-            increment(sum);
+            tally.made(event.scope, country, Print::UserAgent(agent));
         }
     }
 
     fn hello(&mut self, event: &FlowEvent<'_>, client: Client, hello: &ClientHello<'_>) {
-        self.count(event, &[(Count::Accesses, 1), (Count::Hellos, 1)]);
-        self.add(event, client, &Cell { accesses: 1, ..Cell::default() });
-        let country = self.attribution(client.address).country;
-        let (scope, hasher) = (event.scope, &self.hasher);
-        let ja4 = Ja4::of(hello);
-        let Some(tally) = self.open.get_mut(&event.tick) else { return };
-        let sum = tally.makes.entry(
-            hasher.hash_one((scope, country, ja4)),
-            |(of, key)| *of == scope && key.country == country && key.fingerprint == Fingerprint::Ja4(ja4),
-            || (scope, MakeKey { country, fingerprint: Fingerprint::Ja4(ja4) }),
-        );
-        increment(sum);
+        let amount = Cell { accesses: 1, ..Cell::default() };
+        let country = self.add(event, client, &[(Count::Accesses, 1), (Count::Hellos, 1)], &amount);
+        self.tally(event.tick).made(event.scope, country, Print::Ja4(Ja4::of(hello)));
     }
 
     fn response(&mut self, event: &FlowEvent<'_>, client: Client, status: u16) {
         let client_errors = u64::from((400..500).contains(&status));
         let server_errors = u64::from((500..600).contains(&status));
-        self.count(
-            event,
-            &[
-                (Count::Responses, 1),
-                (Count::ClientErrors, client_errors),
-                (Count::ServerErrors, server_errors),
-            ],
-        );
-        self.add(event, client, &Cell { responses: 1, client_errors, server_errors, ..Cell::default() });
+        let counts = [
+            (Count::Responses, 1),
+            (Count::ClientErrors, client_errors),
+            (Count::ServerErrors, server_errors),
+        ];
+        let amount = Cell { responses: 1, client_errors, server_errors, ..Cell::default() };
+        self.add(event, client, &counts, &amount);
     }
 }
 
@@ -289,8 +282,8 @@ impl Observer for Tallies {
             What::Response(client, status) => self.response(&event, client, status),
             What::Hello(client, hello) => self.hello(&event, client, &hello),
             What::Spoken(client) => {
-                self.count(&event, &[(Count::Accesses, 1)]);
-                self.add(&event, client, &Cell { accesses: 1, ..Cell::default() });
+                let amount = Cell { accesses: 1, ..Cell::default() };
+                self.add(&event, client, &[(Count::Accesses, 1)], &amount);
             }
             What::Progress { client, to_server, to_client } => {
                 self.progress(&event, client, to_server, to_client);
@@ -303,14 +296,171 @@ impl Observer for Tallies {
     }
 }
 
-fn merge(row: Option<&mut Cell>, amount: &Cell) {
-    if let Some(row) = row {
-        row.merge(amount);
+impl Tally {
+    fn new(hasher: FixedState) -> Self {
+        Self {
+            places: HashMap::default(),
+            last: 0,
+            scopes: Vec::new(),
+            candidates: BottomMap::new(caps::CANDIDATES),
+            sources: BottomMap::new(caps::SOURCES),
+            prefixes: BottomMap::new(caps::PREFIXES),
+            networks: BottomMap::new(caps::NETWORKS),
+            paths: BottomMap::new(caps::PATHS),
+            makes: BottomMap::new(caps::MAKES),
+            ends: BottomMap::new(caps::ENDS),
+            hasher,
+        }
+    }
+
+    /// The sums of a scope; `None` where nobody named it and there are too many of those.
+    fn scope(&mut self, scope: Scope) -> Option<&mut ScopeTally> {
+        if self.scopes.get(self.last).is_none_or(|sums| sums.scope != scope) {
+            self.last = match self.places.get(&scope) {
+                Some(place) => *place,
+                None => self.begin(scope)?,
+            };
+        }
+        self.scopes.get_mut(self.last)
+    }
+
+    fn begin(&mut self, scope: Scope) -> Option<usize> {
+        let hash = self.hasher.hash_one(scope);
+        let place = self.scopes.len();
+        if matches!(scope, Scope::Candidate(_) | Scope::CandidateHost(_)) {
+            let places = &mut self.places;
+            let given_way = |scope: Scope, _| {
+                places.remove(&scope);
+            };
+            self.candidates.entry(hash, |have| *have == scope, || (scope, place), given_way)?;
+        }
+        self.places.insert(scope, place);
+        let (counts, shown) = (Counts::default(), Counts::default());
+        self.scopes.push(ScopeTally { scope, counts, shown, strangers: None, hash, end: None });
+        Some(place)
+    }
+
+    /// Adds to a client's row, or at once to its prefix and network where the row is kept out.
+    fn client(&mut self, source: Source, hash: u64, amount: &Cell, known: &mut Attributions) -> Country {
+        let place = self.hasher.hash_one((hash, source.client));
+        let (prefixes, networks, hasher) = (&mut self.prefixes, &mut self.networks, &self.hasher);
+        let given_way = |source: Source, row: SourceRow| spill(prefixes, networks, hasher, &source, &row);
+        let make =
+            || (source, SourceRow { attribution: known.of(source.client.address), cell: Cell::default() });
+        match self.sources.entry(place, |have| *have == source, make, given_way) {
+            Some(row) => {
+                row.cell.merge(amount);
+                row.attribution.country
+            }
+            None => {
+                let row = SourceRow { attribution: known.of(source.client.address), cell: *amount };
+                spill(&mut self.prefixes, &mut self.networks, &self.hasher, &source, &row);
+                row.attribution.country
+            }
+        }
+    }
+
+    fn asked(&mut self, scope: Scope, country: Country, head: &RequestHead<'_>) {
+        let place = self.hasher.hash_one((self.scope_hash(), country, head.method, head.path));
+        let is = |(of, key): &(Scope, PathKey)| {
+            *of == scope && key.country == country && *key.method == *head.method && *key.path == *head.path
+        };
+        let make = || ((scope, PathKey { country, method: head.method.into(), path: head.path.into() }), 0);
+        if let Some(sum) = self.paths.entry(place, is, make, |_, _| {}) {
+            *sum += 1;
+        }
+    }
+
+    fn made(&mut self, scope: Scope, country: Country, print: Print<'_>) {
+        let place = self.hasher.hash_one((self.scope_hash(), country, print));
+        let is = |(of, key): &(Scope, MakeKey)| {
+            *of == scope && key.country == country && print.is(&key.fingerprint)
+        };
+        let make = || ((scope, MakeKey { country, fingerprint: print.kept() }), 0);
+        if let Some(sum) = self.makes.entry(place, is, make, |_, _| {}) {
+            *sum += 1;
+        }
+    }
+
+    fn scope_hash(&self) -> u64 {
+        self.scopes.get(self.last).map_or(0, |sums| sums.hash)
+    }
+
+    /// Counts packets that reached an end of the scope used last.
+    fn reached(&mut self, end: ServerEnd, packets: u64) {
+        let Some(sums) = self.scopes.get_mut(self.last) else { return };
+        match &mut sums.end {
+            Some((have, sum)) if *have == end => *sum += packets,
+            _ => {
+                let before = sums.end.replace((end, packets));
+                let scope = sums.scope;
+                self.keep_end(scope, before);
+            }
+        }
+    }
+
+    fn keep_end(&mut self, scope: Scope, end: Option<(ServerEnd, u64)>) {
+        let Some((end, packets)) = end else { return };
+        let key = (scope, end);
+        let place = self.hasher.hash_one(key);
+        if let Some(sum) = self.ends.entry(place, |have| *have == key, || (key, 0), |_, _| {}) {
+            *sum += packets;
+        }
+    }
+
+    /// The sums of the scopes that are kept, and the hash from which on scopes were refused.
+    pub fn take_scopes(&mut self) -> (Vec<ScopeTally>, Option<u64>) {
+        for place in 0..self.scopes.len() {
+            let (scope, end) = (self.scopes[place].scope, self.scopes[place].end.take());
+            self.keep_end(scope, end);
+        }
+        let places = std::mem::take(&mut self.places);
+        let mut scopes = std::mem::take(&mut self.scopes);
+        scopes.retain(|sums| places.contains_key(&sums.scope));
+        (scopes, self.candidates.limit())
+    }
+
+    /// The sources, summed up into prefixes and networks on the way.
+    pub fn take_sources(&mut self) -> BottomMap<(Scope, SourceKey), Cell> {
+        let sources = std::mem::replace(&mut self.sources, BottomMap::new(0));
+        let (prefixes, networks, hasher) = (&mut self.prefixes, &mut self.networks, &self.hasher);
+        sources.map(|source, row| {
+            spill(prefixes, networks, hasher, &source, &row);
+            let prefix = prefix_of(&source, &row.attribution);
+            ((source.scope, SourceKey { prefix, address: source.client.address }), row.cell)
+        })
     }
 }
 
-fn increment(sum: Option<&mut u64>) {
-    if let Some(sum) = sum {
-        *sum += 1;
+impl ScopeTally {
+    /// Whether a cap on scopes applies, and where its hash lies.
+    pub fn candidate_hash(&self) -> Option<u64> {
+        matches!(self.scope, Scope::Candidate(_) | Scope::CandidateHost(_)).then_some(self.hash)
+    }
+}
+
+fn prefix_of(source: &Source, attribution: &Attribution) -> PrefixKey {
+    let lineage = Lineage::of(attribution, source.client.proof);
+    PrefixKey { lineage, prefix: attribution.prefix, reach: attribution.reach }
+}
+
+/// Adds a source's row to its prefix and its network.
+fn spill(
+    prefixes: &mut BottomMap<(Scope, PrefixKey), Cell>,
+    networks: &mut BottomMap<(Scope, Lineage), Cell>,
+    hasher: &FixedState,
+    source: &Source,
+    row: &SourceRow,
+) {
+    let prefix = prefix_of(source, &row.attribution);
+    let key = (source.scope, prefix);
+    let new = || (key, Cell::default());
+    if let Some(sum) = prefixes.entry(hasher.hash_one(key), |have| *have == key, new, |_, _| {}) {
+        sum.merge(&row.cell);
+    }
+    let key = (source.scope, prefix.lineage);
+    let new = || (key, Cell::default());
+    if let Some(sum) = networks.entry(hasher.hash_one(key), |have| *have == key, new, |_, _| {}) {
+        sum.merge(&row.cell);
     }
 }

@@ -26,8 +26,8 @@ pub use before::Before;
 pub use measure::{of_cell, of_counts};
 pub use rules::{Grounds, Homes, RuleDetector};
 pub use watch::Watch;
-pub use watched::Watched;
-pub use window::Window;
+pub use watched::{SpanNeeds, Watched};
+pub use window::{Needs, Window};
 
 /// A protected service: named, or found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -80,6 +80,9 @@ pub struct Finding {
 
 /// Judges one service's picture once a tick. Dispatched at run time, since others add cases.
 pub trait Detector: Send {
+    /// The windows that it looks at.
+    fn needs(&self) -> Vec<SpanNeeds>;
+
     /// The findings of this tick, sorted by rule and key.
     fn judge(&mut self, subject: Subject, watched: &Watched, tick: TickId) -> Vec<Finding>;
 }

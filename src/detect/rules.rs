@@ -4,16 +4,19 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use foldhash::fast::RandomState;
+use hashbrown::HashMap;
+use ipnet::IpNet;
+
 use super::measure::{of_cell, of_counts, whole_of};
 use super::rule::{Condition, Filter, GroupBy, Kind, Measure, Mode, Observed, Rule, RuleSet, Traffic};
-use super::window::Window;
-use super::{Before, Detector, Finding, Key, Subject, Watched};
+use super::window::{Needs, Window};
+use super::{Detector, Finding, Key, SpanNeeds, Subject, Watched};
 use crate::aggregate::{Cell, Lineage};
 use crate::attribute::{Asn, Country, Home};
 use crate::flow::Proof;
 use crate::service::ServiceId;
 use crate::time::TickId;
-use ipnet::IpNet;
 
 /// Which countries are home for each service.
 pub type Homes = Arc<dyn Fn(Subject) -> Home + Send + Sync>;
@@ -88,6 +91,18 @@ impl RuleDetector {
 }
 
 impl Detector for RuleDetector {
+    fn needs(&self) -> Vec<SpanNeeds> {
+        let span = |rule: &Arc<Rule>| {
+            let (needs, none) = (row_needs(rule), Needs::default());
+            let (own, beside) = match rule.filter.traffic {
+                Traffic::Own => (needs, none),
+                Traffic::Beside => (none, needs),
+            };
+            SpanNeeds { ticks: rule.timespan.secs(), own, beside }
+        };
+        self.rules.iter().map(span).collect()
+    }
+
     fn judge(&mut self, subject: Subject, watched: &Watched, tick: TickId) -> Vec<Finding> {
         let home = (self.grounds.homes)(subject);
         let mut findings = Vec::new();
@@ -124,27 +139,48 @@ struct Look<'a> {
 #[derive(Default)]
 struct Group {
     count: u64,
+    /// Different members, where the condition asks for their number.
+    members: Option<Box<Members>>,
+}
+
+#[derive(Default)]
+struct Members {
     sources: BTreeSet<IpAddr>,
     prefixes: BTreeSet<IpNet>,
     networks: BTreeSet<Asn>,
     countries: BTreeSet<Country>,
 }
 
+type Groups = HashMap<Key, Group, RandomState>;
+
+/// A row as a rule looks at it.
+struct Row<'a> {
+    lineage: &'a Lineage,
+    prefix: Option<IpNet>,
+    source: Option<IpAddr>,
+    cell: &'a Cell,
+}
+
 impl Look<'_> {
     /// The keys for which the condition holds, sorted, with what was observed.
     fn holding(&self) -> Vec<(Key, Observed)> {
-        let traffic = self.rule.filter.traffic;
         let ticks = self.rule.timespan.secs();
-        let Some(window) = self.watched.window(ticks, traffic) else { return Vec::new() };
-        if self.is_whole_service() {
-            let observed = self.observe_service(window, traffic);
+        let Some(window) = self.watched.window(ticks, self.traffic()) else { return Vec::new() };
+        if is_whole_service(self.rule) {
+            let observed = self.observe_service(window);
             return if self.rule.when.eval(&observed) { vec![(Key::Service, observed)] } else { Vec::new() };
         }
+        // Most services are quiet most of the time: where all of it is too little, no part can be enough.
+        let least = (least_rate(&self.rule.when) * ticks as f64) as u64;
+        if of_counts(self.rule.measure, &window.counts) < least {
+            return Vec::new();
+        }
         let groups = self.groups(window);
-        let excess = self.excess(&groups, traffic);
+        let excess = if looks_at_excess(&self.rule.when) { self.excess(&groups) } else { 0.0 };
         let mut holding: Vec<(Key, Observed)> = groups
             .iter()
-            .map(|(key, group)| (*key, self.observe(*key, group, excess, window, traffic)))
+            .filter(|(_, group)| group.count >= least)
+            .map(|(key, group)| (*key, self.observe(*key, group, excess, window)))
             .filter(|(_, observed)| self.rule.when.eval(observed))
             .collect();
         if holding.len() > MAX_KEYS {
@@ -155,24 +191,23 @@ impl Look<'_> {
         holding
     }
 
-    /// Whether the rule looks at the service's sums rather than at its rows.
-    fn is_whole_service(&self) -> bool {
-        self.rule.group_by == GroupBy::Service && !is_about_clients(&self.rule.filter)
+    fn traffic(&self) -> Traffic {
+        self.rule.filter.traffic
     }
 
-    fn observe_service(&self, window: &Window, traffic: Traffic) -> Observed {
+    fn observe_service(&self, window: &Window) -> Observed {
         let measure = self.rule.measure;
         let seconds = self.rule.timespan.secs().max(1) as f64;
         let count = of_counts(measure, &window.counts) as f64;
         let rate = count / seconds;
-        let before = self.watched.before(traffic).rate(measure, self.second).unwrap_or(0.0);
+        let before = self.watched.before(self.traffic()).rate(measure, self.second).unwrap_or(0.0);
         Observed {
             rate,
             count,
             share: ratio(count, whole_of(measure, &window.counts) as f64),
             excess_share: ratio((rate - before).max(0.0), rate),
             lift: (rate / before.max(LEAST_RATE)).min(MOST_LIFT),
-            sources: self.distinct_sources(window, traffic),
+            sources: self.distinct_sources(window),
             prefixes: distinct(window.prefixes.keys().map(|key| key.prefix)),
             networks: distinct(window.networks.keys().filter_map(|key| key.asn)),
             countries: distinct(window.networks.keys().map(|key| key.country)),
@@ -181,8 +216,11 @@ impl Look<'_> {
     }
 
     /// Different addresses: exact where they earned state, estimated where the measure is of those that did not.
-    fn distinct_sources(&self, window: &Window, traffic: Traffic) -> f64 {
-        let ticks = self.rule.timespan.secs();
+    fn distinct_sources(&self, window: &Window) -> f64 {
+        if !counts(&self.rule.when, Kind::Sources) {
+            return 0.0;
+        }
+        let (ticks, traffic) = (self.rule.timespan.secs(), self.traffic());
         let strangers = match self.rule.measure {
             Measure::HalfOpen | Measure::Unearned | Measure::Attempts | Measure::Packets | Measure::Bytes => {
                 self.watched.strangers(ticks, traffic)
@@ -193,88 +231,127 @@ impl Look<'_> {
         strangers.max(earned)
     }
 
-    fn groups(&self, window: &Window) -> BTreeMap<Key, Group> {
-        let mut groups = BTreeMap::new();
-        let by_source = self.rule.group_by == GroupBy::Source || counts(&self.rule.when, Kind::Sources);
-        if by_source {
+    fn groups(&self, window: &Window) -> Groups {
+        let mut groups = Groups::default();
+        let needs = row_needs(self.rule);
+        if needs.sources {
             for (source, cell) in &window.sources {
-                let prefix = source.prefix.prefix;
-                self.add(&mut groups, &source.prefix.lineage, Some(prefix), Some(source.address), cell);
+                let (lineage, prefix) = (&source.prefix.lineage, Some(source.prefix.prefix));
+                self.add(&mut groups, &Row { lineage, prefix, source: Some(source.address), cell });
             }
-        } else if self.rule.group_by == GroupBy::Prefix
-            || counts(&self.rule.when, Kind::Prefixes)
-            || !self.rule.filter.prefixes.is_empty()
-        {
+        } else if needs.prefixes {
             for (prefix, cell) in &window.prefixes {
-                self.add(&mut groups, &prefix.lineage, Some(prefix.prefix), None, cell);
+                let (lineage, prefix) = (&prefix.lineage, Some(prefix.prefix));
+                self.add(&mut groups, &Row { lineage, prefix, source: None, cell });
             }
         } else {
             for (lineage, cell) in &window.networks {
-                self.add(&mut groups, lineage, None, None, cell);
+                self.add(&mut groups, &Row { lineage, prefix: None, source: None, cell });
             }
         }
         groups
     }
 
-    fn add(
-        &self,
-        groups: &mut BTreeMap<Key, Group>,
-        lineage: &Lineage,
-        prefix: Option<IpNet>,
-        source: Option<IpAddr>,
-        cell: &Cell,
-    ) {
-        if !admits(&self.rule.filter, self.home, lineage, prefix) {
+    fn add(&self, groups: &mut Groups, row: &Row<'_>) {
+        if !admits(&self.rule.filter, self.home, row.lineage, row.prefix) {
             return;
         }
         let key = match self.rule.group_by {
             GroupBy::Service => Some(Key::Service),
-            GroupBy::Country => Some(Key::Country(lineage.country)),
-            GroupBy::Asn => lineage.asn.map(Key::Network),
-            GroupBy::Prefix => prefix.map(Key::Prefix),
-            GroupBy::Source => source.map(Key::Source),
+            GroupBy::Country => Some(Key::Country(row.lineage.country)),
+            GroupBy::Asn => row.lineage.asn.map(Key::Network),
+            GroupBy::Prefix => row.prefix.map(Key::Prefix),
+            GroupBy::Source => row.source.map(Key::Source),
         };
         let Some(key) = key else { return };
         let group = groups.entry(key).or_default();
-        group.count += of_cell(self.rule.measure, cell);
-        group.sources.extend(source);
-        group.prefixes.extend(prefix);
-        group.networks.extend(lineage.asn);
-        group.countries.insert(lineage.country);
+        group.count += of_cell(self.rule.measure, row.cell);
+        if looks_at_members(&self.rule.when) {
+            let members = group.members.get_or_insert_default();
+            members.sources.extend(row.source);
+            members.prefixes.extend(row.prefix);
+            members.networks.extend(row.lineage.asn);
+            members.countries.insert(row.lineage.country);
+        }
     }
 
     /// What all keys together have more than before, per second.
-    fn excess(&self, groups: &BTreeMap<Key, Group>, traffic: Traffic) -> f64 {
-        let before = self.watched.before(traffic);
-        groups.iter().map(|(key, group)| self.excess_of(*key, group, before)).sum()
+    fn excess(&self, groups: &Groups) -> f64 {
+        let mut parts: Vec<f64> = groups.iter().map(|(key, group)| self.excess_of(*key, group)).collect();
+        // Floating-point sums depend on order, and the map's order on the process.
+        parts.sort_by(f64::total_cmp);
+        parts.into_iter().sum()
     }
 
-    fn excess_of(&self, key: Key, group: &Group, before: &Before) -> f64 {
+    fn excess_of(&self, key: Key, group: &Group) -> f64 {
         let seconds = self.rule.timespan.secs().max(1) as f64;
+        let before = self.watched.before(self.traffic());
         let level = before.row_rate(&key, self.rule.measure, self.second).unwrap_or(0.0);
         (group.count as f64 / seconds - level).max(0.0)
     }
 
-    fn observe(&self, key: Key, group: &Group, excess: f64, window: &Window, traffic: Traffic) -> Observed {
-        let measure = self.rule.measure;
+    fn observe(&self, key: Key, group: &Group, excess: f64, window: &Window) -> Observed {
+        let (measure, ticks) = (self.rule.measure, self.rule.timespan.secs());
         let count = group.count as f64;
-        let before = self.watched.before(traffic);
+        let before = self.watched.before(self.traffic());
         let share = ratio(count, of_counts(measure, &window.counts) as f64).min(1.0);
         let share_before = before.row_share(&key, measure, self.second).unwrap_or(0.0);
-        let coverage = self.watched.coverage(self.rule.timespan.secs(), traffic);
-        Observed {
-            rate: count / self.rule.timespan.secs().max(1) as f64,
+        let excess_share = if excess > 0.0 { ratio(self.excess_of(key, group), excess) } else { 0.0 };
+        let mut observed = Observed {
+            rate: count / ticks.max(1) as f64,
             count,
             share,
-            excess_share: ratio(self.excess_of(key, group, before), excess),
+            excess_share,
             lift: (share / share_before.max(LEAST_SHARE)).min(MOST_LIFT),
-            sources: group.sources.len() as f64 / coverage,
-            prefixes: group.prefixes.len() as f64,
-            networks: group.networks.len() as f64,
-            countries: group.countries.len() as f64,
             paths: window.paths.len() as f64,
+            ..Observed::default()
+        };
+        if let Some(members) = &group.members {
+            observed.sources = members.sources.len() as f64 / self.watched.coverage(ticks, self.traffic());
+            observed.prefixes = members.prefixes.len() as f64;
+            observed.networks = members.networks.len() as f64;
+            observed.countries = members.countries.len() as f64;
         }
+        observed
     }
+}
+
+/// Whether the rule looks at the service's sums rather than at its rows.
+fn is_whole_service(rule: &Rule) -> bool {
+    rule.group_by == GroupBy::Service && !is_about_clients(&rule.filter)
+}
+
+/// The rows that a rule's window must keep.
+fn row_needs(rule: &Rule) -> Needs {
+    let distinct = |kind| counts(&rule.when, kind);
+    let by_clients = !is_whole_service(rule);
+    Needs {
+        networks: by_clients || distinct(Kind::Networks) || distinct(Kind::Countries),
+        prefixes: rule.group_by == GroupBy::Prefix
+            || distinct(Kind::Prefixes)
+            || !rule.filter.prefixes.is_empty(),
+        sources: rule.group_by == GroupBy::Source || distinct(Kind::Sources),
+        paths: distinct(Kind::Paths),
+        ends: false,
+    }
+}
+
+/// The rate below which the condition cannot hold, as far as that is plain to see: a bound that stands alone or among
+/// those that must all hold.
+fn least_rate(condition: &Condition) -> f64 {
+    match condition {
+        Condition::Rate(bound) => bound.gte.or(bound.gt).unwrap_or(0.0),
+        Condition::All(list) => list.iter().map(least_rate).fold(0.0, f64::max),
+        _ => 0.0,
+    }
+}
+
+fn looks_at_excess(condition: &Condition) -> bool {
+    condition.any(&|leaf| matches!(leaf, Condition::ExcessShare(_)))
+}
+
+fn looks_at_members(condition: &Condition) -> bool {
+    condition.any(&|leaf| matches!(leaf, Condition::Distinct(kind, _) if *kind != Kind::Paths))
 }
 
 /// Whether a row is among the traffic that the rule counts. Where no home is known nothing is foreign, and what is
@@ -308,12 +385,7 @@ fn is_about_clients(filter: &Filter) -> bool {
 
 /// Whether the condition looks at how many different ones of `kind` there are.
 fn counts(condition: &Condition, kind: Kind) -> bool {
-    match condition {
-        Condition::Distinct(have, _) => *have == kind,
-        Condition::All(list) | Condition::Any(list) => list.iter().any(|inner| counts(inner, kind)),
-        Condition::Not(inner) => counts(inner, kind),
-        _ => false,
-    }
+    condition.any(&|leaf| matches!(leaf, Condition::Distinct(have, _) if *have == kind))
 }
 
 fn ratio(part: f64, whole: f64) -> f64 {

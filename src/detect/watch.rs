@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use super::watched::Seconds;
+use super::watched::{Seconds, SpanNeeds};
 use super::{Detector, Finding, Subject, Watched};
 use crate::aggregate::{Finder, ScopeTick, Tick};
 use crate::service::Scope;
@@ -14,7 +14,7 @@ use crate::time::TickId;
 pub struct Watch {
     subjects: BTreeMap<Subject, Watched>,
     detectors: Vec<Box<dyn Detector>>,
-    spans: Arc<[u64]>,
+    spans: Arc<[SpanNeeds]>,
     finder: Finder,
 }
 
@@ -23,9 +23,15 @@ pub struct Watch {
 const MAX_WATCHED: usize = 1_024;
 
 impl Watch {
-    /// A watch with these detectors over windows of these numbers of ticks.
-    pub fn new(detectors: Vec<Box<dyn Detector>>, spans: &[u64]) -> Self {
-        Self { subjects: BTreeMap::new(), detectors, spans: spans.into(), finder: Finder::default() }
+    /// A watch with these detectors over the windows that they look at.
+    pub fn new(detectors: Vec<Box<dyn Detector>>) -> Self {
+        let mut spans: BTreeMap<u64, SpanNeeds> = BTreeMap::new();
+        for needs in detectors.iter().flat_map(|detector| detector.needs()) {
+            let span = spans.entry(needs.ticks).or_insert(needs);
+            (span.own, span.beside) = (span.own.or(needs.own), span.beside.or(needs.beside));
+        }
+        let spans = spans.into_values().collect();
+        Self { subjects: BTreeMap::new(), detectors, spans, finder: Finder::default() }
     }
 
     /// Takes a tick: every service moves on, and those that are named or found are judged.

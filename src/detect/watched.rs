@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::Before;
 use super::rule::Traffic;
-use super::window::Window;
+use super::window::{Needs, Window};
 use crate::aggregate::{ScopeTick, Strangers};
 use crate::time::TickId;
 
@@ -17,6 +17,7 @@ pub struct Watched {
     /// How many ticks have left the ring.
     left: u64,
     windows: Vec<Spanned>,
+    spans: Arc<[SpanNeeds]>,
     /// The level before of its own traffic.
     before: Before,
     /// The level before of the traffic beside it.
@@ -35,6 +36,17 @@ pub struct Seconds {
     pub beside: ScopeTick,
 }
 
+/// A window's length, and the rows that rules look at in it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SpanNeeds {
+    /// How many ticks.
+    pub ticks: u64,
+    /// Rows of the service's own traffic.
+    pub own: Needs,
+    /// Rows of the traffic beside it.
+    pub beside: Needs,
+}
+
 #[derive(Debug)]
 struct Spanned {
     ticks: i64,
@@ -49,18 +61,19 @@ struct Spanned {
 pub const LOOK_BACK: i64 = 60;
 
 impl Watched {
-    /// A service watched over windows of these numbers of ticks.
-    pub fn new(spans: &[u64]) -> Self {
-        let window = |ticks: &u64| Spanned {
-            ticks: i64::try_from(*ticks).unwrap_or(LOOK_BACK),
+    /// A service watched over these windows.
+    pub fn new(spans: &Arc<[SpanNeeds]>) -> Self {
+        let window = |span: &SpanNeeds| Spanned {
+            ticks: i64::try_from(span.ticks).unwrap_or(LOOK_BACK),
             left: 0,
-            own: Window::default(),
-            beside: Window::default(),
+            own: Window::new(span.own),
+            beside: Window::new(span.beside),
         };
         Self {
             ring: VecDeque::new(),
             left: 0,
             windows: spans.iter().map(window).collect(),
+            spans: Arc::clone(spans),
             before: Before::default(),
             before_beside: Before::default(),
             held_from: None,
@@ -71,8 +84,7 @@ impl Watched {
     /// Moves on to `tick` with what moved in it. A new epoch forgets everything: its seconds cannot be compared.
     pub fn advance(&mut self, tick: TickId, seconds: Option<Seconds>) {
         if tick.epoch != self.now.epoch {
-            let spans: Vec<u64> = self.windows.iter().map(|window| window.ticks.unsigned_abs()).collect();
-            *self = Self { held_from: None, ..Self::new(&spans) };
+            *self = Self::new(&self.spans);
         }
         self.now = tick;
         if let Some(seconds) = seconds {
@@ -214,13 +226,18 @@ mod tests {
         Some(seconds)
     }
 
+    fn watched(spans: &[u64]) -> Watched {
+        let span = |ticks: &u64| SpanNeeds { ticks: *ticks, own: Needs::ALL, beside: Needs::ALL };
+        Watched::new(&spans.iter().map(span).collect())
+    }
+
     fn at(second: i64) -> TickId {
         TickId { epoch: 0, second }
     }
 
     #[test]
     fn a_window_holds_its_last_ticks() {
-        let mut watched = Watched::new(&[5, 10]);
+        let mut watched = watched(&[5, 10]);
         for second in 0..20 {
             watched.advance(at(second), requests(1));
         }
@@ -234,7 +251,7 @@ mod tests {
 
     #[test]
     fn an_incident_is_not_learned() {
-        let mut watched = Watched::new(&[10]);
+        let mut watched = watched(&[10]);
         for second in 0..200 {
             watched.advance(at(second), requests(10));
         }
@@ -248,7 +265,7 @@ mod tests {
 
     #[test]
     fn a_new_epoch_begins_anew() {
-        let mut watched = Watched::new(&[10]);
+        let mut watched = watched(&[10]);
         watched.advance(at(1_000), requests(10));
         watched.advance(TickId { epoch: 1, second: 5 }, requests(1));
         assert_eq!(watched.window(10, Traffic::Own).unwrap().counts[Count::Requests], 1);

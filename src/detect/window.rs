@@ -7,9 +7,41 @@ use hashbrown::HashMap;
 use crate::aggregate::{Cell, Counts, Lineage, PathKey, PrefixKey, ScopeTick, SourceKey};
 use crate::flow::ServerEnd;
 
+/// Which rows a window keeps up: each costs time in every tick.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Needs {
+    /// Networks (and with them countries).
+    pub networks: bool,
+    /// Prefixes.
+    pub prefixes: bool,
+    /// Sources.
+    pub sources: bool,
+    /// Paths.
+    pub paths: bool,
+    /// Ends of the service.
+    pub ends: bool,
+}
+
+impl Needs {
+    /// All rows.
+    pub const ALL: Self = Self { networks: true, prefixes: true, sources: true, paths: true, ends: true };
+
+    /// What either needs.
+    pub fn or(self, other: Self) -> Self {
+        Self {
+            networks: self.networks || other.networks,
+            prefixes: self.prefixes || other.prefixes,
+            sources: self.sources || other.sources,
+            paths: self.paths || other.paths,
+            ends: self.ends || other.ends,
+        }
+    }
+}
+
 /// The sums over some trailing ticks.
 #[derive(Debug, Default)]
 pub struct Window {
+    needs: Needs,
     /// The service's sums.
     pub counts: Counts,
     /// Per network.
@@ -29,45 +61,56 @@ pub struct Window {
 const MAX_ROWS: usize = 131_072;
 
 impl Window {
+    /// An empty window that keeps up these rows.
+    pub fn new(needs: Needs) -> Self {
+        Self { needs, ..Self::default() }
+    }
+
     /// Adds a tick.
     pub fn enter(&mut self, tick: &ScopeTick) {
+        let needs = self.needs;
         self.counts.merge(&tick.counts);
-        enter(&mut self.networks, &tick.networks);
-        enter(&mut self.prefixes, &tick.prefixes);
-        enter(&mut self.sources, &tick.sources);
-        for (path, count) in &tick.paths {
+        enter(&mut self.networks, rows(needs.networks, &tick.networks));
+        enter(&mut self.prefixes, rows(needs.prefixes, &tick.prefixes));
+        enter(&mut self.sources, rows(needs.sources, &tick.sources));
+        for (path, count) in rows(needs.paths, &tick.paths) {
             if let Some(sum) = self.paths.get_mut(path) {
                 *sum += count;
             } else if self.paths.len() < MAX_ROWS {
                 self.paths.insert(path.clone(), *count);
             }
         }
-        for (end, count) in &tick.ends {
+        for (end, count) in rows(needs.ends, &tick.ends) {
             *self.ends.entry(*end).or_default() += count;
         }
     }
 
     /// Takes away a tick that was added before.
     pub fn leave(&mut self, tick: &ScopeTick) {
+        let needs = self.needs;
         self.counts.remove(&tick.counts);
-        leave(&mut self.networks, &tick.networks);
-        leave(&mut self.prefixes, &tick.prefixes);
-        leave(&mut self.sources, &tick.sources);
-        for (path, count) in &tick.paths {
-            if let Some(sum) = self.paths.get_mut(path) {
-                *sum = sum.saturating_sub(*count);
-                if *sum == 0 {
-                    self.paths.remove(path);
-                }
-            }
+        leave(&mut self.networks, rows(needs.networks, &tick.networks));
+        leave(&mut self.prefixes, rows(needs.prefixes, &tick.prefixes));
+        leave(&mut self.sources, rows(needs.sources, &tick.sources));
+        for (path, count) in rows(needs.paths, &tick.paths) {
+            leave_count(&mut self.paths, path, *count);
         }
-        for (end, count) in &tick.ends {
-            if let Some(sum) = self.ends.get_mut(end) {
-                *sum = sum.saturating_sub(*count);
-                if *sum == 0 {
-                    self.ends.remove(end);
-                }
-            }
+        for (end, count) in rows(needs.ends, &tick.ends) {
+            leave_count(&mut self.ends, end, *count);
+        }
+    }
+}
+
+/// The rows, where they are needed.
+fn rows<T>(needed: bool, rows: &[T]) -> &[T] {
+    if needed { rows } else { &[] }
+}
+
+fn leave_count<K: Eq + std::hash::Hash>(sums: &mut HashMap<K, u64, RandomState>, key: &K, count: u64) {
+    if let Some(sum) = sums.get_mut(key) {
+        *sum = sum.saturating_sub(count);
+        if *sum == 0 {
+            sums.remove(key);
         }
     }
 }
@@ -107,7 +150,7 @@ mod tests {
         tick.counts[Count::Requests] = 3;
         tick.networks.push((lineage, Cell { requests: 3, ..Cell::default() }));
         tick.paths.push((PathKey { country: Country::Unknown, method: "GET".into(), path: "/".into() }, 3));
-        let mut window = Window::default();
+        let mut window = Window::new(Needs::ALL);
         window.enter(&tick);
         window.enter(&tick);
         assert_eq!(window.networks[&lineage].requests, 6);

@@ -3,23 +3,6 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-/// One end: the address as 128 bits (IPv4 mapped into IPv6) and the port.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(super) struct End {
-    address: u128,
-    port: u16,
-}
-
-impl From<SocketAddr> for End {
-    fn from(end: SocketAddr) -> Self {
-        let address = match end.ip() {
-            IpAddr::V4(v4) => v4.to_ipv6_mapped().to_bits(),
-            IpAddr::V6(v6) => v6.to_bits(),
-        };
-        Self { address, port: end.port() }
-    }
-}
-
 /// The protocol of a conversation that has ports.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) enum Protocol {
@@ -27,12 +10,13 @@ pub(super) enum Protocol {
     Udp,
 }
 
-/// A conversation, whichever way a packet of it goes.
+/// A conversation, whichever way a packet of it goes: both addresses as 128 bits (IPv4 mapped into IPv6), both ports.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) struct FlowKey {
-    low: End,
-    high: End,
-    protocol: Protocol,
+    low: u128,
+    high: u128,
+    /// The low end's port, the high end's port, the protocol.
+    rest: u64,
 }
 
 /// Which of a key's two ends.
@@ -45,12 +29,17 @@ pub(super) enum Side {
 impl FlowKey {
     /// The key of a packet from `source` to `destination`, and the side of `source`.
     pub fn of(source: SocketAddr, destination: SocketAddr, protocol: Protocol) -> (Self, Side) {
-        let (from, to) = (End::from(source), End::from(destination));
-        if from <= to {
-            (Self { low: from, high: to, protocol }, Side::Low)
-        } else {
-            (Self { low: to, high: from, protocol }, Side::High)
-        }
+        let (from, to) = ((bits(source.ip()), source.port()), (bits(destination.ip()), destination.port()));
+        let (low, high, side) = if from <= to { (from, to, Side::Low) } else { (to, from, Side::High) };
+        let rest = u64::from(low.1) | u64::from(high.1) << 16 | (protocol as u64) << 32;
+        (Self { low: low.0, high: high.0, rest }, side)
+    }
+}
+
+fn bits(address: IpAddr) -> u128 {
+    match address {
+        IpAddr::V4(v4) => v4.to_ipv6_mapped().to_bits(),
+        IpAddr::V6(v6) => v6.to_bits(),
     }
 }
 

@@ -7,7 +7,7 @@ use super::{Condition, Foreign, Health, Load, Origin, Sought, Unit};
 use crate::aggregate::{Cell, Count};
 use crate::attribute::{Country, Home};
 use crate::detect::rule::{Measure, Traffic};
-use crate::detect::{Key, Watched, Window, of_cell, of_counts};
+use crate::detect::{Key, Needs, Watched, Window, of_cell, of_counts};
 use crate::flow::ServerEnd;
 use crate::time::TickId;
 
@@ -51,7 +51,7 @@ const LEAST_ATTRIBUTED: f64 = 0.5;
 
 impl Episode {
     pub fn new(from: TickId, traffic: Traffic, measure: Measure) -> Self {
-        Self { from, until: from.plus(-1), traffic, measure, window: Window::default(), coverage: 1.0 }
+        Self { from, until: from.plus(-1), traffic, measure, window: Window::new(Needs::ALL), coverage: 1.0 }
     }
 
     /// Adds what moved up to `tick`.

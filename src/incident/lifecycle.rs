@@ -55,10 +55,9 @@ struct Open {
     seq: u32,
 }
 
-/// What was told last, to notice what changes.
-#[derive(PartialEq, Eq)]
+/// What was told last, and when it was last compared with what is.
 struct Told {
-    tick: TickId,
+    looked: TickId,
     what: What,
 }
 
@@ -128,7 +127,7 @@ impl Incidents {
         let due = match &open.told {
             None => true,
             Some(told) => {
-                open.last_finding == tick && tick.second - told.tick.second >= policy.between_updates
+                open.last_finding == tick && tick.second - told.looked.second >= policy.between_updates
             }
         };
         if !due {
@@ -137,13 +136,16 @@ impl Incidents {
         let ground = Ground { home: &home, concentrated_from: policy.concentrated_from };
         let account = open.episode.account(watched, &open.keys, &ground);
         let what = open.what(&account);
-        let state = match &open.told {
+        let state = match &mut open.told {
             None => State::Open,
-            Some(told) if told.what == what => return None,
+            Some(told) if told.what == what => {
+                told.looked = tick;
+                return None;
+            }
             Some(_) => State::Update,
         };
         let incident = open.incident(subject, state, tick.end(), account);
-        open.told = Some(Told { tick, what });
+        open.told = Some(Told { looked: tick, what });
         open.seq += 1;
         Some(incident)
     }

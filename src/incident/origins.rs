@@ -111,10 +111,11 @@ impl Tree {
 
     /// The rows that hold the excess of the countries that `keys` lie in, the largest first.
     pub fn origins(&self, keys: &BTreeSet<Key>, scale: &Scale<'_>) -> Vec<Origin> {
+        let countries = self.countries_of(keys);
         let mut roots: Vec<(&Country, &Node<Networks>, f64)> = self
             .0
             .iter()
-            .filter(|(country, _)| self.countries_of(keys).contains(*country))
+            .filter(|(country, _)| countries.contains(*country))
             .map(|(country, node)| (country, node, scale.excess_of(&Key::Country(*country), &node.cell)))
             .filter(|(_, _, excess)| *excess > 0.0 && *excess >= LEAST * scale.excess)
             .collect();
@@ -348,7 +349,7 @@ mod tests {
     const US: Country = Country::Code(*b"US");
     const KR: Country = Country::Code(*b"KR");
 
-    fn add(window: &mut Window, country: Country, asn: u32, address: &str, reach: u8, accesses: u64) {
+    fn add(window: &mut Window, (country, asn): (Country, u32), address: &str, reach: u8, accesses: u64) {
         let lineage = Lineage { country, asn: Some(Asn(asn)), label: None, proof: Proof::Proven };
         let address: IpAddr = address.parse().unwrap();
         let prefix = PrefixKey { lineage, prefix: IpNet::new(address, 24).unwrap().trunc(), reach };
@@ -385,7 +386,7 @@ mod tests {
         let mut window = Window::default();
         for third in 1..=5 {
             for host in 1..=100 {
-                add(&mut window, US, 7018, &format!("99.0.{third}.{host}"), 11, 10);
+                add(&mut window, (US, 7018), &format!("99.0.{third}.{host}"), 11, 10);
             }
         }
         let rows = origins(&window, Key::Country(US));
@@ -399,9 +400,9 @@ mod tests {
     fn one_source_is_told_by_its_address_and_home_is_left_out() {
         let mut window = Window::default();
         for host in 1..=100 {
-            add(&mut window, KR, 4766, &format!("168.126.63.{host}"), 16, 10);
+            add(&mut window, (KR, 4766), &format!("168.126.63.{host}"), 16, 10);
         }
-        add(&mut window, US, 7018, "99.0.1.1", 11, 1_000);
+        add(&mut window, (US, 7018), "99.0.1.1", 11, 1_000);
         let rows = origins(&window, Key::Source("99.0.1.1".parse().unwrap()));
         assert_eq!(rows, [(Place::Source("99.0.1.1".parse().unwrap()), 0.5)]);
     }
@@ -411,7 +412,7 @@ mod tests {
         let mut window = Window::default();
         for third in 0..32 {
             for host in 1..=20 {
-                add(&mut window, US, 7018, &format!("99.0.{third}.{host}"), 20, 1);
+                add(&mut window, (US, 7018), &format!("99.0.{third}.{host}"), 20, 1);
             }
         }
         let rows = origins(&window, Key::Country(US));
@@ -434,7 +435,7 @@ mod tests {
     fn a_country_full_of_small_networks_stays_a_country() {
         let mut window = Window::default();
         for asn in 0..50 {
-            add(&mut window, US, 1_000 + asn, &format!("99.0.{asn}.1"), 24, 10);
+            add(&mut window, (US, 1_000 + asn), &format!("99.0.{asn}.1"), 24, 10);
         }
         assert_eq!(origins(&window, Key::Country(US)), [(Place::Country(US), 1.0)]);
     }

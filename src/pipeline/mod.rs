@@ -102,10 +102,9 @@ impl<L: Listener + 'static> Pipeline<L> {
         let board = Arc::new(OpenTicks::default());
         let homes = homes(&services, &attributor, home);
         let names = services.iter().map(|(_, service)| service.name.clone()).collect();
-        let spans: Vec<u64> = rules.timespans().iter().map(|span| span.secs()).collect();
         let policy = Policy { concentrated_from: concentrated_from(&rules), ..Policy::default() };
         let grounds = Grounds { homes: Arc::clone(&homes), names };
-        let watch = Watch::new(vec![Box::new(RuleDetector::new(&rules, grounds))], &spans);
+        let watch = Watch::new(vec![Box::new(RuleDetector::new(&rules, grounds))]);
         let reducer = Reducer::new(Arc::clone(&board), watch, Incidents::new(policy, homes), listener);
         let limits = FlowLimits { seed, ..FlowLimits::default() };
         let kit = Kit { attributor, board: Arc::clone(&board), limits };

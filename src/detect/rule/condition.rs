@@ -131,6 +131,15 @@ impl Condition {
         limits
     }
 
+    /// Whether `is` holds of any condition that is not itself a combination of others.
+    pub fn any(&self, is: &impl Fn(&Condition) -> bool) -> bool {
+        match self {
+            Condition::All(list) | Condition::Any(list) => list.iter().any(|condition| condition.any(is)),
+            Condition::Not(condition) => condition.any(is),
+            leaf => is(leaf),
+        }
+    }
+
     fn gather_limits(&self, limits: &mut Vec<Limit>) {
         match self {
             Condition::All(list) | Condition::Any(list) => {
