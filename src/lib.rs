@@ -24,8 +24,15 @@ pub mod detect;
 
 pub mod incident;
 
+pub mod alert;
+
+pub mod sink;
+
 pub mod config;
 
 pub mod pipeline;
+
+pub mod host;
+pub mod tune;
 
 pub mod cli;

@@ -60,6 +60,11 @@ impl Database {
         Self::parse(bytes, wanted, SurveyLimits::THOROUGH).map_err(|fault| fault.of(path, wanted))
     }
 
+    /// Unpacks the database of that kind inside the binary.
+    pub fn embedded(wanted: Wanted) -> Result<Self, DatabaseError> {
+        super::embedded::open_one(wanted)
+    }
+
     pub(super) fn parse(bytes: Vec<u8>, wanted: Wanted, limits: SurveyLimits) -> Result<Self, Fault> {
         let reader = Reader::from_source(bytes)?;
         let name = printable(&reader.metadata().database_type).unwrap_or_else(|| "unnamed".to_owned());

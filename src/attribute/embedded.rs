@@ -40,6 +40,14 @@ pub(super) fn open() -> Result<(Database, Database), DatabaseError> {
     })
 }
 
+/// Unpacks one of them.
+pub(super) fn open_one(wanted: Wanted) -> Result<Database, DatabaseError> {
+    match wanted {
+        Wanted::Country => COUNTRY.open(),
+        Wanted::Asn => ASN.open(),
+    }
+}
+
 impl Embedded {
     fn open(&self) -> Result<Database, DatabaseError> {
         let bytes = self.unpack().map_err(|source| DatabaseError::Unpack { name: self.name, source })?;

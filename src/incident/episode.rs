@@ -31,6 +31,7 @@ pub(super) struct Account {
     pub load: Load,
     pub health: Health,
     pub end: Option<ServerEnd>,
+    pub one_way: bool,
 }
 
 /// Where an account is given: who is home, and from which share on foreign origins count as concentrated.
@@ -102,6 +103,7 @@ impl Episode {
             },
             health: self.health(&origins),
             end: self.end(),
+            one_way: 2 * self.window.counts[Count::OpenedUnproven] > self.window.counts[Count::Opened],
             origins,
         }
     }
@@ -164,14 +166,14 @@ impl Episode {
             .into_iter()
             .filter(|(country, _)| ground.home.is_foreign(*country))
             .collect();
-        let count: f64 = abroad.iter().map(|(_, count)| count).sum();
+        let count: f64 = abroad.iter().map(|(_, count)| count).sum::<f64>() + 0.0;
         let level =
             |country| before.row_share(&Key::Country(country), measure, self.until.second).unwrap_or(0.0);
         let held: f64 = origins.iter().filter(|row| row.foreign == Some(true)).map(|row| row.share).sum();
         Some(Foreign {
             concentrated: held > 0.0 && held >= ground.concentrated_from,
             share: if total > 0.0 { count / total } else { 0.0 },
-            baseline_share: abroad.iter().map(|(country, _)| level(*country)).sum::<f64>().min(1.0),
+            baseline_share: abroad.iter().map(|(country, _)| level(*country)).sum::<f64>().clamp(0.0, 1.0),
         })
     }
 

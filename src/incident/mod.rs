@@ -71,6 +71,8 @@ pub struct Incident {
     pub rules: Vec<RuleHit>,
     /// The service's end that most packets went to.
     pub end: Option<ServerEnd>,
+    /// Whether most connections were seen in one direction only.
+    pub one_way: bool,
 }
 
 /// The rule that opened an incident, which stays its signature.

@@ -6,6 +6,7 @@
 mod crew;
 mod placement;
 mod reducer;
+mod teller;
 mod watermark;
 mod worker;
 
@@ -31,6 +32,7 @@ use worker::Kit;
 
 pub use placement::SHARDS;
 pub use reducer::{Listener, Quality};
+pub use teller::{Scene, Teller, Told};
 pub use watermark::TimeCounts;
 
 /// What a pipeline is made of.
@@ -151,6 +153,16 @@ impl<L: Listener + 'static> Pipeline<L> {
     /// What was noticed of capture times so far.
     pub fn times(&self) -> &TimeCounts {
         &self.mark.counts
+    }
+
+    /// What the capture dropped so far.
+    pub fn drops(&self) -> &Beat {
+        &self.drops
+    }
+
+    /// The part of the packets that was dropped before they could be read, so far.
+    pub fn loss(&self) -> f64 {
+        self.quality().loss
     }
 
     /// Ends: everything open is closed.

@@ -1,0 +1,410 @@
+//! An alert as EVE JSON: the contract's record, field by field. Comes in: an [`Alert`]. Goes out: one line.
+//! The order of the fields is the order of the structs.
+
+use std::net::IpAddr;
+
+use serde::Serialize;
+
+use super::evidence::{self, Fact};
+use super::message::place_told;
+use super::number::{rate, share};
+use super::target::{Target, address_told};
+use super::text::told;
+use super::{Alert, EventType, Geo, Quality, json, unit};
+use crate::attribute::{Asn, Country};
+use crate::detect::rule::Level;
+use crate::flow::ServerEnd;
+use crate::incident::{Condition, Incident, Label, Origin, Place, RuleHit, State};
+
+/// The record.
+#[derive(Serialize)]
+struct Eve<'a> {
+    timestamp: String,
+    event_type: EventType,
+    sensor: String,
+    service: ServiceField,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    src_ip: Option<IpAddr>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    dest_ip: Option<IpAddr>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    dest_port: Option<u16>,
+    proto: String,
+    alert: Signature,
+    message: String,
+    incident: IncidentField,
+    verdict: VerdictField,
+    foreign: Option<ForeignField>,
+    origins: Vec<OriginField>,
+    sought: Vec<SoughtField>,
+    load: LoadField,
+    but_for: Vec<ButForField>,
+    health: HealthField,
+    rules: Vec<RuleField>,
+    capture: QualityField,
+    geo: &'a Geo,
+}
+
+#[derive(Serialize)]
+struct ServiceField {
+    name: String,
+    address: Option<String>,
+    port: Option<u16>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    addresses: Vec<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    ports: Vec<u16>,
+}
+
+#[derive(Serialize)]
+struct Signature {
+    action: &'static str,
+    gid: u32,
+    signature_id: u32,
+    rev: u32,
+    severity: u8,
+    signature: String,
+    category: String,
+}
+
+#[derive(Serialize)]
+struct IncidentField {
+    id: String,
+    state: &'static str,
+    seq: u32,
+    severity: &'static str,
+    started: String,
+    detected: String,
+    ended: Option<String>,
+    /// Present only where the input ended before the incident did.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    interrupted: bool,
+}
+
+#[derive(Serialize)]
+struct VerdictField {
+    label: &'static str,
+    kind: &'static str,
+    confidence: f64,
+    causes: [(); 0],
+    r#for: Vec<Fact>,
+    against: [(); 0],
+    would_change: [(); 0],
+}
+
+#[derive(Serialize)]
+struct ForeignField {
+    concentrated: bool,
+    share: f64,
+    baseline_share: f64,
+}
+
+#[derive(Serialize)]
+struct OriginField {
+    kind: &'static str,
+    value: String,
+    country: Country,
+    asn: Option<u32>,
+    as_org: Option<String>,
+    foreign: Option<bool>,
+    share: f64,
+    traffic_share: f64,
+    baseline_share: f64,
+    rate: f64,
+    sources: u64,
+    proven: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    label: Option<String>,
+}
+
+#[derive(Serialize)]
+struct SoughtField {
+    method: String,
+    path: String,
+    share: f64,
+}
+
+#[derive(Serialize)]
+struct LoadField {
+    rate: f64,
+    baseline: Option<f64>,
+    /// Where the service was first seen to suffer: not measured yet.
+    knee: Option<f64>,
+    unit: &'static str,
+    /// All that was counted since the onset, told when the incident closes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    total: Option<u64>,
+}
+
+#[derive(Serialize)]
+struct ButForField {
+    origins: Vec<usize>,
+    rate: f64,
+    within_knee: Option<bool>,
+}
+
+#[derive(Serialize)]
+struct HealthField {
+    state: &'static str,
+    failure_ratio: Option<f64>,
+    cohort: &'static str,
+    since: Option<String>,
+}
+
+#[derive(Serialize)]
+struct RuleField {
+    id: String,
+    rev: u32,
+    observed: f64,
+    limit: Option<f64>,
+}
+
+#[derive(Serialize)]
+struct QualityField {
+    loss: f64,
+    one_way: bool,
+    duplicates: f64,
+}
+
+/// The record as one line.
+pub(super) fn line(alert: &Alert<'_>) -> String {
+    let (incident, around) = (alert.incident, alert.around);
+    let target = alert.target();
+    json(&Eve {
+        timestamp: incident.decided.rfc3339(around.zone),
+        event_type: EventType::Alert,
+        sensor: told(around.sensor),
+        service: service(&target, incident.end),
+        src_ip: only_source(&incident.origins),
+        dest_ip: incident.end.map(|end| end.address.ip()).or_else(|| target.first_address()),
+        dest_port: dest_port(&target, incident.end),
+        proto: protocol(incident.end),
+        alert: signature(incident),
+        message: alert.message(),
+        incident: incident_field(alert),
+        verdict: verdict(alert),
+        foreign: incident.foreign.map(|foreign| ForeignField {
+            concentrated: foreign.concentrated,
+            share: share(foreign.share),
+            baseline_share: share(foreign.baseline_share),
+        }),
+        origins: incident.origins.iter().map(|row| origin(alert, row)).collect(),
+        sought: sought(incident),
+        load: load(incident),
+        but_for: but_for(incident),
+        health: health(incident),
+        rules: incident.rules.iter().map(rule).collect(),
+        capture: quality(around.capture),
+        geo: around.geo,
+    })
+}
+
+/// Lists stand only where there are several.
+fn service(target: &Target, end: Option<ServerEnd>) -> ServiceField {
+    let address = end.map(|end| end.address.ip().to_string());
+    // Beside traffic goes to ports that are not the service's: its own first one stays its port.
+    let port = end.map(|end| end.address.port()).filter(|port| target.ports.contains(port));
+    let addresses = target.addresses_told();
+    ServiceField {
+        name: target.name.clone(),
+        address: address.or_else(|| target.addresses.first().map(address_told)),
+        port: port.or_else(|| target.ports.first().copied()),
+        addresses: if addresses.len() > 1 { addresses } else { Vec::new() },
+        ports: if target.ports.len() > 1 { target.ports.clone() } else { Vec::new() },
+    }
+}
+
+/// The protocols of the [registry](https://www.iana.org/assignments/protocol-numbers) that have ports here.
+const WITH_PORTS: [u8; 3] = [6, 17, 132];
+
+/// The port that most went to; none for protocols without.
+fn dest_port(target: &Target, end: Option<ServerEnd>) -> Option<u16> {
+    match end {
+        Some(end) => WITH_PORTS.contains(&end.protocol).then_some(end.address.port()),
+        None => target.ports.first().copied(),
+    }
+}
+
+/// Suricata's names; `IP` for fragments, whose first part alone says more, and where no packet said it.
+fn protocol(end: Option<ServerEnd>) -> String {
+    match end.map(|end| end.protocol) {
+        Some(6) => "TCP".to_owned(),
+        Some(17) => "UDP".to_owned(),
+        Some(1) => "ICMP".to_owned(),
+        Some(58) => "IPv6-ICMP".to_owned(),
+        Some(132) => "SCTP".to_owned(),
+        Some(255) | None => "IP".to_owned(),
+        Some(number) => number.to_string(),
+    }
+}
+
+/// The address that alone makes up the origin.
+fn only_source(origins: &[Origin]) -> Option<IpAddr> {
+    match origins {
+        [Origin { place: Place::Source(address), .. }] => Some(*address),
+        _ => None,
+    }
+}
+
+fn signature(incident: &Incident) -> Signature {
+    Signature {
+        action: "allowed",
+        gid: 1,
+        signature_id: incident.opening.sid,
+        rev: incident.opening.rev,
+        severity: match incident.severity {
+            Level::Critical => 1,
+            Level::High => 2,
+            Level::Medium => 3,
+            Level::Low => 4,
+        },
+        signature: told(&incident.opening.title),
+        category: told(&incident.opening.category),
+    }
+}
+
+fn incident_field(alert: &Alert<'_>) -> IncidentField {
+    let (incident, zone) = (alert.incident, alert.around.zone);
+    IncidentField {
+        id: alert.id(),
+        state: match incident.state {
+            State::Open => "open",
+            State::Update => "update",
+            State::Close => "close",
+        },
+        seq: incident.seq,
+        severity: incident.severity.word(),
+        started: incident.started.rfc3339(zone),
+        detected: incident.detected.rfc3339(zone),
+        ended: incident.ended.map(|ended| ended.rfc3339(zone)),
+        interrupted: incident.interrupted,
+    }
+}
+
+fn verdict(alert: &Alert<'_>) -> VerdictField {
+    let (label, kind) = label(alert.incident.verdict.label);
+    VerdictField {
+        label,
+        kind,
+        confidence: share(alert.incident.verdict.confidence),
+        causes: [],
+        r#for: evidence::facts(alert),
+        against: [],
+        would_change: [],
+    }
+}
+
+/// The contract's label and kind.
+pub(super) fn label(label: Label) -> (&'static str, &'static str) {
+    match label {
+        Label::InsufficientData => ("unknown", "insufficient_data"),
+    }
+}
+
+fn origin(alert: &Alert<'_>, row: &Origin) -> OriginField {
+    OriginField {
+        kind: match row.place {
+            Place::Source(_) => "source",
+            Place::Prefix(_) => "prefix",
+            Place::Network(_) => "asn",
+            Place::Country(_) => "country",
+        },
+        value: place_told(&row.place),
+        country: row.country,
+        asn: row.asn.map(|asn| asn.0),
+        as_org: organization(alert, row.asn),
+        foreign: row.foreign,
+        share: share(row.share),
+        traffic_share: share(row.traffic_share),
+        baseline_share: share(row.baseline_share),
+        rate: rate(unit::scaled(alert.incident.load.unit, row.rate)),
+        sources: row.sources,
+        proven: row.proven,
+        label: row.label.and_then(|id| alert.around.labels.get(usize::from(id.0))).map(|name| told(name)),
+    }
+}
+
+/// Who holds a network, safe to show.
+pub(super) fn organization(alert: &Alert<'_>, asn: Option<Asn>) -> Option<String> {
+    (alert.around.organization)(asn?).map(|name| told(&name))
+}
+
+fn sought(incident: &Incident) -> Vec<SoughtField> {
+    incident
+        .sought
+        .iter()
+        .map(|sought| SoughtField {
+            method: told(&sought.method),
+            path: told(&sought.path),
+            share: share(sought.share),
+        })
+        .collect()
+}
+
+fn load(incident: &Incident) -> LoadField {
+    let load = &incident.load;
+    let scaled = |number: f64| rate(unit::scaled(load.unit, number));
+    LoadField {
+        rate: scaled(load.rate),
+        baseline: load.baseline.map(scaled),
+        knee: None,
+        unit: unit::name(load.unit),
+        total: (incident.state == State::Close).then(|| unit::scaled(load.unit, load.total as f64) as u64),
+    }
+}
+
+/// What would be left without the origins.
+fn but_for(incident: &Incident) -> Vec<ButForField> {
+    if incident.origins.is_empty() {
+        return Vec::new();
+    }
+    vec![ButForField {
+        origins: (0..incident.origins.len()).collect(),
+        rate: rate(unit::scaled(incident.load.unit, incident.load.without_origins)),
+        within_knee: None,
+    }]
+}
+
+fn health(incident: &Incident) -> HealthField {
+    HealthField {
+        state: condition(incident.health.state),
+        failure_ratio: incident.health.failure_ratio.map(share),
+        cohort: cohort(incident),
+        since: None,
+    }
+}
+
+/// A condition's name.
+pub(super) fn condition(state: Condition) -> &'static str {
+    match state {
+        Condition::Unknown => "unknown",
+        Condition::Ok => "ok",
+        Condition::Degraded => "degraded",
+        Condition::Down => "down",
+    }
+}
+
+/// Whose responses say how the service fares.
+pub(super) fn cohort(incident: &Incident) -> &'static str {
+    if incident.origins.is_empty() { "all clients" } else { "clients outside the origins' countries" }
+}
+
+fn rule(hit: &RuleHit) -> RuleField {
+    let (observed, limit) = match &hit.limit {
+        Some(limit) => (
+            evidence::rounded(&limit.metric, limit.observed),
+            // The limit is what the rule says, to the last digit.
+            Some(limit.limit).filter(|limit| limit.is_finite()),
+        ),
+        None => (rate(hit.observed.rate), None),
+    };
+    RuleField { id: told(&hit.id), rev: hit.rev, observed, limit }
+}
+
+fn quality(capture: Quality) -> QualityField {
+    QualityField {
+        loss: share(capture.loss),
+        one_way: capture.one_way,
+        duplicates: share(capture.duplicates),
+    }
+}

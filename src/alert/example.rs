@@ -1,0 +1,173 @@
+//! The contract's incident, for tests: a procurement site, two foreign prefixes, half a minute.
+
+use std::sync::Arc;
+
+use super::{Alert, Geo, Quality, Surroundings};
+use crate::attribute::{Asn, Country};
+use crate::detect::Subject;
+use crate::detect::rule::{Level, Observed, RuleSet};
+use crate::flow::ServerEnd;
+use crate::incident::{
+    Condition, Exceeded, Foreign, Health, Incident, Label, Load, Opening, Origin, Place, RuleHit, Sought,
+    State, Unit, Verdict,
+};
+use crate::service::{Service, ServiceId, Services};
+use crate::time::{TickId, Timestamp, Zone};
+
+/// What surrounds the example, owned.
+pub struct Scene {
+    pub zone: Zone,
+    pub services: Services,
+    pub rules: RuleSet,
+    pub labels: Vec<String>,
+    pub geo: Geo,
+    pub organization: fn(Asn) -> Option<Arc<str>>,
+}
+
+impl Scene {
+    pub fn new() -> Self {
+        let pps = Service {
+            name: "pps".to_owned(),
+            addresses: vec!["211.34.105.10/32".parse().unwrap(), "2001:220::10/128".parse().unwrap()],
+            ports: vec![80, 443],
+        };
+        Self {
+            zone: Zone::named("Asia/Seoul").unwrap(),
+            services: Services::new(vec![pps]).unwrap(),
+            rules: RuleSet::builtin(),
+            labels: vec!["searchbot".to_owned()],
+            geo: Geo {
+                country_db: "countries".to_owned(),
+                build_epoch: 1_780_272_000,
+                asn_db: "networks".to_owned(),
+                asn_build_epoch: 1_780_272_001,
+            },
+            organization: |asn| (asn == Asn(64_500)).then(|| Arc::from("Example Net")),
+        }
+    }
+
+    pub fn tell<T>(&self, incident: &Incident, then: impl FnOnce(Alert<'_>) -> T) -> T {
+        let around = self.around();
+        then(Alert { incident, around: &around })
+    }
+
+    pub fn around(&self) -> Surroundings<'_> {
+        Surroundings {
+            sensor: "mirror-1",
+            zone: &self.zone,
+            services: &self.services,
+            rules: &self.rules,
+            organization: &self.organization,
+            labels: &self.labels,
+            geo: &self.geo,
+            capture: Quality::default(),
+        }
+    }
+}
+
+/// 2023-11-23T09:19:20+09:00.
+pub const ONSET: i64 = 1_700_698_760;
+
+pub const XX: Country = Country::Code(*b"XX");
+
+pub fn prefix(text: &str, share: f64, rate: f64, sources: u64) -> Origin {
+    Origin {
+        place: Place::Prefix(text.parse().unwrap()),
+        country: XX,
+        asn: Some(Asn(64_500)),
+        foreign: Some(true),
+        share,
+        traffic_share: share * 0.87,
+        baseline_share: 0.0005,
+        rate,
+        sources,
+        proven: true,
+        label: None,
+    }
+}
+
+pub fn hit(id: &str, metric: &str, limit: f64, observed: Observed) -> RuleHit {
+    let seen = match metric {
+        "share" => observed.share,
+        _ => observed.rate,
+    };
+    RuleHit {
+        id: id.to_owned(),
+        rev: 1,
+        limit: Some(Exceeded { metric: metric.to_owned(), observed: seen, limit }),
+        observed,
+    }
+}
+
+/// Two foreign prefixes ask one page, told as an update twenty seconds in.
+pub fn incident() -> Incident {
+    let observed = Observed { rate: 2_300.0, share: 0.75, lift: 375.0, ..Observed::default() };
+    Incident {
+        subject: Subject::Named(ServiceId(0)),
+        opened: TickId { epoch: 0, second: ONSET + 9 },
+        state: State::Update,
+        seq: 1,
+        severity: Level::High,
+        started: Timestamp::from_secs(ONSET),
+        detected: Timestamp::from_secs(ONSET + 10),
+        decided: Timestamp::from_secs(ONSET + 20),
+        ended: None,
+        interrupted: false,
+        opening: Opening {
+            id: "foreign-concentration".to_owned(),
+            sid: 1001,
+            rev: 1,
+            title: "BONGSU concentrated foreign access".to_owned(),
+            category: "Denial of Service".to_owned(),
+        },
+        verdict: Verdict { label: Label::InsufficientData, confidence: 0.0 },
+        foreign: Some(Foreign { concentrated: true, share: 0.76, baseline_share: 0.02 }),
+        origins: vec![
+            prefix("198.51.100.0/22", 0.62, 1_650.04, 142),
+            prefix("203.0.113.0/24", 0.25, 650.0, 70),
+        ],
+        sought: vec![Sought { method: "GET".to_owned(), path: "/bid/list".to_owned(), share: 0.91 }],
+        load: Load {
+            unit: Unit::Requests,
+            rate: 3_050.0,
+            baseline: Some(400.0),
+            without_origins: 749.96,
+            total: 61_000,
+        },
+        health: Health { state: Condition::Degraded, failure_ratio: Some(0.38) },
+        rules: vec![hit("foreign-concentration", "share", 0.3, observed)],
+        end: Some(ServerEnd { address: "211.34.105.10:443".parse().unwrap(), protocol: 6 }),
+        one_way: false,
+    }
+}
+
+/// A forged flood of half-open connections, closed.
+pub fn forged() -> Incident {
+    let observed = Observed { rate: 2_362.2, share: 0.997, ..Observed::default() };
+    Incident {
+        state: State::Close,
+        seq: 2,
+        decided: Timestamp::from_secs(ONSET + 400),
+        ended: Some(Timestamp::from_secs(ONSET + 100)),
+        opening: Opening {
+            id: "forged-syn-flood".to_owned(),
+            sid: 1010,
+            rev: 1,
+            title: "BONGSU SYN flood from forged addresses".to_owned(),
+            category: "Denial of Service".to_owned(),
+        },
+        foreign: Some(Foreign { concentrated: false, share: 0.0, baseline_share: 0.0 }),
+        origins: Vec::new(),
+        sought: Vec::new(),
+        load: Load {
+            unit: Unit::Packets,
+            rate: 2_400.0,
+            baseline: None,
+            without_origins: 2_400.0,
+            total: 240_000,
+        },
+        health: Health { state: Condition::Unknown, failure_ratio: None },
+        rules: vec![hit("forged-syn-flood", "share", 0.5, observed)],
+        ..incident()
+    }
+}

@@ -1,0 +1,156 @@
+//! What a person or a SIEM is told: an incident in its surroundings ([`Alert`]), and what the sensor says of itself.
+//! Comes in: [`Incident`]s and what is known around them. Goes out: [`Record`]s (one JSON line each) and readable text.
+//! Judges nothing, looks nothing up by itself, and does not know where records go.
+//!
+//! Fields are those of Suricata's [EVE](https://docs.suricata.io/en/latest/output/eve/eve-json-format.html) where the
+//! meaning is theirs.
+
+mod digest;
+mod eve;
+mod evidence;
+mod message;
+mod number;
+mod record;
+mod sensor;
+mod stats;
+mod story;
+mod summary;
+mod table;
+mod target;
+mod text;
+mod unit;
+
+use std::sync::Arc;
+
+use sha2::{Digest as _, Sha256};
+
+use crate::attribute::Asn;
+use crate::detect::rule::RuleSet;
+use crate::incident::Incident;
+use crate::service::Services;
+use crate::time::Zone;
+
+pub use digest::Digest;
+pub use record::{EventType, Record};
+pub use sensor::{Configuration, Heartbeat, Watching};
+pub use stats::{CaptureStats, Named, PacketStats, Stats};
+pub use summary::{Paint, Reading, Summary};
+pub use target::Target;
+pub use text::{MAX_TOLD, told};
+
+/// An incident and what is known around it: everything that its formats need.
+#[derive(Debug, Clone, Copy)]
+pub struct Alert<'a> {
+    /// What happened.
+    pub incident: &'a Incident,
+    /// What is known around it.
+    pub around: &'a Surroundings<'a>,
+}
+
+/// What is known around an incident at the moment it is told.
+#[derive(Clone, Copy)]
+pub struct Surroundings<'a> {
+    /// The sensor's name.
+    pub sensor: &'a str,
+    /// The zone that times are written in.
+    pub zone: &'a Zone,
+    /// The named services.
+    pub services: &'a Services,
+    /// The rules that run.
+    pub rules: &'a RuleSet,
+    /// Who holds a network, where the database says it.
+    pub organization: &'a dyn Fn(Asn) -> Option<Arc<str>>,
+    /// The operator's labels, in the order of their [`LabelId`](crate::attribute::LabelId).
+    pub labels: &'a [String],
+    /// The databases that addresses were attributed with.
+    pub geo: &'a Geo,
+    /// How good the capture is so far.
+    pub capture: Quality,
+}
+
+/// The databases that addresses are attributed with.
+#[derive(Debug, Clone, PartialEq, Eq, Default, serde::Serialize)]
+pub struct Geo {
+    /// The name of the country database.
+    pub country_db: String,
+    /// When it was built, in seconds since the epoch.
+    pub build_epoch: u64,
+    /// The name of the network database.
+    pub asn_db: String,
+    /// When it was built, in seconds since the epoch.
+    pub asn_build_epoch: u64,
+}
+
+/// How good a capture is.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct Quality {
+    /// The part of the packets that was lost before they were read, 0 to 1.
+    pub loss: f64,
+    /// Whether only one side of the conversations is seen.
+    pub one_way: bool,
+    /// The part of the packets that is a copy of another, 0 to 1.
+    pub duplicates: f64,
+}
+
+impl<'a> Alert<'a> {
+    /// The incident's identity: 16 hexadecimal digits from the sensor, the service and the tick that opened it, the same
+    /// whenever it is told.
+    pub fn id(&self) -> String {
+        let mut hash = Sha256::new();
+        for part in [self.around.sensor, self.target().name.as_str()] {
+            // The length stands before each text, so that no two pairs of names run into the same bytes.
+            hash.update((part.len() as u64).to_be_bytes());
+            hash.update(part);
+        }
+        hash.update(self.incident.opened.epoch.to_be_bytes());
+        hash.update(self.incident.opened.second.to_be_bytes());
+        let mut digits = digest::hex(&hash.finalize());
+        digits.truncate(ID_DIGITS);
+        digits
+    }
+
+    /// The service it is about.
+    pub fn target(&self) -> Target {
+        Target::of(self.incident.subject, self.around.services)
+    }
+
+    /// One plain sentence; names no country where no origin can be named.
+    pub fn message(&self) -> String {
+        message::message(self)
+    }
+
+    /// The alert as one line of EVE JSON, without its line end.
+    pub fn eve(&self) -> String {
+        eve::line(self)
+    }
+
+    /// The alert as a record for the sinks, in EVE.
+    pub fn record(&self) -> Record {
+        Record {
+            kind: EventType::Alert,
+            severity: Some(self.incident.severity),
+            time: Some(self.incident.decided),
+            incident: Some(self.id().into()),
+            line: self.eve().into(),
+        }
+    }
+}
+
+/// 64 bits: two incidents of one service in a lifetime get the same one about never.
+const ID_DIGITS: usize = 16;
+
+impl std::fmt::Debug for Surroundings<'_> {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.debug_struct("Surroundings").field("sensor", &self.sensor).finish_non_exhaustive()
+    }
+}
+
+/// Writes one JSON line. Records are structs of text, numbers and lists with text as keys: of these none can fail.
+fn json<T: serde::Serialize>(record: &T) -> String {
+    serde_json::to_string(record).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod example;
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,54 @@
+//! A record on its way to the sinks: one line, and what a sink must know to choose and to wrap it.
+
+use std::sync::Arc;
+
+use serde::{Serialize, Serializer};
+
+use crate::detect::rule::Level;
+use crate::document::words;
+use crate::time::Timestamp;
+
+/// One record, ready to be written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Record {
+    /// What it is.
+    pub kind: EventType,
+    /// The incident's severity; `None` for what is no incident.
+    pub severity: Option<Level>,
+    /// The capture time it speaks of; `None` while no packet was read.
+    pub time: Option<Timestamp>,
+    /// The incident's identity.
+    pub incident: Option<Arc<str>>,
+    /// The line, without its line end.
+    pub line: Arc<str>,
+}
+
+/// What a record is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum EventType {
+    /// An incident that opened, changed or closed.
+    Alert,
+    /// A flow that ended.
+    Flow,
+    /// A request and its response.
+    Http,
+    /// A ClientHello.
+    Tls,
+    /// What was read and what became of it.
+    Stats,
+    /// A sign of life.
+    Heartbeat,
+    /// What the sensor runs with.
+    Config,
+}
+words! {
+    EventType, "an event type":
+    Alert = "alert", Flow = "flow", Http = "http", Tls = "tls", Stats = "stats", Heartbeat = "heartbeat",
+    Config = "config",
+}
+
+impl Serialize for EventType {
+    fn serialize<S: Serializer>(&self, out: S) -> Result<S::Ok, S::Error> {
+        out.serialize_str(self.word())
+    }
+}

@@ -1,0 +1,116 @@
+//! What a load is counted in, in words and in the scale it is told in: bytes are told as bits.
+
+use super::number::quantity;
+use crate::detect::rule::{GroupBy, Measure};
+use crate::incident::Unit;
+
+/// The contract's name of the unit.
+pub(super) fn name(unit: Unit) -> &'static str {
+    match unit {
+        Unit::Requests => "requests/s",
+        Unit::Connections => "connections/s",
+        Unit::Packets => "packets/s",
+        Unit::Bytes => "bits/s",
+    }
+}
+
+/// What a share is a share of.
+pub(super) fn noun(unit: Unit) -> &'static str {
+    match unit {
+        Unit::Requests => "requests",
+        Unit::Connections => "connections",
+        Unit::Packets => "packets",
+        Unit::Bytes => "traffic",
+    }
+}
+
+/// A number of the unit in the scale it is told in.
+pub(super) fn scaled(unit: Unit, number: f64) -> f64 {
+    match unit {
+        Unit::Bytes => number * 8.0,
+        Unit::Requests | Unit::Connections | Unit::Packets => number,
+    }
+}
+
+/// A rate without its unit, as people write it: `1,650`, `12.4 M` for bits.
+pub(super) fn figure(unit: Unit, rate: f64) -> String {
+    let told = scaled(unit, rate);
+    match unit {
+        Unit::Bytes if told >= 1e9 => format!("{} G", quantity(told / 1e9)),
+        Unit::Bytes if told >= 1e6 => format!("{} M", quantity(told / 1e6)),
+        Unit::Bytes if told >= 1e3 => format!("{} k", quantity(told / 1e3)),
+        _ => quantity(told),
+    }
+}
+
+/// A rate with its unit: `1,650 requests/s`, `12 Mbit/s`.
+pub(super) fn rate(unit: Unit, rate: f64) -> String {
+    match unit {
+        Unit::Bytes => {
+            let figure = figure(unit, rate);
+            if figure.ends_with(|letter: char| letter.is_ascii_alphabetic()) {
+                format!("{figure}bit/s")
+            } else {
+                format!("{figure} bit/s")
+            }
+        }
+        _ => format!("{} {}", figure(unit, rate), name(unit)),
+    }
+}
+
+/// What a rule counts.
+pub(super) fn counted(measure: Measure) -> &'static str {
+    match measure {
+        Measure::Packets => "packets",
+        Measure::Bytes => "bytes",
+        Measure::Attempts => "attempts to connect",
+        Measure::Connections => "connections",
+        Measure::Requests => "requests",
+        Measure::Accesses => "accesses",
+        Measure::ClientErrors => "responses that blame the client (4xx)",
+        Measure::ServerErrors => "responses with server errors (5xx)",
+        Measure::HalfOpen => "attempts to connect that were never completed",
+        Measure::Unearned => "packets from addresses that never proved theirs",
+    }
+}
+
+/// Whose traffic a rule counts together; nothing for the service as a whole.
+pub(super) fn group(group: GroupBy) -> &'static str {
+    match group {
+        GroupBy::Service => "",
+        GroupBy::Source => " from one address",
+        GroupBy::Prefix => " from one prefix",
+        GroupBy::Asn => " from one network",
+        GroupBy::Country => " from one country",
+    }
+}
+
+/// What a rule counts as a part of its whole: `accesses come from one country`.
+pub(super) fn part(measure: Measure, by: GroupBy) -> String {
+    let from = group(by);
+    match measure {
+        Measure::HalfOpen => format!("attempts to connect{from} were never completed"),
+        Measure::Unearned => format!("packets{from} come from addresses that never proved theirs"),
+        Measure::ServerErrors => {
+            format!("responses are server errors (5xx){}", from.replace(" from ", " to "))
+        }
+        Measure::ClientErrors => {
+            format!("responses blame the client (4xx){}", from.replace(" from ", " to "))
+        }
+        _ if by == GroupBy::Service => format!("{} go to the service", counted(measure)),
+        _ => format!("{} come{from}", counted(measure)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bytes_are_told_as_bits() {
+        assert_eq!(rate(Unit::Bytes, 1.55e6), "12 Mbit/s");
+        assert_eq!(rate(Unit::Bytes, 10.0), "80 bit/s");
+        assert_eq!(rate(Unit::Requests, 1650.0), "1,650 requests/s");
+        assert_eq!((name(Unit::Bytes), scaled(Unit::Bytes, 2.0)), ("bits/s", 16.0));
+    }
+}

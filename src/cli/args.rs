@@ -1,0 +1,216 @@
+//! The command line, as it is written. What the values mean is checked where they are used.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// Attack, flash crowd, or glitch? Tells them apart from the traffic in front of a web service.
+#[derive(Debug, Parser)]
+#[command(name = "bongsu", version, arg_required_else_help = true)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Reads captures (forensics)
+    Replay(ReplayArgs),
+    /// Reads a mirror port, until stopped
+    Watch(WatchArgs),
+    /// Checks and tests rules
+    Rules(RulesArgs),
+    /// Tells what the databases say of an address
+    Geo(GeoArgs),
+    /// Shows a small generated story end to end
+    Demo(DemoArgs),
+}
+
+/// What replay and watch share.
+#[derive(Debug, Args)]
+pub struct Common {
+    /// Configuration (YAML)
+    #[arg(short, long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Protects this service: NAME=ADDR[,ADDR]:PORT[,PORT], IPv6 in brackets; repeatable
+    #[arg(short, long = "service", value_name = "SERVICE")]
+    pub services: Vec<String>,
+    /// Home countries, as CC[,CC]; the rest of the world is foreign
+    #[arg(long, value_name = "CC", value_delimiter = ',')]
+    pub home: Vec<String>,
+    /// Rules file or folder, instead of the built-in set; repeatable
+    #[arg(short = 'S', long, value_name = "PATH")]
+    pub rules: Vec<PathBuf>,
+    /// tcpdump filter: other packets are left out
+    #[arg(short, long, value_name = "BPF")]
+    pub filter: Option<String>,
+    /// Records as JSON Lines; - is standard output. Without it: a readable summary
+    #[arg(short, long, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+    /// Shape of the records
+    #[arg(long, value_enum, default_value_t = Format::Eve)]
+    pub format: Format,
+    /// Which records, as LIST of alert, stats, config, heartbeat
+    #[arg(long, value_name = "LIST", value_delimiter = ',', default_value = "alert,stats")]
+    pub events: Vec<String>,
+    /// Packet workers; all the machine has unless told
+    #[arg(long, value_name = "N")]
+    pub workers: Option<usize>,
+    /// Another country database than the embedded one (.mmdb)
+    #[arg(long, value_name = "FILE")]
+    pub country_db: Option<PathBuf>,
+    /// Another network (AS) database than the embedded one (.mmdb)
+    #[arg(long, value_name = "FILE")]
+    pub asn_db: Option<PathBuf>,
+    /// Time zone of outputs, as in Asia/Seoul; UTC unless told
+    #[arg(long, value_name = "ZONE")]
+    pub timezone: Option<String>,
+    /// Decides what stays where a cap is reached; the same for all that is compared
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub sketch_seed: u64,
+    /// Exits with 10 if an incident reached that severity
+    #[arg(long, value_name = "SEVERITY")]
+    pub fail_on: Option<Severity>,
+    #[command(flatten)]
+    pub log: LogArgs,
+}
+
+/// The program's own log.
+#[derive(Debug, Args)]
+pub struct LogArgs {
+    /// Shape of the program's own log, on standard error
+    #[arg(long, value_enum, default_value_t = LogFormat::Text)]
+    pub log_format: LogFormat,
+    /// Says less: errors only
+    #[arg(short, long, conflicts_with = "verbose")]
+    pub quiet: bool,
+    /// Says more; twice: even more
+    #[arg(short, long, action = clap::ArgAction::Count)]
+    pub verbose: u8,
+}
+
+/// `bongsu replay`.
+#[derive(Debug, Args)]
+pub struct ReplayArgs {
+    /// Captures: files, folders, or - for standard input
+    #[arg(value_name = "CAPTURE", required = true)]
+    pub captures: Vec<PathBuf>,
+    #[command(flatten)]
+    pub common: Common,
+    /// Leaves out packets before this time (RFC 3339)
+    #[arg(long, value_name = "TIME")]
+    pub from: Option<String>,
+    /// Leaves out packets at and after this time (RFC 3339)
+    #[arg(long, value_name = "TIME")]
+    pub to: Option<String>,
+    /// Replays at X times the recorded speed; as fast as possible unless told
+    #[arg(long, value_name = "X")]
+    pub pace: Option<f64>,
+}
+
+/// `bongsu watch`.
+#[derive(Debug, Args)]
+pub struct WatchArgs {
+    /// Interface to read; repeatable
+    #[arg(short, long = "interface", value_name = "IFACE", required = true)]
+    pub interfaces: Vec<String>,
+    #[command(flatten)]
+    pub common: Common,
+    /// Keeps the packets read (pcapng with drop counts)
+    #[arg(short, long, value_name = "FILE")]
+    pub write: Option<PathBuf>,
+    /// Metrics and dashboard: only `off` in this version
+    #[arg(long, value_name = "ADDR:PORT|off", default_value = "off")]
+    pub http: String,
+    /// Says what is missing to run, without running
+    #[arg(long)]
+    pub check: bool,
+}
+
+/// `bongsu rules`.
+#[derive(Debug, Args)]
+pub struct RulesArgs {
+    /// What to do with rules.
+    #[command(subcommand)]
+    pub command: RulesCommand,
+}
+
+/// The commands on rules.
+#[derive(Debug, Subcommand)]
+pub enum RulesCommand {
+    /// Reads rules (or a configuration) and tells every problem
+    Check(RulesPaths),
+    /// Plays each rule's own traffic: it must fire on it, and stay silent on its near miss
+    Test(RulesPaths),
+}
+
+/// Which rules.
+#[derive(Debug, Args)]
+pub struct RulesPaths {
+    /// Rules files or folders, or a configuration; the built-in set unless told
+    #[arg(value_name = "PATH")]
+    pub paths: Vec<PathBuf>,
+    /// Configuration whose changes to rules apply
+    #[arg(short, long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    #[command(flatten)]
+    pub log: LogArgs,
+}
+
+/// `bongsu geo`.
+#[derive(Debug, Args)]
+pub struct GeoArgs {
+    /// Addresses
+    #[arg(value_name = "IP", required = true)]
+    pub addresses: Vec<String>,
+    /// Configuration whose labels and databases apply
+    #[arg(short, long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Another country database than the embedded one (.mmdb)
+    #[arg(long, value_name = "FILE")]
+    pub country_db: Option<PathBuf>,
+    /// Another network (AS) database than the embedded one (.mmdb)
+    #[arg(long, value_name = "FILE")]
+    pub asn_db: Option<PathBuf>,
+}
+
+/// `bongsu demo`.
+#[derive(Debug, Args)]
+pub struct DemoArgs {
+    /// Folder for the files of the story; a new one in the temporary folder unless told
+    #[arg(long, value_name = "FOLDER")]
+    pub folder: Option<PathBuf>,
+    #[command(flatten)]
+    pub log: LogArgs,
+}
+
+/// Shapes of records.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// Suricata's EVE
+    Eve,
+}
+
+/// Shapes of the program's own log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    /// For people
+    Text,
+    /// For programs
+    Json,
+}
+
+/// Severities.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
+pub enum Severity {
+    /// Worth a line in a report
+    Low,
+    /// Worth a look in working hours
+    Medium,
+    /// Worth a look now
+    High,
+    /// Worth waking somebody
+    Critical,
+}

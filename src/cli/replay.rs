@@ -1,0 +1,249 @@
+//! `bongsu replay`: captures in, records or a summary out.
+
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::args::ReplayArgs;
+use super::progress::Bar;
+use super::setup::Run;
+use super::{FAIL_ON, Failure, RUNNING, log, output};
+use crate::alert::{self, CaptureStats, Named, PacketStats, Paint, Reading, Stats, Summary};
+use crate::capture::{CaptureError, Files, Source, Step};
+use crate::detect::rule::Level;
+use crate::host::Signals;
+use crate::host::clock::Stopwatch;
+use crate::pipeline::{Outcome, Pipeline, Teller, Told};
+use crate::sink::{Begin, Sinks, WhenFull};
+use crate::time::Timestamp;
+
+/// Reads the captures to their end.
+pub fn run(args: &ReplayArgs) -> Result<ExitCode, Failure> {
+    log::start(&args.common.log);
+    let run = Run::gather(&args.common, Begin::Truncate)?;
+    let (from, to) = (time("--from", args.from.as_deref())?, time("--to", args.to.as_deref())?);
+    let pace = pace(args.pace)?;
+    refuse_input_as_output(args)?;
+    let signals = Signals::listen().map_err(Failure::running)?;
+    let sinks = run.open_sinks(WhenFull::Wait)?;
+    let teller = Teller::new(Arc::clone(&run.scene), Arc::clone(&sinks), run.events.clone(), None);
+    let mut pipeline = Pipeline::new(run.setup(from, to), teller);
+    let mut files = Files::open(&args.captures);
+    for skipped in files.skipped_files() {
+        tracing::info!(file = %skipped.display(), "no capture, left out");
+    }
+    let bar = Bar::new(args.common.log.quiet);
+    let mut reading = Replay { pace, bar: &bar, signals: &signals, sinks: &sinks };
+    let complete = reading.read(&mut files, &mut pipeline)?;
+    bar.clear();
+    let ending = Ending { run: &run, complete, fail_on: args.common.fail_on.map(Level::from) };
+    ending.end(pipeline.finish(), sinks)
+}
+
+/// Reading under way.
+struct Replay<'a> {
+    pace: Option<Pace>,
+    bar: &'a Bar,
+    signals: &'a Signals,
+    sinks: &'a Sinks,
+}
+
+impl Replay<'_> {
+    /// Reads until the end, a signal, or until nobody listens any more; answers whether every input was read whole.
+    fn read(&mut self, files: &mut Files, pipeline: &mut Pipeline<Teller>) -> Result<bool, Failure> {
+        let mut complete = true;
+        loop {
+            match files.step() {
+                Ok(Step::Frame) => {
+                    let frame = files.frame();
+                    if let Some(pace) = &mut self.pace {
+                        pace.wait_for(frame.time);
+                    }
+                    pipeline.push(&frame);
+                    let read = pipeline.counts().read;
+                    self.bar.update(read, || files.progress());
+                    if read.is_multiple_of(LOOK_EVERY) && (self.signals.stop() || self.sinks.is_closed()) {
+                        return Ok(complete);
+                    }
+                }
+                Ok(Step::Beat(beat)) => pipeline.beat(beat),
+                Ok(Step::Idle) => {}
+                Ok(Step::End) => return Ok(complete),
+                Err(error @ CaptureError::Filter { .. }) => return Err(Failure::usage(error)),
+                Err(error) => {
+                    complete = false;
+                    self.bar.clear();
+                    tracing::error!("{error}");
+                }
+            }
+        }
+    }
+}
+
+/// Packets between two looks at signals and closed outputs.
+const LOOK_EVERY: u64 = 1_024;
+
+/// Replays at a multiple of the recorded speed.
+struct Pace {
+    factor: f64,
+    watch: Stopwatch,
+    first: Option<Timestamp>,
+}
+
+impl Pace {
+    fn wait_for(&mut self, time: Timestamp) {
+        let first = *self.first.get_or_insert(time);
+        let due =
+            Duration::try_from_secs_f64(time.since(first).as_secs_f64() / self.factor).unwrap_or(MOST_WAIT);
+        let wait = due.saturating_sub(self.watch.elapsed());
+        if !wait.is_zero() {
+            std::thread::sleep(wait.min(MOST_WAIT));
+        }
+    }
+}
+
+/// Nobody waits longer for one packet: a wrong date is no reason to sleep for years.
+const MOST_WAIT: Duration = Duration::from_secs(60);
+
+fn pace(flag: Option<f64>) -> Result<Option<Pace>, Failure> {
+    match flag {
+        None => Ok(None),
+        Some(factor) if factor.is_finite() && factor > 0.0 => {
+            Ok(Some(Pace { factor, watch: Stopwatch::start(), first: None }))
+        }
+        Some(factor) => Err(Failure::usage(format!("--pace {factor}: expected a number above 0"))),
+    }
+}
+
+fn time(flag: &str, text: Option<&str>) -> Result<Option<Timestamp>, Failure> {
+    let read = |text: &str| {
+        Timestamp::parse_rfc3339(text).ok_or_else(|| {
+            Failure::usage(format!("{flag} '{text}': expected RFC 3339 as 2023-11-23T09:19:00+09:00"))
+        })
+    };
+    text.map(read).transpose()
+}
+
+/// A file cannot be read and emptied at once.
+fn refuse_input_as_output(args: &ReplayArgs) -> Result<(), Failure> {
+    let Some(output) = args.common.output.as_ref().and_then(|path| path.canonicalize().ok()) else {
+        return Ok(());
+    };
+    let same = args.captures.iter().any(|input| input.canonicalize().is_ok_and(|input| input == output));
+    if same && output.is_file() {
+        return Err(Failure::usage(format!("-o {}: is one of the captures to be read", output.display())));
+    }
+    Ok(())
+}
+
+/// How a run ends, replayed or watched.
+pub struct Ending<'a> {
+    /// The run.
+    pub run: &'a Run,
+    /// Whether every input was read whole.
+    pub complete: bool,
+    /// The severity from which on the exit code tells.
+    pub fail_on: Option<Level>,
+}
+
+impl Ending<'_> {
+    /// Writes the last records and the summary, and decides on the exit code.
+    pub fn end(&self, outcome: Outcome<Teller>, sinks: Arc<Sinks>) -> Result<ExitCode, Failure> {
+        let services = self.run.watched(&outcome);
+        let stats = stats(&outcome, services.len(), self.complete);
+        let reading = self.reading(&outcome, services);
+        outcome.listener.send(&self.run.config_record(reading.first, &reading.services));
+        let told = outcome.listener.finish();
+        let stats = Stats { alerts: told.alerts, digest: told.digest.clone(), ..stats };
+        if self.run.events.contains(&alert::EventType::Stats) {
+            sinks.send(&stats.record(&self.run.scene.sensor, &self.run.scene.zone));
+        }
+        let closed = sinks.is_closed();
+        let losses = finish(sinks);
+        if self.run.readable {
+            self.summarize(&told, &reading)?;
+        }
+        for loss in &losses {
+            tracing::error!("{loss}");
+        }
+        let severe = self.fail_on.is_some_and(|level| told.worst >= Some(level));
+        Ok(match () {
+            () if severe => ExitCode::from(FAIL_ON),
+            () if closed => ExitCode::SUCCESS,
+            () if !losses.is_empty() || !self.complete => ExitCode::from(RUNNING),
+            () => ExitCode::SUCCESS,
+        })
+    }
+
+    fn reading(&self, outcome: &Outcome<Teller>, services: Vec<alert::Watching>) -> Reading {
+        Reading {
+            packets: outcome.packets.read,
+            skipped: outcome.packets.skipped.total(),
+            bytes: outcome.packets.bytes,
+            first: outcome.times.first,
+            last: outcome.times.last,
+            services,
+            home: self.run.home.clone(),
+        }
+    }
+
+    fn summarize(&self, told: &Told, reading: &Reading) -> Result<(), Failure> {
+        let text = self.run.scene.around(alert::Quality::default(), |around| {
+            Summary { around, incidents: &told.incidents, reading, paint: Paint::Plain }.to_string()
+        });
+        output::print(&text)?;
+        if told.left_out > 0 {
+            output::print(&format!("{} more incidents are left out here; -o has them all\n", told.left_out))?;
+        }
+        Ok(())
+    }
+}
+
+/// The stats record of a run so far.
+pub fn stats(outcome: &Outcome<Teller>, services: usize, complete: bool) -> Stats {
+    let dropped = outcome.drops.dropped_kernel + outcome.drops.dropped_interface;
+    let all = outcome.packets.read + dropped;
+    let flows = &outcome.flows;
+    Stats {
+        packets: PacketStats {
+            read: outcome.packets.read,
+            decoded: outcome.packets.decoded,
+            skipped: Named::of(&outcome.packets.skipped),
+            dropped_kernel: outcome.drops.dropped_kernel,
+            dropped_interface: outcome.drops.dropped_interface,
+        },
+        bytes: outcome.packets.bytes,
+        flows: Named(vec![
+            ("attempted", flows.attempted),
+            ("proven", flows.proven),
+            ("unproven", flows.unproven),
+            ("closed", flows.closed),
+            ("refused", flows.refused),
+            ("unserved_packets", outcome.unserved),
+        ]),
+        alerts: 0,
+        services: services as u64,
+        capture: CaptureStats {
+            first: outcome.times.first,
+            last: outcome.times.last,
+            complete,
+            quality: alert::Quality {
+                loss: if all > 0 { dropped as f64 / all as f64 } else { 0.0 },
+                one_way: flows.unproven > flows.proven,
+                duplicates: 0.0,
+            },
+            reordered: outcome.times.reordered,
+            late: outcome.times.late + outcome.times.stray,
+            clock_steps: outcome.times.clock_steps,
+        },
+        digest: String::new(),
+    }
+}
+
+/// Delivers what is left; answers what was lost.
+fn finish(sinks: Arc<Sinks>) -> Vec<String> {
+    match Arc::try_unwrap(sinks) {
+        Ok(sinks) => sinks.finish(Duration::MAX).losses(),
+        Err(_) => vec!["the outputs are still in use: what they had left is unknown".to_owned()],
+    }
+}

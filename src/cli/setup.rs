@@ -1,0 +1,240 @@
+//! From flags and configuration to a pipeline and its sinks. Comes in: arguments. Goes out: everything a run needs, or
+//! all that is wrong with them.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::Failure;
+use super::args::{Common, Severity};
+use crate::alert::{Configuration, EventType, Geo, Target, Watching};
+use crate::attribute::{Attributor, Country, Database, Home, Label, Labels, Role, Wanted};
+use crate::capture::Filter;
+use crate::config::{self, Config, SinkConfig, SyslogTarget};
+use crate::detect::rule::{Level, RuleSet};
+use crate::document::Scalar;
+use crate::pipeline::{Outcome, Scene, Setup, Teller};
+use crate::service::{Service, Services};
+use crate::sink::{Begin, SinkSpec, Sinks, Target as SinkTarget, WhenFull};
+use crate::time::{Timestamp, Zone};
+
+/// Everything a run needs.
+pub struct Run {
+    /// What is known around incidents.
+    pub scene: Arc<Scene>,
+    /// The home countries.
+    pub home: Vec<Country>,
+    /// The kinds of records that are wanted.
+    pub events: Vec<EventType>,
+    /// Whether nobody asked for records on standard output or in a file, so that people are told.
+    pub readable: bool,
+    sinks: Vec<SinkSpec>,
+    filter: Option<Filter>,
+    workers: usize,
+    seed: u64,
+    sensor: String,
+}
+
+/// Record kinds of this version.
+const EVENTS: [EventType; 4] = [EventType::Alert, EventType::Stats, EventType::Config, EventType::Heartbeat];
+
+/// Reads the configuration and the rules: every problem of both at once.
+pub fn configuration(config: Option<&Path>, rules: &[PathBuf]) -> Result<(Config, RuleSet), Failure> {
+    Ok(Config::load_with_rules(config, rules)?)
+}
+
+/// Opens the databases: those of the flags, else of the configuration, else the embedded ones.
+pub fn attributor(
+    config: &Config,
+    country: Option<&Path>,
+    asn: Option<&Path>,
+) -> Result<Attributor, Failure> {
+    let labels = labels(config)?;
+    let country = country.or(config.country_db.as_deref());
+    let asn = asn.or(config.asn_db.as_deref());
+    if let (None, None) = (country, asn) {
+        return Attributor::embedded(labels).map_err(Failure::running);
+    }
+    let open = |path: Option<&Path>, wanted| match path {
+        Some(path) => Database::open(path, wanted).map_err(Failure::usage),
+        None => Database::embedded(wanted).map_err(Failure::running),
+    };
+    Ok(Attributor::new(open(country, Wanted::Country)?, open(asn, Wanted::Asn)?, labels))
+}
+
+fn labels(config: &Config) -> Result<Labels, Failure> {
+    let labels = config.labels.iter().map(|label| Label {
+        name: label.name.clone(),
+        role: match label.role {
+            config::Role::Crawler => Role::Crawler,
+            config::Role::Cdn => Role::Cdn,
+            config::Role::Nat => Role::Nat,
+            config::Role::Partner => Role::Partner,
+            config::Role::Monitor => Role::Monitor,
+        },
+        prefixes: label.prefixes.clone(),
+    });
+    Labels::new(labels.collect()).map_err(Failure::usage)
+}
+
+impl Run {
+    /// Gathers what flags and configuration say; `begin` is what becomes of a file named by `-o`.
+    pub fn gather(common: &Common, begin: Begin) -> Result<Self, Failure> {
+        let (config, rules) = configuration(common.config.as_deref(), &common.rules)?;
+        let services = services(&config, &common.services)?;
+        let home = home(&config, &common.home)?;
+        let zone = match &common.timezone {
+            Some(name) => Zone::named(name).ok_or_else(|| {
+                Failure::usage(format!("--timezone '{name}': no such zone, expected one as Asia/Seoul"))
+            })?,
+            None => config.timezone.clone().unwrap_or_default(),
+        };
+        let filter = common.filter.as_deref().map(Filter::new).transpose().map_err(Failure::usage)?;
+        let events = events(&common.events)?;
+        let attributor = attributor(&config, common.country_db.as_deref(), common.asn_db.as_deref())?;
+        let scene = Scene {
+            sensor: config.sensor.clone(),
+            zone,
+            services,
+            rules,
+            geo: geo(&attributor),
+            attributor: Arc::new(attributor),
+            labels: config.labels.iter().map(|label| label.name.clone()).collect(),
+        };
+        Ok(Self {
+            scene: Arc::new(scene),
+            home,
+            events,
+            readable: common.output.is_none(),
+            sinks: sinks(&config, common.output.as_deref(), begin),
+            filter,
+            workers: workers(common.workers)?,
+            seed: common.sketch_seed,
+            sensor: config.sensor,
+        })
+    }
+
+    /// Opens the sinks.
+    pub fn open_sinks(&self, when_full: WhenFull) -> Result<Arc<Sinks>, Failure> {
+        Sinks::start(self.sinks.clone(), &self.sensor, when_full).map(Arc::new).map_err(Failure::usage)
+    }
+
+    /// The pipeline's parts, for packets from `from` to `to`.
+    pub fn setup(&self, from: Option<Timestamp>, to: Option<Timestamp>) -> Setup {
+        Setup {
+            services: self.scene.services.clone(),
+            attributor: Arc::clone(&self.scene.attributor),
+            rules: self.scene.rules.clone(),
+            home: Home::new(self.home.clone()),
+            workers: self.workers,
+            seed: self.seed,
+            filter: self.filter.clone(),
+            from,
+            to,
+        }
+    }
+
+    /// The services that were watched: those that were named, or those that were found.
+    pub fn watched(&self, outcome: &Outcome<Teller>) -> Vec<Watching> {
+        let services = &self.scene.services;
+        let target = |subject| Target::of(subject, services);
+        let named = services.iter().map(|(id, _)| Watching::Named(target(crate::detect::Subject::Named(id))));
+        let found = outcome
+            .found
+            .iter()
+            .map(|address| Watching::Found(target(crate::detect::Subject::Found(*address))));
+        named.chain(found.filter(|_| services.is_empty())).collect()
+    }
+
+    /// The `config` record.
+    pub fn config_record(&self, time: Option<Timestamp>, services: &[Watching]) -> crate::alert::Record {
+        let record = Configuration {
+            time,
+            home: &self.home,
+            services,
+            rules: self.scene.rules.rules.len(),
+            geo: &self.scene.geo,
+            sketch_seed: self.seed,
+        };
+        record.record(&self.scene.sensor, &self.scene.zone)
+    }
+}
+
+fn services(config: &Config, flags: &[String]) -> Result<Services, Failure> {
+    let mut list: Vec<Service> = config.services.clone();
+    for flag in flags {
+        list.push(Service::parse(flag).map_err(|error| Failure::usage(format!("--service {error}")))?);
+    }
+    Services::new(list).map_err(Failure::usage)
+}
+
+fn home(config: &Config, flags: &[String]) -> Result<Vec<Country>, Failure> {
+    let wrong =
+        |flag: &String| Failure::usage(format!("--home '{flag}': expected a two-letter country code as KR"));
+    let named: Result<Vec<Country>, Failure> =
+        flags.iter().map(|flag| Country::parse(flag).ok_or_else(|| wrong(flag))).collect();
+    Ok(if flags.is_empty() { config.home.clone() } else { named? })
+}
+
+fn events(flags: &[String]) -> Result<Vec<EventType>, Failure> {
+    let known = || EVENTS.map(|event| event.to_string()).join(", ");
+    let read = |flag: &String| {
+        let event = EventType::parse(flag).filter(|event| EVENTS.contains(event));
+        event.ok_or_else(|| {
+            Failure::usage(format!(
+                "--events '{flag}': no kind of record of this version, expected {}",
+                known()
+            ))
+        })
+    };
+    flags.iter().map(read).collect()
+}
+
+fn workers(flag: Option<usize>) -> Result<usize, Failure> {
+    match flag {
+        Some(0) => Err(Failure::usage("--workers 0: at least one is needed")),
+        Some(workers) => Ok(workers),
+        None => Ok(std::thread::available_parallelism().map_or(1, usize::from)),
+    }
+}
+
+fn geo(attributor: &Attributor) -> Geo {
+    let about = attributor.about();
+    Geo {
+        country_db: about.country.name,
+        build_epoch: u64::try_from(about.country.build_epoch).unwrap_or(0),
+        asn_db: about.asn.name,
+        asn_build_epoch: u64::try_from(about.asn.build_epoch).unwrap_or(0),
+    }
+}
+
+fn sinks(config: &Config, output: Option<&Path>, begin: Begin) -> Vec<SinkSpec> {
+    let named = output.map(|path| match path.to_str() {
+        Some("-") => SinkSpec::all(SinkTarget::Stdout),
+        _ => SinkSpec::all(SinkTarget::File { path: path.to_owned(), begin }),
+    });
+    let configured = config.sinks.iter().map(|sink| match sink {
+        SinkConfig::File { path, .. } => {
+            SinkSpec::all(SinkTarget::File { path: path.clone(), begin: Begin::Append })
+        }
+        SinkConfig::Stdout { .. } => SinkSpec::all(SinkTarget::Stdout),
+        SinkConfig::Syslog { to, min_severity, .. } => SinkSpec {
+            target: match to {
+                SyslogTarget::Udp { host, port } => SinkTarget::Udp { host: host.clone(), port: *port },
+                SyslogTarget::Unix(path) => SinkTarget::Unix(path.clone()),
+            },
+            min_severity: *min_severity,
+        },
+    });
+    named.into_iter().chain(configured).collect()
+}
+
+impl From<Severity> for Level {
+    fn from(severity: Severity) -> Self {
+        match severity {
+            Severity::Low => Level::Low,
+            Severity::Medium => Level::Medium,
+            Severity::High => Level::High,
+            Severity::Critical => Level::Critical,
+        }
+    }
+}

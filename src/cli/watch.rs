@@ -1,0 +1,276 @@
+//! `bongsu watch`: a mirror port in, records out, until stopped.
+
+use std::fs::File;
+use std::io::BufWriter;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::args::WatchArgs;
+use super::replay::Ending;
+use super::setup::Run;
+use super::{Failure, log, output};
+use crate::alert::{CaptureStats, EventType, Heartbeat, Named, PacketStats, Quality, Stats};
+use crate::capture::{Beat, CaptureError, LiveOptions, LiveSet, Source, Step, Writer};
+use crate::detect::rule::Level;
+use crate::host::Signals;
+use crate::host::clock::Stopwatch;
+use crate::pipeline::{Pipeline, Teller};
+use crate::sink::{Begin, Sinks, WhenFull};
+use crate::time::{Span, Timestamp};
+
+/// Between two stats records.
+const STATS_EVERY: Duration = Duration::from_secs(10);
+
+/// A line without packets for this long is idle: its open ticks are closed by the time that passes.
+const IDLE: Duration = Duration::from_secs(2);
+
+/// Between two beats of an idle line: a tick.
+const BEAT_EVERY: Duration = Duration::from_secs(1);
+
+/// Packets between two looks at clock, signals and outputs.
+const LOOK_EVERY: u64 = 256;
+
+/// Watches until SIGINT or SIGTERM, or until no interface is left.
+pub fn run(args: &WatchArgs) -> Result<ExitCode, Failure> {
+    log::start(&args.common.log);
+    if args.http != "off" {
+        return Err(Failure::usage(format!(
+            "--http {}: this version serves no metrics, expected off",
+            args.http
+        )));
+    }
+    let run = Run::gather(&args.common, Begin::Append)?;
+    let mut lines =
+        LiveSet::open(&args.interfaces, &LiveOptions::default()).map_err(|errors| unopened(&errors))?;
+    if args.check {
+        return output::print("nothing is missing\n");
+    }
+    let keep = args.write.as_ref().map(|path| Kept::create(path)).transpose()?;
+    let signals = Signals::listen().map_err(Failure::running)?;
+    let sinks = run.open_sinks(WhenFull::Discard)?;
+    let aloud: Option<fn(&str)> = if run.readable { Some(print_story) } else { None };
+    let teller = Teller::new(Arc::clone(&run.scene), Arc::clone(&sinks), run.events.clone(), aloud);
+    let pipeline = Pipeline::new(run.setup(None, None), teller);
+    let watching = Stopwatch::start();
+    let mut watch = Watch {
+        run: &run,
+        pipeline,
+        keep,
+        sinks: &sinks,
+        signals,
+        watching,
+        last: Last { time: None, at: Duration::ZERO, beat: Duration::ZERO },
+        stats_due: STATS_EVERY,
+        healthy: true,
+    };
+    watch.read(&mut lines);
+    let complete = watch.close_kept() && watch.healthy;
+    let outcome = watch.pipeline.finish();
+    let ending = Ending { run: &run, complete, fail_on: args.common.fail_on.map(Level::from) };
+    ending.end(outcome, sinks)
+}
+
+fn unopened(errors: &[CaptureError]) -> Failure {
+    Failure::running(errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("\nbongsu: "))
+}
+
+fn print_story(story: &str) {
+    // Nobody listening is no failure; the sinks have the record.
+    let _ = output::print(story);
+}
+
+/// Watching under way.
+struct Watch<'a> {
+    run: &'a Run,
+    pipeline: Pipeline<Teller>,
+    keep: Option<Kept>,
+    sinks: &'a Sinks,
+    signals: Signals,
+    watching: Stopwatch,
+    last: Last,
+    stats_due: Duration,
+    healthy: bool,
+}
+
+/// The last packet: its capture time, and when it came and was last spoken for by a beat on the stopwatch.
+struct Last {
+    time: Option<Timestamp>,
+    at: Duration,
+    beat: Duration,
+}
+
+impl Watch<'_> {
+    fn read(&mut self, lines: &mut LiveSet) {
+        let mut packets: u64 = 0;
+        loop {
+            match lines.step() {
+                Ok(Step::Frame) => {
+                    let frame = lines.frame();
+                    if let Some(kept) = &mut self.keep {
+                        kept.write(|writer| writer.frame(&frame));
+                    }
+                    self.pipeline.push(&frame);
+                    self.last.time = self.last.time.max(Some(frame.time));
+                    packets += 1;
+                    if packets.is_multiple_of(LOOK_EVERY) {
+                        self.last.at = self.watching.elapsed();
+                        if self.look(lines) {
+                            return;
+                        }
+                    } else if self.last.beat > self.last.at {
+                        // The first packet after an idle stretch: time runs with the packets again.
+                        self.last.at = self.watching.elapsed();
+                    }
+                }
+                Ok(Step::Idle) => {
+                    if packets > 0 && !packets.is_multiple_of(LOOK_EVERY) {
+                        // The packets since the last look came just now.
+                        self.last.at = self.watching.elapsed();
+                        packets = 0;
+                    }
+                    self.beat_if_idle(lines);
+                    if self.look(lines) {
+                        return;
+                    }
+                }
+                Ok(Step::Beat(beat)) => self.beat(beat),
+                Ok(Step::End) => {
+                    self.healthy = false;
+                    return;
+                }
+                Err(error) => {
+                    self.healthy = false;
+                    tracing::error!("{error}");
+                }
+            }
+        }
+    }
+
+    /// Looks at signals, outputs and the clock; answers whether to end.
+    fn look(&mut self, lines: &mut LiveSet) -> bool {
+        if self.signals.take_reopen() {
+            self.sinks.reopen();
+        }
+        let now = self.watching.elapsed();
+        let due = now >= self.stats_due;
+        if due {
+            self.stats_due = now + STATS_EVERY;
+            // The drops so far, at the time the packets have reached.
+            if let Some(time) = self.last.time {
+                let beat = self.drops_at(time, lines);
+                self.beat(beat);
+            }
+        }
+        if due || self.signals.take_stats() {
+            self.tell_stats();
+        }
+        self.signals.stop() || self.sinks.is_closed()
+    }
+
+    /// On an idle line time goes on by the stopwatch, from the last packet's time.
+    fn beat_if_idle(&mut self, lines: &mut LiveSet) {
+        let now = self.watching.elapsed();
+        let Some(time) = self.last.time else { return };
+        let idle = now.saturating_sub(self.last.at);
+        if idle >= IDLE && now.saturating_sub(self.last.beat) >= BEAT_EVERY {
+            self.last.beat = now;
+            let passed = Span::from_nanos(u64::try_from(idle.as_nanos()).unwrap_or(u64::MAX));
+            let beat = self.drops_at(time + passed, lines);
+            self.beat(beat);
+        }
+    }
+
+    fn drops_at(&self, time: Timestamp, lines: &mut LiveSet) -> Beat {
+        let drops = lines.drops();
+        Beat { time, dropped_kernel: drops.kernel, dropped_interface: drops.interface }
+    }
+
+    fn beat(&mut self, beat: Beat) {
+        if let Some(kept) = &mut self.keep {
+            kept.write(|writer| writer.beat(&beat));
+        }
+        self.pipeline.beat(beat);
+    }
+
+    fn tell_stats(&self) {
+        let (counts, times, drops) = (self.pipeline.counts(), self.pipeline.times(), self.pipeline.drops());
+        let dropped = drops.dropped_kernel + drops.dropped_interface;
+        let (sensor, zone) = (&self.run.scene.sensor, &self.run.scene.zone);
+        let stats = Stats {
+            packets: PacketStats {
+                read: counts.read,
+                decoded: counts.decoded,
+                skipped: Named::of(&counts.skipped),
+                dropped_kernel: drops.dropped_kernel,
+                dropped_interface: drops.dropped_interface,
+            },
+            bytes: counts.bytes,
+            // Flows, alerts and the digest are the workers' and the reducer's until the end.
+            flows: Named(Vec::new()),
+            alerts: 0,
+            services: self.run.scene.services.iter().count() as u64,
+            capture: CaptureStats {
+                first: times.first,
+                last: times.last,
+                complete: self.healthy,
+                quality: Quality { loss: self.pipeline.loss(), ..Quality::default() },
+                reordered: times.reordered,
+                late: times.late + times.stray,
+                clock_steps: times.clock_steps,
+            },
+            digest: String::new(),
+        };
+        if self.run.events.contains(&EventType::Stats) {
+            self.sinks.send(&stats.record(sensor, zone));
+        }
+        if self.run.events.contains(&EventType::Heartbeat) {
+            let discarded = self.sinks.counts().iter().map(|(_, counts)| counts.discarded).sum();
+            let beat =
+                Heartbeat { time: times.last, read: counts.read, dropped, open_incidents: 0, discarded };
+            self.sinks.send(&beat.record(sensor, zone));
+        }
+    }
+
+    /// Ends the kept file; answers whether all of it was written.
+    fn close_kept(&mut self) -> bool {
+        self.keep.take().is_none_or(Kept::close)
+    }
+}
+
+/// The packets that are kept.
+struct Kept {
+    writer: Writer<BufWriter<File>>,
+    failed: bool,
+}
+
+impl Kept {
+    fn create(path: &std::path::Path) -> Result<Self, Failure> {
+        let file =
+            File::create(path).map_err(|error| Failure::usage(format!("-w {}: {error}", path.display())))?;
+        Ok(Self { writer: Writer::new(BufWriter::new(file)), failed: false })
+    }
+
+    /// Writes; the first failure is told, and the watch goes on without keeping.
+    fn write(&mut self, write: impl FnOnce(&mut Writer<BufWriter<File>>) -> std::io::Result<()>) {
+        if !self.failed
+            && let Err(error) = write(&mut self.writer)
+        {
+            self.failed = true;
+            tracing::error!("packets are not kept any more: {error}");
+        }
+    }
+
+    fn close(self) -> bool {
+        if self.failed {
+            return false;
+        }
+        match self.writer.finish() {
+            Ok(_) => true,
+            Err(error) => {
+                tracing::error!("the kept packets are incomplete: {error}");
+                false
+            }
+        }
+    }
+}

@@ -1,0 +1,141 @@
+//! Tells incidents: to the sinks as records, and keeps them for a summary. Comes in: incidents. Goes out: records, the
+//! digest over all alert lines, and how bad it became.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::reducer::{Listener, Quality};
+use crate::alert::{self, Alert, Digest, EventType, Geo, Record, Surroundings};
+use crate::attribute::Attributor;
+use crate::detect::Subject;
+use crate::detect::rule::{Level, RuleSet};
+use crate::incident::Incident;
+use crate::service::Services;
+use crate::sink::Sinks;
+use crate::time::{TickId, Zone};
+
+/// What is known around every incident of a run.
+#[derive(Clone)]
+pub struct Scene {
+    /// The sensor's name.
+    pub sensor: String,
+    /// The zone of outputs.
+    pub zone: Zone,
+    /// The named services.
+    pub services: Services,
+    /// The rules that run.
+    pub rules: RuleSet,
+    /// Whose addresses are.
+    pub attributor: Arc<Attributor>,
+    /// The names of the operator's labels.
+    pub labels: Vec<String>,
+    /// The databases.
+    pub geo: Geo,
+}
+
+impl Scene {
+    /// Calls `tell` with the surroundings of an incident.
+    pub fn around<R>(&self, capture: alert::Quality, tell: impl FnOnce(&Surroundings<'_>) -> R) -> R {
+        let organization = |asn| self.attributor.organization(asn);
+        tell(&Surroundings {
+            sensor: &self.sensor,
+            zone: &self.zone,
+            services: &self.services,
+            rules: &self.rules,
+            organization: &organization,
+            labels: &self.labels,
+            geo: &self.geo,
+            capture,
+        })
+    }
+}
+
+/// Tells incidents.
+pub struct Teller {
+    scene: Arc<Scene>,
+    sinks: Arc<Sinks>,
+    events: Vec<EventType>,
+    /// Prints each story as it is told, where nobody waits for a summary.
+    aloud: Option<fn(&str)>,
+    digest: Digest,
+    alerts: u64,
+    worst: Option<Level>,
+    kept: BTreeMap<(TickId, Subject), Incident>,
+    left_out: u64,
+}
+
+/// Incidents kept for the summary, each as it was told last.
+const MAX_KEPT: usize = 1_000;
+
+/// What a teller has told.
+pub struct Told {
+    /// The incidents in the order they opened, each as it was told last.
+    pub incidents: Vec<Incident>,
+    /// Incidents that the summary has no room for.
+    pub left_out: u64,
+    /// Alert records.
+    pub alerts: u64,
+    /// SHA-256 over the alert lines.
+    pub digest: String,
+    /// The highest severity.
+    pub worst: Option<Level>,
+}
+
+impl Teller {
+    /// A teller of these kinds of events; `aloud` gets each story as it is told.
+    pub fn new(
+        scene: Arc<Scene>,
+        sinks: Arc<Sinks>,
+        events: Vec<EventType>,
+        aloud: Option<fn(&str)>,
+    ) -> Self {
+        let (digest, kept) = (Digest::default(), BTreeMap::new());
+        Self { scene, sinks, events, aloud, digest, alerts: 0, worst: None, kept, left_out: 0 }
+    }
+
+    /// Sends a record, if its kind is wanted.
+    pub fn send(&self, record: &Record) {
+        if self.events.contains(&record.kind) {
+            self.sinks.send(record);
+        }
+    }
+
+    /// What was told in all.
+    pub fn finish(self) -> Told {
+        Told {
+            incidents: self.kept.into_values().collect(),
+            left_out: self.left_out,
+            alerts: self.alerts,
+            digest: self.digest.hex(),
+            worst: self.worst,
+        }
+    }
+
+    fn keep(&mut self, incident: Incident) {
+        let key = (incident.opened, incident.subject);
+        if self.kept.len() < MAX_KEPT || self.kept.contains_key(&key) {
+            self.kept.insert(key, incident);
+        } else {
+            self.left_out += 1;
+        }
+    }
+}
+
+impl Listener for Teller {
+    fn told(&mut self, incident: Incident, quality: &Quality) {
+        let capture = alert::Quality { loss: quality.loss, one_way: incident.one_way, duplicates: 0.0 };
+        let (number, aloud) = (self.kept.len() + 1, self.aloud);
+        let (record, story) = self.scene.around(capture, |around| {
+            let alert = Alert { incident: &incident, around };
+            (alert.record(), aloud.map(|_| alert.story(number, alert::Paint::Plain)))
+        });
+        self.digest.add(&record.line);
+        self.alerts += 1;
+        self.worst = self.worst.max(Some(incident.severity));
+        self.send(&record);
+        if let (Some(aloud), Some(story)) = (aloud, story) {
+            aloud(&story);
+        }
+        self.keep(incident);
+    }
+}

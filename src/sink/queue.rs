@@ -1,0 +1,130 @@
+//! The way from the judgement to the sinks: one bounded queue for each. Comes in: records, from any thread. Goes out:
+//! the same records on the thread that delivers. In a replay a full queue holds the sender, so that nothing is lost; in
+//! a watch it never does, and what has no room is counted.
+
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use tokio::sync::mpsc::error::TrySendError;
+use tokio::sync::{Notify, mpsc, oneshot};
+
+use super::report::Counters;
+use super::runner::{self, Lane};
+use super::{DatagramSink, Record, Sink, SinkCounts, SinkError, SinkReport, SinkSpec, StreamSink, Target};
+use crate::detect::rule::Level;
+
+/// Records that wait for a sink: a few seconds of the worst that incidents bring, under 16 MiB at 16 kB each.
+pub const QUEUE_LENGTH: usize = 1_024;
+
+/// What happens to a record whose sink has no room.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WhenFull {
+    /// The sender waits (replay).
+    Wait,
+    /// It is counted and gone (watch).
+    Discard,
+}
+
+/// All sinks of a run, each with its queue, on a thread of their own.
+pub struct Sinks {
+    lanes: Vec<Entrance>,
+    when_full: WhenFull,
+    stop: oneshot::Sender<Duration>,
+    thread: JoinHandle<()>,
+}
+
+/// The sender's end of a sink's queue.
+struct Entrance {
+    queue: mpsc::Sender<Record>,
+    reopen: Arc<Notify>,
+    counters: Arc<Counters>,
+    min_severity: Level,
+}
+
+impl Sinks {
+    /// Opens the sinks and starts their thread. A file that cannot be opened is an error; a collector that is not there
+    /// yet is not. `sensor` is the host name that syslog is told.
+    pub fn start(specs: Vec<SinkSpec>, sensor: &str, when_full: WhenFull) -> Result<Self, SinkError> {
+        let sinks: Result<Vec<_>, SinkError> =
+            specs.into_iter().map(|spec| Ok((open(&spec.target, sensor)?, spec.min_severity))).collect();
+        Self::with(sinks?, when_full)
+    }
+
+    /// Starts the thread for sinks of any make, each with the least severity it takes.
+    pub fn with(sinks: Vec<(Box<dyn Sink>, Level)>, when_full: WhenFull) -> Result<Self, SinkError> {
+        let (mut lanes, mut entrances) = (Vec::new(), Vec::new());
+        for (sink, min_severity) in sinks {
+            let (queue, records) = mpsc::channel(QUEUE_LENGTH);
+            let reopen = Arc::new(Notify::new());
+            let counters = Arc::new(Counters::new(sink.name()));
+            lanes.push(Lane { sink, records, reopen: reopen.clone(), counters: counters.clone() });
+            entrances.push(Entrance { queue, reopen, counters, min_severity });
+        }
+        let (stop, stopped) = oneshot::channel();
+        let thread = runner::start(lanes, stopped)?;
+        Ok(Self { lanes: entrances, when_full, stop, thread })
+    }
+
+    /// Sends a record to every sink that takes its severity. Not to be called from an asynchronous task when
+    /// [`WhenFull::Wait`] is chosen.
+    pub fn send(&self, record: &Record) {
+        for lane in &self.lanes {
+            if record.severity.is_none_or(|severity| severity >= lane.min_severity) {
+                lane.send(record.clone(), self.when_full);
+            }
+        }
+    }
+
+    /// Has every sink open its output anew (files that were rotated, collectors that moved).
+    pub fn reopen(&self) {
+        self.lanes.iter().for_each(|lane| lane.reopen.notify_one());
+    }
+
+    /// Whether the reader of an output has gone: the run may end, quietly.
+    pub fn is_closed(&self) -> bool {
+        self.lanes.iter().any(|lane| lane.counters.is_closed())
+    }
+
+    /// What became of the records so far, with the name of each sink.
+    pub fn counts(&self) -> Vec<(String, SinkCounts)> {
+        self.lanes.iter().map(|lane| (lane.counters.name().to_owned(), lane.counters.counts())).collect()
+    }
+
+    /// Delivers what is in the queues and ends; what is not delivered within `deadline` is discarded.
+    pub fn finish(self, deadline: Duration) -> SinkReport {
+        let counters: Vec<Arc<Counters>> = self.lanes.iter().map(|lane| lane.counters.clone()).collect();
+        drop(self.lanes);
+        // Where the thread has gone there is nobody to stop, and the counts tell.
+        let _ = self.stop.send(deadline);
+        let _ = self.thread.join();
+        SinkReport { sinks: counters.iter().map(|counters| counters.state()).collect() }
+    }
+}
+
+impl Entrance {
+    fn send(&self, record: Record, when_full: WhenFull) {
+        // Counted first: what is in the queue is never delivered before it was sent.
+        self.counters.send();
+        let refused = match self.queue.try_send(record) {
+            Ok(()) => false,
+            Err(TrySendError::Full(record)) => match when_full {
+                WhenFull::Wait => self.queue.blocking_send(record).is_err(),
+                WhenFull::Discard => true,
+            },
+            Err(TrySendError::Closed(_)) => true,
+        };
+        if refused {
+            self.counters.refuse();
+        }
+    }
+}
+
+fn open(target: &Target, sensor: &str) -> Result<Box<dyn Sink>, SinkError> {
+    Ok(match target {
+        Target::File { path, begin } => Box::new(StreamSink::file(path, *begin)?),
+        Target::Stdout => Box::new(StreamSink::stdout()?),
+        Target::Udp { host, port } => Box::new(DatagramSink::udp(host, *port, sensor)),
+        Target::Unix(path) => Box::new(DatagramSink::unix(path.clone(), sensor)),
+    })
+}

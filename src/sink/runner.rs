@@ -1,0 +1,93 @@
+//! The thread that delivers: a runtime with one task a sink. Comes in: records out of the queues. Goes out: deliveries,
+//! counted. Ends when the queues are empty and closed, or when the time for that is up.
+
+use std::sync::Arc;
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use tokio::runtime::{Builder, Runtime};
+use tokio::sync::{Notify, mpsc, oneshot};
+use tokio::task::JoinSet;
+use tokio::time::timeout;
+
+use super::report::Counters;
+use super::{Record, Sink, SinkError};
+
+/// A sink with the receiving end of its queue.
+pub(super) struct Lane {
+    pub sink: Box<dyn Sink>,
+    pub records: mpsc::Receiver<Record>,
+    pub reopen: Arc<Notify>,
+    pub counters: Arc<Counters>,
+}
+
+/// Records that are delivered at once: a write for each would cost a replay with many records dear.
+const BATCH: usize = 256;
+
+/// Starts the thread; it ends by itself when `stopped` says how long it may still take, or its sender is gone.
+pub(super) fn start(
+    lanes: Vec<Lane>,
+    stopped: oneshot::Receiver<Duration>,
+) -> Result<JoinHandle<()>, SinkError> {
+    let runtime =
+        Builder::new_current_thread().enable_io().enable_time().build().map_err(SinkError::Start)?;
+    let work = move || deliver(runtime, lanes, stopped);
+    thread::Builder::new().name("sinks".to_owned()).spawn(work).map_err(SinkError::Start)
+}
+
+fn deliver(runtime: Runtime, lanes: Vec<Lane>, stopped: oneshot::Receiver<Duration>) {
+    runtime.block_on(async {
+        let mut tasks = JoinSet::new();
+        for lane in lanes {
+            tasks.spawn(run(lane));
+        }
+        let mut ended = std::pin::pin!(async { while tasks.join_next().await.is_some() {} });
+        tokio::select! {
+            () = &mut ended => {}
+            deadline = stopped => match deadline {
+                // Time is up for those that have not ended; their counters say what was left.
+                Ok(deadline) => drop(timeout(deadline, ended).await),
+                Err(_) => ended.await,
+            },
+        }
+    });
+    // A write that hangs must not hold the end of the process.
+    runtime.shutdown_background();
+}
+
+/// Delivers a sink's records until its queue is closed and empty.
+async fn run(mut lane: Lane) {
+    let mut batch = Vec::with_capacity(BATCH);
+    loop {
+        tokio::select! {
+            biased;
+            () = lane.reopen.notified() => lane.counters.note(lane.sink.reopen().await),
+            count = lane.records.recv_many(&mut batch, BATCH) => {
+                if count == 0 {
+                    break;
+                }
+                lane.take(&batch).await;
+                batch.clear();
+            }
+        }
+    }
+    if !lane.counters.is_closed() {
+        lane.counters.note(lane.sink.finish().await);
+    }
+}
+
+impl Lane {
+    /// Once the reader has gone, records are taken out of the queue and dropped, so that nobody waits for room.
+    async fn take(&mut self, batch: &[Record]) {
+        let records = batch.len() as u64;
+        if self.counters.is_closed() {
+            self.counters.discard(records);
+            return;
+        }
+        let delivery = self.sink.deliver(batch).await;
+        if delivery.closed {
+            self.counters.discard(records.saturating_sub(delivery.delivered + delivery.failed));
+        }
+        self.counters.note(delivery);
+    }
+}

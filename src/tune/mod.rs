@@ -1,0 +1,155 @@
+//! The rules workbench: plays a rule's own traffic against it. Comes in: rules with their tests. Goes out: which fired
+//! when they should, and which did not.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+
+use crate::attribute::{Attributor, Country, Home};
+use crate::detect::rule::{Expect, Mode, Origin, Rule, RuleSet, RuleTest, TestTraffic, TrafficKind};
+use crate::incident::{Incident, State};
+use crate::pipeline::{Listener, Pipeline, Quality, Setup};
+use crate::service::{Service, ServiceError, Services};
+use crate::synth::{Scenario, SynthError, Traffic, per_sec};
+
+/// The service that rules are tested before: an address set aside for documentation (RFC 5737).
+const SERVICE: &str = "test=203.0.113.10:80";
+
+/// Where its own traffic goes.
+const PORT: u16 = 80;
+
+/// Where its people are: the rules' tests speak of Korean and other addresses.
+const HOME: &str = "KR";
+
+/// The seed of the traffic: any will do, but always the same one.
+const SEED: u64 = 1;
+
+/// What one test of a rule came to.
+#[derive(Debug, Clone)]
+pub struct TestResult {
+    /// The rule.
+    pub rule: String,
+    /// The test.
+    pub test: String,
+    /// What the rule should do.
+    pub expect: Expect,
+    /// What it did: the first incident it opened.
+    pub fired: Option<Incident>,
+}
+
+impl TestResult {
+    /// Whether the rule did as it should.
+    pub fn passed(&self) -> bool {
+        self.fired.is_some() == (self.expect == Expect::Fire)
+    }
+}
+
+/// Why a test could not be played.
+#[derive(Debug, thiserror::Error)]
+pub enum TestError {
+    /// Its traffic cannot be made.
+    #[error("rule '{rule}', test '{test}': {error}")]
+    Traffic {
+        /// The rule.
+        rule: String,
+        /// The test.
+        test: String,
+        /// What is wrong.
+        error: Box<SynthError>,
+    },
+    /// The service it is played before cannot be set up.
+    #[error(transparent)]
+    Service(#[from] ServiceError),
+}
+
+/// Plays one test of a rule: the rule alone, before a service of its own, on nothing but the test's traffic.
+pub fn play(rule: &Rule, test: &RuleTest, attributor: &Arc<Attributor>) -> Result<TestResult, TestError> {
+    let service = Service::parse(SERVICE)?;
+    // A rule that is only to be observed is tried as if it alerted.
+    let alone = Rule { mode: Mode::Alert, ..rule.clone() };
+    let setup = Setup {
+        services: Services::new(vec![service])?,
+        attributor: Arc::clone(attributor),
+        rules: RuleSet { rules: vec![alone] },
+        home: Home::new(Country::parse(HOME).into_iter().collect()),
+        workers: 1,
+        seed: 0,
+        filter: None,
+        from: None,
+        to: None,
+    };
+    let wrong = |error: SynthError| TestError::Traffic {
+        rule: rule.id.clone(),
+        test: test.name.clone(),
+        error: Box::new(error),
+    };
+    let mut pipeline = Pipeline::new(setup, First::default());
+    for frame in scenario(test).frames().map_err(wrong)? {
+        pipeline.push(&frame.as_frame());
+    }
+    let fired = pipeline.finish().listener.0;
+    Ok(TestResult { rule: rule.id.clone(), test: test.name.clone(), expect: test.expect, fired })
+}
+
+/// Keeps the first incident that opens.
+#[derive(Default)]
+struct First(Option<Incident>);
+
+impl Listener for First {
+    fn told(&mut self, incident: Incident, _: &Quality) {
+        if incident.state == State::Open && self.0.is_none() {
+            self.0 = Some(incident);
+        }
+    }
+}
+
+fn scenario(test: &RuleTest) -> Scenario {
+    let parts = test.traffic.iter().enumerate();
+    parts.fold(Scenario::new(SEED), |scenario, (index, traffic)| scenario.with(part(index, traffic)))
+}
+
+fn part(index: usize, traffic: &TestTraffic) -> Traffic {
+    let address = IpAddr::V4(Ipv4Addr::new(203, 0, 113, 10));
+    let target = SocketAddr::new(address, traffic.port.unwrap_or(PORT));
+    let part = Traffic::to(target)
+        .named(&format!("part {}", index + 1))
+        .sources(traffic.sources)
+        .start(traffic.start)
+        .over(traffic.duration);
+    let part = match &traffic.from {
+        Origin::Forged => part.forged(),
+        Origin::Prefixes(prefixes) => prefixes.iter().fold(part, |part, net| part.within(*net)),
+    };
+    let rate = per_sec(traffic.rate);
+    match traffic.kind {
+        TrafficKind::Requests => part.requests(rate).path(&traffic.path).status(traffic.status),
+        TrafficKind::Connections => part.connections(rate),
+        TrafficKind::Syns => part.syns(rate),
+        TrafficKind::Datagrams => part.datagrams(rate),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::attribute::Labels;
+
+    #[test]
+    fn every_shipped_rule_does_as_its_tests_say() {
+        let attributor = Arc::new(Attributor::embedded(Labels::default()).unwrap());
+        let mut wrong = Vec::new();
+        for rule in &RuleSet::builtin().rules {
+            for test in &rule.tests {
+                let result = play(rule, test, &attributor).unwrap();
+                if !result.passed() {
+                    wrong.push(format!(
+                        "{}: {}: fired: {:?}",
+                        result.rule,
+                        result.test,
+                        result.fired.is_some()
+                    ));
+                }
+            }
+        }
+        assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    }
+}
