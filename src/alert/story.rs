@@ -113,7 +113,7 @@ fn origins(alert: &Alert<'_>) -> String {
 }
 
 fn origin(alert: &Alert<'_>, row: &Origin) -> [String; 8] {
-    let organization = organization(alert, row.asn);
+    let organization = organization(alert, row);
     let network = row.asn.map(|asn| match organization {
         Some(name) => format!("{asn} {name}"),
         None => asn.to_string(),

@@ -44,8 +44,8 @@ enum Speech {
 }
 
 /// A connection that ended is remembered this long, so that stragglers are not taken for a new one: the last
-/// retransmission of a FIN rarely comes later.
-pub(super) const LINGER: Span = Span::from_secs(5);
+/// acknowledgment and a first retransmission of the FIN (200 ms to 1 s, RFC 6298) come within it.
+pub(super) const LINGER: Span = Span::from_secs(2);
 
 /// An open connection is forgotten after this much silence (Zeek's `tcp_inactivity_timeout`).
 const TCP_IDLE: Span = Span::from_secs(300);

@@ -2,7 +2,7 @@
 //! Comes in: the rows of an episode and the level before. Goes out: rows that do not overlap.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 
 use ipnet::IpNet;
 
@@ -144,6 +144,8 @@ struct Row<'a> {
     asn: Option<Asn>,
     cell: &'a Cell,
     sources: u64,
+    /// The lowest address.
+    example: Option<IpAddr>,
     proven: bool,
 }
 
@@ -172,6 +174,7 @@ impl Scale<'_> {
                 asn: None,
                 cell: &node.cell,
                 sources: node.children.values().map(count_sources).sum(),
+                example: node.children.values().filter_map(lowest).min(),
                 proven: !node.unproven,
             })],
         }
@@ -198,6 +201,7 @@ impl Scale<'_> {
                 asn,
                 cell: &node.cell,
                 sources: count_sources(node),
+                example: lowest(node),
                 proven: !node.unproven,
             })],
         }
@@ -218,7 +222,8 @@ impl Scale<'_> {
                 .into_iter()
                 .map(|((address, cell), _)| {
                     let (place, key) = (Place::Source(*address), Key::Source(*address));
-                    self.row(&Row { place, key, country, asn, cell, sources: 1, proven: !block.unproven() })
+                    let (example, proven) = (Some(*address), !block.unproven());
+                    self.row(&Row { place, key, country, asn, cell, sources: 1, example, proven })
                 })
                 .collect(),
             None => vec![self.row(&Row {
@@ -228,6 +233,7 @@ impl Scale<'_> {
                 asn,
                 cell: &block.cell,
                 sources: block.members.iter().map(|node| node.children.len() as u64).sum(),
+                example: block.members.iter().filter_map(|node| node.children.keys().next()).min().copied(),
                 proven: !block.unproven(),
             })],
         }
@@ -240,6 +246,7 @@ impl Scale<'_> {
             place: row.place,
             country: row.country,
             asn: row.asn,
+            example: row.example.unwrap_or_else(|| row.place.address()),
             foreign: (!self.home.is_unknown()).then(|| self.home.is_foreign(row.country)),
             share: ratio(self.excess_of(&row.key, row.cell), self.excess),
             traffic_share: ratio(count, self.total),
@@ -334,6 +341,22 @@ fn few<T>(mut children: Vec<(T, f64)>, excess: f64) -> Option<Vec<(T, f64)>> {
     }
     children.truncate(end);
     Some(children)
+}
+
+/// The lowest address of a network.
+fn lowest(node: &Node<Prefixes>) -> Option<IpAddr> {
+    node.children.values().filter_map(|prefix| prefix.children.keys().next()).min().copied()
+}
+
+impl Place {
+    /// An address within it, as far as its name tells.
+    fn address(&self) -> IpAddr {
+        match self {
+            Place::Prefix(prefix) => prefix.addr(),
+            Place::Source(address) => *address,
+            Place::Country(_) | Place::Network(_) => IpAddr::V4(Ipv4Addr::UNSPECIFIED),
+        }
+    }
 }
 
 fn count_sources(node: &Node<Prefixes>) -> u64 {

@@ -36,7 +36,7 @@ pub struct Scene {
 impl Scene {
     /// Calls `tell` with the surroundings of an incident.
     pub fn around<R>(&self, capture: alert::Quality, tell: impl FnOnce(&Surroundings<'_>) -> R) -> R {
-        let organization = |asn| self.attributor.organization(asn);
+        let organization = |address| self.attributor.organization(address);
         tell(&Surroundings {
             sensor: &self.sensor,
             zone: &self.zone,
