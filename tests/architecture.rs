@@ -22,8 +22,8 @@ use checker::{Rules, Violation};
 
 const RULES: Rules<'static> = Rules {
     ranks: &[
-        &["time", "service", "metrics", "document"],
-        &["capture"],
+        &["time", "service", "metrics"],
+        &["capture", "document"],
         &["decode", "synth"],
         &["flow", "attribute"],
         &["aggregate"],
