@@ -52,6 +52,10 @@ const MOST_LIFT: f64 = 1_000.0;
 /// Keys that one rule may find for one service in one tick; the largest stay.
 const MAX_KEYS: usize = 64;
 
+/// Firings that are remembered for `suppress_for`; beyond this a rule fires again sooner than it was told to, which
+/// costs an update at most.
+const MAX_FIRED: usize = 65_536;
+
 impl RuleDetector {
     /// A detector with the rules of `set`.
     pub fn new(set: &RuleSet, grounds: Grounds) -> Self {
@@ -83,7 +87,7 @@ impl RuleDetector {
         if last.is_some_and(|last| last.epoch == tick.epoch && tick.second - last.second < silence) {
             return false;
         }
-        if silence > 0 {
+        if silence > 0 && self.fired.len() < MAX_FIRED {
             self.fired.insert((index, subject, key), tick);
         }
         true
