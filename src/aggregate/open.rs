@@ -26,7 +26,11 @@ use crate::time::TickId;
 pub struct OpenTicks {
     meetings: DashMap<TickId, Arc<Meeting>, RandomState>,
     live: DashMap<Scope, Arc<LiveCounts>, RandomState>,
+    unshown: AtomicU64,
 }
+
+/// Scopes that readers are shown, the first that came: as many as may turn out to be services.
+const MAX_LIVE: usize = 4_096;
 
 /// One open tick: shared maps, filled by every worker once.
 #[derive(Default)]
@@ -96,11 +100,20 @@ impl OpenTicks {
     pub(super) fn show(&self, scope: Scope, news: &Counts) {
         let live = match self.live.get(&scope) {
             Some(live) => Arc::clone(live.value()),
+            None if self.live.len() >= MAX_LIVE => {
+                self.unshown.fetch_add(1, Ordering::Relaxed);
+                return;
+            }
             None => Arc::clone(self.live.entry(scope).or_insert_with(LiveCounts::new).value()),
         };
         for (sum, more) in live.0.iter().zip(news.values()) {
             sum.fetch_add(*more, Ordering::Relaxed);
         }
+    }
+
+    /// How often a scope was not shown to readers for want of room.
+    pub fn unshown(&self) -> u64 {
+        self.unshown.load(Ordering::Relaxed)
     }
 
     /// A reader's view of all scopes, sorted; it stays current while it is held, and holds up nobody.

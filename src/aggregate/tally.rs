@@ -329,17 +329,24 @@ impl Tally {
 
     fn begin(&mut self, scope: Scope) -> Option<usize> {
         let hash = self.hasher.hash_one(scope);
-        let place = self.scopes.len();
+        let place = std::cell::Cell::new(self.scopes.len());
         if matches!(scope, Scope::Candidate(_) | Scope::CandidateHost(_)) {
             let places = &mut self.places;
-            let given_way = |scope: Scope, _| {
+            // Whoever comes takes the place of what gave way, so that there are never more places than the cap.
+            let given_way = |scope: Scope, freed| {
                 places.remove(&scope);
+                place.set(freed);
             };
-            self.candidates.entry(hash, |have| *have == scope, || (scope, place), given_way)?;
+            self.candidates.entry(hash, |have| *have == scope, || (scope, place.get()), given_way)?;
         }
+        let place = place.get();
         self.places.insert(scope, place);
         let (counts, shown) = (Counts::default(), Counts::default());
-        self.scopes.push(ScopeTally { scope, counts, shown, strangers: None, hash, end: None });
+        let sums = ScopeTally { scope, counts, shown, strangers: None, hash, end: None };
+        match self.scopes.get_mut(place) {
+            Some(old) => *old = sums,
+            None => self.scopes.push(sums),
+        }
         Some(place)
     }
 
