@@ -219,6 +219,8 @@ pub fn stats(outcome: &Outcome<Teller>, services: usize, complete: bool) -> Stat
             ("unproven", flows.unproven),
             ("closed", flows.closed),
             ("refused", flows.refused),
+            ("displaced", flows.displaced),
+            ("unread_heads", flows.unread_heads),
             ("unserved_packets", outcome.unserved),
         ]),
         alerts: 0,

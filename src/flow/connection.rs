@@ -55,6 +55,8 @@ const TCP_IDLE: Span = Span::from_secs(300);
 pub(super) struct HeadRoom {
     pub used: usize,
     pub most: usize,
+    /// Beginnings that had no room.
+    pub refused: u64,
 }
 
 /// What an event belongs to besides its connection.
@@ -197,7 +199,9 @@ impl Connection {
 
     /// Keeps the beginning of a head for the next segment, where there is room; otherwise gives up reading.
     fn keep<O: Observer>(&mut self, bytes: &[u8], most: usize, moment: &mut Moment<'_, O>) {
-        if bytes.len() < most && moment.heads.used + bytes.len() <= moment.heads.most {
+        let has_room = moment.heads.used + bytes.len() <= moment.heads.most;
+        moment.heads.refused += u64::from(!has_room);
+        if bytes.len() < most && has_room {
             moment.heads.used += bytes.len();
             self.head = Some(bytes.to_vec());
         } else if self.speech == Speech::Unheard {

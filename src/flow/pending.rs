@@ -23,6 +23,7 @@ const MEMORY_MILLIS: u32 = 30_000;
 pub(super) struct Pending {
     sets: Vec<[Entry; WAYS]>,
     place: FixedState,
+    displaced: u64,
 }
 
 /// What a packet of a pending conversation meant.
@@ -114,7 +115,7 @@ impl Pending {
     /// process, because places decide what is displaced.
     pub fn new(entries: usize, seed: u64) -> Self {
         let sets = entries.div_ceil(WAYS).next_power_of_two();
-        Self { sets: vec![[FREE; WAYS]; sets], place: FixedState::with_seed(seed) }
+        Self { sets: vec![[FREE; WAYS]; sets], place: FixedState::with_seed(seed), displaced: 0 }
     }
 
     /// Takes a packet of a conversation that has earned no state; answers what it means and which side is the client.
@@ -144,6 +145,11 @@ impl Pending {
         (outcome, client)
     }
 
+    /// Conversations that gave way to newer ones while they were still remembered.
+    pub fn displaced(&self) -> u64 {
+        self.displaced
+    }
+
     fn locate(&self, key: &FlowKey) -> (u64, usize) {
         let tag = self.place.hash_one(key);
         // The upper half picks the set, so that the tag still tells apart what shares one.
@@ -160,6 +166,8 @@ impl Pending {
             let oldest =
                 ways.iter().enumerate().max_by_key(|(_, entry)| age(entry)).map_or(0, |(way, _)| way);
             let (Client::Known(client) | Client::Guessed(client)) = knock.client;
+            let old = &ways[oldest];
+            self.displaced += u64::from(old.holds(old.tag, now));
             ways[oldest] = Entry { tag, client, ..FREE };
             oldest
         });

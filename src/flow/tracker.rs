@@ -38,6 +38,14 @@ impl Default for FlowLimits {
     }
 }
 
+impl FlowLimits {
+    /// Entries of a list of connections: twice as many as there can be, since one that is opened anew within a tick
+    /// stands in it again.
+    fn listed(&self) -> usize {
+        2 * (self.proven + self.unproven)
+    }
+}
+
 /// What moved through the tables of a shard.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize)]
 pub struct FlowCounts {
@@ -51,6 +59,10 @@ pub struct FlowCounts {
     pub closed: u64,
     /// Conversations that found their table full: counted packet by packet, their bytes not read.
     pub refused: u64,
+    /// Pending conversations that gave way to newer ones before their time.
+    pub displaced: u64,
+    /// Heads that were not read for want of room for their beginning.
+    pub unread_heads: u64,
 }
 
 impl FlowCounts {
@@ -61,6 +73,8 @@ impl FlowCounts {
         self.unproven += other.unproven;
         self.closed += other.closed;
         self.refused += other.refused;
+        self.displaced += other.displaced;
+        self.unread_heads += other.unread_heads;
     }
 }
 
@@ -111,15 +125,15 @@ impl Tracker {
             ended: VecDeque::new(),
             limits,
             held: Held::default(),
-            heads: HeadRoom { used: 0, most: limits.head_bytes },
+            heads: HeadRoom { used: 0, most: limits.head_bytes, refused: 0 },
             counts: FlowCounts::default(),
             swept: TickId::default(),
         }
     }
 
     /// What moved through the tables so far.
-    pub fn counts(&self) -> &FlowCounts {
-        &self.counts
+    pub fn counts(&self) -> FlowCounts {
+        FlowCounts { displaced: self.pending.displaced(), unread_heads: self.heads.refused, ..self.counts }
     }
 
     /// Takes a packet.
@@ -131,6 +145,9 @@ impl Tracker {
                 return portless(packet, sighting, observer);
             }
         };
+        if self.moved.len() >= self.limits.listed() {
+            self.tell_moved(observer);
+        }
         let (source, destination) = packet.endpoints();
         let (key, from) = FlowKey::of(source, destination, protocol);
         let segment = match &packet.transport {
@@ -150,7 +167,8 @@ impl Tracker {
                 if let Some(segment) = segment {
                     let before = connection.ended;
                     connection.segment(direction, segment, &mut moment);
-                    if connection.ended && !before {
+                    // One that is not listed leaves with the next sweep.
+                    if connection.ended && !before && self.ended.len() < self.limits.listed() {
                         self.ended.push_back((sighting.now, key));
                     }
                 }
@@ -225,6 +243,16 @@ impl Tracker {
             self.counts.refused += 1;
             connection.flush(observer);
             connection.release(&mut self.heads);
+        }
+    }
+
+    /// Tells what moved before the tick ends: connections that are reopened, or whose packets change between two
+    /// seconds, stand in the list again and again.
+    fn tell_moved<O: Observer>(&mut self, observer: &mut O) {
+        for key in std::mem::take(&mut self.moved) {
+            if let Some(connection) = self.connections.get_mut(&key) {
+                connection.flush(observer);
+            }
         }
     }
 
