@@ -36,6 +36,7 @@ const RULES: Rules<'static> = Rules {
         &["tune", "report", "serve", "host"],
         &["cli"],
     ],
+    ground: "time",
     test_material: 2,
     clock: "src/host/clock.rs",
     // Nine in ten stay under 400; past 600 a reader needs a table of contents.
@@ -144,6 +145,13 @@ fn climbing_with_super_counts() {
 fn modules_of_one_rank_do_not_know_each_other() {
     assert!(judge("src/decode/mod.rs", "use crate::synth::Traffic;").contains("imports synth (rank 2)"));
     assert!(judge("src/synth/mod.rs", "use crate::decode::Packet;").contains("imports decode (rank 2)"));
+}
+
+#[test]
+fn time_is_the_ground_of_all_and_stands_on_nothing() {
+    assert_eq!(judge("src/document/quantity.rs", "use crate::time::Span;"), "");
+    assert!(judge("src/document/mod.rs", "use crate::service::Service;").contains("imports service (rank 0)"));
+    assert!(judge("src/time.rs", "use crate::document::Source;").contains("imports document (rank 0)"));
 }
 
 #[test]

@@ -10,6 +10,8 @@ use super::source::{Import, Source};
 pub struct Rules<'a> {
     /// Modules directly below the root, lowest rank first; those of one row do not know each other.
     pub ranks: &'a [&'a [&'a str]],
+    /// The one module of the lowest row that its own row may import too.
+    pub ground: &'a str,
     /// Up to this rank, every module's own tests may import: it is what scenarios are made of.
     pub test_material: usize,
     /// The one file that may read a clock.
@@ -110,7 +112,8 @@ impl Rules<'_> {
                 format!("imports {}, no module of the table of ranks", import.module),
             ));
         };
-        let allowed = rank < own_rank || (in_test && rank <= self.test_material.max(own_rank));
+        let allowed =
+            rank < own_rank || import.module == self.ground || (in_test && rank <= self.test_material.max(own_rank));
         (!allowed)
             .then(|| (import.line, format!("imports {} (rank {rank}): only lower ranks", import.module)))
     }

@@ -1,0 +1,239 @@
+//! What `bongsu replay` says of an attack from known ranges, of one with forged senders, of a crowd, and of traffic that
+//! is only half seen: captures of others where they are, and our own of the same kinds.
+
+mod support;
+
+use std::io::Read;
+use std::process::Stdio;
+use std::time::Duration;
+
+use bongsu::synth::{Scenario, Traffic, View, per_sec, secs};
+use serde_json::{Value, json};
+use support::{
+    ABROAD, AT_HOME, Answer, WEB, bongsu, crowd_at_home, foreign_flood, is_balanced, one_incident, origins, replay,
+    shared, web, written,
+};
+
+const HOME: [&str; 2] = ["--home", "KR"];
+
+fn with_service<'a>(more: &[&'a str]) -> Vec<&'a str> {
+    [&["-s", WEB][..], more].concat()
+}
+
+/// The origins that two whole prefixes are named as.
+fn two_prefixes() -> Vec<String> {
+    let mut origins = ABROAD.map(|prefix| format!("prefix {prefix}")).to_vec();
+    origins.sort();
+    origins
+}
+
+/// A minute of people at home, and for 25 s of it three times as many requests from two prefixes abroad.
+fn flood_over_crowd() -> Scenario {
+    Scenario::new(1).with(crowd_at_home(per_sec(30))).with(foreign_flood(per_sec(90)))
+}
+
+fn text<'a>(alert: &'a Value, path: &str) -> &'a str {
+    alert.pointer(path).and_then(Value::as_str).unwrap()
+}
+
+#[test]
+fn five_prefixes_seen_from_one_side_are_named_exactly() {
+    let Some(capture) = shared("doup123/test.pcap") else { return };
+    let answer = replay(&capture, &["-s", "web=172.16.1.2:5000", "--home", "KR"]).exits(0);
+    assert_eq!(answer.stats()["packets"]["read"], 17_000);
+    let alerts = answer.alerts();
+    for alert in one_incident(&alerts) {
+        assert_eq!(alert["foreign"]["concentrated"], true);
+        // Every packet of the capture comes from these five, and nothing else does.
+        let five: Vec<String> = (1..=5).map(|third| format!("prefix 99.0.{third}.0/24")).collect();
+        assert_eq!(origins(alert), five);
+        for origin in alert["origins"].as_array().unwrap() {
+            assert_eq!((&origin["asn"], &origin["country"]), (&json!(7018), &json!("US")));
+            assert_eq!(origin["proven"], false, "the capture shows no answer");
+        }
+        let explained: f64 =
+            alert["origins"].as_array().unwrap().iter().map(|row| row["traffic_share"].as_f64().unwrap()).sum();
+        assert!(explained >= 0.95, "{explained}");
+        assert!(text(alert, "/message").contains("AS7018"));
+    }
+}
+
+#[test]
+fn a_forged_flood_of_others_blames_nobody() {
+    let Some(capture) = shared("stopddos/pkt.TCP.synflood.spoofed.pcap") else { return };
+    let answer = replay(&capture, &["-s", "game=10.10.10.10:25565", "--home", "KR"]).exits(0);
+    assert_eq!(answer.stats()["packets"]["read"], 37_841);
+    let alerts = answer.alerts();
+    one_incident(&alerts).iter().for_each(blames_nobody);
+}
+
+/// No origin, nothing concentrated, no country and no network in what a person reads.
+fn blames_nobody(alert: &Value) {
+    assert_eq!(alert["origins"], json!([]));
+    assert_eq!(alert["foreign"]["concentrated"], false);
+    for said in [text(alert, "/alert/signature"), text(alert, "/message")] {
+        let names_one = |word: &str| {
+            let capitals = word.chars().filter(char::is_ascii_uppercase).count();
+            let is_country = word.len() == 2 && capitals == 2;
+            let is_network = word.strip_prefix("AS").is_some_and(|number| number.parse::<u32>().is_ok());
+            is_country || is_network
+        };
+        assert!(!said.split(|c: char| !c.is_alphanumeric()).any(names_one), "{said}");
+    }
+}
+
+#[test]
+fn a_forged_flood_of_others_stays_within_memory() {
+    const LIMIT_KIB: u64 = 512 * 1024;
+    let Some(capture) = shared("stopddos/pkt.TCP.synflood.spoofed.pcap") else { return };
+    let most = peak_memory_kib(&capture, &["-s", "game=10.10.10.10:25565", "--home", "KR"]);
+    println!("{} MiB at most", most / 1024);
+    assert!(most > 0 && most < LIMIT_KIB, "{most} KiB");
+}
+
+/// The most memory resident while a capture is replayed, as the kernel counts it for the process.
+///
+/// The capture comes through standard input, of which the last byte waits until the count is read: then the process
+/// has seen all and still lives.
+fn peak_memory_kib(capture: &std::path::Path, more: &[&str]) -> u64 {
+    use std::io::Write;
+    let mut child = bongsu()
+        .args(["replay", "-", "-o", "-"])
+        .args(more)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let bytes = std::fs::read(capture).unwrap();
+    let (last, first) = bytes.split_last().unwrap();
+    let mut input = child.stdin.take().unwrap();
+    input.write_all(first).unwrap();
+    let mut most = 0;
+    // Reading ends when it has waited for more input ten looks in a row.
+    let mut same = 0;
+    while same < 10 {
+        std::thread::sleep(Duration::from_millis(20));
+        let now = high_water(child.id());
+        same = if now == most { same + 1 } else { 0 };
+        most = now;
+    }
+    input.write_all(&[*last]).unwrap();
+    drop(input);
+    let answer = Answer::of(child.wait_with_output().unwrap()).exits(0);
+    assert!(is_balanced(&answer.stats()));
+    most
+}
+
+fn high_water(process: u32) -> u64 {
+    let mut status = String::new();
+    std::fs::File::open(format!("/proc/{process}/status")).unwrap().read_to_string(&mut status).unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+    line.trim().trim_end_matches(" kB").trim().parse().unwrap()
+}
+
+#[test]
+fn captures_of_other_attacks_are_read_without_a_service() {
+    let Some(folder) = shared("stopddos") else { return };
+    for name in
+        ["amp.TCP.syn.optionallyACK.optionallysamePort.pcapng", "amp.UDP.snmp.src161.pcapng", "amp.dns.RRSIG.fragmented.pcap"]
+    {
+        replay(&folder.join(name), &[]).exits(0).stats();
+    }
+}
+
+#[test]
+fn a_foreign_flood_over_a_crowd_is_one_incident_with_its_prefixes() {
+    let (_folder, capture) = written(&flood_over_crowd());
+    let answer = replay(&capture, &with_service(&HOME)).exits(0);
+    let alerts = answer.alerts();
+    let lines = one_incident(&alerts);
+    for alert in lines {
+        assert_eq!((&alert["foreign"]["concentrated"], &alert["service"]["name"]), (&json!(true), &json!("web")));
+    }
+    let (first, last) = (&lines[0], &lines[lines.len() - 1]);
+    assert_eq!(origins(last), two_prefixes());
+    for origin in last["origins"].as_array().unwrap() {
+        assert_eq!((&origin["country"], &origin["foreign"], &origin["proven"]), (&json!("US"), &json!(true), &json!(true)));
+    }
+    // The flood begins at 00:12:20 and is told within ten seconds.
+    assert!(text(first, "/incident/started").starts_with("2023-11-23T00:12:2"), "{first}");
+    assert!(text(first, "/incident/detected") <= "2023-11-23T00:12:30.000000+00:00", "{first}");
+    assert!(last["sought"].as_array().unwrap().iter().any(|row| row["path"] == "/bid/notice"), "{last}");
+}
+
+#[test]
+fn a_forged_flood_has_no_origin() {
+    let flood = Traffic::to(&web()).forged().syns(per_sec(2_000)).start(secs(20)).over(secs(10));
+    let (_folder, capture) = written(&Scenario::new(2).with(crowd_at_home(per_sec(20))).with(flood));
+    let answer = replay(&capture, &with_service(&HOME)).exits(0);
+    let alerts = answer.alerts();
+    one_incident(&alerts).iter().for_each(blames_nobody);
+    assert_eq!(alerts[0]["alert"]["signature_id"], 1010);
+}
+
+#[test]
+fn a_crowd_at_home_is_no_incident() {
+    let (_folder, capture) = written(&Scenario::new(3).with(crowd_at_home(per_sec(120))));
+    let answer = replay(&capture, &with_service(&HOME)).exits(0);
+    assert_eq!(answer.alert_lines(), Vec::<&str>::new());
+    assert!(answer.stats()["flows"]["proven"].as_u64().unwrap() > 1_000);
+}
+
+#[test]
+fn a_service_is_found_by_itself() {
+    let (_folder, capture) = written(&flood_over_crowd());
+    let answer = replay(&capture, &["--home", "KR", "--events", "alert,stats,config"]).exits(0);
+    let alerts = answer.alerts();
+    let last = one_incident(&alerts).last().unwrap();
+    assert_eq!((&last["service"]["address"], &last["service"]["port"]), (&json!("211.34.105.10"), &json!(80)));
+    assert_eq!(origins(last), two_prefixes());
+    assert_eq!(answer.stats()["services"], 1);
+    let config = answer.records().into_iter().find(|record| record["event_type"] == "config").unwrap();
+    assert!(config.to_string().contains("211.34.105.10"), "{config}");
+}
+
+#[test]
+fn nothing_to_find_is_said_and_no_failure() {
+    let pings = Traffic::to(&web()).from(AT_HOME[0]).sources(5).pings(per_sec(5)).over(secs(5));
+    let (_folder, capture) = written(&Scenario::new(4).with(pings));
+    let answer = support::run(["replay", capture.to_str().unwrap()]).exits(0);
+    assert!(answer.stdout.contains("no service") || answer.stdout.contains("No service"), "{}", answer.stdout);
+}
+
+#[test]
+fn the_clients_side_alone_is_enough_and_proves_nothing() {
+    let scenario = Scenario::new(5)
+        .with(crowd_at_home(per_sec(30)).seen(View::ClientSide))
+        .with(foreign_flood(per_sec(90)).seen(View::ClientSide));
+    let (_folder, capture) = written(&scenario);
+    let alerts = replay(&capture, &with_service(&HOME)).exits(0).alerts();
+    let last = one_incident(&alerts).last().unwrap();
+    assert_eq!(origins(last), two_prefixes());
+    assert!(last["origins"].as_array().unwrap().iter().all(|origin| origin["proven"] == false), "{last}");
+    assert_eq!(last["capture"]["one_way"], true);
+}
+
+#[test]
+fn the_country_of_the_services_own_address_is_home() {
+    let (_folder, capture) = written(&flood_over_crowd());
+    let named = replay(&capture, &with_service(&HOME)).exits(0);
+    let own = replay(&capture, &with_service(&[])).exits(0);
+    assert_eq!(own.alert_lines(), named.alert_lines());
+}
+
+#[test]
+fn without_a_home_nothing_is_called_foreign() {
+    let private = bongsu::service::Service::parse("intra=10.0.0.5:80").unwrap();
+    let crowd = Traffic::to(&private).from(AT_HOME[0]).sources(100).requests(per_sec(30)).over(secs(60));
+    let flood = Traffic::to(&private).from(ABROAD[0]).requests(per_sec(90)).start(secs(20)).over(secs(25));
+    let (_folder, capture) = written(&Scenario::new(6).with(crowd).with(flood));
+    let answer = replay(&capture, &["-s", "intra=10.0.0.5:80"]).exits(0);
+    let alerts = answer.alerts();
+    for alert in one_incident(&alerts) {
+        assert_eq!(alert["foreign"], Value::Null);
+        assert!(!text(alert, "/message").contains("foreign"), "{alert}");
+        let origins = alert["origins"].as_array().unwrap();
+        assert!(!origins.is_empty() && origins.iter().all(|row| row["foreign"] != true), "{alert}");
+    }
+}
