@@ -150,7 +150,9 @@ fn modules_of_one_rank_do_not_know_each_other() {
 #[test]
 fn time_is_the_ground_of_all_and_stands_on_nothing() {
     assert_eq!(judge("src/document/quantity.rs", "use crate::time::Span;"), "");
-    assert!(judge("src/document/mod.rs", "use crate::service::Service;").contains("imports service (rank 0)"));
+    assert!(
+        judge("src/document/mod.rs", "use crate::service::Service;").contains("imports service (rank 0)")
+    );
     assert!(judge("src/time.rs", "use crate::document::Source;").contains("imports document (rank 0)"));
 }
 

@@ -1,6 +1,8 @@
 //! What `bongsu replay` says of an attack from known ranges, of one with forged senders, of a crowd, and of traffic that
 //! is only half seen: captures of others where they are, and our own of the same kinds.
 
+#![allow(clippy::unwrap_used, reason = "the lint does not see that helpers of tests are tests")]
+
 mod support;
 
 use std::io::Read;
@@ -10,8 +12,8 @@ use std::time::Duration;
 use bongsu::synth::{Scenario, Traffic, View, per_sec, secs};
 use serde_json::{Value, json};
 use support::{
-    ABROAD, AT_HOME, Answer, WEB, bongsu, crowd_at_home, foreign_flood, is_balanced, one_incident, origins, replay,
-    shared, web, written,
+    ABROAD, AT_HOME, Answer, WEB, bongsu, crowd_at_home, foreign_flood, is_balanced, one_incident, origins,
+    replay, shared, web, written,
 };
 
 const HOME: [&str; 2] = ["--home", "KR"];
@@ -51,8 +53,12 @@ fn five_prefixes_seen_from_one_side_are_named_exactly() {
             assert_eq!((&origin["asn"], &origin["country"]), (&json!(7018), &json!("US")));
             assert_eq!(origin["proven"], false, "the capture shows no answer");
         }
-        let explained: f64 =
-            alert["origins"].as_array().unwrap().iter().map(|row| row["traffic_share"].as_f64().unwrap()).sum();
+        let explained: f64 = alert["origins"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|row| row["traffic_share"].as_f64().unwrap())
+            .sum();
         assert!(explained >= 0.95, "{explained}");
         assert!(text(alert, "/message").contains("AS7018"));
     }
@@ -135,9 +141,11 @@ fn high_water(process: u32) -> u64 {
 #[test]
 fn captures_of_other_attacks_are_read_without_a_service() {
     let Some(folder) = shared("stopddos") else { return };
-    for name in
-        ["amp.TCP.syn.optionallyACK.optionallysamePort.pcapng", "amp.UDP.snmp.src161.pcapng", "amp.dns.RRSIG.fragmented.pcap"]
-    {
+    for name in [
+        "amp.TCP.syn.optionallyACK.optionallysamePort.pcapng",
+        "amp.UDP.snmp.src161.pcapng",
+        "amp.dns.RRSIG.fragmented.pcap",
+    ] {
         replay(&folder.join(name), &[]).exits(0).stats();
     }
 }
@@ -149,12 +157,18 @@ fn a_foreign_flood_over_a_crowd_is_one_incident_with_its_prefixes() {
     let alerts = answer.alerts();
     let lines = one_incident(&alerts);
     for alert in lines {
-        assert_eq!((&alert["foreign"]["concentrated"], &alert["service"]["name"]), (&json!(true), &json!("web")));
+        assert_eq!(
+            (&alert["foreign"]["concentrated"], &alert["service"]["name"]),
+            (&json!(true), &json!("web"))
+        );
     }
     let (first, last) = (&lines[0], &lines[lines.len() - 1]);
     assert_eq!(origins(last), two_prefixes());
     for origin in last["origins"].as_array().unwrap() {
-        assert_eq!((&origin["country"], &origin["foreign"], &origin["proven"]), (&json!("US"), &json!(true), &json!(true)));
+        assert_eq!(
+            (&origin["country"], &origin["foreign"], &origin["proven"]),
+            (&json!("US"), &json!(true), &json!(true))
+        );
     }
     // The flood begins at 00:12:20 and is told within ten seconds.
     assert!(text(first, "/incident/started").starts_with("2023-11-23T00:12:2"), "{first}");
@@ -186,7 +200,10 @@ fn a_service_is_found_by_itself() {
     let answer = replay(&capture, &["--home", "KR", "--events", "alert,stats,config"]).exits(0);
     let alerts = answer.alerts();
     let last = one_incident(&alerts).last().unwrap();
-    assert_eq!((&last["service"]["address"], &last["service"]["port"]), (&json!("211.34.105.10"), &json!(80)));
+    assert_eq!(
+        (&last["service"]["address"], &last["service"]["port"]),
+        (&json!("211.34.105.10"), &json!(80))
+    );
     assert_eq!(origins(last), two_prefixes());
     assert_eq!(answer.stats()["services"], 1);
     let config = answer.records().into_iter().find(|record| record["event_type"] == "config").unwrap();
@@ -198,7 +215,11 @@ fn nothing_to_find_is_said_and_no_failure() {
     let pings = Traffic::to(&web()).from(AT_HOME[0]).sources(5).pings(per_sec(5)).over(secs(5));
     let (_folder, capture) = written(&Scenario::new(4).with(pings));
     let answer = support::run(["replay", capture.to_str().unwrap()]).exits(0);
-    assert!(answer.stdout.contains("no service") || answer.stdout.contains("No service"), "{}", answer.stdout);
+    assert!(
+        answer.stdout.contains("no service") || answer.stdout.contains("No service"),
+        "{}",
+        answer.stdout
+    );
 }
 
 #[test]

@@ -112,8 +112,9 @@ impl Rules<'_> {
                 format!("imports {}, no module of the table of ranks", import.module),
             ));
         };
-        let allowed =
-            rank < own_rank || import.module == self.ground || (in_test && rank <= self.test_material.max(own_rank));
+        let allowed = rank < own_rank
+            || import.module == self.ground
+            || (in_test && rank <= self.test_material.max(own_rank));
         (!allowed)
             .then(|| (import.line, format!("imports {} (rank {rank}): only lower ranks", import.module)))
     }

@@ -2,7 +2,11 @@
 //! captures where they are. Each test file uses its own part of it. Judges nothing.
 
 #![allow(dead_code, reason = "each test file uses its own part")]
-#![allow(clippy::unwrap_used, clippy::panic, reason = "these are tests, though the lint sees no #[test] here")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "the lint does not see that helpers of tests are tests"
+)]
 
 use std::ffi::OsStr;
 use std::fs::File;
@@ -91,7 +95,10 @@ impl Answer {
 
 /// Every line as a record.
 pub fn records(lines: &str) -> Vec<Value> {
-    lines.lines().map(|line| serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"))).collect()
+    lines
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}")))
+        .collect()
 }
 
 /// The records of one kind.
@@ -143,7 +150,13 @@ pub fn gist(alerts: &[Value]) -> Vec<String> {
         .filter(|alert| alert["incident"]["state"] == "close")
         .map(|alert| {
             let verdict = &alert["verdict"];
-            format!("{} {} {} {:?}", alert["service"]["name"], verdict["label"], verdict["kind"], origins(alert))
+            format!(
+                "{} {} {} {:?}",
+                alert["service"]["name"],
+                verdict["label"],
+                verdict["kind"],
+                origins(alert)
+            )
         })
         .collect();
     gist.sort();
@@ -153,8 +166,9 @@ pub fn gist(alerts: &[Value]) -> Vec<String> {
 /// The origins of an alert as `kind value`, sorted.
 pub fn origins(alert: &Value) -> Vec<String> {
     let rows = alert["origins"].as_array().unwrap().iter();
-    let mut origins: Vec<String> =
-        rows.map(|row| format!("{} {}", row["kind"].as_str().unwrap(), row["value"].as_str().unwrap())).collect();
+    let mut origins: Vec<String> = rows
+        .map(|row| format!("{} {}", row["kind"].as_str().unwrap(), row["value"].as_str().unwrap()))
+        .collect();
     origins.sort();
     origins
 }
@@ -166,7 +180,8 @@ pub fn web() -> Service {
 
 /// Visitors at home: 200 clients of two networks, for a minute unless told.
 pub fn crowd_at_home(rate: Rate) -> Traffic {
-    let crowd = Traffic::to(&web()).named("crowd").sources(200).requests(rate).over(secs(60)).path("/bid/list");
+    let crowd =
+        Traffic::to(&web()).named("crowd").sources(200).requests(rate).over(secs(60)).path("/bid/list");
     AT_HOME.iter().fold(crowd, |crowd, prefix| crowd.from(prefix))
 }
 
