@@ -1,6 +1,8 @@
 //! What `bongsu replay` says of an attack from known ranges, of one with forged senders, of a crowd, and of traffic that
 //! is only half seen: captures of others where they are, and our own of the same kinds.
 
+#![allow(clippy::unwrap_used, reason = "the lint does not see that helpers of tests are tests")]
+
 mod support;
 
 use std::io::Read;

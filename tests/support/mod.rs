@@ -5,7 +5,7 @@
 #![allow(
     clippy::unwrap_used,
     clippy::panic,
-    reason = "these are tests, though the lint sees no #[test] here"
+    reason = "the lint does not see that helpers of tests are tests"
 )]
 
 use std::ffi::OsStr;
