@@ -22,8 +22,8 @@ use checker::{Rules, Violation};
 
 const RULES: Rules<'static> = Rules {
     ranks: &[
-        &["time", "service", "metrics"],
-        &["capture", "document"],
+        &["time", "service", "metrics", "document"],
+        &["capture"],
         &["decode", "synth"],
         &["flow", "attribute"],
         &["aggregate"],

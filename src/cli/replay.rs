@@ -160,7 +160,8 @@ impl Ending<'_> {
         }
         let closed = sinks.is_closed();
         let losses = finish(sinks);
-        if self.run.readable {
+        // Where nothing could be read, the errors say all there is to say.
+        if self.run.readable && (self.complete || reading.packets > 0) {
             self.summarize(&told, &reading)?;
         }
         for loss in &losses {

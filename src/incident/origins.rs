@@ -160,8 +160,10 @@ impl Scale<'_> {
             let key = asn.map_or(Key::Country(country), Key::Network);
             ((asn, child), self.excess_of(&key, &child.cell))
         });
-        // What no network is known for has no row of its own.
-        let known = children.filter(|((asn, _), _)| asn.is_some()).collect();
+        // What no network is known for has no row beside those that are known. Private and reserved addresses are all
+        // of that kind: they are told by prefix and address.
+        let alone = node.children.len() == 1;
+        let known = children.filter(|((asn, _), _)| alone || asn.is_some()).collect();
         match few(known, excess) {
             Some(networks) => networks
                 .into_iter()
@@ -428,6 +430,20 @@ mod tests {
         add(&mut window, (US, 7018), "99.0.1.1", 11, 1_000);
         let rows = origins(&window, Key::Source("99.0.1.1".parse().unwrap()));
         assert_eq!(rows, [(Place::Source("99.0.1.1".parse().unwrap()), 0.5)]);
+    }
+
+    #[test]
+    fn private_addresses_have_no_network_and_are_told_all_the_same() {
+        let mut window = Window::default();
+        let lineage = Lineage { country: Country::Private, asn: None, label: None, proof: Proof::Proven };
+        let address: IpAddr = "192.168.1.5".parse().unwrap();
+        let prefix = PrefixKey { lineage, prefix: "192.168.1.0/24".parse().unwrap(), reach: 24 };
+        let cell = Cell { accesses: 1_000, ..Cell::default() };
+        window.networks.insert(lineage, cell);
+        window.prefixes.insert(prefix, cell);
+        window.sources.insert(SourceKey { prefix, address }, cell);
+        let rows = origins(&window, Key::Source(address));
+        assert_eq!(rows, [(Place::Source(address), 1.0)]);
     }
 
     #[test]
