@@ -278,8 +278,7 @@ impl Tracker {
     /// ports is not over, and stays.
     fn forget_ended<O: Observer>(&mut self, now: Timestamp, observer: &mut O) {
         while let Some((at, key)) = self.ended.front().copied() {
-            let crowded = self.ended.len() > self.limits.proven + self.limits.unproven;
-            if now.since(at) <= LINGER && !crowded {
+            if now.since(at) <= LINGER {
                 break;
             }
             self.ended.pop_front();
