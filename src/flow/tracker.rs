@@ -220,6 +220,12 @@ impl Tracker {
         observer: &mut O,
     ) {
         let client = Client { address: account.outside, proof: admission.proof };
+        let room = self.held.has_room(client.proof, &self.limits);
+        if !room && client.proof == Proof::Unproven {
+            // One direction can be forged whole: without room it earns no row either.
+            self.counts.refused += 1;
+            return account.unearned(observer);
+        }
         let (opened, earlier) = (admission.opened, admission.earlier);
         account.tell(What::Admitted { client, earlier, opened }, observer);
         match client.proof {
@@ -235,7 +241,7 @@ impl Tracker {
         if let Some(segment) = arrival.segment {
             connection.segment(account.direction, segment, &mut moment);
         }
-        if self.held.has_room(client.proof, &self.limits) {
+        if room {
             self.held.take(client.proof);
             self.moved.push(arrival.key);
             self.connections.insert(arrival.key, connection);
