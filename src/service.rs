@@ -2,6 +2,7 @@
 //! Comes in: names, addresses and ports. Goes out: a [`Scope`] for a packet's two ends.
 
 use std::fmt;
+use std::hash::{Hash, Hasher};
 use std::net::{IpAddr, SocketAddr};
 
 use hashbrown::HashMap;
@@ -23,7 +24,7 @@ pub struct Service {
 pub struct ServiceId(pub u16);
 
 /// What a tally is kept for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Scope {
     /// Traffic to the ports of a named service.
     Service(ServiceId),
@@ -33,6 +34,24 @@ pub enum Scope {
     Candidate(SocketAddr),
     /// Other traffic to the address of a candidate.
     CandidateHost(IpAddr),
+}
+
+impl Hash for Scope {
+    /// In few words, since every row's key begins with a scope.
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        let (kind, address, rest) = match self {
+            Scope::Service(id) => (0, None, id.0),
+            Scope::Beside(id) => (1, None, id.0),
+            Scope::Candidate(end) => (2, Some(end.ip()), end.port()),
+            Scope::CandidateHost(address) => (3, Some(*address), 0),
+        };
+        state.write_u64(kind << 16 | u64::from(rest));
+        match address {
+            None => {}
+            Some(IpAddr::V4(v4)) => state.write_u32(v4.to_bits()),
+            Some(IpAddr::V6(v6)) => state.write_u128(v6.to_bits()),
+        }
+    }
 }
 
 /// Which way a packet goes.

@@ -69,14 +69,17 @@ impl Finder {
         if self.candidates.len() <= MAX_CANDIDATES {
             return;
         }
-        let mut by_weight: Vec<(u64, SocketAddr)> =
-            self.candidates.iter().map(|(address, candidate)| (candidate.packets, *address)).collect();
+        let surplus = self.candidates.len() - MAX_CANDIDATES / 4 * 3;
+        let mut by_weight: Vec<(u64, SocketAddr)> = self
+            .candidates
+            .iter()
+            .filter(|(address, _)| !self.found.contains(*address))
+            .map(|(address, candidate)| (candidate.packets, *address))
+            .collect();
         by_weight.sort_unstable();
-        for (_, address) in by_weight.iter().take(MAX_CANDIDATES / 4) {
-            if !self.found.contains(address) {
-                self.candidates.remove(address);
-                self.forgotten += 1;
-            }
+        for (_, address) in by_weight.iter().take(surplus) {
+            self.candidates.remove(address);
+            self.forgotten += 1;
         }
     }
 }
@@ -121,6 +124,24 @@ mod tests {
         assert!(!finder.is_found(&web), "it answers, but nobody spoke HTTP or TLS to it");
         finder.note(&tick("192.0.2.1:80", &[(Count::Requests, 1)]));
         assert!(finder.is_found(&web));
+    }
+
+    #[test]
+    fn candidates_stay_bounded_beside_quiet_services() {
+        let mut finder = Finder::default();
+        for port in 1..=200 {
+            finder.note(&tick(&format!("192.0.2.1:{port}"), &[(Count::Opened, 1), (Count::Requests, 1)]));
+        }
+        for host in 0..20_u32 {
+            let mut crowd = Tick::default();
+            for port in 1..=1_024 {
+                let address = format!("198.51.100.{host}:{port}");
+                crowd.scopes.extend(tick(&address, &[(Count::PacketsIn, 100)]).scopes);
+            }
+            finder.note(&crowd);
+            assert!(finder.candidates.len() <= MAX_CANDIDATES, "{}", finder.candidates.len());
+        }
+        assert_eq!(finder.found().len(), 200);
     }
 
     #[test]

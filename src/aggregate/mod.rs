@@ -11,6 +11,7 @@ mod open;
 mod tally;
 
 use std::collections::BTreeMap;
+use std::hash::{Hash, Hasher};
 use std::net::IpAddr;
 
 use datasketches::hll::{HllSketch, HllUnion};
@@ -60,7 +61,7 @@ pub struct ScopeTick {
 }
 
 /// Whose traffic a row counts: its country, network, label, and how well its addresses are proven.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Lineage {
     /// The country or class.
     pub country: Country,
@@ -80,7 +81,7 @@ impl Lineage {
 }
 
 /// A prefix within its lineage.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct PrefixKey {
     /// Whose it is.
     pub lineage: Lineage,
@@ -91,12 +92,52 @@ pub struct PrefixKey {
 }
 
 /// A source within its prefix.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct SourceKey {
     /// Where it is.
     pub prefix: PrefixKey,
     /// Its address.
     pub address: IpAddr,
+}
+
+// Rows are hashed several times in their life, so what tells them apart is hashed in few words; equality looks at all.
+
+impl Hash for Lineage {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        let country = match self.country {
+            Country::Code([one, two]) => u64::from(one) << 8 | u64::from(two),
+            Country::Private => 1,
+            Country::Reserved => 2,
+            Country::Unknown => 3,
+        };
+        let asn = self.asn.map_or(0, |asn| u64::from(asn.0));
+        state.write_u64(asn << 24 | country << 8 | self.proof as u64);
+    }
+}
+
+impl Hash for PrefixKey {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.lineage.hash(state);
+        state.write_u64(word(self.prefix.addr()));
+    }
+}
+
+impl Hash for SourceKey {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        state.write_u64(word(self.address));
+        state.write_u64(self.prefix.lineage.proof as u64);
+    }
+}
+
+/// An address as one word: of an IPv6 address both halves, folded.
+fn word(address: IpAddr) -> u64 {
+    match address {
+        IpAddr::V4(v4) => u64::from(v4.to_bits()),
+        IpAddr::V6(v6) => {
+            let bits = v6.to_bits();
+            (bits >> 64) as u64 ^ (bits as u64).rotate_left(29)
+        }
+    }
 }
 
 /// A path asked for by clients of one country.

@@ -6,8 +6,8 @@
 
 use std::collections::BTreeMap;
 use std::hash::Hash;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use dashmap::DashMap;
 use foldhash::fast::RandomState;
@@ -26,7 +26,11 @@ use crate::time::TickId;
 pub struct OpenTicks {
     meetings: DashMap<TickId, Arc<Meeting>, RandomState>,
     live: DashMap<Scope, Arc<LiveCounts>, RandomState>,
+    unshown: AtomicU64,
 }
+
+/// Scopes that readers are shown, the first that came: as many as may turn out to be services.
+const MAX_LIVE: usize = 4_096;
 
 /// One open tick: shared maps, filled by every worker once.
 #[derive(Default)]
@@ -50,9 +54,17 @@ struct ScopeSum {
 
 /// A capped map that several workers fill: the keys that any of them kept, with their hashes.
 struct Shared<K: Eq + Hash, V> {
+    first: Mutex<First<K, V>>,
     map: DashMap<K, (u64, V), RandomState>,
     /// The lowest hash that some worker refused; `u64::MAX` where none did.
     limit: AtomicU64,
+}
+
+/// What the first worker brought. While nobody else comes there is nothing to be met with, and it stays as it is.
+enum First<K, V> {
+    Nobody,
+    Alone(BottomMap<K, V>),
+    Joined,
 }
 
 /// Running sums of one scope since the start, for readers.
@@ -96,11 +108,20 @@ impl OpenTicks {
     pub(super) fn show(&self, scope: Scope, news: &Counts) {
         let live = match self.live.get(&scope) {
             Some(live) => Arc::clone(live.value()),
+            None if self.live.len() >= MAX_LIVE => {
+                self.unshown.fetch_add(1, Ordering::Relaxed);
+                return;
+            }
             None => Arc::clone(self.live.entry(scope).or_insert_with(LiveCounts::new).value()),
         };
         for (sum, more) in live.0.iter().zip(news.values()) {
             sum.fetch_add(*more, Ordering::Relaxed);
         }
+    }
+
+    /// How often a scope was not shown to readers for want of room.
+    pub fn unshown(&self) -> u64 {
+        self.unshown.load(Ordering::Relaxed)
     }
 
     /// A reader's view of all scopes, sorted; it stays current while it is held, and holds up nobody.
@@ -136,12 +157,28 @@ impl LiveView {
 
 impl<K: Eq + Hash, V> Default for Shared<K, V> {
     fn default() -> Self {
-        Self { map: DashMap::default(), limit: AtomicU64::new(u64::MAX) }
+        Self { first: Mutex::new(First::Nobody), map: DashMap::default(), limit: AtomicU64::new(u64::MAX) }
     }
 }
 
 impl<K: Eq + Hash, V: Default> Shared<K, V> {
     fn add(&self, part: BottomMap<K, V>, merge: impl Fn(&mut V, V)) {
+        let mut first = self.first.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = match &*first {
+            First::Nobody => std::mem::replace(&mut *first, First::Alone(part)),
+            First::Alone(_) | First::Joined => {
+                let before = std::mem::replace(&mut *first, First::Joined);
+                drop(first);
+                self.join(part, &merge);
+                before
+            }
+        };
+        if let First::Alone(before) = before {
+            self.join(before, &merge);
+        }
+    }
+
+    fn join(&self, part: BottomMap<K, V>, merge: &impl Fn(&mut V, V)) {
         if let Some(limit) = part.limit() {
             self.limit.fetch_min(limit, Ordering::Relaxed);
         }
@@ -152,6 +189,10 @@ impl<K: Eq + Hash, V: Default> Shared<K, V> {
 
     /// The `cap` rows with the lowest hashes below every limit, and the part of all keys that they are.
     fn freeze(self, cap: usize) -> (Vec<(K, V)>, f64) {
+        if let First::Alone(part) = self.first.into_inner().unwrap_or_else(PoisonError::into_inner) {
+            let covered = coverage(part.limit());
+            return (part.drain().map(|(_, key, value)| (key, value)).collect(), covered);
+        }
         let limit = self.limit.into_inner();
         let mut rows: Vec<(u64, K, V)> = self
             .map

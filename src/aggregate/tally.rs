@@ -18,7 +18,7 @@ use super::{
 };
 use crate::attribute::{Attribution, Attributor, Country};
 use crate::flow::{
-    Client, ClientHello, FlowEvent, Ja4, Observer, Proof, RequestHead, ServerEnd, Volume, What,
+    Client, ClientHello, FlowEvent, Ja4, Ja4Memo, Observer, Proof, RequestHead, ServerEnd, Volume, What,
 };
 use crate::service::{Direction, Scope};
 use crate::time::TickId;
@@ -26,6 +26,7 @@ use crate::time::TickId;
 /// The sums of one worker.
 pub struct Tallies {
     attributions: Attributions,
+    prints: Ja4Memo,
     /// The open ticks, at most a handful.
     open: Vec<(TickId, Tally)>,
     hasher: FixedState,
@@ -124,7 +125,8 @@ impl Tallies {
     /// Empty sums; `seed` decides which keys stay where a cap is reached, the same in all that are merged.
     pub fn new(attributor: Arc<Attributor>, seed: u64) -> Self {
         let attributions = Attributions { attributor, known: HashMap::default() };
-        Self { attributions, open: Vec::new(), hasher: FixedState::with_seed(seed) }
+        let prints = Ja4Memo::default();
+        Self { attributions, prints, open: Vec::new(), hasher: FixedState::with_seed(seed) }
     }
 
     /// Shows the open ticks' readers what was counted since the last time.
@@ -256,7 +258,8 @@ impl Tallies {
     fn hello(&mut self, event: &FlowEvent<'_>, client: Client, hello: &ClientHello<'_>) {
         let amount = Cell { accesses: 1, ..Cell::default() };
         let country = self.add(event, client, &[(Count::Accesses, 1), (Count::Hellos, 1)], &amount);
-        self.tally(event.tick).made(event.scope, country, Print::Ja4(Ja4::of(hello)));
+        let ja4 = self.prints.of(hello);
+        self.tally(event.tick).made(event.scope, country, Print::Ja4(ja4));
     }
 
     fn response(&mut self, event: &FlowEvent<'_>, client: Client, status: u16) {
@@ -326,17 +329,24 @@ impl Tally {
 
     fn begin(&mut self, scope: Scope) -> Option<usize> {
         let hash = self.hasher.hash_one(scope);
-        let place = self.scopes.len();
+        let place = std::cell::Cell::new(self.scopes.len());
         if matches!(scope, Scope::Candidate(_) | Scope::CandidateHost(_)) {
             let places = &mut self.places;
-            let given_way = |scope: Scope, _| {
+            // Whoever comes takes the place of what gave way, so that there are never more places than the cap.
+            let given_way = |scope: Scope, freed| {
                 places.remove(&scope);
+                place.set(freed);
             };
-            self.candidates.entry(hash, |have| *have == scope, || (scope, place), given_way)?;
+            self.candidates.entry(hash, |have| *have == scope, || (scope, place.get()), given_way)?;
         }
+        let place = place.get();
         self.places.insert(scope, place);
         let (counts, shown) = (Counts::default(), Counts::default());
-        self.scopes.push(ScopeTally { scope, counts, shown, strangers: None, hash, end: None });
+        let sums = ScopeTally { scope, counts, shown, strangers: None, hash, end: None };
+        match self.scopes.get_mut(place) {
+            Some(old) => *old = sums,
+            None => self.scopes.push(sums),
+        }
         Some(place)
     }
 

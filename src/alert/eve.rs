@@ -11,7 +11,7 @@ use super::number::{rate, share};
 use super::target::{Target, address_told};
 use super::text::told;
 use super::{Alert, EventType, Geo, Quality, json, unit};
-use crate::attribute::{Asn, Country};
+use crate::attribute::Country;
 use crate::detect::rule::Level;
 use crate::flow::ServerEnd;
 use crate::incident::{Condition, Incident, Label, Origin, Place, RuleHit, State};
@@ -312,7 +312,7 @@ fn origin(alert: &Alert<'_>, row: &Origin) -> OriginField {
         value: place_told(&row.place),
         country: row.country,
         asn: row.asn.map(|asn| asn.0),
-        as_org: organization(alert, row.asn),
+        as_org: organization(alert, row),
         foreign: row.foreign,
         share: share(row.share),
         traffic_share: share(row.traffic_share),
@@ -325,8 +325,9 @@ fn origin(alert: &Alert<'_>, row: &Origin) -> OriginField {
 }
 
 /// Who holds a network, safe to show.
-pub(super) fn organization(alert: &Alert<'_>, asn: Option<Asn>) -> Option<String> {
-    (alert.around.organization)(asn?).map(|name| told(&name))
+pub(super) fn organization(alert: &Alert<'_>, row: &Origin) -> Option<String> {
+    row.asn?;
+    (alert.around.organization)(row.example).map(|name| told(&name))
 }
 
 fn sought(incident: &Incident) -> Vec<SoughtField> {

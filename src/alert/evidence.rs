@@ -29,10 +29,14 @@ pub(super) fn facts(alert: &Alert<'_>) -> Vec<Fact> {
 
 fn fact(alert: &Alert<'_>, hit: &RuleHit, limit: &Exceeded) -> Fact {
     let rule = alert.around.rules.get(&hit.id);
-    let expected = rule.and_then(|rule| before(&limit.metric, rule.group_by, &hit.observed));
+    let known = alert.incident.load.baseline.is_some();
+    let expected =
+        rule.filter(|_| known).and_then(|rule| before(&limit.metric, rule.group_by, &hit.observed));
     let mut text = format!("{} (limit {})", seen(rule, limit), written(&limit.metric, limit.limit));
     if let Some(before) = expected {
-        text.push_str(&format!(", {} before", written(&limit.metric, before)));
+        // What was never seen counts as a little: no more can be said of it than that it was no more.
+        let most = if limit.metric == "share" && before <= LEAST_TOLD { "at most " } else { "" };
+        text.push_str(&format!(", {most}{} before", written(&limit.metric, before)));
     }
     Fact {
         id: told(&hit.id),
@@ -41,6 +45,9 @@ fn fact(alert: &Alert<'_>, hit: &RuleHit, limit: &Exceeded) -> Fact {
         expected: expected.map(|before| rounded(&limit.metric, before)),
     }
 }
+
+/// A share before of this or less may be none: rules count a key that was never seen with 0.2 %.
+const LEAST_TOLD: f64 = 0.002_000_1;
 
 /// `63 % of all accesses come from one country`, `2,362 attempts to connect that were never completed a second`; the
 /// bare number where the rule is no longer there to say what it counts.

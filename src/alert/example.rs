@@ -1,6 +1,6 @@
 //! The contract's incident, for tests: a procurement site, two foreign prefixes, half a minute.
 
-use std::sync::Arc;
+use std::net::IpAddr;
 
 use super::{Alert, Geo, Quality, Surroundings};
 use crate::attribute::{Asn, Country};
@@ -21,7 +21,7 @@ pub struct Scene {
     pub rules: RuleSet,
     pub labels: Vec<String>,
     pub geo: Geo,
-    pub organization: fn(Asn) -> Option<Arc<str>>,
+    pub organization: fn(IpAddr) -> Option<String>,
 }
 
 impl Scene {
@@ -42,7 +42,7 @@ impl Scene {
                 asn_db: "networks".to_owned(),
                 asn_build_epoch: 1_780_272_001,
             },
-            organization: |asn| (asn == Asn(64_500)).then(|| Arc::from("Example Net")),
+            organization: |_| Some("Example Net".to_owned()),
         }
     }
 
@@ -75,6 +75,7 @@ pub fn prefix(text: &str, share: f64, rate: f64, sources: u64) -> Origin {
         place: Place::Prefix(text.parse().unwrap()),
         country: XX,
         asn: Some(Asn(64_500)),
+        example: text.parse::<ipnet::IpNet>().unwrap().addr(),
         foreign: Some(true),
         share,
         traffic_share: share * 0.87,

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use super::number::{percent, quantity};
 use super::target::address_told;
 use super::{Alert, unit};
-use crate::attribute::Asn;
+use crate::attribute::{Asn, Country};
 use crate::detect::rule::Measure;
 use crate::incident::{Incident, Origin, Place, Unit};
 
@@ -23,17 +23,26 @@ pub(super) fn message(alert: &Alert<'_>) -> String {
 pub(super) fn origins(incident: &Incident) -> String {
     let sum = |part: fn(&Origin) -> f64| incident.origins.iter().map(part).sum::<f64>().min(1.0);
     format!(
-        "{} from {}, {} of {}, {} before",
+        "{} from {}, {} of {}{}",
         if matches!(incident.load.unit, Unit::Requests | Unit::Connections) { "access" } else { "traffic" },
         who(&incident.origins),
         percent(sum(|row| row.traffic_share)),
         unit::noun(incident.load.unit),
-        percent(sum(|row| row.baseline_share)),
+        share_before(incident, sum(|row| row.baseline_share)),
     )
+}
+
+/// `, 0.1 % before`; nothing where nothing is known of before.
+pub(super) fn share_before(incident: &Incident, share: f64) -> String {
+    incident.load.baseline.map(|_| format!(", {} before", percent(share))).unwrap_or_default()
 }
 
 fn who(rows: &[Origin]) -> String {
     let places = match rows {
+        // Not a country but a class of addresses: private, reserved.
+        [Origin { place: Place::Country(class), .. }] if !matches!(class, Country::Code(_)) => {
+            format!("{class} addresses")
+        }
         [row] => format!("{}{} {}", abroad(rows), kind(rows).0, place_told(&row.place)),
         rows => format!("{} {}{}", rows.len(), abroad(rows), kind(rows).1),
     };

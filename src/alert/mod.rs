@@ -20,11 +20,10 @@ mod target;
 mod text;
 mod unit;
 
-use std::sync::Arc;
+use std::net::IpAddr;
 
 use sha2::{Digest as _, Sha256};
 
-use crate::attribute::Asn;
 use crate::detect::rule::RuleSet;
 use crate::incident::Incident;
 use crate::service::Services;
@@ -58,8 +57,8 @@ pub struct Surroundings<'a> {
     pub services: &'a Services,
     /// The rules that run.
     pub rules: &'a RuleSet,
-    /// Who holds a network, where the database says it.
-    pub organization: &'a dyn Fn(Asn) -> Option<Arc<str>>,
+    /// Who holds the network of an address, where the database says it.
+    pub organization: &'a dyn Fn(IpAddr) -> Option<String>,
     /// The operator's labels, in the order of their [`LabelId`](crate::attribute::LabelId).
     pub labels: &'a [String],
     /// The databases that addresses were attributed with.

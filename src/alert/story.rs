@@ -3,7 +3,7 @@
 
 use super::eve::{cohort, condition, label, organization};
 use super::evidence::facts;
-use super::message::{origins as origins_told, place_told};
+use super::message::{origins as origins_told, place_told, share_before};
 use super::number::{duration, percent, quantity};
 use super::summary::{Paint, WIDTH, clock};
 use super::table::{Lean, Table, cut, wrapped};
@@ -113,7 +113,7 @@ fn origins(alert: &Alert<'_>) -> String {
 }
 
 fn origin(alert: &Alert<'_>, row: &Origin) -> [String; 8] {
-    let organization = organization(alert, row.asn);
+    let organization = organization(alert, row);
     let network = row.asn.map(|asn| match organization {
         Some(name) => format!("{asn} {name}"),
         None => asn.to_string(),
@@ -125,7 +125,11 @@ fn origin(alert: &Alert<'_>, row: &Origin) -> [String; 8] {
         network.unwrap_or_default(),
         if matches!(row.country, Country::Unknown) { "?".to_owned() } else { row.country.to_string() },
         short_percent(row.traffic_share),
-        short_percent(row.baseline_share),
+        if alert.incident.load.baseline.is_some() {
+            short_percent(row.baseline_share)
+        } else {
+            "?".to_owned()
+        },
         unit::figure(alert.incident.load.unit, row.rate),
         quantity(row.sources as f64),
         if row.proven { "yes" } else { "no" }.to_owned(),
@@ -197,11 +201,11 @@ fn foreign(alert: &Alert<'_>) -> String {
     };
     let since = clock(alert.incident.started, alert.around.zone);
     format!(
-        "concentrated foreign access: {}, {} of all {}, {} before, since {}",
+        "concentrated foreign access: {}, {} of all {}{}, since {}",
         if foreign.concentrated { "yes" } else { "no" },
         percent(foreign.share),
         unit::noun(alert.incident.load.unit),
-        percent(foreign.baseline_share),
+        share_before(alert.incident, foreign.baseline_share),
         since.time
     )
 }
@@ -223,7 +227,7 @@ fn capture(alert: &Alert<'_>) -> Option<String> {
     if quality.loss > 0.0 {
         wrong.push(format!("{} of the packets were lost", percent(quality.loss)));
     }
-    if quality.one_way {
+    if quality.one_way || alert.incident.one_way {
         wrong.push("only one side of the conversations is seen".to_owned());
     }
     if quality.duplicates > 0.0 {

@@ -152,7 +152,9 @@ impl Summary<'_> {
 
     fn home(&self) -> String {
         if self.reading.home.is_empty() {
-            return "Home is not known (name it with --home CC): nothing is called foreign.".to_owned();
+            return "No home was named (--home CC): the country of a service's own address is home; where it has none, \
+                    nothing is called foreign."
+                .to_owned();
         }
         let names: Vec<String> = self.reading.home.iter().map(Country::to_string).collect();
         format!("Home: {}; the rest of the world is foreign.", names.join(", "))

@@ -41,7 +41,7 @@ fn the_contracts_record() {
         r#""ended":null},"#,
         r#""verdict":{"label":"unknown","kind":"insufficient_data","confidence":0.0,"causes":[],"#,
         r#""for":[{"id":"foreign-concentration","#,
-        r#""text":"75 % of all accesses come from one country (limit 30 %), 0.2 % before","#,
+        r#""text":"75 % of all accesses come from one country (limit 30 %), at most 0.2 % before","#,
         r#""value":0.75,"expected":0.002}],"against":[],"would_change":[]},"#,
         r#""foreign":{"concentrated":true,"share":0.76,"baseline_share":0.02},"#,
         r#""origins":[{"kind":"prefix","value":"198.51.100.0/22","country":"XX","asn":64500,"#,
@@ -237,7 +237,8 @@ fn nothing_found_is_said_plainly() {
         "Nothing was judged: no service to watch.\n\
          Read 123,456 packets (under 0.1 % skipped), 84 MB, 2023-11-23 09:09:20 - 09:21:20 +09:00 (12 min).\n\
          No service was named, and no web server was found in the traffic (name one with -s NAME=ADDR:PORT).\n\
-         Home is not known (name it with --home CC): nothing is called foreign.\n"
+         No home was named (--home CC): the country of a service's own address is home; where it has none,\n\
+         nothing is called foreign.\n"
     );
     let found = Subject::Found("[2001:db8::1]:443".parse().unwrap());
     let watched = vec![Watching::Found(Target::of(found, &Services::default()))];

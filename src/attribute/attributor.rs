@@ -3,14 +3,13 @@
 //! names of networks are asked for when an alert is written.
 
 use std::net::IpAddr;
-use std::sync::{Arc, OnceLock};
 
 use ipnet::IpNet;
 
 use super::cache::RecordCache;
 use super::database::{Database, DatabaseError, DatabaseFact, Found};
 use super::labels::{Label, Labels};
-use super::organizations::Organizations;
+use super::record::printable;
 use super::{Asn, Attribution, Country, LabelId, embedded, special};
 
 /// The databases and the operator's labels, shared by all workers.
@@ -21,7 +20,6 @@ pub struct Attributor {
     labels: Labels,
     countries: RecordCache,
     networks: RecordCache,
-    organizations: OnceLock<Organizations>,
 }
 
 /// Which databases were used and when they were built.
@@ -36,14 +34,7 @@ pub struct DatabaseFacts {
 impl Attributor {
     /// Joins a country database, an AS database and labels. Both may be the same file, opened twice.
     pub fn new(country: Database, asn: Database, labels: Labels) -> Self {
-        Self {
-            country,
-            asn,
-            labels,
-            countries: RecordCache::new(),
-            networks: RecordCache::new(),
-            organizations: OnceLock::new(),
-        }
+        Self { country, asn, labels, countries: RecordCache::new(), networks: RecordCache::new() }
     }
 
     /// Uses the databases inside the binary.
@@ -66,11 +57,9 @@ impl Attributor {
         Attribution { country: self.country_of(&country), asn: self.asn_of(&network), prefix, reach, label }
     }
 
-    /// The organisation behind an AS number, fit to print: the first name that the database has for it.
-    ///
-    /// The first call walks the AS database through (about 0.1 s).
-    pub fn organization(&self, asn: Asn) -> Option<Arc<str>> {
-        self.organizations.get_or_init(|| Organizations::of(&self.asn)).get(asn)
+    /// The organisation behind the network of `address`, fit to print.
+    pub fn organization(&self, address: IpAddr) -> Option<String> {
+        printable(self.asn.find(address.to_canonical()).record().organization?)
     }
 
     /// The operator's label with this number.
@@ -215,11 +204,11 @@ mod tests {
     }
 
     #[test]
-    fn a_network_has_the_first_name_of_the_tree_fit_to_print() {
-        let korea = korea();
-        assert_eq!(korea.organization(Asn(4766)).as_deref(), Some("Korea Telecom"));
-        assert_eq!(korea.organization(Asn(3786)).as_deref(), Some("LG DACOM"));
-        assert_eq!(korea.organization(Asn(9318)), None);
+    fn a_network_has_the_name_that_stands_at_the_address() {
+        let name = |address: &str| korea().organization(address.parse().unwrap());
+        assert_eq!(name("168.126.63.1").as_deref(), Some("Korea Telecom"));
+        assert_eq!(name("168.127.1.129").as_deref(), Some("LG DACOM"));
+        assert_eq!(name("11.0.0.1"), None);
     }
 
     #[test]
@@ -264,7 +253,7 @@ mod tests {
         assert_eq!(country_and_asn("99.0.1.1"), ("US".into(), Some(7018)));
         assert_eq!(country_and_asn("8.8.8.8"), ("US".into(), Some(15169)));
         assert_eq!(country_and_asn("192.168.1.1"), ("private".into(), None));
-        assert!(world.organization(Asn(15169)).unwrap().to_lowercase().contains("google"));
+        assert!(world.organization("8.8.8.8".parse().unwrap()).unwrap().to_lowercase().contains("google"));
         assert_eq!(world.about().country.name, "DB-IP Country Lite");
         assert!(world.about().country.build_epoch > 1_780_000_000, "built in June 2026");
     }

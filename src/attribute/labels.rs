@@ -3,16 +3,15 @@
 //! It does not judge: that a labelled client is never counted as an attacker is decided elsewhere.
 
 use std::collections::BTreeSet;
-use std::fmt;
 use std::net::IpAddr;
 
 use foldhash::fast::RandomState;
 use hashbrown::HashMap;
 use ipnet::{IpNet, Ipv4Net};
-use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use super::LabelId;
+use crate::document::words;
 
 /// All labels; look-ups take one probe for each prefix length in use.
 #[derive(Debug, Default)]
@@ -36,8 +35,7 @@ pub struct Label {
 }
 
 /// What a known neighbour does.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Role {
     /// Reads the site by machine, welcome.
     Crawler,
@@ -49,6 +47,10 @@ pub enum Role {
     Partner,
     /// Watches that the service is up.
     Monitor,
+}
+words! {
+    Role, "a role":
+    Crawler = "crawler", Cdn = "cdn", Nat = "nat", Partner = "partner", Monitor = "monitor",
 }
 
 /// Crawlers and delivery networks publish a few thousand prefixes each; [`LabelId`] counts to here.
@@ -117,18 +119,6 @@ fn canonical(prefix: IpNet) -> IpNet {
     };
     let as_v4 = mapped.and_then(|(address, length)| Ipv4Net::new(address, length).ok());
     as_v4.map_or(prefix, IpNet::V4).trunc()
-}
-
-impl fmt::Display for Role {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.write_str(match self {
-            Role::Crawler => "crawler",
-            Role::Cdn => "cdn",
-            Role::Nat => "nat",
-            Role::Partner => "partner",
-            Role::Monitor => "monitor",
-        })
-    }
 }
 
 /// Why labels cannot be used.

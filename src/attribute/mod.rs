@@ -9,7 +9,6 @@ mod embedded;
 #[cfg(test)]
 mod fixture;
 mod labels;
-mod organizations;
 mod record;
 mod special;
 mod survey;

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-/// Attack, flash crowd, or glitch? Tells them apart from the traffic in front of a web service.
+/// Watches the traffic in front of a web service: who comes, from where, how much more than before.
 #[derive(Debug, Parser)]
 #[command(name = "bongsu", version, arg_required_else_help = true)]
 pub struct Cli {

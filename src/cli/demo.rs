@@ -25,10 +25,12 @@ pub fn run(args: &DemoArgs) -> Result<ExitCode, Failure> {
     replayed(&capture, &alerts)?;
     output::print(&format!(
         "\n{DISCLAIMER}\n\nThe files of this story ({packets} packets):\n  {}\n  {}\n  {}\n\nThe same by hand:\n  \
-         bongsu replay {} -s {SERVICE} --home KR --timezone Asia/Seoul\n",
+         {} replay {} -s {SERVICE} --home KR --timezone Asia/Seoul\n",
         capture.display(),
         folder.join("truth.json").display(),
         alerts.display(),
+        // As it was called, since it is rarely found by its name alone yet.
+        std::env::args_os().next().map_or("bongsu".into(), |name| name.to_string_lossy().into_owned()),
         capture.display(),
     ))
 }

@@ -160,7 +160,8 @@ impl Ending<'_> {
         }
         let closed = sinks.is_closed();
         let losses = finish(sinks);
-        if self.run.readable {
+        // Where nothing could be read, the errors say all there is to say.
+        if self.run.readable && (self.complete || reading.packets > 0) {
             self.summarize(&told, &reading)?;
         }
         for loss in &losses {
@@ -219,6 +220,8 @@ pub fn stats(outcome: &Outcome<Teller>, services: usize, complete: bool) -> Stat
             ("unproven", flows.unproven),
             ("closed", flows.closed),
             ("refused", flows.refused),
+            ("displaced", flows.displaced),
+            ("unread_heads", flows.unread_heads),
             ("unserved_packets", outcome.unserved),
         ]),
         alerts: 0,

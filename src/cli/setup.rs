@@ -7,9 +7,9 @@ use std::sync::Arc;
 use super::Failure;
 use super::args::{Common, Severity};
 use crate::alert::{Configuration, EventType, Geo, Target, Watching};
-use crate::attribute::{Attributor, Country, Database, Home, Label, Labels, Role, Wanted};
+use crate::attribute::{Attributor, Country, Database, Home, Labels, Wanted};
 use crate::capture::Filter;
-use crate::config::{self, Config, SinkConfig, SyslogTarget};
+use crate::config::{Config, SinkConfig, SyslogTarget};
 use crate::detect::rule::{Level, RuleSet};
 use crate::document::Scalar;
 use crate::pipeline::{Outcome, Scene, Setup, Teller};
@@ -62,18 +62,7 @@ pub fn attributor(
 }
 
 fn labels(config: &Config) -> Result<Labels, Failure> {
-    let labels = config.labels.iter().map(|label| Label {
-        name: label.name.clone(),
-        role: match label.role {
-            config::Role::Crawler => Role::Crawler,
-            config::Role::Cdn => Role::Cdn,
-            config::Role::Nat => Role::Nat,
-            config::Role::Partner => Role::Partner,
-            config::Role::Monitor => Role::Monitor,
-        },
-        prefixes: label.prefixes.clone(),
-    });
-    Labels::new(labels.collect()).map_err(Failure::usage)
+    Labels::new(config.labels.clone()).map_err(Failure::usage)
 }
 
 impl Run {

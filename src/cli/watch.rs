@@ -1,7 +1,8 @@
 //! `bongsu watch`: a mirror port in, records out, until stopped.
 
-use std::fs::File;
+use std::fs::{File, OpenOptions};
 use std::io::BufWriter;
+use std::os::unix::fs::OpenOptionsExt;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
@@ -72,7 +73,15 @@ pub fn run(args: &WatchArgs) -> Result<ExitCode, Failure> {
 }
 
 fn unopened(errors: &[CaptureError]) -> Failure {
-    Failure::running(errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("\nbongsu: "))
+    let mut lines: Vec<String> = errors.iter().map(ToString::to_string).collect();
+    // The system's words for what only root and CAP_NET_RAW may do.
+    if lines.iter().any(|line| line.contains("not permitted") || line.contains("permission")) {
+        lines.push(format!(
+            "reading an interface needs root or CAP_NET_RAW; to grant it once: setcap cap_net_raw+ep {}",
+            std::env::current_exe().map_or_else(|_| "bongsu".to_owned(), |path| path.display().to_string())
+        ));
+    }
+    Failure::running(lines.join("\nbongsu: "))
 }
 
 fn print_story(story: &str) {
@@ -244,10 +253,13 @@ struct Kept {
     failed: bool,
 }
 
+/// Kept packets hold what people sent: readable by the owner and the group.
+const PRIVATE: u32 = 0o640;
+
 impl Kept {
     fn create(path: &std::path::Path) -> Result<Self, Failure> {
-        let file =
-            File::create(path).map_err(|error| Failure::usage(format!("-w {}: {error}", path.display())))?;
+        let file = OpenOptions::new().write(true).create(true).truncate(true).mode(PRIVATE).open(path);
+        let file = file.map_err(|error| Failure::usage(format!("-w {}: {error}", path.display())))?;
         Ok(Self { writer: Writer::new(BufWriter::new(file)), failed: false })
     }
 

@@ -7,9 +7,7 @@ mod sink;
 
 use std::path::{Path, PathBuf};
 
-use ipnet::IpNet;
-
-use crate::attribute::Country;
+use crate::attribute::{Country, Label};
 use crate::detect::rule::{RulePatch, RuleSet};
 use crate::document::{Problems, Reader, Source, words};
 use crate::service::Service;
@@ -42,36 +40,6 @@ pub struct Config {
     pub asn_db: Option<PathBuf>,
     /// The time zone of outputs.
     pub timezone: Option<Zone>,
-}
-
-/// A known neighbour: it stays visible and is never counted as an attacker.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Label {
-    /// Its name.
-    pub name: String,
-    /// What it is.
-    pub role: Role,
-    /// Its addresses.
-    pub prefixes: Vec<IpNet>,
-}
-
-/// What a known neighbour is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Role {
-    /// A search engine's or another's robot.
-    Crawler,
-    /// A content delivery network that asks on behalf of many.
-    Cdn,
-    /// Many people behind few addresses.
-    Nat,
-    /// Another organisation's machine.
-    Partner,
-    /// A monitor of the service's health.
-    Monitor,
-}
-words! {
-    Role, "a role":
-    Crawler = "crawler", Cdn = "cdn", Nat = "nat", Partner = "partner", Monitor = "monitor",
 }
 
 /// Planned work or an expected crowd.

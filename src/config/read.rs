@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 
 use ipnet::IpNet;
 
-use super::{Config, DEFAULT_SENSOR, Event, Label};
+use super::{Config, DEFAULT_SENSOR, Event};
+use crate::attribute::Label;
 use crate::detect::rule::RulePatch;
 use crate::document::{Fields, Node, Place, Port, Read, Reader, Scalar, Value, nearest, shown};
 use crate::service::{MAX_SERVICES, Service};

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use super::*;
+use crate::attribute::Role;
 use crate::detect::rule::Level;
 use proptest::prelude::*;
 

@@ -143,7 +143,9 @@ impl Before {
             .map(|(key, row)| (row.get(packets, second).max(0.0).to_bits(), *key))
             .collect();
         weights.sort_unstable();
-        for (_, key) in weights.iter().take(MAX_ROWS / 4) {
+        // A tick may bring many times more rows than a quarter: what is left is always three quarters.
+        let surplus = weights.len().saturating_sub(MAX_ROWS / 4 * 3);
+        for (_, key) in weights.iter().take(surplus) {
             self.rows.remove(key);
         }
     }
@@ -181,6 +183,24 @@ mod tests {
         }
         let rate = before.rate(Measure::Requests, 2_000).unwrap();
         assert!((rate - 10.0).abs() < 1e-6, "{rate}");
+    }
+
+    #[test]
+    fn rows_stay_bounded_however_many_a_tick_brings() {
+        let source = |number: u32| {
+            let address = std::net::IpAddr::from(std::net::Ipv4Addr::from(number));
+            let country = crate::attribute::Country::Unknown;
+            let proof = crate::flow::Proof::Unproven;
+            let lineage = crate::aggregate::Lineage { country, asn: None, label: None, proof };
+            let prefix = crate::aggregate::PrefixKey { lineage, prefix: address.into(), reach: 24 };
+            (crate::aggregate::SourceKey { prefix, address }, Cell { packets: 1, ..Cell::default() })
+        };
+        let mut before = Before::default();
+        for second in 0..8_u32 {
+            let sources = (0..20_000).map(|number| source(second * 20_000 + number)).collect();
+            before.learn(i64::from(second), &ScopeTick { sources, ..ScopeTick::default() });
+            assert!(before.rows.len() <= MAX_ROWS, "{} rows", before.rows.len());
+        }
     }
 
     #[test]

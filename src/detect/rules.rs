@@ -32,7 +32,7 @@ pub struct Grounds {
 
 /// Judges by rules.
 pub struct RuleDetector {
-    rules: Vec<Arc<Rule>>,
+    rules: Vec<Judged>,
     grounds: Grounds,
     /// Since when a rule has held without a break.
     streaks: BTreeMap<(usize, Subject, Key), TickId>,
@@ -52,10 +52,14 @@ const MOST_LIFT: f64 = 1_000.0;
 /// Keys that one rule may find for one service in one tick; the largest stay.
 const MAX_KEYS: usize = 64;
 
+/// Firings that are remembered for `suppress_for`; beyond this a rule fires again sooner than it was told to, which
+/// costs an update at most.
+const MAX_FIRED: usize = 65_536;
+
 impl RuleDetector {
     /// A detector with the rules of `set`.
     pub fn new(set: &RuleSet, grounds: Grounds) -> Self {
-        let rules = set.rules.iter().cloned().map(Arc::new).collect();
+        let rules = set.rules.iter().map(Judged::new).collect();
         Self { rules, grounds, streaks: BTreeMap::new(), fired: BTreeMap::new() }
     }
 
@@ -72,7 +76,7 @@ impl RuleDetector {
 
     /// Whether the rule has held long enough, and has not just fired.
     fn is_due(&mut self, index: usize, subject: Subject, key: Key, tick: TickId) -> bool {
-        let Some(rule) = self.rules.get(index) else { return false };
+        let Some(rule) = self.rules.get(index).map(|judged| &judged.rule) else { return false };
         let since = *self.streaks.entry((index, subject, key)).or_insert(tick);
         let held = tick.second - since.second;
         if held < i64::try_from(rule.hold.secs()).unwrap_or(i64::MAX) {
@@ -83,7 +87,7 @@ impl RuleDetector {
         if last.is_some_and(|last| last.epoch == tick.epoch && tick.second - last.second < silence) {
             return false;
         }
-        if silence > 0 {
+        if silence > 0 && self.fired.len() < MAX_FIRED {
             self.fired.insert((index, subject, key), tick);
         }
         true
@@ -92,8 +96,8 @@ impl RuleDetector {
 
 impl Detector for RuleDetector {
     fn needs(&self) -> Vec<SpanNeeds> {
-        let span = |rule: &Arc<Rule>| {
-            let (needs, none) = (row_needs(rule), Needs::default());
+        let span = |judged: &Judged| {
+            let (rule, needs, none) = (&judged.rule, judged.needs, Needs::default());
             let (own, beside) = match rule.filter.traffic {
                 Traffic::Own => (needs, none),
                 Traffic::Beside => (none, needs),
@@ -107,11 +111,12 @@ impl Detector for RuleDetector {
         let home = (self.grounds.homes)(subject);
         let mut findings = Vec::new();
         for index in 0..self.rules.len() {
-            let Some(rule) = self.rules.get(index).map(Arc::clone) else { continue };
+            let Some(judged) = self.rules.get(index) else { continue };
+            let rule = Arc::clone(&judged.rule);
             if rule.mode != Mode::Alert || !self.applies(&rule, subject) {
                 continue;
             }
-            let look = Look { rule: &rule, home: &home, watched, second: tick.second };
+            let look = Look { judged, rule: &rule, home: &home, watched, second: tick.second };
             let holding = look.holding();
             self.streaks.retain(|(of, who, key), _| {
                 *of != index || *who != subject || holding.iter().any(|(have, _)| have == key)
@@ -127,8 +132,39 @@ impl Detector for RuleDetector {
     }
 }
 
+/// A rule, and what is plain to see of it once for all.
+struct Judged {
+    rule: Arc<Rule>,
+    /// The rows that it looks at.
+    needs: Needs,
+    /// Whether it looks at the service's sums rather than at rows.
+    whole: bool,
+    /// The rate below which its condition cannot hold.
+    least_rate: f64,
+    /// Whether its condition looks at the excess.
+    excess: bool,
+    /// Whether its condition looks at how many different ones there are.
+    members: bool,
+}
+
+impl Judged {
+    fn new(rule: &Rule) -> Self {
+        Self {
+            needs: row_needs(rule),
+            whole: is_whole_service(rule),
+            least_rate: least_rate(&rule.when),
+            excess: rule.when.any(&|leaf| matches!(leaf, Condition::ExcessShare(_))),
+            members: rule
+                .when
+                .any(&|leaf| matches!(leaf, Condition::Distinct(kind, _) if *kind != Kind::Paths)),
+            rule: Arc::new(rule.clone()),
+        }
+    }
+}
+
 /// One rule looking at one service.
 struct Look<'a> {
+    judged: &'a Judged,
     rule: &'a Rule,
     home: &'a Home,
     watched: &'a Watched,
@@ -166,17 +202,17 @@ impl Look<'_> {
     fn holding(&self) -> Vec<(Key, Observed)> {
         let ticks = self.rule.timespan.secs();
         let Some(window) = self.watched.window(ticks, self.traffic()) else { return Vec::new() };
-        if is_whole_service(self.rule) {
+        if self.judged.whole {
             let observed = self.observe_service(window);
             return if self.rule.when.eval(&observed) { vec![(Key::Service, observed)] } else { Vec::new() };
         }
         // Most services are quiet most of the time: where all of it is too little, no part can be enough.
-        let least = (least_rate(&self.rule.when) * ticks as f64) as u64;
+        let least = (self.judged.least_rate * ticks as f64) as u64;
         if of_counts(self.rule.measure, &window.counts) < least {
             return Vec::new();
         }
         let groups = self.groups(window);
-        let excess = if looks_at_excess(&self.rule.when) { self.excess(&groups) } else { 0.0 };
+        let excess = if self.judged.excess { self.excess(&groups) } else { 0.0 };
         let mut holding: Vec<(Key, Observed)> = groups
             .iter()
             .filter(|(_, group)| group.count >= least)
@@ -233,7 +269,7 @@ impl Look<'_> {
 
     fn groups(&self, window: &Window) -> Groups {
         let mut groups = Groups::default();
-        let needs = row_needs(self.rule);
+        let needs = self.judged.needs;
         if needs.sources {
             for (source, cell) in &window.sources {
                 let (lineage, prefix) = (&source.prefix.lineage, Some(source.prefix.prefix));
@@ -266,7 +302,7 @@ impl Look<'_> {
         let Some(key) = key else { return };
         let group = groups.entry(key).or_default();
         group.count += of_cell(self.rule.measure, row.cell);
-        if looks_at_members(&self.rule.when) {
+        if self.judged.members {
             let members = group.members.get_or_insert_default();
             members.sources.extend(row.source);
             members.prefixes.extend(row.prefix);
@@ -344,14 +380,6 @@ fn least_rate(condition: &Condition) -> f64 {
         Condition::All(list) => list.iter().map(least_rate).fold(0.0, f64::max),
         _ => 0.0,
     }
-}
-
-fn looks_at_excess(condition: &Condition) -> bool {
-    condition.any(&|leaf| matches!(leaf, Condition::ExcessShare(_)))
-}
-
-fn looks_at_members(condition: &Condition) -> bool {
-    condition.any(&|leaf| matches!(leaf, Condition::Distinct(kind, _) if *kind != Kind::Paths))
 }
 
 /// Whether a row is among the traffic that the rule counts. Where no home is known nothing is foreign, and what is

@@ -81,7 +81,11 @@ impl Window {
             }
         }
         for (end, count) in rows(needs.ends, &tick.ends) {
-            *self.ends.entry(*end).or_default() += count;
+            if let Some(sum) = self.ends.get_mut(end) {
+                *sum += count;
+            } else if self.ends.len() < MAX_ROWS {
+                self.ends.insert(*end, *count);
+            }
         }
     }
 

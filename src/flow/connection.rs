@@ -44,8 +44,8 @@ enum Speech {
 }
 
 /// A connection that ended is remembered this long, so that stragglers are not taken for a new one: the last
-/// retransmission of a FIN rarely comes later.
-pub(super) const LINGER: Span = Span::from_secs(5);
+/// acknowledgment and a first retransmission of the FIN (200 ms to 1 s, RFC 6298) come within it.
+pub(super) const LINGER: Span = Span::from_secs(2);
 
 /// An open connection is forgotten after this much silence (Zeek's `tcp_inactivity_timeout`).
 const TCP_IDLE: Span = Span::from_secs(300);
@@ -55,6 +55,8 @@ const TCP_IDLE: Span = Span::from_secs(300);
 pub(super) struct HeadRoom {
     pub used: usize,
     pub most: usize,
+    /// Beginnings that had no room.
+    pub refused: u64,
 }
 
 /// What an event belongs to besides its connection.
@@ -197,7 +199,9 @@ impl Connection {
 
     /// Keeps the beginning of a head for the next segment, where there is room; otherwise gives up reading.
     fn keep<O: Observer>(&mut self, bytes: &[u8], most: usize, moment: &mut Moment<'_, O>) {
-        if bytes.len() < most && moment.heads.used + bytes.len() <= moment.heads.most {
+        let has_room = moment.heads.used + bytes.len() <= moment.heads.most;
+        moment.heads.refused += u64::from(!has_room);
+        if bytes.len() < most && has_room {
             moment.heads.used += bytes.len();
             self.head = Some(bytes.to_vec());
         } else if self.speech == Speech::Unheard {

@@ -3,6 +3,8 @@
 
 use std::fmt;
 
+use foldhash::fast::RandomState;
+use hashbrown::HashMap;
 use sha2::{Digest, Sha256};
 
 use super::tls::{ClientHello, Cursor, is_grease, numbers};
@@ -58,6 +60,55 @@ impl Ja4 {
     /// The 36 characters.
     pub fn as_str(&self) -> &str {
         std::str::from_utf8(&self.0).unwrap_or("")
+    }
+}
+
+/// Fingerprints that were computed before: clients of one make send the same lists, and two digests a hello is most of
+/// what a TLS connection costs.
+#[derive(Debug, Default)]
+pub struct Ja4Memo {
+    known: HashMap<Vec<u8>, Ja4, RandomState>,
+    lists: Vec<u8>,
+}
+
+/// Makes that are remembered; beyond this the memory starts anew.
+const MAX_KNOWN: usize = 1_024;
+
+/// Longer lists are computed each time: nobody may fill the memory with them.
+const MAX_KEY: usize = 1_024;
+
+impl Ja4Memo {
+    /// The fingerprint of a hello.
+    pub fn of(&mut self, hello: &ClientHello<'_>) -> Ja4 {
+        self.gather(hello);
+        if let Some(known) = self.known.get(&self.lists) {
+            return *known;
+        }
+        let ja4 = Ja4::of(hello);
+        if self.known.len() >= MAX_KNOWN {
+            self.known.clear();
+        }
+        if self.lists.len() <= MAX_KEY {
+            self.known.insert(self.lists.clone(), ja4);
+        }
+        ja4
+    }
+
+    /// All that a fingerprint is made of, each list behind its length.
+    fn gather(&mut self, hello: &ClientHello<'_>) {
+        let lists = &mut self.lists;
+        lists.clear();
+        lists.extend(hello.legacy_version.to_be_bytes());
+        let alpn = hello.alpn.unwrap_or_default();
+        for list in [hello.versions, hello.ciphers, hello.signatures, alpn] {
+            lists.extend((list.len() as u32).to_be_bytes());
+            lists.extend_from_slice(list);
+        }
+        lists.push(u8::from(hello.alpn.is_some()));
+        let mut rest = Cursor(hello.extensions);
+        while let Some((kind, _)) = rest.extension() {
+            lists.extend(kind.to_be_bytes());
+        }
     }
 }
 
@@ -135,6 +186,17 @@ mod tests {
         let text = ja4(&hello_bytes(&ciphers, &[server_name("a.b")]));
         assert_eq!(text.split('_').nth(1), Some("8daaf6152771"));
         assert!(text.starts_with("t12d150100_"), "{text}");
+    }
+
+    #[test]
+    fn what_is_remembered_is_what_is_computed() {
+        let mut memo = Ja4Memo::default();
+        for ciphers in [&[0x1301_u16, 0x1302][..], &[0x1302], &[0x1301, 0x1302]] {
+            let bytes = hello_bytes(ciphers, &[server_name("a.b"), (43, vec![2, 3, 4])]);
+            let Begin::Hello(hello) = client_hello(&bytes) else { panic!("no hello") };
+            assert_eq!(memo.of(&hello), Ja4::of(&hello));
+        }
+        assert_eq!(memo.known.len(), 2);
     }
 
     #[test]

@@ -19,7 +19,7 @@ use crate::service::{Direction, Scope};
 use crate::time::TickId;
 
 pub use http::RequestHead;
-pub use ja4::Ja4;
+pub use ja4::{Ja4, Ja4Memo};
 pub use tls::ClientHello;
 pub use tracker::{FlowCounts, FlowLimits, Sighting, Tracker};
 

@@ -9,20 +9,21 @@ use foldhash::fast::FixedState;
 use super::key::{FlowKey, Side};
 use super::{Proof, Volume};
 use crate::decode::{TcpFlags, TcpSegment};
-use crate::time::{Span, Timestamp};
+use crate::time::Timestamp;
 
 /// Entries that share one place; the oldest gives way.
 const WAYS: usize = 4;
 
 /// How long an unanswered beginning is remembered. Clients give up on a SYN after 63 s or more (RFC 6298 back-off),
 /// but all that matters here is the answer's round trip; 30 s is ten times the slowest.
-const MEMORY: Span = Span::from_secs(30);
+const MEMORY_MILLIS: u32 = 30_000;
 
 /// The table.
 #[derive(Debug)]
 pub(super) struct Pending {
     sets: Vec<[Entry; WAYS]>,
     place: FixedState,
+    displaced: u64,
 }
 
 /// What a packet of a pending conversation meant.
@@ -56,14 +57,23 @@ pub(super) struct Knock<'a> {
     pub key: FlowKey,
     /// The side that sent the packet.
     pub from: Side,
-    /// The side of the client, where the service is named; otherwise the conversation tells.
-    pub client: Option<Side>,
+    /// The side of the client.
+    pub client: Client,
     /// When.
     pub now: Timestamp,
     /// Bytes of the IP packet.
     pub bytes: u32,
     /// The segment; `None` for a datagram.
     pub tcp: Option<&'a TcpSegment<'a>>,
+}
+
+/// Which side is the client's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Client {
+    /// The service is named, so it is known.
+    Known(Side),
+    /// A guess, unless the conversation itself tells: by its SYN, or by what is remembered of it.
+    Guessed(Side),
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -80,61 +90,64 @@ enum Stage {
     Datagram { answered: bool },
 }
 
+/// Two fit a cache line: what a flood costs is the cache lines it touches.
 #[derive(Debug, Clone, Copy)]
 struct Entry {
     tag: u64,
-    seen: Timestamp,
+    /// When, in milliseconds of capture time; only differences are looked at, so it may wrap around.
+    seen: u32,
     stage: Option<Stage>,
     client: Side,
-    volume: Volume,
+    packets: u8,
+    bytes: u32,
 }
 
-const FREE: Entry = Entry {
-    tag: 0,
-    seen: Timestamp::from_nanos(i64::MIN),
-    stage: None,
-    client: Side::Low,
-    volume: Volume { packets: 0, bytes: 0 },
-};
+const FREE: Entry = Entry { tag: 0, seen: 0, stage: None, client: Side::Low, packets: 0, bytes: 0 };
+
+const _: () = assert!(size_of::<Entry>() <= 32);
+
+fn millis(time: Timestamp) -> u32 {
+    time.nanos().div_euclid(1_000_000) as u32
+}
 
 impl Pending {
     /// A table with room for about `entries`, rounded up to a power of two. `seed` decides places, the same in every
     /// process, because places decide what is displaced.
     pub fn new(entries: usize, seed: u64) -> Self {
         let sets = entries.div_ceil(WAYS).next_power_of_two();
-        Self { sets: vec![[FREE; WAYS]; sets], place: FixedState::with_seed(seed) }
+        Self { sets: vec![[FREE; WAYS]; sets], place: FixedState::with_seed(seed), displaced: 0 }
     }
 
-    /// Takes a packet of a conversation that has earned no state.
-    pub fn knock(&mut self, knock: &Knock<'_>) -> Outcome {
+    /// Takes a packet of a conversation that has earned no state; answers what it means and which side is the client.
+    pub fn knock(&mut self, knock: &Knock<'_>) -> (Outcome, Side) {
         let entry = self.entry(knock);
         let first = entry.stage.is_none();
         let step = match knock.tcp {
             Some(segment) => entry.segment(segment, knock),
             None => entry.datagram(knock),
         };
-        entry.seen = knock.now;
+        entry.seen = millis(knock.now);
+        let client = entry.client;
         let outcome = match step {
             Step::Earned { proof, opened } => {
-                let earlier = entry.volume;
-                let admission = Admission { proof, opened, earlier, client: entry.client };
+                let earlier = Volume { packets: u64::from(entry.packets), bytes: u64::from(entry.bytes) };
                 *entry = FREE;
-                return Outcome::Admit(admission);
+                return (Outcome::Admit(Admission { proof, opened, earlier, client }), client);
             }
             Step::Attempt if first => Outcome::Attempt,
             Step::Attempt | Step::Waiting => Outcome::Waiting,
         };
-        if knock.from == entry.client {
-            entry.volume.add(knock.bytes);
+        if knock.from == client {
+            // Beyond 255 packets without an answer nobody asks how many there were.
+            entry.packets = entry.packets.saturating_add(1);
+            entry.bytes = entry.bytes.saturating_add(knock.bytes);
         }
-        outcome
+        (outcome, client)
     }
 
-    /// The client's side of a conversation that the table remembers.
-    pub fn client_of(&self, key: &FlowKey, now: Timestamp) -> Option<Side> {
-        let (tag, set) = self.locate(key);
-        let entry = self.sets.get(set)?.iter().find(|entry| entry.holds(tag, now))?;
-        Some(entry.client)
+    /// Conversations that gave way to newer ones while they were still remembered.
+    pub fn displaced(&self) -> u64 {
+        self.displaced
     }
 
     fn locate(&self, key: &FlowKey) -> (u64, usize) {
@@ -146,11 +159,16 @@ impl Pending {
     fn entry(&mut self, knock: &Knock<'_>) -> &mut Entry {
         let (tag, set) = self.locate(&knock.key);
         let ways = &mut self.sets[set];
-        let found = ways.iter().position(|entry| entry.holds(tag, knock.now));
+        let now = millis(knock.now);
+        let found = ways.iter().position(|entry| entry.holds(tag, now));
         let way = found.unwrap_or_else(|| {
+            let age = |entry: &Entry| entry.stage.map_or(u32::MAX, |_| now.wrapping_sub(entry.seen));
             let oldest =
-                ways.iter().enumerate().min_by_key(|(_, entry)| entry.seen).map_or(0, |(way, _)| way);
-            ways[oldest] = Entry { tag, client: knock.client.unwrap_or(knock.from), ..FREE };
+                ways.iter().enumerate().max_by_key(|(_, entry)| age(entry)).map_or(0, |(way, _)| way);
+            let (Client::Known(client) | Client::Guessed(client)) = knock.client;
+            let old = &ways[oldest];
+            self.displaced += u64::from(old.holds(old.tag, now));
+            ways[oldest] = Entry { tag, client, ..FREE };
             oldest
         });
         &mut ways[way]
@@ -166,8 +184,10 @@ enum Step {
 const SYN: TcpFlags = TcpFlags { syn: true, ack: false, fin: false, rst: false };
 
 impl Entry {
-    fn holds(&self, tag: u64, now: Timestamp) -> bool {
-        self.stage.is_some() && self.tag == tag && now.since(self.seen) <= MEMORY
+    fn holds(&self, tag: u64, now: u32) -> bool {
+        // A little older than the newest is no wrapped-around age.
+        let age = (now.wrapping_sub(self.seen) as i32).max(0) as u32;
+        self.stage.is_some() && self.tag == tag && age <= MEMORY_MILLIS
     }
 
     fn datagram(&mut self, knock: &Knock<'_>) -> Step {
@@ -190,10 +210,10 @@ impl Entry {
         if segment.flags.rst {
             return Step::Waiting;
         }
-        if segment.flags == SYN && knock.client.is_none_or(|client| client == knock.from) {
+        if segment.flags == SYN && knock.client.may_be(knock.from) {
             return self.syn(segment, knock.from);
         }
-        if segment.flags.syn && segment.flags.ack && knock.client.is_none_or(|client| client != knock.from) {
+        if segment.flags.syn && segment.flags.ack && knock.client.may_be(knock.from.other()) {
             return self.syn_ack(segment, knock.from);
         }
         if knock.from == self.client { self.client_sends(segment) } else { self.server_sends(segment) }
@@ -304,6 +324,15 @@ impl Entry {
 /// but nothing that early in a connection is beyond 64 KiB.
 const WINDOW: u32 = 65_536;
 
+impl Client {
+    fn may_be(self, side: Side) -> bool {
+        match self {
+            Client::Known(client) => client == side,
+            Client::Guessed(_) => true,
+        }
+    }
+}
+
 impl Side {
     /// The other side.
     pub fn other(self) -> Self {
@@ -334,9 +363,9 @@ mod tests {
 
         fn sends(&mut self, from: &str, to: &str, segment: TcpSegment<'_>) -> Outcome {
             let (key, side) = FlowKey::of(from.parse().unwrap(), to.parse().unwrap(), Protocol::Tcp);
-            let client = if from == CLIENT { side } else { side.other() };
-            let (client, now) = (Some(client), self.now);
-            self.table.knock(&Knock { key, from: side, client, now, bytes: 40, tcp: Some(&segment) })
+            let client = Client::Known(if from == CLIENT { side } else { side.other() });
+            let now = self.now;
+            self.table.knock(&Knock { key, from: side, client, now, bytes: 40, tcp: Some(&segment) }).0
         }
 
         fn client(&mut self, flags: TcpFlags, sequence: u32, acknowledgment: u32, len: u32) -> Outcome {
@@ -424,8 +453,9 @@ mod tests {
             let (key, side) = FlowKey::of(from, SERVER.parse().unwrap(), Protocol::Tcp);
             let syn = segment(SYN, u32::from(port), 0, 0);
             let now = Timestamp::from_secs(1);
-            let knock = Knock { key, from: side, client: Some(side), now, bytes: 40, tcp: Some(&syn) };
-            assert_eq!(table.knock(&knock), Outcome::Attempt);
+            let client = Client::Known(side);
+            let knock = Knock { key, from: side, client, now, bytes: 40, tcp: Some(&syn) };
+            assert_eq!(table.knock(&knock).0, Outcome::Attempt);
         }
         assert_eq!(table.sets.len(), before);
     }

@@ -1,14 +1,15 @@
 //! The conversations of one shard: finds a packet's conversation, admits it when its client has earned that, and
 //! forgets it in time. Comes in: packets in order. Goes out: events to an [`Observer`].
 
+use std::collections::VecDeque;
 use std::net::{IpAddr, SocketAddr};
 
 use hashbrown::HashMap;
 use hashbrown::hash_map::Entry;
 
-use super::connection::{Connection, HeadRoom, Moment, Party};
+use super::connection::{Connection, HeadRoom, LINGER, Moment, Party};
 use super::key::{FlowKey, Protocol, Side};
-use super::pending::{Admission, Knock, Outcome, Pending};
+use super::pending::{self, Admission, Knock, Outcome, Pending};
 use super::{Client, FlowEvent, Observer, Proof, ServerEnd, What};
 use crate::decode::{Packet, TcpSegment, Transport};
 use crate::service::{Direction, Scope};
@@ -30,10 +31,18 @@ pub struct FlowLimits {
 }
 
 impl Default for FlowLimits {
-    /// For 64 shards: 131,072 pending (6 MiB), 262,144 proven and 65,536 unproven conversations (about 80 MiB when
+    /// For 64 shards: 65,536 pending (2 MiB), 262,144 proven and 65,536 unproven conversations (about 80 MiB when
     /// full) and 16 MiB of unfinished heads.
     fn default() -> Self {
-        Self { pending: 2_048, proven: 4_096, unproven: 1_024, head_bytes: 256 * 1024, seed: 0 }
+        Self { pending: 1_024, proven: 4_096, unproven: 1_024, head_bytes: 256 * 1024, seed: 0 }
+    }
+}
+
+impl FlowLimits {
+    /// Entries of a list of connections: twice as many as there can be, since one that is opened anew within a tick
+    /// stands in it again.
+    fn listed(&self) -> usize {
+        2 * (self.proven + self.unproven)
     }
 }
 
@@ -50,6 +59,10 @@ pub struct FlowCounts {
     pub closed: u64,
     /// Conversations that found their table full: counted packet by packet, their bytes not read.
     pub refused: u64,
+    /// Pending conversations that gave way to newer ones before their time.
+    pub displaced: u64,
+    /// Heads that were not read for want of room for their beginning.
+    pub unread_heads: u64,
 }
 
 impl FlowCounts {
@@ -60,6 +73,8 @@ impl FlowCounts {
         self.unproven += other.unproven;
         self.closed += other.closed;
         self.refused += other.refused;
+        self.displaced += other.displaced;
+        self.unread_heads += other.unread_heads;
     }
 }
 
@@ -81,6 +96,8 @@ pub struct Tracker {
     connections: HashMap<FlowKey, Connection, foldhash::fast::RandomState>,
     /// Connections that have something to tell at the end of the tick.
     moved: Vec<FlowKey>,
+    /// Connections that ended, in the order they did.
+    ended: VecDeque<(Timestamp, FlowKey)>,
     limits: FlowLimits,
     held: Held,
     heads: HeadRoom,
@@ -95,8 +112,8 @@ struct Held {
     unproven: usize,
 }
 
-/// Ticks between two sweeps for conversations that are over.
-const SWEEP: i64 = 8;
+/// Ticks between two sweeps for conversations that fell silent; those that ended leave with every tick.
+const SWEEP: i64 = 64;
 
 impl Tracker {
     /// An empty shard.
@@ -105,17 +122,18 @@ impl Tracker {
             pending: Pending::new(limits.pending, limits.seed),
             connections: HashMap::default(),
             moved: Vec::new(),
+            ended: VecDeque::new(),
             limits,
             held: Held::default(),
-            heads: HeadRoom { used: 0, most: limits.head_bytes },
+            heads: HeadRoom { used: 0, most: limits.head_bytes, refused: 0 },
             counts: FlowCounts::default(),
             swept: TickId::default(),
         }
     }
 
     /// What moved through the tables so far.
-    pub fn counts(&self) -> &FlowCounts {
-        &self.counts
+    pub fn counts(&self) -> FlowCounts {
+        FlowCounts { displaced: self.pending.displaced(), unread_heads: self.heads.refused, ..self.counts }
     }
 
     /// Takes a packet.
@@ -127,6 +145,9 @@ impl Tracker {
                 return portless(packet, sighting, observer);
             }
         };
+        if self.moved.len() >= self.limits.listed() {
+            self.tell_moved(observer);
+        }
         let (source, destination) = packet.endpoints();
         let (key, from) = FlowKey::of(source, destination, protocol);
         let segment = match &packet.transport {
@@ -144,7 +165,12 @@ impl Tracker {
                     self.moved.push(key);
                 }
                 if let Some(segment) = segment {
+                    let before = connection.ended;
                     connection.segment(direction, segment, &mut moment);
+                    // One that is not listed leaves with the next sweep.
+                    if connection.ended && !before && self.ended.len() < self.limits.listed() {
+                        self.ended.push_back((sighting.now, key));
+                    }
                 }
                 return;
             }
@@ -161,9 +187,9 @@ impl Tracker {
     /// A packet of a conversation that has no entry.
     fn arrive<O: Observer>(&mut self, arrival: &Arrival<'_, '_>, sighting: &Sighting, observer: &mut O) {
         let client = match sighting.named {
-            Some((_, Direction::ToServer)) => Some(arrival.from),
-            Some((_, Direction::ToClient)) => Some(arrival.from.other()),
-            None => self.guess(arrival, sighting.now),
+            Some((_, Direction::ToServer)) => pending::Client::Known(arrival.from),
+            Some((_, Direction::ToClient)) => pending::Client::Known(arrival.from.other()),
+            None => pending::Client::Guessed(arrival.guess()),
         };
         let knock = Knock {
             key: arrival.key,
@@ -173,9 +199,8 @@ impl Tracker {
             bytes: arrival.packet.ip_len,
             tcp: arrival.segment,
         };
-        let outcome = self.pending.knock(&knock);
-        let from_client = client.is_none_or(|client| client == arrival.from);
-        let account = arrival.account(from_client, sighting);
+        let (outcome, client) = self.pending.knock(&knock);
+        let account = arrival.account(client == arrival.from, sighting);
         match outcome {
             Outcome::Attempt => {
                 self.counts.attempted += 1;
@@ -221,19 +246,14 @@ impl Tracker {
         }
     }
 
-    /// Which side is the client, where no service is named: the sender of a SYN, the receiver of a SYN-ACK, what the
-    /// table remembers, else the side with the higher port.
-    fn guess(&self, arrival: &Arrival<'_, '_>, now: Timestamp) -> Option<Side> {
-        if let Some(segment) = arrival.segment
-            && segment.flags.syn
-        {
-            return Some(if segment.flags.ack { arrival.from.other() } else { arrival.from });
+    /// Tells what moved before the tick ends: connections that are reopened, or whose packets change between two
+    /// seconds, stand in the list again and again.
+    fn tell_moved<O: Observer>(&mut self, observer: &mut O) {
+        for key in std::mem::take(&mut self.moved) {
+            if let Some(connection) = self.connections.get_mut(&key) {
+                connection.flush(observer);
+            }
         }
-        if let Some(side) = self.pending.client_of(&arrival.key, now) {
-            return Some(side);
-        }
-        let sender_is_client = arrival.source.port() >= arrival.destination.port();
-        Some(if sender_is_client { arrival.from } else { arrival.from.other() })
     }
 
     /// Tells what moved up to and including `tick`, and forgets what is over.
@@ -247,9 +267,31 @@ impl Tracker {
                 self.moved.push(key);
             }
         }
+        self.forget_ended(tick.end(), observer);
         if tick.epoch != self.swept.epoch || tick.second >= self.swept.second.saturating_add(SWEEP) {
             self.swept = tick;
             self.sweep(tick.end(), observer);
+        }
+    }
+
+    /// Connections that ended and had their time for stragglers. What is in the queue and was opened anew on the same
+    /// ports is not over, and stays.
+    fn forget_ended<O: Observer>(&mut self, now: Timestamp, observer: &mut O) {
+        while let Some((at, key)) = self.ended.front().copied() {
+            let crowded = self.ended.len() > self.limits.proven + self.limits.unproven;
+            if now.since(at) <= LINGER && !crowded {
+                break;
+            }
+            self.ended.pop_front();
+            if let Entry::Occupied(entry) = self.connections.entry(key)
+                && entry.get().is_over(now)
+            {
+                let mut connection = entry.remove();
+                connection.flush(observer);
+                connection.release(&mut self.heads);
+                self.held.forget(connection.party.client.proof);
+                self.counts.closed += 1;
+            }
         }
     }
 
@@ -305,6 +347,16 @@ struct Arrival<'p, 'a> {
 }
 
 impl Arrival<'_, '_> {
+    /// Which side is the client's, as far as the packet alone tells: the sender of a SYN, the receiver of a SYN-ACK,
+    /// else the one with the higher port.
+    fn guess(&self) -> Side {
+        let sender_is_client = match self.segment {
+            Some(segment) if segment.flags.syn => !segment.flags.ack,
+            _ => self.source.port() >= self.destination.port(),
+        };
+        if sender_is_client { self.from } else { self.from.other() }
+    }
+
     fn account(&self, from_client: bool, sighting: &Sighting) -> Account {
         let direction = toward(from_client);
         let (outside, inside) = match direction {

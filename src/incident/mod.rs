@@ -139,6 +139,8 @@ pub struct Origin {
     pub country: Country,
     /// Its network, where there is one.
     pub asn: Option<Asn>,
+    /// One of its addresses: the lowest.
+    pub example: IpAddr,
     /// Whether it is abroad; `None` where no home is known.
     pub foreign: Option<bool>,
     /// Its part of the excess.

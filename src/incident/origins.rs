@@ -2,7 +2,7 @@
 //! Comes in: the rows of an episode and the level before. Goes out: rows that do not overlap.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 
 use ipnet::IpNet;
 
@@ -144,6 +144,8 @@ struct Row<'a> {
     asn: Option<Asn>,
     cell: &'a Cell,
     sources: u64,
+    /// The lowest address.
+    example: Option<IpAddr>,
     proven: bool,
 }
 
@@ -158,8 +160,10 @@ impl Scale<'_> {
             let key = asn.map_or(Key::Country(country), Key::Network);
             ((asn, child), self.excess_of(&key, &child.cell))
         });
-        // What no network is known for has no row of its own.
-        let known = children.filter(|((asn, _), _)| asn.is_some()).collect();
+        // What no network is known for has no row beside those that are known. Private and reserved addresses are all
+        // of that kind: they are told by prefix and address.
+        let alone = node.children.len() == 1;
+        let known = children.filter(|((asn, _), _)| alone || asn.is_some()).collect();
         match few(known, excess) {
             Some(networks) => networks
                 .into_iter()
@@ -172,6 +176,7 @@ impl Scale<'_> {
                 asn: None,
                 cell: &node.cell,
                 sources: node.children.values().map(count_sources).sum(),
+                example: node.children.values().filter_map(lowest).min(),
                 proven: !node.unproven,
             })],
         }
@@ -198,6 +203,7 @@ impl Scale<'_> {
                 asn,
                 cell: &node.cell,
                 sources: count_sources(node),
+                example: lowest(node),
                 proven: !node.unproven,
             })],
         }
@@ -218,7 +224,8 @@ impl Scale<'_> {
                 .into_iter()
                 .map(|((address, cell), _)| {
                     let (place, key) = (Place::Source(*address), Key::Source(*address));
-                    self.row(&Row { place, key, country, asn, cell, sources: 1, proven: !block.unproven() })
+                    let (example, proven) = (Some(*address), !block.unproven());
+                    self.row(&Row { place, key, country, asn, cell, sources: 1, example, proven })
                 })
                 .collect(),
             None => vec![self.row(&Row {
@@ -228,6 +235,7 @@ impl Scale<'_> {
                 asn,
                 cell: &block.cell,
                 sources: block.members.iter().map(|node| node.children.len() as u64).sum(),
+                example: block.members.iter().filter_map(|node| node.children.keys().next()).min().copied(),
                 proven: !block.unproven(),
             })],
         }
@@ -240,6 +248,7 @@ impl Scale<'_> {
             place: row.place,
             country: row.country,
             asn: row.asn,
+            example: row.example.unwrap_or_else(|| row.place.address()),
             foreign: (!self.home.is_unknown()).then(|| self.home.is_foreign(row.country)),
             share: ratio(self.excess_of(&row.key, row.cell), self.excess),
             traffic_share: ratio(count, self.total),
@@ -336,6 +345,22 @@ fn few<T>(mut children: Vec<(T, f64)>, excess: f64) -> Option<Vec<(T, f64)>> {
     Some(children)
 }
 
+/// The lowest address of a network.
+fn lowest(node: &Node<Prefixes>) -> Option<IpAddr> {
+    node.children.values().filter_map(|prefix| prefix.children.keys().next()).min().copied()
+}
+
+impl Place {
+    /// An address within it, as far as its name tells.
+    fn address(&self) -> IpAddr {
+        match self {
+            Place::Prefix(prefix) => prefix.addr(),
+            Place::Source(address) => *address,
+            Place::Country(_) | Place::Network(_) => IpAddr::V4(Ipv4Addr::UNSPECIFIED),
+        }
+    }
+}
+
 fn count_sources(node: &Node<Prefixes>) -> u64 {
     node.children.values().map(|prefix| prefix.children.len() as u64).sum()
 }
@@ -405,6 +430,20 @@ mod tests {
         add(&mut window, (US, 7018), "99.0.1.1", 11, 1_000);
         let rows = origins(&window, Key::Source("99.0.1.1".parse().unwrap()));
         assert_eq!(rows, [(Place::Source("99.0.1.1".parse().unwrap()), 0.5)]);
+    }
+
+    #[test]
+    fn private_addresses_have_no_network_and_are_told_all_the_same() {
+        let mut window = Window::default();
+        let lineage = Lineage { country: Country::Private, asn: None, label: None, proof: Proof::Proven };
+        let address: IpAddr = "192.168.1.5".parse().unwrap();
+        let prefix = PrefixKey { lineage, prefix: "192.168.1.0/24".parse().unwrap(), reach: 24 };
+        let cell = Cell { accesses: 1_000, ..Cell::default() };
+        window.networks.insert(lineage, cell);
+        window.prefixes.insert(prefix, cell);
+        window.sources.insert(SourceKey { prefix, address }, cell);
+        let rows = origins(&window, Key::Source(address));
+        assert_eq!(rows, [(Place::Source(address), 1.0)]);
     }
 
     #[test]

@@ -36,7 +36,7 @@ pub struct Scene {
 impl Scene {
     /// Calls `tell` with the surroundings of an incident.
     pub fn around<R>(&self, capture: alert::Quality, tell: impl FnOnce(&Surroundings<'_>) -> R) -> R {
-        let organization = |asn| self.attributor.organization(asn);
+        let organization = |address| self.attributor.organization(address);
         tell(&Surroundings {
             sensor: &self.sensor,
             zone: &self.zone,
@@ -111,6 +111,12 @@ impl Teller {
         }
     }
 
+    /// The place of an incident among all, from 1; the same each time it is told.
+    fn number(&self, incident: &Incident) -> usize {
+        let key = (incident.opened, incident.subject);
+        self.kept.keys().take_while(|have| **have < key).count() + 1
+    }
+
     fn keep(&mut self, incident: Incident) {
         let key = (incident.opened, incident.subject);
         if self.kept.len() < MAX_KEPT || self.kept.contains_key(&key) {
@@ -124,7 +130,7 @@ impl Teller {
 impl Listener for Teller {
     fn told(&mut self, incident: Incident, quality: &Quality) {
         let capture = alert::Quality { loss: quality.loss, one_way: incident.one_way, duplicates: 0.0 };
-        let (number, aloud) = (self.kept.len() + 1, self.aloud);
+        let (number, aloud) = (self.number(&incident), self.aloud);
         let (record, story) = self.scene.around(capture, |around| {
             let alert = Alert { incident: &incident, around };
             (alert.record(), aloud.map(|_| alert.story(number, alert::Paint::Plain)))
@@ -134,7 +140,7 @@ impl Listener for Teller {
         self.worst = self.worst.max(Some(incident.severity));
         self.send(&record);
         if let (Some(aloud), Some(story)) = (aloud, story) {
-            aloud(&story);
+            aloud(&format!("{story}\n"));
         }
         self.keep(incident);
     }

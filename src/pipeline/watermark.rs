@@ -23,6 +23,8 @@ pub(super) struct Watermark {
     highest: Option<Timestamp>,
     /// The first second that is still open.
     open: i64,
+    /// When that second is over.
+    due: Timestamp,
     /// Packets in a row that lie far back.
     back: u32,
     /// Where the packets that are held back lie.
@@ -135,6 +137,10 @@ impl Watermark {
 
     /// Ticks that are over by now.
     pub fn over(&mut self) -> Option<Over> {
+        // One comparison for nearly every packet: the oldest open tick ends some time after.
+        if self.highest? < self.due {
+            return None;
+        }
         let last = (self.highest? - LAG).secs() - 1;
         self.close_to(last)
     }
@@ -151,7 +157,12 @@ impl Watermark {
         self.counts.clock_steps += 1;
         self.back = 0;
         self.highest = Some(time);
-        self.open = (time - LAG).secs();
+        self.open_from((time - LAG).secs());
+    }
+
+    fn open_from(&mut self, second: i64) {
+        self.open = second;
+        self.due = Timestamp::from_secs(second.saturating_add(1)) + LAG;
     }
 
     fn begin(&mut self, time: Timestamp) {
@@ -159,7 +170,7 @@ impl Watermark {
         self.counts.last = Some(time);
         self.highest = Some(time);
         // Packets a little older than the first one still find their second open.
-        self.open = (time - LAG).secs();
+        self.open_from((time - LAG).secs());
     }
 
     fn raise(&mut self, time: Timestamp) {
@@ -184,7 +195,7 @@ impl Watermark {
         }
         let tick = |second| TickId { epoch: self.epoch, second };
         let over = Over { from: tick(self.open), to: tick(last) };
-        self.open = last + 1;
+        self.open_from(last + 1);
         Some(over)
     }
 }

@@ -63,7 +63,7 @@ impl Worker {
     pub fn flow_counts(&self) -> FlowCounts {
         let mut counts = FlowCounts::default();
         for tracker in self.shards.iter().flatten() {
-            counts.merge(tracker.counts());
+            counts.merge(&tracker.counts());
         }
         counts
     }
