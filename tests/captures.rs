@@ -86,9 +86,9 @@ fn every_shared_capture_is_read_as_far_as_it_goes() {
 
 #[test]
 fn a_folder_of_captures_is_one_replay() {
-    let (Some(index), Some(folder)) = (shared("INDEX.tsv"), shared("arkime")) else { return };
+    let (Some(index), Some(folder)) = (shared("INDEX.tsv"), shared("gopacket")) else { return };
     let text = std::fs::read_to_string(index).unwrap();
-    let rows = text.lines().skip(1).map(Row::read).filter(|row| row.path.starts_with("arkime/"));
+    let rows = text.lines().skip(1).map(Row::read).filter(|row| row.path.starts_with("gopacket/"));
     let packets: u64 = rows.map(|row| row.packets).sum();
     let answer = replay(&folder, &[]).exits(0);
     assert!(packets > 0);

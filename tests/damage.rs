@@ -18,9 +18,11 @@ fn short_story() -> Scenario {
     Scenario::new(31).with(crowd_at_home(per_sec(20)).over(secs(10)))
 }
 
-/// A flood long enough to fire a rule of level high.
+/// A flood that fires a rule of level high.
 fn flood() -> Scenario {
-    Scenario::new(32).with(crowd_at_home(per_sec(20)).over(secs(40))).with(foreign_flood(per_sec(80)))
+    Scenario::new(32)
+        .with(crowd_at_home(per_sec(20)).over(secs(15)))
+        .with(foreign_flood(per_sec(80)).start(secs(5)).over(secs(8)))
 }
 
 /// The first `whole` packets of the story and five bytes of the record that follows.

@@ -12,15 +12,11 @@ use bongsu::time::Timestamp;
 
 #[path = "../benches/blocks/mod.rs"]
 mod blocks;
+mod support;
 
 #[test]
 fn every_frame_of_the_shared_captures_is_accounted_for() -> io::Result<()> {
-    let folder = std::env::var_os("BONGSU_CAPTURES")
-        .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/captures"), PathBuf::from);
-    if !folder.is_dir() {
-        println!("not run: no captures at {}", folder.display());
-        return Ok(());
-    }
+    let Some(folder) = support::shared("") else { return Ok(()) };
     let mut counts = PacketCounts::default();
     for capture in captures_below(&folder)? {
         count(File::open(capture)?, &mut counts);
