@@ -1,7 +1,8 @@
 //! The key of a conversation: both ends and the protocol, the same for either direction.
 //! Comes in: two ends. Goes out: a key, and which of its ends is which.
 
-use std::net::{IpAddr, SocketAddr};
+use std::hash::{Hash, Hasher};
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
 /// The protocol of a conversation that has ports.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -10,13 +11,22 @@ pub(super) enum Protocol {
     Udp,
 }
 
-/// A conversation, whichever way a packet of it goes: both addresses as 128 bits (IPv4 mapped into IPv6), both ports.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+/// A conversation, whichever way a packet of it goes: both addresses as 128 bits (IPv4 mapped into IPv6, halves), both
+/// ports and the protocol.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct FlowKey {
-    low: u128,
-    high: u128,
+    low: [u64; 2],
+    high: [u64; 2],
     /// The low end's port, the high end's port, the protocol.
     rest: u64,
+}
+
+impl Hash for FlowKey {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        for word in [self.low[0], self.low[1], self.high[0], self.high[1], self.rest] {
+            state.write_u64(word);
+        }
+    }
 }
 
 /// Which of a key's two ends.
@@ -29,18 +39,35 @@ pub(super) enum Side {
 impl FlowKey {
     /// The key of a packet from `source` to `destination`, and the side of `source`.
     pub fn of(source: SocketAddr, destination: SocketAddr, protocol: Protocol) -> (Self, Side) {
-        let (from, to) = ((bits(source.ip()), source.port()), (bits(destination.ip()), destination.port()));
+        let (from, to) =
+            ((halves(source.ip()), source.port()), (halves(destination.ip()), destination.port()));
         let (low, high, side) = if from <= to { (from, to, Side::Low) } else { (to, from, Side::High) };
         let rest = u64::from(low.1) | u64::from(high.1) << 16 | (protocol as u64) << 32;
         (Self { low: low.0, high: high.0, rest }, side)
     }
+
+    /// Address and port of one end.
+    pub fn end(&self, side: Side) -> SocketAddr {
+        let (halves, port) = match side {
+            Side::Low => (self.low, self.rest as u16),
+            Side::High => (self.high, (self.rest >> 16) as u16),
+        };
+        let bits = u128::from(halves[0]) << 64 | u128::from(halves[1]);
+        SocketAddr::new(IpAddr::V6(Ipv6Addr::from_bits(bits)).to_canonical(), port)
+    }
+
+    /// The IP protocol number.
+    pub fn protocol_number(&self) -> u8 {
+        if self.rest >> 32 == Protocol::Tcp as u64 { 6 } else { 17 }
+    }
 }
 
-fn bits(address: IpAddr) -> u128 {
-    match address {
+fn halves(address: IpAddr) -> [u64; 2] {
+    let bits = match address {
         IpAddr::V4(v4) => v4.to_ipv6_mapped().to_bits(),
         IpAddr::V6(v6) => v6.to_bits(),
-    }
+    };
+    [(bits >> 64) as u64, bits as u64]
 }
 
 #[cfg(test)]
@@ -55,5 +82,7 @@ mod tests {
         assert_eq!(there, back);
         assert_ne!(side, other);
         assert_ne!(there, FlowKey::of(a, b, Protocol::Udp).0);
+        assert_eq!((there.end(side), there.end(other)), (a, b));
+        assert_eq!((there.protocol_number(), FlowKey::of(a, b, Protocol::Udp).0.protocol_number()), (6, 17));
     }
 }

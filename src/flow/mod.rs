@@ -10,6 +10,7 @@ mod http;
 mod ja4;
 mod key;
 mod pending;
+mod table;
 mod tls;
 mod tracker;
 

@@ -4,12 +4,10 @@
 use std::collections::VecDeque;
 use std::net::{IpAddr, SocketAddr};
 
-use hashbrown::HashMap;
-use hashbrown::hash_map::Entry;
-
-use super::connection::{Connection, HeadRoom, LINGER, Moment, Party};
+use super::connection::{self, Connection, HeadRoom, LINGER, Moment, Named};
 use super::key::{FlowKey, Protocol, Side};
 use super::pending::{self, Admission, Knock, Outcome, Pending};
+use super::table::{SlotId, Table};
 use super::{Client, FlowEvent, Observer, Proof, ServerEnd, What};
 use crate::decode::{Packet, TcpSegment, Transport};
 use crate::service::{Direction, Scope};
@@ -93,11 +91,11 @@ pub struct Sighting {
 #[derive(Debug)]
 pub struct Tracker {
     pending: Pending,
-    connections: HashMap<FlowKey, Connection, foldhash::fast::RandomState>,
+    connections: Table,
     /// Connections that have something to tell at the end of the tick.
-    moved: Vec<FlowKey>,
+    moved: Vec<SlotId>,
     /// Connections that ended, in the order they did.
-    ended: VecDeque<(Timestamp, FlowKey)>,
+    ended: VecDeque<(Timestamp, SlotId)>,
     limits: FlowLimits,
     held: Held,
     heads: HeadRoom,
@@ -120,7 +118,7 @@ impl Tracker {
     pub fn new(limits: FlowLimits) -> Self {
         Self {
             pending: Pending::new(limits.pending, limits.seed),
-            connections: HashMap::default(),
+            connections: Table::default(),
             moved: Vec::new(),
             ended: VecDeque::new(),
             limits,
@@ -154,34 +152,49 @@ impl Tracker {
             Transport::Tcp(segment) => Some(segment),
             _ => None,
         };
-        if let Entry::Occupied(mut entry) = self.connections.entry(key) {
-            let connection = entry.get_mut();
-            let reopened = segment.is_some_and(|s| s.flags.syn && !s.flags.ack) && connection.ended;
-            if !reopened && !connection.is_over(sighting.now) {
-                let direction = toward(from == connection.party.client_side);
-                let (now, tick) = (sighting.now, sighting.tick);
-                let mut moment = Moment { now, tick, heads: &mut self.heads, observer };
-                if connection.count(direction, packet.ip_len, &mut moment) {
-                    self.moved.push(key);
-                }
-                if let Some(segment) = segment {
-                    let before = connection.ended;
-                    connection.segment(direction, segment, &mut moment);
-                    // One that is not listed leaves with the next sweep.
-                    if connection.ended && !before && self.ended.len() < self.limits.listed() {
-                        self.ended.push_back((sighting.now, key));
-                    }
-                }
+        if let Some(id) = self.connections.find(&key) {
+            let seen = Seen { id, from, segment, bytes: packet.ip_len };
+            if self.go_on(&seen, sighting, observer) {
                 return;
             }
-            let mut connection = entry.remove();
-            connection.flush(observer);
-            connection.release(&mut self.heads);
-            self.held.forget(connection.party.client.proof);
-            self.counts.closed += 1;
+            self.forget(id, observer);
         }
         let arrival = Arrival { packet, key, from, segment, source, destination };
         self.arrive(&arrival, sighting, observer);
+    }
+
+    /// A packet of a connection; answers whether the connection was still there to take it.
+    fn go_on<O: Observer>(&mut self, seen: &Seen<'_, '_>, sighting: &Sighting, observer: &mut O) -> bool {
+        let Some(connection) = self.connections.get(seen.id) else { return false };
+        let reopened = connection.ended && seen.segment.is_some_and(|s| s.flags.syn && !s.flags.ack);
+        if reopened || connection.is_over(sighting.now) {
+            return false;
+        }
+        let direction = toward(seen.from == connection.account.client);
+        let (now, tick) = (sighting.now, sighting.tick);
+        let mut moment = Moment { now, tick, heads: &mut self.heads, observer };
+        if connection.count(direction, seen.bytes, &mut moment) {
+            self.moved.push(seen.id);
+        }
+        if let Some(segment) = seen.segment {
+            let before = connection.ended;
+            connection.segment(direction, segment, &mut moment);
+            // One that is not listed leaves with the next sweep.
+            if connection.ended && !before && self.ended.len() < self.limits.listed() {
+                self.ended.push_back((sighting.now, seen.id));
+            }
+        }
+        true
+    }
+
+    /// Takes a connection out, and tells what it had left to tell.
+    fn forget<O: Observer>(&mut self, id: SlotId, observer: &mut O) {
+        if let Some(mut connection) = self.connections.remove(id) {
+            connection.flush(observer);
+            connection.release(&mut self.heads);
+            self.held.forget(connection.account.proof);
+            self.counts.closed += 1;
+        }
     }
 
     /// A packet of a conversation that has no entry.
@@ -233,9 +246,9 @@ impl Tracker {
             Proof::Unproven => self.counts.unproven += 1,
         }
         let (now, tick) = (account.now, account.tick);
-        let (scope, server) = (account.scope, account.server);
-        let party = Party { scope, server, client, client_side: admission.client };
-        let mut connection = Connection::new(party, now, tick);
+        let named = Named::of(account.scope);
+        let party = connection::Account { named, client: admission.client, proof: admission.proof };
+        let mut connection = Connection::new(arrival.key, party, now, tick);
         let mut moment = Moment { now, tick, heads: &mut self.heads, observer };
         connection.count(account.direction, arrival.packet.ip_len, &mut moment);
         if let Some(segment) = arrival.segment {
@@ -243,8 +256,8 @@ impl Tracker {
         }
         if room {
             self.held.take(client.proof);
-            self.moved.push(arrival.key);
-            self.connections.insert(arrival.key, connection);
+            let id = self.connections.insert(connection);
+            self.moved.push(id);
         } else {
             self.counts.refused += 1;
             connection.flush(observer);
@@ -255,8 +268,8 @@ impl Tracker {
     /// Tells what moved before the tick ends: connections that are reopened, or whose packets change between two
     /// seconds, stand in the list again and again.
     fn tell_moved<O: Observer>(&mut self, observer: &mut O) {
-        for key in std::mem::take(&mut self.moved) {
-            if let Some(connection) = self.connections.get_mut(&key) {
+        for id in std::mem::take(&mut self.moved) {
+            if let Some(connection) = self.connections.get(id) {
                 connection.flush(observer);
             }
         }
@@ -264,54 +277,40 @@ impl Tracker {
 
     /// Tells what moved up to and including `tick`, and forgets what is over.
     pub fn close_tick<O: Observer>(&mut self, tick: TickId, observer: &mut O) {
-        let moved = std::mem::take(&mut self.moved);
-        for key in moved {
-            let Some(connection) = self.connections.get_mut(&key) else { continue };
+        for id in std::mem::take(&mut self.moved) {
+            // A slot may have been taken over since: then its successor is told of, which does no harm.
+            let Some(connection) = self.connections.get(id) else { continue };
             if connection.open_tick() <= tick {
                 connection.flush(observer);
             } else {
-                self.moved.push(key);
+                self.moved.push(id);
             }
         }
         self.forget_ended(tick.end(), observer);
         if tick.epoch != self.swept.epoch || tick.second >= self.swept.second.saturating_add(SWEEP) {
             self.swept = tick;
-            self.sweep(tick.end(), observer);
+            for id in self.connections.ids() {
+                self.forget_if_over(id, tick.end(), observer);
+            }
         }
     }
 
-    /// Connections that ended and had their time for stragglers. What is in the queue and was opened anew on the same
-    /// ports is not over, and stays.
+    /// Connections that ended and had their time for stragglers. Whatever has taken over the slot of one since then is
+    /// looked at like any other: it goes if it is over.
     fn forget_ended<O: Observer>(&mut self, now: Timestamp, observer: &mut O) {
-        while let Some((at, key)) = self.ended.front().copied() {
+        while let Some((at, id)) = self.ended.front().copied() {
             if now.since(at) <= LINGER {
                 break;
             }
             self.ended.pop_front();
-            if let Entry::Occupied(entry) = self.connections.entry(key)
-                && entry.get().is_over(now)
-            {
-                let mut connection = entry.remove();
-                connection.flush(observer);
-                connection.release(&mut self.heads);
-                self.held.forget(connection.party.client.proof);
-                self.counts.closed += 1;
-            }
+            self.forget_if_over(id, now, observer);
         }
     }
 
-    fn sweep<O: Observer>(&mut self, now: Timestamp, observer: &mut O) {
-        let (held, heads, counts) = (&mut self.held, &mut self.heads, &mut self.counts);
-        self.connections.retain(|_, connection| {
-            let keep = !connection.is_over(now);
-            if !keep {
-                connection.flush(observer);
-                connection.release(heads);
-                held.forget(connection.party.client.proof);
-                counts.closed += 1;
-            }
-            keep
-        });
+    fn forget_if_over<O: Observer>(&mut self, id: SlotId, now: Timestamp, observer: &mut O) {
+        if self.connections.get(id).is_some_and(|connection| connection.is_over(now)) {
+            self.forget(id, observer);
+        }
     }
 }
 
@@ -339,6 +338,14 @@ impl Held {
         let held = self.of(proof);
         *held = held.saturating_sub(1);
     }
+}
+
+/// A packet of a connection.
+struct Seen<'p, 'a> {
+    id: SlotId,
+    from: Side,
+    segment: Option<&'p TcpSegment<'a>>,
+    bytes: u32,
 }
 
 /// A packet of a conversation without an entry.

@@ -1,0 +1,85 @@
+//! The connections of a shard, each in a slot that its successor takes over: what is in use lies together, and lists of
+//! connections name slots instead of looking keys up. Comes in: keys and connections. Goes out: slots.
+
+use std::hash::BuildHasher;
+
+use foldhash::fast::RandomState;
+use hashbrown::HashTable;
+
+use super::connection::Connection;
+use super::key::FlowKey;
+
+/// The connections.
+#[derive(Debug, Default)]
+pub(super) struct Table {
+    slots: Vec<Option<Slot>>,
+    free: Vec<u32>,
+    index: HashTable<u32>,
+    hasher: RandomState,
+}
+
+/// The place of a connection until it is removed; then its successor's.
+pub(super) type SlotId = u32;
+
+#[derive(Debug)]
+struct Slot {
+    hash: u64,
+    connection: Connection,
+}
+
+// Two cache lines are what a packet costs here.
+const _: () = assert!(size_of::<Option<Slot>>() <= 128);
+
+impl Table {
+    /// The slot of a conversation.
+    pub fn find(&self, key: &FlowKey) -> Option<SlotId> {
+        let slots = &self.slots;
+        self.index.find(self.hasher.hash_one(key), |id| is(slots, *id, key)).copied()
+    }
+
+    /// The connection in a slot.
+    pub fn get(&mut self, id: SlotId) -> Option<&mut Connection> {
+        let slot = self.slots.get_mut(id as usize)?.as_mut()?;
+        Some(&mut slot.connection)
+    }
+
+    /// Gives a connection a slot.
+    pub fn insert(&mut self, connection: Connection) -> SlotId {
+        let hash = self.hasher.hash_one(connection.key);
+        let slot = Some(Slot { hash, connection });
+        let id = match self.free.pop() {
+            Some(id) => {
+                self.slots[id as usize] = slot;
+                id
+            }
+            None => {
+                self.slots.push(slot);
+                (self.slots.len() - 1) as SlotId
+            }
+        };
+        let slots = &self.slots;
+        let hash_of = |id: &SlotId| slots[*id as usize].as_ref().map_or(0, |slot| slot.hash);
+        self.index.insert_unique(hash, id, hash_of);
+        id
+    }
+
+    /// Takes a connection out.
+    pub fn remove(&mut self, id: SlotId) -> Option<Connection> {
+        let slot = self.slots.get_mut(id as usize)?.take()?;
+        if let Ok(entry) = self.index.find_entry(slot.hash, |have| *have == id) {
+            entry.remove();
+        }
+        self.free.push(id);
+        Some(slot.connection)
+    }
+
+    /// The slots in use.
+    pub fn ids(&self) -> Vec<SlotId> {
+        let used = |(id, slot): (usize, &Option<Slot>)| slot.is_some().then_some(id as SlotId);
+        self.slots.iter().enumerate().filter_map(used).collect()
+    }
+}
+
+fn is(slots: &[Option<Slot>], id: SlotId, key: &FlowKey) -> bool {
+    slots.get(id as usize).is_some_and(|slot| slot.as_ref().is_some_and(|slot| slot.connection.key == *key))
+}
