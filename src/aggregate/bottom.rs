@@ -30,6 +30,13 @@ impl<K, V> BottomMap<K, V> {
         Self { table: HashTable::new(), highest: BinaryHeap::new(), cap, limit: None }
     }
 
+    /// The same, with room for `expected` keys at once.
+    pub fn expecting(cap: usize, expected: usize) -> Self {
+        let expected = expected.min(cap);
+        let (table, highest) = (HashTable::with_capacity(expected), BinaryHeap::with_capacity(expected));
+        Self { table, highest, cap, limit: None }
+    }
+
     /// The value of the key that has this hash and that `is` recognises, made by `make` where it is new; `None` where
     /// the key is not among those kept. What gives way to it goes to `evicted`.
     pub fn entry(

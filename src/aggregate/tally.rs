@@ -27,6 +27,8 @@ use crate::time::TickId;
 pub struct Tallies {
     attributions: Attributions,
     prints: Ja4Memo,
+    /// Sources of the tick that was handed over last: as many are expected in the next.
+    sources: usize,
     /// The open ticks, at most a handful.
     open: Vec<(TickId, Tally)>,
     hasher: FixedState,
@@ -126,7 +128,7 @@ impl Tallies {
     pub fn new(attributor: Arc<Attributor>, seed: u64) -> Self {
         let attributions = Attributions { attributor, known: HashMap::default() };
         let prints = Ja4Memo::default();
-        Self { attributions, prints, open: Vec::new(), hasher: FixedState::with_seed(seed) }
+        Self { attributions, prints, sources: 0, open: Vec::new(), hasher: FixedState::with_seed(seed) }
     }
 
     /// Shows the open ticks' readers what was counted since the last time.
@@ -154,14 +156,16 @@ impl Tallies {
     /// Hands over the sums of `tick`.
     pub(super) fn take(&mut self, tick: TickId) -> Option<Tally> {
         let at = self.open.iter().position(|(have, _)| *have == tick)?;
-        Some(self.open.swap_remove(at).1)
+        let tally = self.open.swap_remove(at).1;
+        self.sources = tally.sources.len();
+        Some(tally)
     }
 
     fn tally(&mut self, tick: TickId) -> &mut Tally {
         let at = match self.open.iter().position(|(have, _)| *have == tick) {
             Some(at) => at,
             None => {
-                self.open.push((tick, Tally::new(self.hasher.clone())));
+                self.open.push((tick, Tally::new(self.hasher.clone(), self.sources)));
                 self.open.len() - 1
             }
         };
@@ -300,13 +304,13 @@ impl Observer for Tallies {
 }
 
 impl Tally {
-    fn new(hasher: FixedState) -> Self {
+    fn new(hasher: FixedState, sources: usize) -> Self {
         Self {
             places: HashMap::default(),
             last: 0,
             scopes: Vec::new(),
             candidates: BottomMap::new(caps::CANDIDATES),
-            sources: BottomMap::new(caps::SOURCES),
+            sources: BottomMap::expecting(caps::SOURCES, sources),
             prefixes: BottomMap::new(caps::PREFIXES),
             networks: BottomMap::new(caps::NETWORKS),
             paths: BottomMap::new(caps::PATHS),

@@ -106,7 +106,7 @@ pub struct ReplayArgs {
     #[arg(long, value_name = "TIME")]
     pub to: Option<String>,
     /// Replays at X times the recorded speed; as fast as possible unless told
-    #[arg(long, value_name = "X")]
+    #[arg(long, value_name = "X", allow_negative_numbers = true)]
     pub pace: Option<f64>,
 }
 

@@ -47,8 +47,14 @@ impl Watch {
         }
         let mut findings = Vec::new();
         for (subject, watched) in &mut self.subjects {
+            let quiet = watched.is_quiet();
             watched.advance(id, moved.remove(subject));
             if is_protected(subject, &self.finder) {
+                if quiet && watched.is_quiet() {
+                    // Nothing is in any window, nor was a tick before: there is nothing to judge.
+                    findings.push((*subject, Vec::new()));
+                    continue;
+                }
                 let found: Vec<Finding> = self
                     .detectors
                     .iter_mut()
@@ -65,6 +71,11 @@ impl Watch {
         for watched in self.subjects.values_mut() {
             watched.skip(tick, ticks);
         }
+    }
+
+    /// Whether every window of every service is empty.
+    pub fn is_quiet(&self) -> bool {
+        self.subjects.values().all(Watched::is_quiet)
     }
 
     /// The picture of a service.

@@ -86,8 +86,8 @@ enum Speech {
 }
 
 /// A connection that ended is remembered this long, so that stragglers are not taken for a new one: the last
-/// acknowledgment and a first retransmission of the FIN (200 ms to 1 s, RFC 6298) come within it.
-pub(super) const LINGER: Span = Span::from_secs(2);
+/// acknowledgment comes within a round trip, and what comes later proves nothing by itself.
+pub(super) const LINGER: Span = Span::from_secs(1);
 
 /// An open connection is forgotten after this much silence (Zeek's `tcp_inactivity_timeout`).
 const TCP_IDLE: Span = Span::from_secs(300);

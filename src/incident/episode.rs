@@ -88,7 +88,7 @@ impl Episode {
             coverage: self.coverage,
         };
         let attributed = row_excess >= LEAST_ATTRIBUTED * excess;
-        let origins = if attributed { Tree::of(&self.window).origins(keys, &scale) } else { Vec::new() };
+        let origins = if attributed { Tree::of(&self.window, keys).origins(&scale) } else { Vec::new() };
         let from_origins: f64 = origins.iter().map(|row| row.rate).sum();
         let rate = total / seconds;
         Account {

@@ -7,10 +7,10 @@ use std::net::{IpAddr, Ipv4Addr};
 use ipnet::IpNet;
 
 use super::{Origin, Place};
-use crate::aggregate::{Cell, PrefixKey};
+use crate::aggregate::{Cell, Lineage, PrefixKey};
 use crate::attribute::{Asn, Country, Home};
 use crate::detect::rule::Measure;
-use crate::detect::{Before, Key, of_cell};
+use crate::detect::{Before, Key, Window, of_cell};
 use crate::flow::Proof;
 
 /// A row is told by its children while at most this many hold [`ENOUGH`] of its excess.
@@ -59,63 +59,36 @@ type Networks = BTreeMap<Option<Asn>, Node<Prefixes>>;
 pub(super) struct Tree(BTreeMap<Country, Node<Networks>>);
 
 impl Tree {
-    /// Grows the tree from the rows of a window.
-    pub fn of(window: &crate::detect::Window) -> Self {
+    /// Grows the tree from the rows of a window, as far as they belong to the countries that `keys` lie in.
+    pub fn of(window: &Window, keys: &BTreeSet<Key>) -> Self {
+        let countries = countries_of(window, keys);
+        let counts = |lineage: &Lineage| lineage.label.is_none() && countries.contains(&lineage.country);
         let mut tree = Self::default();
-        for (lineage, cell) in &window.networks {
-            if lineage.label.is_none() {
-                let country = tree.0.entry(lineage.country).or_default();
-                country.take(cell, lineage.proof);
-                country.children.entry(lineage.asn).or_default().take(cell, lineage.proof);
-            }
+        for (lineage, cell) in window.networks.iter().filter(|(lineage, _)| counts(lineage)) {
+            let country = tree.0.entry(lineage.country).or_default();
+            country.take(cell, lineage.proof);
+            country.children.entry(lineage.asn).or_default().take(cell, lineage.proof);
         }
-        for (prefix, cell) in &window.prefixes {
-            if let Some(node) = tree.prefix(prefix) {
-                node.take(cell, prefix.lineage.proof);
-            }
+        for (prefix, cell) in window.prefixes.iter().filter(|(prefix, _)| counts(&prefix.lineage)) {
+            tree.prefix(prefix).take(cell, prefix.lineage.proof);
         }
-        for (source, cell) in &window.sources {
-            if let Some(node) = tree.prefix(&source.prefix) {
-                node.children.entry(source.address).or_default().merge(cell);
-            }
+        for (source, cell) in window.sources.iter().filter(|(source, _)| counts(&source.prefix.lineage)) {
+            tree.prefix(&source.prefix).children.entry(source.address).or_default().merge(cell);
         }
         tree
     }
 
-    fn prefix(&mut self, key: &PrefixKey) -> Option<&mut Node<Sources>> {
-        if key.lineage.label.is_some() {
-            return None;
-        }
+    fn prefix(&mut self, key: &PrefixKey) -> &mut Node<Sources> {
         let country = self.0.entry(key.lineage.country).or_default();
         let network = country.children.entry(key.lineage.asn).or_default();
-        Some(network.children.entry((key.prefix, key.reach)).or_default())
+        network.children.entry((key.prefix, key.reach)).or_default()
     }
 
-    /// The countries that the keys lie in.
-    fn countries_of(&self, keys: &BTreeSet<Key>) -> BTreeSet<Country> {
-        let holds = |country: &Node<Networks>, key: &Key| {
-            country.children.iter().any(|(asn, network)| match key {
-                Key::Network(have) => *asn == Some(*have),
-                Key::Prefix(have) => network.children.keys().any(|(prefix, _)| prefix == have),
-                Key::Source(have) => {
-                    network.children.values().any(|prefix| prefix.children.contains_key(have))
-                }
-                Key::Service | Key::Country(_) => false,
-            })
-        };
-        let found = |(name, node): (&Country, &Node<Networks>)| {
-            keys.iter().any(|key| *key == Key::Country(*name) || holds(node, key)).then_some(*name)
-        };
-        self.0.iter().filter_map(found).collect()
-    }
-
-    /// The rows that hold the excess of the countries that `keys` lie in, the largest first.
-    pub fn origins(&self, keys: &BTreeSet<Key>, scale: &Scale<'_>) -> Vec<Origin> {
-        let countries = self.countries_of(keys);
+    /// The rows that hold the excess of the tree's countries, the largest first.
+    pub fn origins(&self, scale: &Scale<'_>) -> Vec<Origin> {
         let mut roots: Vec<(&Country, &Node<Networks>, f64)> = self
             .0
             .iter()
-            .filter(|(country, _)| countries.contains(*country))
             .map(|(country, node)| (country, node, scale.excess_of(&Key::Country(*country), &node.cell)))
             .filter(|(_, _, excess)| *excess > 0.0 && *excess >= LEAST * scale.excess)
             .collect();
@@ -127,6 +100,33 @@ impl Tree {
         rows.sort_by(|one, other| other.share.total_cmp(&one.share).then(one.place.cmp(&other.place)));
         rows
     }
+}
+
+/// The countries that the keys lie in.
+fn countries_of(window: &Window, keys: &BTreeSet<Key>) -> BTreeSet<Country> {
+    let mut countries = BTreeSet::new();
+    let (mut prefixes, mut sources) = (false, false);
+    for key in keys {
+        match key {
+            Key::Country(country) => drop(countries.insert(*country)),
+            Key::Prefix(_) => prefixes = true,
+            Key::Source(_) => sources = true,
+            Key::Network(_) | Key::Service => {}
+        }
+    }
+    let found = |key: Key| keys.contains(&key);
+    let networks =
+        window.networks.keys().filter(|lineage| lineage.asn.is_some_and(|asn| found(Key::Network(asn))));
+    countries.extend(networks.map(|lineage| lineage.country));
+    if prefixes {
+        let within = window.prefixes.keys().filter(|key| found(Key::Prefix(key.prefix)));
+        countries.extend(within.map(|key| key.lineage.country));
+    }
+    if sources {
+        let within = window.sources.keys().filter(|key| found(Key::Source(key.address)));
+        countries.extend(within.map(|key| key.prefix.lineage.country));
+    }
+    countries
 }
 
 impl<C> Node<C> {
@@ -368,8 +368,7 @@ fn count_sources(node: &Node<Prefixes>) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::aggregate::{Lineage, SourceKey};
-    use crate::detect::Window;
+    use crate::aggregate::SourceKey;
 
     const US: Country = Country::Code(*b"US");
     const KR: Country = Country::Code(*b"KR");
@@ -398,7 +397,7 @@ mod tests {
             home: &home,
             coverage: 1.0,
         };
-        let rows = Tree::of(window).origins(&BTreeSet::from([key]), &scale);
+        let rows = Tree::of(window, &BTreeSet::from([key])).origins(&scale);
         rows.into_iter().map(|row| (row.place, row.share)).collect()
     }
 

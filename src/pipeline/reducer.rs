@@ -30,14 +30,8 @@ pub(super) struct Reducer<L> {
     watch: Watch,
     incidents: Incidents,
     listener: L,
-    /// Silent ticks in a row.
-    silent: i64,
     quality: Quality,
 }
-
-/// Silent ticks that are judged one by one: the longest window (600) and the quiet after an incident (300) have passed
-/// by then, so nothing can change any more and the rest of the silence is one step.
-const HORIZON: i64 = 1_000;
 
 /// What the reducer leaves behind.
 pub(super) struct Judged<L> {
@@ -47,7 +41,7 @@ pub(super) struct Judged<L> {
 
 impl<L: Listener> Reducer<L> {
     pub fn new(board: Arc<OpenTicks>, watch: Watch, incidents: Incidents, listener: L) -> Self {
-        Self { board, watch, incidents, listener, silent: 0, quality: Quality::default() }
+        Self { board, watch, incidents, listener, quality: Quality::default() }
     }
 
     /// Judges ticks that are over.
@@ -56,15 +50,14 @@ impl<L: Listener> Reducer<L> {
         let mut next = over.from;
         while next <= over.to {
             if self.board.holds(next) {
-                self.silent = 0;
                 let tick = self.board.freeze(next);
                 self.judge(tick);
                 next = next.plus(1);
-            } else if self.silent < HORIZON {
-                self.silent += 1;
+            } else if !(self.watch.is_quiet() && self.incidents.is_quiet()) {
                 self.judge(Tick { id: next, ..Tick::default() });
                 next = next.plus(1);
             } else {
+                // Every window is empty and no incident is open: the rest of the silence is one step.
                 let end = self.board.first_within(next, over.to).unwrap_or(over.to.plus(1));
                 self.watch.skip(end.plus(-1), end.second - next.second);
                 next = end;
