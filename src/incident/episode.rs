@@ -27,7 +27,6 @@ pub(super) struct Episode {
 pub(super) struct Account {
     pub origins: Vec<Origin>,
     pub foreign: Option<Foreign>,
-    pub sought: Vec<Sought>,
     pub load: Load,
     pub health: Health,
     pub end: Option<ServerEnd>,
@@ -93,7 +92,6 @@ impl Episode {
         let rate = total / seconds;
         Account {
             foreign: self.foreign(watched, measure, &origins, ground),
-            sought: self.sought(&origins),
             load: Load {
                 unit: self.unit(),
                 rate,
@@ -177,7 +175,8 @@ impl Episode {
         })
     }
 
-    fn sought(&self, origins: &[Origin]) -> Vec<Sought> {
+    /// What the origins' countries asked for; everybody where there are no origins.
+    pub fn sought(&self, origins: &[Origin]) -> Vec<Sought> {
         let countries: BTreeSet<Country> = origins.iter().map(|row| row.country).collect();
         let mut paths = std::collections::BTreeMap::<(&str, &str), u64>::new();
         for (key, count) in &self.window.paths {
