@@ -9,7 +9,7 @@ use std::str;
 pub struct RequestHead<'a> {
     /// The method as sent.
     pub method: &'a str,
-    /// The target without its query, at most [`MAX_PATH`] bytes; bytes that are no UTF-8 end it.
+    /// The target without its query, at most `MAX_PATH` bytes; bytes that are no UTF-8 end it.
     pub path: &'a str,
     /// The `Host` header.
     pub host: Option<&'a str>,

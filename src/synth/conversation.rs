@@ -50,7 +50,7 @@ pub enum Filling {
     Noise,
 }
 
-/// A finished [`Dialogue`]: an iterator over its frames in order of time.
+/// A finished [`Dialogue`](super::dialogue::Dialogue): an iterator over its frames in order of time.
 #[derive(Debug, Clone)]
 pub struct Conversation {
     wire: Wire,

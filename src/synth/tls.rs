@@ -93,7 +93,7 @@ impl ClientHello<'_> {
 }
 
 /// The server's ServerHello record, ChangeCipherSpec and the header of the encrypted rest of its flight, which is
-/// `rest_len` bytes long (a certificate chain has 2 to 5 KiB; at most [`MAX_RECORD`]).
+/// `rest_len` bytes long (a certificate chain has 2 to 5 KiB; at most `MAX_RECORD`).
 pub fn server_hello(rng: &mut Rng, rest_len: usize) -> Vec<u8> {
     let mut body = vec![3, 3];
     push_random(&mut body, rng);
@@ -112,7 +112,7 @@ pub fn server_hello(rng: &mut Rng, rest_len: usize) -> Vec<u8> {
     flight
 }
 
-/// The header of a record with `length` encrypted bytes, at most [`MAX_RECORD`].
+/// The header of a record with `length` encrypted bytes, at most `MAX_RECORD`.
 pub fn data_header(length: usize) -> [u8; 5] {
     let [high, low] = (length.min(MAX_RECORD) as u16).to_be_bytes();
     [APPLICATION_DATA, 3, 3, high, low]
