@@ -17,7 +17,7 @@ use clap::Parser;
 pub fn run(args: &DemoArgs) -> Result<ExitCode, Failure> {
     log::start(&args.log);
     let folder = folder(args.folder.as_deref())?;
-    let capture = folder.join("capture.pcapng");
+    let capture = folder.join("capture.pcapng.zst");
     let alerts = folder.join("alerts.jsonl");
     output::print("Twelve minutes before a procurement site, on the morning of a bidding deadline:\n\n")?;
     let packets = generate(&capture, &folder.join("truth.json"))
@@ -53,18 +53,24 @@ fn folder(named: Option<&Path>) -> Result<PathBuf, Failure> {
     Err(Failure::running(format!("{}: no name for a folder is free", base.display())))
 }
 
+/// The fastest level: nobody wants to wait for a demo, and the story still shrinks.
+const COMPRESSION: i32 = 1;
+
 fn generate(capture: &Path, truth: &Path) -> std::io::Result<u64> {
     let scenario = scenario();
     let told = |error: crate::synth::SynthError| std::io::Error::other(error.to_string());
-    let mut writer = Writer::new(BufWriter::new(File::create(capture)?));
+    let file = BufWriter::new(File::create(capture)?);
+    let mut writer = Writer::new(zstd::Encoder::new(file, COMPRESSION)?);
     let mut packets = 0;
     for frame in scenario.frames().map_err(told)? {
         writer.frame(&frame.as_frame())?;
         packets += 1;
     }
-    writer.finish()?.flush()?;
-    let truth_file = BufWriter::new(File::create(truth)?);
-    serde_json::to_writer_pretty(truth_file, &scenario.truth().map_err(told)?)?;
+    writer.finish()?.finish()?.flush()?;
+    let mut truth = BufWriter::new(File::create(truth)?);
+    serde_json::to_writer_pretty(&mut truth, &scenario.truth().map_err(told)?)?;
+    writeln!(truth)?;
+    truth.flush()?;
     Ok(packets)
 }
 
