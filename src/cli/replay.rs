@@ -1,5 +1,6 @@
 //! `bongsu replay`: captures in, records or a summary out.
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
@@ -57,12 +58,13 @@ impl Replay<'_> {
                 Ok(Step::Frame) => {
                     let frame = files.frame();
                     if let Some(pace) = &mut self.pace {
-                        pace.wait_for(frame.time);
+                        pace.wait_for(frame.time, self.signals);
                     }
                     pipeline.push(&frame);
                     let read = pipeline.counts().read;
                     self.bar.update(read, || files.progress());
-                    if read.is_multiple_of(LOOK_EVERY) && (self.signals.stop() || self.sinks.is_closed()) {
+                    let look = self.pace.is_some() || read.is_multiple_of(LOOK_EVERY);
+                    if look && (self.signals.stop() || self.sinks.is_closed()) {
                         return Ok(complete);
                     }
                 }
@@ -91,16 +93,23 @@ struct Pace {
 }
 
 impl Pace {
-    fn wait_for(&mut self, time: Timestamp) {
+    fn wait_for(&mut self, time: Timestamp, signals: &Signals) {
         let first = *self.first.get_or_insert(time);
-        let due =
-            Duration::try_from_secs_f64(time.since(first).as_secs_f64() / self.factor).unwrap_or(MOST_WAIT);
-        let wait = due.saturating_sub(self.watch.elapsed());
-        if !wait.is_zero() {
-            std::thread::sleep(wait.min(MOST_WAIT));
+        let due = Duration::try_from_secs_f64(time.since(first).as_secs_f64() / self.factor)
+            .unwrap_or(Duration::MAX);
+        let most = self.watch.elapsed() + MOST_WAIT;
+        while !signals.stop() {
+            let wait = due.min(most).saturating_sub(self.watch.elapsed());
+            if wait.is_zero() {
+                return;
+            }
+            std::thread::sleep(wait.min(NAP));
         }
     }
 }
+
+/// Between two looks at signals.
+const NAP: Duration = Duration::from_millis(100);
 
 /// Nobody waits longer for one packet: a wrong date is no reason to sleep for years.
 const MOST_WAIT: Duration = Duration::from_secs(60);
@@ -129,7 +138,8 @@ fn refuse_input_as_output(args: &ReplayArgs) -> Result<(), Failure> {
     let Some(output) = args.common.output.as_ref().and_then(|path| path.canonicalize().ok()) else {
         return Ok(());
     };
-    let same = args.captures.iter().any(|input| input.canonicalize().is_ok_and(|input| input == output));
+    let holds = |input: PathBuf| input == output || (input.is_dir() && output.starts_with(&input));
+    let same = args.captures.iter().any(|input| input.canonicalize().is_ok_and(holds));
     if same && output.is_file() {
         return Err(Failure::usage(format!("-o {}: is one of the captures to be read", output.display())));
     }

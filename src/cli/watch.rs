@@ -120,7 +120,8 @@ impl Watch<'_> {
                         kept.write(|writer| writer.frame(&frame));
                     }
                     self.pipeline.push(&frame);
-                    self.last.time = self.last.time.max(Some(frame.time));
+                    // Not the packet's own time: one wrong date must not carry the beats away.
+                    self.last.time = self.pipeline.now();
                     packets += 1;
                     if packets.is_multiple_of(LOOK_EVERY) {
                         self.last.at = self.watching.elapsed();

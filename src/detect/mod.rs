@@ -76,6 +76,8 @@ pub struct Finding {
     pub tick: TickId,
     /// What was observed.
     pub observed: Observed,
+    /// Whether it may open an incident; within the rule's `suppress_for` it only keeps one open.
+    pub opens: bool,
 }
 
 /// Judges one service's picture once a tick. Dispatched at run time, since others add cases.

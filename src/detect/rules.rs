@@ -74,14 +74,19 @@ impl RuleDetector {
             }
     }
 
-    /// Whether the rule has held long enough, and has not just fired.
+    /// Whether the rule has held long enough.
     fn is_due(&mut self, index: usize, subject: Subject, key: Key, tick: TickId) -> bool {
         let Some(rule) = self.rules.get(index).map(|judged| &judged.rule) else { return false };
-        let since = *self.streaks.entry((index, subject, key)).or_insert(tick);
-        let held = tick.second - since.second;
-        if held < i64::try_from(rule.hold.secs()).unwrap_or(i64::MAX) {
-            return false;
+        let since = self.streaks.entry((index, subject, key)).or_insert(tick);
+        if since.epoch != tick.epoch {
+            *since = tick;
         }
+        tick.second - since.second >= i64::try_from(rule.hold.secs()).unwrap_or(i64::MAX)
+    }
+
+    /// Whether the rule has not fired for its `suppress_for`; remembers that it does now.
+    fn may_open(&mut self, index: usize, subject: Subject, key: Key, tick: TickId) -> bool {
+        let Some(rule) = self.rules.get(index).map(|judged| &judged.rule) else { return false };
         let silence = i64::try_from(rule.suppress_for.secs()).unwrap_or(i64::MAX);
         let last = self.fired.get(&(index, subject, key));
         if last.is_some_and(|last| last.epoch == tick.epoch && tick.second - last.second < silence) {
@@ -123,7 +128,8 @@ impl Detector for RuleDetector {
             });
             for (key, observed) in holding {
                 if self.is_due(index, subject, key, tick) {
-                    findings.push(Finding { rule: Arc::clone(&rule), key, tick, observed });
+                    let opens = self.may_open(index, subject, key, tick);
+                    findings.push(Finding { rule: Arc::clone(&rule), key, tick, observed, opens });
                 }
             }
         }

@@ -38,7 +38,7 @@ impl Watch {
     pub fn take(&mut self, tick: Tick) -> Vec<(Subject, Vec<Finding>)> {
         self.finder.note(&tick);
         let id = tick.id;
-        let mut moved = by_subject(tick);
+        let mut moved = by_subject(tick, &self.finder);
         for subject in moved.keys() {
             if !self.subjects.contains_key(subject) {
                 self.make_room();
@@ -111,9 +111,9 @@ fn is_protected(subject: &Subject, finder: &Finder) -> bool {
     }
 }
 
-/// Sorts a tick's scopes to the services they belong to. What goes beside a candidate's address belongs to the first
-/// of the candidates there.
-fn by_subject(tick: Tick) -> BTreeMap<Subject, Seconds> {
+/// Sorts a tick's scopes to the services they belong to. What goes beside an address belongs to the first service that
+/// was found there, or else to the first candidate.
+fn by_subject(tick: Tick, finder: &Finder) -> BTreeMap<Subject, Seconds> {
     let mut subjects: BTreeMap<Subject, Seconds> = BTreeMap::new();
     let mut beside: Vec<(IpAddr, ScopeTick)> = Vec::new();
     for (scope, sums) in tick.scopes {
@@ -125,11 +125,14 @@ fn by_subject(tick: Tick) -> BTreeMap<Subject, Seconds> {
         }
     }
     for (host, sums) in beside {
-        let first = subjects
-            .iter_mut()
-            .find(|(subject, _)| matches!(subject, Subject::Found(address) if address.ip() == host));
-        if let Some((_, seconds)) = first {
-            seconds.beside = sums;
+        let found = finder.found().iter().find(|address| address.ip() == host);
+        let candidate = || {
+            let there =
+                |subject: &&Subject| matches!(subject, Subject::Found(address) if address.ip() == host);
+            subjects.keys().find(there).copied()
+        };
+        if let Some(subject) = found.map(|address| Subject::Found(*address)).or_else(candidate) {
+            subjects.entry(subject).or_default().beside = sums;
         }
     }
     subjects

@@ -83,10 +83,7 @@ impl Watched {
 
     /// Moves on to `tick` with what moved in it. A new epoch forgets everything: its seconds cannot be compared.
     pub fn advance(&mut self, tick: TickId, seconds: Option<Seconds>) {
-        if tick.epoch != self.now.epoch {
-            *self = Self::new(&self.spans);
-        }
-        self.now = tick;
+        self.move_to(tick);
         if let Some(seconds) = seconds {
             for window in &mut self.windows {
                 window.own.enter(&seconds.own);
@@ -101,8 +98,15 @@ impl Watched {
 
     /// Moves on over `ticks` silent ticks up to `tick`, all windows being empty.
     pub fn skip(&mut self, tick: TickId, ticks: i64) {
-        self.now = tick;
+        self.move_to(tick);
         self.learn_silence(tick, ticks);
+    }
+
+    fn move_to(&mut self, tick: TickId) {
+        if tick.epoch != self.now.epoch {
+            *self = Self::new(&self.spans);
+        }
+        self.now = tick;
     }
 
     fn learn_silence(&mut self, tick: TickId, ticks: i64) {

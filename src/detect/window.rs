@@ -89,6 +89,16 @@ impl Window {
         }
     }
 
+    /// Adds all of another window.
+    pub fn absorb(&mut self, other: Self) {
+        self.counts.merge(&other.counts);
+        absorb(&mut self.networks, other.networks, Cell::merge);
+        absorb(&mut self.prefixes, other.prefixes, Cell::merge);
+        absorb(&mut self.sources, other.sources, Cell::merge);
+        absorb(&mut self.paths, other.paths, |sum, more| *sum += more);
+        absorb(&mut self.ends, other.ends, |sum, more| *sum += more);
+    }
+
     /// Takes away a tick that was added before.
     pub fn leave(&mut self, tick: &ScopeTick) {
         let needs = self.needs;
@@ -101,6 +111,23 @@ impl Window {
         }
         for (end, count) in rows(needs.ends, &tick.ends) {
             leave_count(&mut self.ends, end, *count);
+        }
+    }
+}
+
+fn absorb<K: Ord + Eq + std::hash::Hash, V>(
+    sums: &mut HashMap<K, V, RandomState>,
+    more: HashMap<K, V, RandomState>,
+    merge: impl Fn(&mut V, &V),
+) {
+    // In order, since which rows find no room any more must not depend on the process.
+    let mut rows: Vec<(K, V)> = more.into_iter().collect();
+    rows.sort_unstable_by(|one, other| one.0.cmp(&other.0));
+    for (key, value) in rows {
+        if let Some(sum) = sums.get_mut(&key) {
+            merge(sum, &value);
+        } else if sums.len() < MAX_ROWS {
+            sums.insert(key, value);
         }
     }
 }

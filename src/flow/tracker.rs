@@ -287,12 +287,27 @@ impl Tracker {
                 self.moved.push(id);
             }
         }
+        if tick.epoch != self.swept.epoch {
+            self.come_back_to(tick.end());
+        }
         self.forget_ended(tick.end(), observer);
         if tick.epoch != self.swept.epoch || tick.second >= self.swept.second.saturating_add(SWEEP) {
             self.swept = tick;
             for id in self.connections.ids() {
                 self.forget_if_over(id, tick.end(), observer);
             }
+        }
+    }
+
+    /// The clock was set back: what was last seen in the future is as if seen now, or it would stay till then.
+    fn come_back_to(&mut self, now: Timestamp) {
+        for id in self.connections.ids() {
+            if let Some(connection) = self.connections.get(id) {
+                connection.last_seen = connection.last_seen.min(now);
+            }
+        }
+        for (at, _) in &mut self.ended {
+            *at = (*at).min(now);
         }
     }
 
@@ -360,12 +375,13 @@ struct Arrival<'p, 'a> {
 }
 
 impl Arrival<'_, '_> {
-    /// Which side is the client's, as far as the packet alone tells: the sender of a SYN, the receiver of a SYN-ACK,
-    /// else the one with the higher port.
+    /// Which side is the client's, as far as the packet alone tells: the sender of a SYN or a datagram, the receiver of
+    /// a SYN-ACK, else the one with the higher port.
     fn guess(&self) -> Side {
         let sender_is_client = match self.segment {
+            None => true,
             Some(segment) if segment.flags.syn => !segment.flags.ack,
-            _ => self.source.port() >= self.destination.port(),
+            Some(_) => self.source.port() >= self.destination.port(),
         };
         if sender_is_client { self.from } else { self.from.other() }
     }

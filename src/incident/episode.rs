@@ -21,6 +21,9 @@ pub(super) struct Episode {
     measure: Measure,
     window: Window,
     coverage: f64,
+    /// What moved after `until`, up to and including `waited`: it belongs to the episode if that goes on.
+    tail: Window,
+    waited: TickId,
 }
 
 /// What is told of an episode.
@@ -51,19 +54,29 @@ const LEAST_ATTRIBUTED: f64 = 0.5;
 
 impl Episode {
     pub fn new(from: TickId, traffic: Traffic, measure: Measure) -> Self {
-        Self { from, until: from.plus(-1), traffic, measure, window: Window::new(Needs::ALL), coverage: 1.0 }
+        let (window, tail) = (Window::new(Needs::ALL), Window::new(Needs::ALL));
+        let before = from.plus(-1);
+        Self { from, until: before, traffic, measure, window, coverage: 1.0, tail, waited: before }
     }
 
     /// Adds what moved up to `tick`.
     pub fn extend(&mut self, watched: &Watched, tick: TickId) {
-        for (_, seconds) in watched.since(self.until.plus(1)).take_while(|(have, _)| *have <= tick) {
+        self.wait(watched, tick);
+        let tail = std::mem::replace(&mut self.tail, Window::new(Needs::ALL));
+        self.window.absorb(tail);
+        self.until = tick;
+    }
+
+    /// Remembers what moved up to `tick`, without a finding: the windows forget it before a pulse may come again.
+    pub fn wait(&mut self, watched: &Watched, tick: TickId) {
+        for (_, seconds) in watched.since(self.waited.plus(1)).take_while(|(have, _)| *have <= tick) {
             let sums = seconds.of(self.traffic);
-            self.window.enter(sums);
+            self.tail.enter(sums);
             if sums.coverage > 0.0 {
                 self.coverage = self.coverage.min(sums.coverage);
             }
         }
-        self.until = tick;
+        self.waited = tick;
     }
 
     /// What can be said of it; `keys` are those that rules found.

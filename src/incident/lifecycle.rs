@@ -93,13 +93,13 @@ impl Incidents {
         let mut told = Vec::new();
         for (subject, findings) in findings {
             let Some(watched) = watch.watched(subject) else { continue };
-            if self.open.get(&subject).is_some_and(|open| open.opened.epoch != tick.epoch) {
-                told.extend(self.close(subject, watched, true));
-            }
-            if !findings.is_empty() {
+            if !findings.is_empty() && (self.open.contains_key(&subject) || findings.iter().any(|f| f.opens))
+            {
                 let open = self.open.entry(subject).or_insert_with(|| Open::new(&findings, watched));
                 watched.hold_from(open.episode.from);
                 open.note(tick, findings, watched);
+            } else if let Some(open) = self.open.get_mut(&subject) {
+                open.episode.wait(watched, tick);
             }
             told.extend(self.tell(subject, tick, watched));
         }

@@ -150,6 +150,11 @@ impl<L: Listener + 'static> Pipeline<L> {
         &self.counts
     }
 
+    /// The newest capture time that is believed.
+    pub fn now(&self) -> Option<Timestamp> {
+        self.mark.now()
+    }
+
     /// What was noticed of capture times so far.
     pub fn times(&self) -> &TimeCounts {
         &self.mark.counts
@@ -227,10 +232,9 @@ impl<L: Listener + 'static> Pipeline<L> {
     /// The held frames are where time is now.
     fn believe_held(&mut self) {
         let held = std::mem::take(&mut self.held);
-        let Some(latest) = held.iter().map(|held| held.time).max() else { return };
-        self.mark.believe_ahead(latest);
-        self.close_over();
         for held in held {
+            self.mark.believe_ahead(held.time);
+            self.close_over();
             self.sight(&held.frame());
         }
     }

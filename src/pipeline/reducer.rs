@@ -31,6 +31,7 @@ pub(super) struct Reducer<L> {
     incidents: Incidents,
     listener: L,
     quality: Quality,
+    epoch: u32,
 }
 
 /// What the reducer leaves behind.
@@ -41,7 +42,7 @@ pub(super) struct Judged<L> {
 
 impl<L: Listener> Reducer<L> {
     pub fn new(board: Arc<OpenTicks>, watch: Watch, incidents: Incidents, listener: L) -> Self {
-        Self { board, watch, incidents, listener, quality: Quality::default() }
+        Self { board, watch, incidents, listener, quality: Quality::default(), epoch: 0 }
     }
 
     /// Judges ticks that are over.
@@ -67,17 +68,26 @@ impl<L: Listener> Reducer<L> {
 
     fn judge(&mut self, tick: Tick) {
         let id: TickId = tick.id;
+        if id.epoch != self.epoch {
+            // Closed while the past that they are told against is still there.
+            self.epoch = id.epoch;
+            self.close_incidents();
+        }
         let findings = self.watch.take(tick);
         for incident in self.incidents.take(id, findings, &mut self.watch) {
             self.listener.told(incident, &self.quality);
         }
     }
 
-    /// Closes what is open.
-    pub fn finish(mut self) -> Judged<L> {
+    fn close_incidents(&mut self) {
         for incident in self.incidents.finish(&mut self.watch) {
             self.listener.told(incident, &self.quality);
         }
+    }
+
+    /// Closes what is open.
+    pub fn finish(mut self) -> Judged<L> {
+        self.close_incidents();
         Judged { listener: self.listener, found: self.watch.finder().found().clone() }
     }
 }

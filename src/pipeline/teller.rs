@@ -9,7 +9,7 @@ use crate::alert::{self, Alert, Digest, EventType, Geo, Record, Surroundings};
 use crate::attribute::Attributor;
 use crate::detect::Subject;
 use crate::detect::rule::{Level, RuleSet};
-use crate::incident::Incident;
+use crate::incident::{Incident, State};
 use crate::service::Services;
 use crate::sink::Sinks;
 use crate::time::{TickId, Zone};
@@ -122,7 +122,7 @@ impl Teller {
         if self.kept.len() < MAX_KEPT || self.kept.contains_key(&key) {
             self.kept.insert(key, incident);
         } else {
-            self.left_out += 1;
+            self.left_out += u64::from(incident.state == State::Open);
         }
     }
 }

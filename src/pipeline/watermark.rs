@@ -57,7 +57,7 @@ pub(super) enum Sight {
     In(TickId, Timestamp),
     /// It is far ahead, where those held before it are: hold it until more is known.
     Hold,
-    /// It is far ahead, but elsewhere than those held before it, which are strays.
+    /// It is ahead, but far before those held, which are strays.
     HoldAnew,
     /// It and those before it are far back: close all that is open, then look at it again.
     StepBack,
@@ -95,10 +95,14 @@ impl Watermark {
         self.place(time)
     }
 
-    /// Far ahead: those that are held must lie in one place to be believed together.
+    /// Far ahead: those that are held must stay there, or go on from there, to be believed together.
     fn sight_ahead(&mut self, time: Timestamp) -> Sight {
         match self.ahead {
-            Some(there) if there.since(time).max(time.since(there)) <= JUMP => Sight::Hold,
+            // Time that goes on from there is as good as time that stays: sparse traffic is no chain of wrong dates.
+            Some(there) if time >= there || there.since(time) <= JUMP => {
+                self.ahead = Some(there.max(time));
+                Sight::Hold
+            }
             Some(_) => {
                 self.ahead = Some(time);
                 Sight::HoldAnew
@@ -126,6 +130,11 @@ impl Watermark {
         self.counts.stray += 1;
         let tick = TickId { epoch: self.epoch, second: self.open };
         (tick, self.highest.unwrap_or_default())
+    }
+
+    /// The newest believed time.
+    pub fn now(&self) -> Option<Timestamp> {
+        self.highest
     }
 
     /// The recorder's own clock: believed.
@@ -242,11 +251,20 @@ mod tests {
     fn a_jump_ahead_is_held_and_a_stray_moves_nothing() {
         let mut mark = Watermark::default();
         mark.sight(at(100));
-        assert_eq!(mark.sight(at(1_000_000)), Sight::Hold);
-        assert_eq!(mark.sight(at(9_000_000)), Sight::HoldAnew);
+        assert_eq!(mark.sight(at(9_000_000)), Sight::Hold);
+        assert_eq!(mark.sight(at(1_000_000)), Sight::HoldAnew);
         assert_eq!(second(mark.sight(at(101))), 101);
         assert_eq!(mark.stray().1, at(101));
         assert_eq!(mark.rest().map(|over| over.to.second), Some(101));
+    }
+
+    #[test]
+    fn sparse_traffic_goes_on() {
+        let mut mark = Watermark::default();
+        mark.sight(at(0));
+        for packet in 1..8 {
+            assert_eq!(mark.sight(at(90 * packet)), Sight::Hold);
+        }
     }
 
     #[test]
