@@ -12,7 +12,7 @@ use super::replay::Ending;
 use super::setup::Run;
 use super::{Failure, log, output};
 use crate::alert::{CaptureStats, EventType, Heartbeat, Named, PacketStats, Quality, Stats};
-use crate::capture::{Beat, CaptureError, LiveOptions, LiveSet, Source, Step, Writer};
+use crate::capture::{Beat, CaptureError, Frame, LiveOptions, LiveSet, Source, Step, Writer};
 use crate::detect::rule::Level;
 use crate::host::Signals;
 use crate::host::clock::Stopwatch;
@@ -111,33 +111,27 @@ struct Last {
 
 impl Watch<'_> {
     fn read(&mut self, lines: &mut LiveSet) {
-        let mut packets: u64 = 0;
+        // Packets whose arrival was not noted on the stopwatch: it is not read for every one.
+        let mut unnoted: u64 = 0;
         loop {
             match lines.step() {
                 Ok(Step::Frame) => {
-                    let frame = lines.frame();
-                    if let Some(kept) = &mut self.keep {
-                        kept.write(|writer| writer.frame(&frame));
+                    self.packet(&lines.frame());
+                    unnoted += 1;
+                    let after_idleness = self.last.beat > self.last.at;
+                    if unnoted < LOOK_EVERY && !after_idleness {
+                        continue;
                     }
-                    self.pipeline.push(&frame);
-                    // Not the packet's own time: one wrong date must not carry the beats away.
-                    self.last.time = self.pipeline.now();
-                    packets += 1;
-                    if packets.is_multiple_of(LOOK_EVERY) {
-                        self.last.at = self.watching.elapsed();
-                        if self.look(lines) {
-                            return;
-                        }
-                    } else if self.last.beat > self.last.at {
-                        // The first packet after an idle stretch: time runs with the packets again.
-                        self.last.at = self.watching.elapsed();
+                    self.last.at = self.watching.elapsed();
+                    unnoted = 0;
+                    if self.look(lines) {
+                        return;
                     }
                 }
                 Ok(Step::Idle) => {
-                    if packets > 0 && !packets.is_multiple_of(LOOK_EVERY) {
-                        // The packets since the last look came just now.
+                    if unnoted > 0 {
                         self.last.at = self.watching.elapsed();
-                        packets = 0;
+                        unnoted = 0;
                     }
                     self.beat_if_idle(lines);
                     if self.look(lines) {
@@ -155,6 +149,15 @@ impl Watch<'_> {
                 }
             }
         }
+    }
+
+    fn packet(&mut self, frame: &Frame<'_>) {
+        if let Some(kept) = &mut self.keep {
+            kept.write(|writer| writer.frame(frame));
+        }
+        self.pipeline.push(frame);
+        // Not the packet's own time: one wrong date must not carry the beats away.
+        self.last.time = self.pipeline.now();
     }
 
     /// Looks at signals, outputs and the clock; answers whether to end.

@@ -19,7 +19,8 @@ pub fn of_counts(measure: Measure, counts: &Counts) -> u64 {
     }
 }
 
-/// What the measure of a whole scope is a part of: errors of responses, half-open connections of attempts.
+/// What the `share` of a whole scope is a part of: errors of responses, half-open connections of attempts; where that
+/// would always be all of it, the measure itself.
 pub fn whole_of(measure: Measure, counts: &Counts) -> u64 {
     match measure {
         Measure::ClientErrors | Measure::ServerErrors => counts[Count::Responses],

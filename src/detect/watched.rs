@@ -22,9 +22,23 @@ pub struct Watched {
     before: Before,
     /// The level before of the traffic beside it.
     before_beside: Before,
-    /// Ticks from here on are not learned: an incident is open.
-    held_from: Option<TickId>,
+    /// Ticks of an incident, which are not learned; all from its onset on while it is open.
+    held: Option<Held>,
     now: TickId,
+}
+
+/// The ticks of an incident.
+#[derive(Debug, Clone, Copy)]
+struct Held {
+    from: TickId,
+    /// The last one; `None` while the incident is open.
+    until: Option<TickId>,
+}
+
+impl Held {
+    fn holds(&self, tick: TickId) -> bool {
+        tick >= self.from && self.until.is_none_or(|until| tick <= until)
+    }
 }
 
 /// What moved in one tick.
@@ -76,7 +90,7 @@ impl Watched {
             spans: Arc::clone(spans),
             before: Before::default(),
             before_beside: Before::default(),
-            held_from: None,
+            held: None,
             now: TickId::default(),
         }
     }
@@ -110,7 +124,7 @@ impl Watched {
     }
 
     fn learn_silence(&mut self, tick: TickId, ticks: i64) {
-        if self.held_from.is_none() {
+        if !self.held.is_some_and(|held| held.holds(tick)) {
             self.before.learn_silence(tick.second, ticks);
             self.before_beside.learn_silence(tick.second, ticks);
         }
@@ -134,7 +148,7 @@ impl Watched {
                 break;
             }
             let following = self.ring.get(1).map_or(now.second, |(next, _)| next.second);
-            if self.held_from.is_none_or(|from| *tick < from) {
+            if !self.held.is_some_and(|held| held.holds(*tick)) {
                 self.before.learn(tick.second, &seconds.own);
                 self.before_beside.learn(tick.second, &seconds.beside);
                 let silent = following - tick.second - 1;
@@ -150,12 +164,16 @@ impl Watched {
 
     /// Stops learning from `tick` on, until [`Watched::learn_again`].
     pub fn hold_from(&mut self, tick: TickId) {
-        self.held_from = Some(self.held_from.map_or(tick, |from| from.min(tick)));
+        let open = self.held.filter(|held| held.until.is_none());
+        let from = open.map_or(tick, |held| held.from.min(tick));
+        self.held = Some(Held { from, until: None });
     }
 
-    /// Learns again; the ticks of the incident are taken out of what is still to be learned.
-    pub fn learn_again(&mut self) {
-        self.held_from = None;
+    /// Learns again; the ticks of the incident up to `until` stay out, for as long as windows still remember them.
+    pub fn learn_again(&mut self, until: TickId) {
+        if let Some(held) = &mut self.held {
+            held.until = Some(until);
+        }
     }
 
     /// The tick it has come to.
@@ -264,6 +282,26 @@ mod tests {
             watched.advance(at(second), requests(1_000));
         }
         let rate = watched.before(Traffic::Own).rate(Measure::Requests, 399).unwrap();
+        assert!((rate - 10.0).abs() < 0.5, "{rate}");
+    }
+
+    #[test]
+    fn an_incident_that_long_windows_remember_is_not_learned_afterwards() {
+        let mut watched = watched(&[600]);
+        let mut run = |from: i64, to: i64, count| {
+            for second in from..to {
+                watched.advance(at(second), requests(count));
+                match second {
+                    1_000 => watched.hold_from(at(1_000)),
+                    1_400 => watched.learn_again(at(1_099)),
+                    _ => {}
+                }
+            }
+            watched.before(Traffic::Own).rate(Measure::Requests, to - 1).unwrap_or(0.0)
+        };
+        run(0, 1_000, 10);
+        run(1_000, 1_100, 1_000);
+        let rate = run(1_100, 2_000, 10);
         assert!((rate - 10.0).abs() < 0.5, "{rate}");
     }
 

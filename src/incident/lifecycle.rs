@@ -163,7 +163,7 @@ impl Incidents {
         let mut incident = open.incident(subject, State::Close, decided, account);
         incident.ended = Some(open.last_active.end());
         incident.interrupted = interrupted;
-        watched.learn_again();
+        watched.learn_again(open.last_finding);
         Some(incident)
     }
 }

@@ -143,18 +143,5 @@ words! {
     ServerErrors = "server_errors", HalfOpen = "half_open", Unearned = "unearned",
 }
 
-impl Measure {
-    /// What `share` is a part of: the service's whole of this measure or, where that would always be all of it, of the
-    /// wider measure that holds it. `None` stands for all responses, which no rule counts by themselves.
-    pub const fn whole(self) -> Option<Measure> {
-        match self {
-            Measure::HalfOpen => Some(Measure::Attempts),
-            Measure::Unearned => Some(Measure::Packets),
-            Measure::ClientErrors | Measure::ServerErrors => None,
-            measure => Some(measure),
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests;
