@@ -14,7 +14,7 @@ pub enum Condition {
     Rate(Bound),
     /// The measure over the timespan.
     Count(Bound),
-    /// The key's part of the service's whole, 0 to 1 (see [`Measure::whole`](super::Measure::whole)).
+    /// The key's part of the service's whole, 0 to 1 (see [`whole_of`](crate::detect::whole_of)).
     Share(Bound),
     /// The key's part of the excess over the level before, 0 to 1.
     ExcessShare(Bound),
