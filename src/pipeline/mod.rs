@@ -156,8 +156,8 @@ impl<L: Listener + 'static> Pipeline<L> {
     }
 
     /// What was noticed of capture times so far.
-    pub fn times(&self) -> &TimeCounts {
-        &self.mark.counts
+    pub fn times(&self) -> TimeCounts {
+        self.mark.counts()
     }
 
     /// What the capture dropped so far.
@@ -181,7 +181,7 @@ impl<L: Listener + 'static> Pipeline<L> {
             listener: ended.judged.listener,
             packets: self.counts,
             unserved: self.unserved,
-            times: self.mark.counts,
+            times: self.mark.counts(),
             flows: ended.flows,
             found: ended.judged.found,
             drops: self.drops,
