@@ -6,6 +6,7 @@ use serde_json::Value;
 use crate::compare::compare;
 use crate::conversation::{Conversation, End, Proto};
 use crate::corpus::Corpus;
+use crate::ja4::Fingerprint;
 use crate::records::Records;
 use crate::report::{Difference, Reason, Tally};
 
@@ -28,15 +29,38 @@ pub fn tallies(corpus: &Corpus) -> Vec<Tally> {
             sessions.add(compare(&capture.name, rows, capture.records()));
         }
     }
-    vec![sessions, ids]
+    vec![sessions, ids, fingerprints(corpus)]
+}
+
+/// A session tells the fingerprint of each of its ClientHellos.
+fn fingerprints(corpus: &Corpus) -> Tally {
+    let mut tally = Tally::new("arkime", "JA4 fingerprints", None);
+    for capture in corpus.of("arkime") {
+        let texts = capture.expected_texts(".test");
+        let rows: Vec<Fingerprint> =
+            texts.iter().flat_map(|(_, text)| sessions(text)).flat_map(hellos).collect();
+        tally.captures += usize::from(!rows.is_empty());
+        rows.iter().for_each(|row| row.compare(&capture.name, capture.records(), &mut tally));
+    }
+    tally
+}
+
+fn hellos(body: Value) -> Vec<Fingerprint> {
+    let Some(ends) = row(&body).map(|row| row.ends) else { return Vec::new() };
+    let ja4 = body["tls"]["ja4"].as_array().into_iter().flatten().filter_map(Value::as_str);
+    ja4.map(|ja4| Fingerprint { ends, ja4: ja4.to_owned() }).collect()
+}
+
+fn sessions(text: &str) -> Vec<Value> {
+    let mut document: Value = serde_json::from_str(text).unwrap();
+    let sessions = document["sessions3"].as_array_mut().map(std::mem::take).unwrap_or_default();
+    sessions.into_iter().map(|mut session| session["body"].take()).collect()
 }
 
 /// The sessions of the protocols that have flows. DHCP is left out: Arkime joins it across addresses.
 fn rows(text: &str) -> Vec<Conversation> {
     const DHCP: [u16; 2] = [67, 68];
-    let document: Value = serde_json::from_str(text).unwrap();
-    let sessions = document["sessions3"].as_array().into_iter().flatten();
-    let rows = sessions.filter_map(|session| row(&session["body"]));
+    let rows = sessions(text).into_iter().filter_map(|body| row(&body));
     rows.filter(|row| row.proto != Proto::Udp || !row.ends.iter().all(|(_, port)| DHCP.contains(port)))
         .collect()
 }

@@ -6,6 +6,7 @@ use std::net::IpAddr;
 use crate::compare::compare;
 use crate::conversation::{Conversation, End, Proto};
 use crate::corpus::Corpus;
+use crate::ja4::Fingerprint;
 use crate::report::Tally;
 
 /// How many of its flows are ours too.
@@ -17,7 +18,25 @@ pub fn tallies(corpus: &Corpus) -> Vec<Tally> {
             tally.add(compare(&capture.name, rows, capture.records()));
         }
     }
-    vec![tally]
+    vec![tally, fingerprints(corpus)]
+}
+
+/// A flow that begins with a ClientHello tells its fingerprint: `[JA4: ..]`.
+fn fingerprints(corpus: &Corpus) -> Tally {
+    let mut tally = Tally::new("ndpi", "JA4 fingerprints", None);
+    for capture in corpus.of("ndpi") {
+        let texts = capture.expected_texts(".out");
+        let rows: Vec<Fingerprint> =
+            texts.iter().flat_map(|(_, text)| text.lines().filter_map(fingerprint)).collect();
+        tally.captures += usize::from(!rows.is_empty());
+        rows.iter().for_each(|row| row.compare(&capture.name, capture.records(), &mut tally));
+    }
+    tally
+}
+
+fn fingerprint(line: &str) -> Option<Fingerprint> {
+    let ja4 = line.split('[').find_map(|field| field.strip_prefix("JA4: ")?.split(']').next())?;
+    Some(Fingerprint { ends: row(line)?.ends, ja4: ja4.to_owned() })
 }
 
 /// `<tab>7<tab>TCP 10.0.0.1:80 <-> [2001:db8::1]:8080 [..][3 pkts/180 bytes <-> 2 pkts/120 bytes][..]`

@@ -35,8 +35,8 @@ pub struct Tunnel {
 /// A ClientHello.
 #[derive(Debug, Clone)]
 pub struct Hello {
-    pub client: End,
-    pub server: End,
+    /// The client first.
+    pub ends: [End; 2],
     pub ja4: String,
 }
 
@@ -114,8 +114,7 @@ fn flow(record: &Value) -> Option<Conversation> {
 }
 
 fn hello(record: &Value) -> Option<Hello> {
-    let [client, server] = ends(record)?;
-    Some(Hello { client, server, ja4: record["tls"]["ja4"].as_str()?.to_owned() })
+    Some(Hello { ends: ends(record)?, ja4: record["tls"]["ja4"].as_str()?.to_owned() })
 }
 
 fn request(record: &Value) -> Option<Request> {
