@@ -21,7 +21,7 @@ pub struct Comparison {
 /// Compares the rows of one capture.
 ///
 /// A row agrees with one flow between the same ends that has as many packets from each of them, and where the row tells
-/// Zeek's state or the type of an ICMP conversation, the same originator, state and type. Each flow agrees with one row.
+/// bytes, Zeek's state or the type of an ICMP conversation, the same bytes, originator, state and type. Each flow agrees with one row.
 pub fn compare(capture: &str, rows: Vec<Conversation>, records: &Records) -> Comparison {
     let mut between: BTreeMap<Key, Vec<Conversation>> = BTreeMap::new();
     for row in rows {
@@ -95,6 +95,9 @@ impl Group<'_> {
         if theirs == ours && self.flows.iter().all(|flow| flow.ends != row.ends) {
             return Reason::Ours("the originator is the other end");
         }
+        if theirs == ours && row.bytes.is_some() {
+            return Reason::Ours("other bytes of the same packets");
+        }
         if theirs == ours {
             return Reason::Ours("another conn_state of the same packets");
         }
@@ -127,7 +130,9 @@ fn agrees(row: &Conversation, flow: &Conversation) -> bool {
     };
     let same_type = row.icmp_type.is_none() || row.icmp_type == flow.icmp_type;
     let same_state = row.state.is_none() || (row.state == flow.state && row.ends == flow.ends);
-    same_packets && same_type && same_state
+    let same_bytes = row.bytes.is_none()
+        || row.bytes.map(|bytes| row.keyed(bytes)) == flow.bytes.map(|bytes| flow.keyed(bytes));
+    same_packets && same_type && same_state && same_bytes
 }
 
 /// Why there is no flow at all between the ends of a row.
@@ -170,6 +175,11 @@ fn figures(conversation: &Conversation, rows: &[Conversation]) -> String {
     let (from, to) = if turned { (to, from) } else { (from, to) };
     let tells_state = rows.first().is_none_or(|row| row.state.is_some());
     let state = conversation.state.as_deref().filter(|_| tells_state).map(|state| format!(" {state}"));
+    let tells_bytes = rows.first().is_none_or(|row| row.bytes.is_some());
+    let bytes = conversation.bytes.filter(|_| tells_bytes).map(|bytes| {
+        let [from, to] = if turned { [bytes[1], bytes[0]] } else { bytes };
+        format!(" ({from} + {to} bytes)")
+    });
     let kind = conversation.icmp_type.map(|kind| format!(" type {kind}"));
     let turned = if turned && tells_state { " turned" } else { "" };
     let copies = if conversation.duplicates > 0 {
@@ -177,5 +187,10 @@ fn figures(conversation: &Conversation, rows: &[Conversation]) -> String {
     } else {
         String::new()
     };
-    format!("{from} + {to}{}{}{turned}{copies}", state.unwrap_or_default(), kind.unwrap_or_default())
+    format!(
+        "{from} + {to}{}{}{}{turned}{copies}",
+        bytes.unwrap_or_default(),
+        state.unwrap_or_default(),
+        kind.unwrap_or_default()
+    )
 }

@@ -54,6 +54,8 @@ pub struct Conversation {
     pub ends: [End; 2],
     /// Packets from each end.
     pub packets: [u64; 2],
+    /// Bytes of the IP packets from each end, where a row tells them.
+    pub bytes: Option<[u64; 2]>,
     /// Copies that a mirror made, which `packets` leaves out.
     pub duplicates: u64,
     /// The type of an ICMP conversation's first packet.
@@ -67,7 +69,21 @@ impl Conversation {
     /// A conversation of which the ends and packets are known. ICMP has no ports, whatever a tool keeps in their place.
     pub fn new(proto: Proto, ends: [End; 2], packets: [u64; 2]) -> Self {
         let ends = if proto.is_icmp() { ends.map(|(address, _)| (address, 0)) } else { ends };
-        Self { proto, ends, packets, duplicates: 0, icmp_type: None, state: None, community_id: None }
+        Self {
+            proto,
+            ends,
+            packets,
+            bytes: None,
+            duplicates: 0,
+            icmp_type: None,
+            state: None,
+            community_id: None,
+        }
+    }
+
+    /// The same, its bytes left open.
+    pub fn without_bytes(&self) -> Self {
+        Self { bytes: None, ..self.clone() }
     }
 
     /// Who talks with whom, whoever began.
@@ -76,10 +92,24 @@ impl Conversation {
         Key { proto: self.proto, ends: if one <= other { [one, other] } else { [other, one] } }
     }
 
-    /// Packets from each end, in the order of the key.
-    pub fn keyed_packets(&self) -> [u64; 2] {
-        let [first, second] = self.packets;
+    /// Takes the counts of another conversation between the same ends.
+    pub fn add(&mut self, other: &Self) {
+        let is_turned = self.ends != other.ends;
+        let add = |sum: [u64; 2], more: [u64; 2]| {
+            let [first, second] = if is_turned { [more[1], more[0]] } else { more };
+            [sum[0] + first, sum[1] + second]
+        };
+        self.packets = add(self.packets, other.packets);
+        self.bytes = self.bytes.zip(other.bytes).map(|(sum, more)| add(sum, more));
+    }
+
+    /// Counts of each end in the order of the key.
+    pub fn keyed(&self, [first, second]: [u64; 2]) -> [u64; 2] {
         if self.ends == self.key().ends { [first, second] } else { [second, first] }
+    }
+
+    pub fn keyed_packets(&self) -> [u64; 2] {
+        self.keyed(self.packets)
     }
 
     pub fn all_packets(&self) -> u64 {

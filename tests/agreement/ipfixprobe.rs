@@ -1,6 +1,7 @@
 //! ipfixprobe's flows: a CSV for each plugin that was on, its columns named in the last line. Some plugins end a flow
 //! at each request and tell it again for each thing they find, so all flows between the same ends are one row.
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
@@ -13,14 +14,18 @@ const SOURCE: &str = "ipfixprobe";
 
 /// How many of its flows are ours too.
 pub fn tallies(corpus: &Corpus) -> Vec<Tally> {
-    let mut tally = Tally::new(SOURCE, "flows by ends and packets", Some(95.0));
+    let mut by_packets = Tally::new(SOURCE, "flows by ends and packets", Some(95.0));
+    let mut by_bytes = Tally::new(SOURCE, "the same with IP bytes", None);
     let captures = corpus.of(SOURCE);
     for file in corpus.expected(SOURCE) {
         let rows = rows(&text_of(&file));
         let Some(capture) = capture_of(&file, &rows, &captures) else { continue };
-        tally.add(compare(&format!("{} ({})", capture.name, name_of(&file)), rows, capture.records()));
+        let name = format!("{} ({})", capture.name, name_of(&file));
+        let without_bytes = rows.iter().map(Conversation::without_bytes).collect();
+        by_packets.add(compare(&name, without_bytes, capture.records()));
+        by_bytes.add(compare(&name, rows, capture.records()));
     }
-    vec![tally]
+    vec![by_packets, by_bytes]
 }
 
 /// The capture of the same name, or the one that holds most of the rows.
@@ -43,10 +48,10 @@ fn rows(text: &str) -> Vec<Conversation> {
         if !told.insert((row.key(), times, row.packets)) {
             continue;
         }
-        let all = between.entry(row.key()).or_insert_with(|| Conversation { packets: [0, 0], ..row.clone() });
-        let [first, second] = if row.ends == all.ends { [0, 1] } else { [1, 0] };
-        all.packets[0] += row.packets[first];
-        all.packets[1] += row.packets[second];
+        match between.entry(row.key()) {
+            Entry::Vacant(place) => drop(place.insert(row)),
+            Entry::Occupied(mut all) => all.get_mut().add(&row),
+        }
     }
     between.into_values().collect()
 }
@@ -59,6 +64,8 @@ fn row<'a>(names: &[&str], line: &'a str) -> Option<([&'a str; 2], Conversation)
     let proto = Proto::numbered(cell("PROTOCOL")?.parse().ok()?)?;
     let end = |address: &str, port: &str| Some((cell(address)?.parse().ok()?, cell(port)?.parse().ok()?));
     let ends = [end("SRC_IP", "SRC_PORT")?, end("DST_IP", "DST_PORT")?];
-    let packets = [cell("PACKETS")?.parse().ok()?, cell("PACKETS_REV")?.parse().ok()?];
-    Some(([cell("TIME_FIRST")?, cell("TIME_LAST")?], Conversation::new(proto, ends, packets)))
+    let counts = |from, to| Some([cell(from)?.parse().ok()?, cell(to)?.parse().ok()?]);
+    let bytes = counts("BYTES", "BYTES_REV");
+    let flow = Conversation { bytes, ..Conversation::new(proto, ends, counts("PACKETS", "PACKETS_REV")?) };
+    Some(([cell("TIME_FIRST")?, cell("TIME_LAST")?], flow))
 }

@@ -105,6 +105,7 @@ fn flow(record: &Value) -> Option<Conversation> {
     let packets = [count("pkts_toserver"), count("pkts_toclient")];
     let text = |name: &str| record[name].as_str().map(str::to_owned);
     Some(Conversation {
+        bytes: Some([count("bytes_toserver"), count("bytes_toclient")]),
         duplicates: count("duplicates"),
         icmp_type: record["icmp_type"].as_u64().and_then(|n| u16::try_from(n).ok()),
         state: text("conn_state"),

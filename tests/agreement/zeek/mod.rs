@@ -11,19 +11,22 @@ use crate::conversation::End;
 use crate::corpus::{Capture, Corpus};
 use crate::report::Tally;
 
+use connections::Connections;
+
 /// How many connections, tunnels and requests are ours too.
 pub fn tallies(corpus: &Corpus) -> Vec<Tally> {
-    let mut connections = Tally::new("zeek", "connections by ends, packets, conn_state", Some(95.0));
+    let mut connections = Connections::default();
     let mut tunnels = Tally::new("zeek", "tunnels by type and outer addresses", Some(90.0));
     let mut requests = Tally::new("zeek", "requests by ends, method, host, path, status", None);
     let captures = corpus.of("zeek");
     for capture in &captures {
         let logs = logs(capture);
-        connections::add(capture, &captures, &logs, &mut connections);
+        connections.add(capture, &captures, &logs);
         tunnels::add(capture, &logs, &mut tunnels);
         requests::add(capture, &logs, &mut requests);
     }
-    vec![connections, tunnels, requests]
+    let [connections, bytes] = connections.into_tallies();
+    vec![connections, bytes, tunnels, requests]
 }
 
 fn logs(capture: &Capture) -> Vec<Log> {
