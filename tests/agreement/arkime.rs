@@ -89,7 +89,13 @@ fn compare_ids(capture: &str, rows: &[Conversation], records: &Records, ids: &mu
             ids.matched += 1;
             continue;
         }
-        let reason = if flows.is_empty() { Reason::Ours("no such flow") } else { Reason::Ours("another ID") };
+        let reason = match flows {
+            [] => Reason::Ours("no such flow"),
+            _ if row.proto.is_icmp() && row.ends != row.key().ends => Reason::TheirBug(
+                "they order the ends of messages that have no answer, which the specification does not",
+            ),
+            _ => Reason::Ours("another ID"),
+        };
         ids.differences.push(Difference {
             capture: capture.to_owned(),
             theirs: format!("{row}: {}", row.community_id.as_deref().unwrap_or_default()),

@@ -93,7 +93,7 @@ impl Group<'_> {
         }
         let [theirs, ours] = [theirs, ours].map(|[first, second]| (first, second, first + second));
         if theirs == ours && self.flows.iter().all(|flow| flow.ends != row.ends) {
-            return Reason::Ours("the originator is the other end");
+            return turned(row);
         }
         if theirs == ours && row.bytes.is_some() {
             return Reason::Ours("other bytes of the same packets");
@@ -133,6 +133,18 @@ fn agrees(row: &Conversation, flow: &Conversation) -> bool {
     let same_bytes = row.bytes.is_none()
         || row.bytes.map(|bytes| row.keyed(bytes)) == flow.bytes.map(|bytes| flow.keyed(bytes));
     same_packets && same_type && same_state && same_bytes
+}
+
+/// Why the originator of a row is our responder.
+fn turned(row: &Conversation) -> Reason {
+    const WELL_KNOWN: u16 = 1_024;
+    let [(_, from), (_, to)] = row.ends;
+    if from < WELL_KNOWN && to >= WELL_KNOWN {
+        return Reason::Definition(
+            "a run that knows no ports of servers: whoever is seen first is the originator",
+        );
+    }
+    Reason::Ours("the originator is the other end")
 }
 
 /// Why there is no flow at all between the ends of a row.
