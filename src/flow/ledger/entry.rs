@@ -110,13 +110,12 @@ impl Entry {
         }
     }
 
-    /// Whether the packet belongs to it no more: it is over, or the packet begins another one.
-    pub fn is_left_by(&self, arrival: &Arrival<'_, '_>) -> bool {
-        let reused = match (&self.kind, arrival.segment()) {
+    /// Whether the packet begins another flow between the same ends.
+    pub fn is_reused_by(&self, arrival: &Arrival<'_, '_>) -> bool {
+        match (&self.kind, arrival.segment()) {
             (Kind::Tcp(tcp), Some(segment)) => tcp.is_reused_by(segment),
             _ => false,
-        };
-        reused || arrival.now > self.deadline()
+        }
     }
 
     /// Takes a packet; answers who sent it.
@@ -161,6 +160,11 @@ impl Entry {
             Kind::Datagrams(Heard { dns: true, .. }) => self.last + IDLE_DNS,
             Kind::Datagrams(_) | Kind::Messages => self.last + IDLE,
         }
+    }
+
+    /// When it began.
+    pub fn begun(&self) -> Timestamp {
+        self.start
     }
 
     /// The clock was set back to `now`.

@@ -88,19 +88,27 @@ impl Ledger {
     /// Takes a packet. Fragments and protocols without flows of their own are left out.
     pub fn packet(&mut self, packet: &Packet<'_>, now: Timestamp) {
         let Some(arrival) = arrival(packet, now) else { return };
-        let found = self.table.find(&arrival.key);
-        let id = match found {
-            Some(id) if !self.is_left(id, &arrival) => id,
-            _ => {
-                if let Some(id) = found {
-                    self.end(id);
-                }
-                self.begin(&arrival)
+        if let Some(id) = self.table.find(&arrival.key) {
+            if self.go_on(id, &arrival) {
+                return;
             }
-        };
-        if let Some(entry) = self.table.get(id) {
-            entry.take(&arrival);
+            self.end(id);
         }
+        self.begin(&arrival);
+    }
+
+    /// A packet of a flow; answers whether the flow was still there to take it.
+    fn go_on(&mut self, id: u32, arrival: &Arrival<'_, '_>) -> bool {
+        let Some(entry) = self.table.get(id) else { return false };
+        let deadline = entry.deadline();
+        if arrival.now > deadline || entry.is_reused_by(arrival) {
+            return false;
+        }
+        entry.take(arrival);
+        if entry.deadline() < deadline {
+            self.table.bring_forward(id);
+        }
+        true
     }
 
     /// Counts a copy that the mirror made of a packet.
@@ -135,11 +143,7 @@ impl Ledger {
         std::mem::take(&mut self.records)
     }
 
-    fn is_left(&mut self, id: u32, arrival: &Arrival<'_, '_>) -> bool {
-        self.table.get(id).is_none_or(|entry| entry.is_left_by(arrival))
-    }
-
-    fn begin(&mut self, arrival: &Arrival<'_, '_>) -> u32 {
+    fn begin(&mut self, arrival: &Arrival<'_, '_>) {
         if self.table.len() >= MAX_FLOWS
             && let Some(entry) = self.table.give_way()
         {
@@ -147,7 +151,9 @@ impl Ledger {
             self.tell(entry);
         }
         self.counts.followed += 1;
-        self.table.insert(Entry::begin(arrival))
+        let mut entry = Entry::begin(arrival);
+        entry.take(arrival);
+        self.table.insert(entry);
     }
 
     fn end(&mut self, id: u32) {
