@@ -17,7 +17,7 @@ use std::sync::Arc;
 use crate::aggregate::{LiveView, OpenTicks};
 use crate::attribute::{Attributor, Home};
 use crate::capture::{Beat, Filter, Frame, LinkType};
-use crate::decode::{PacketCounts, Skip, decode};
+use crate::decode::{Decoder, FragmentCounts, PacketCounts, Skip};
 use crate::detect::rule::{Condition, RuleSet};
 use crate::detect::{Grounds, RuleDetector, Subject, Watch};
 use crate::flow::{FlowCounts, FlowLimits, LedgerCounts, RecordKinds};
@@ -65,6 +65,7 @@ pub struct Pipeline<L: Listener + 'static> {
     filter: Option<Filter>,
     range: (Option<Timestamp>, Option<Timestamp>),
     mark: Watermark,
+    decoder: Decoder,
     held: Vec<Held>,
     crew: Crew<L>,
     board: Arc<OpenTicks>,
@@ -85,6 +86,8 @@ pub struct Outcome<L> {
     pub listener: L,
     /// The packets: read = decoded + skipped.
     pub packets: PacketCounts,
+    /// What became of fragments.
+    pub fragments: FragmentCounts,
     /// Packets that concern no service.
     pub unserved: u64,
     /// What was noticed of capture times.
@@ -125,6 +128,7 @@ impl<L: Listener + 'static> Pipeline<L> {
             filter,
             range: (from, to),
             mark: Watermark::default(),
+            decoder: Decoder::default(),
             held: Vec::new(),
             crew: Crew::muster(&kit, workers.min(SHARDS), reducer),
             board,
@@ -192,6 +196,7 @@ impl<L: Listener + 'static> Pipeline<L> {
         Outcome {
             listener: ended.judged.listener,
             packets: self.counts,
+            fragments: self.decoder.fragment_counts(),
             unserved: self.unserved,
             times: self.mark.counts,
             flows: ended.flows,
@@ -265,18 +270,19 @@ impl<L: Listener + 'static> Pipeline<L> {
     }
 
     fn follow(&mut self, frame: &Frame<'_>, tick: TickId, now: Timestamp) {
-        let packet = match decode(frame) {
+        // Fragments age by the time that is believed: a lone wrong date does not outdate them.
+        let packet = match self.decoder.decode(&Frame { time: now, ..*frame }) {
             Ok(packet) => packet,
             Err(skip) => return self.counts.count_skipped(skip),
         };
         self.counts.count_decoded();
         match Placement::of(&packet, &self.services) {
-            Some(placement) => self.crew.packet(&packet, &Handed { frame: *frame, placement, tick, now }),
+            Some(placement) => self.crew.packet(&packet, &Handed { placement, tick, now }),
             None => {
                 self.unserved += 1;
                 if self.ledger {
                     let placement = Placement::of_stranger(&packet);
-                    self.crew.packet(&packet, &Handed { frame: *frame, placement, tick, now });
+                    self.crew.packet(&packet, &Handed { placement, tick, now });
                 }
             }
         }

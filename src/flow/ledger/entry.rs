@@ -2,10 +2,10 @@
 //! over, and its record.
 
 use super::ports::{is_dns, is_likely_server};
-use crate::decode::{TcpSegment, Transport};
+use crate::decode::{Layers, TcpSegment, Transport};
 use crate::flow::Volume;
 use crate::flow::key::{FlowKey, Protocol, Side};
-use crate::flow::record::{Carried, Ends, FlowRecord, Summary, TcpRecord};
+use crate::flow::record::{Ends, FlowRecord, Summary, TcpRecord};
 use crate::flow::tcp::{ConnState, History, Role, Tcp, Turn};
 use crate::time::{Span, Timestamp};
 
@@ -22,7 +22,7 @@ pub(super) struct Entry {
     to_responder: Volume,
     to_originator: Volume,
     kind: Kind,
-    pub carried: Option<Box<Carried>>,
+    pub carried: Option<Box<Layers>>,
     pub said: Option<Box<Summary>>,
 }
 
@@ -52,6 +52,7 @@ pub(super) struct Arrival<'p, 'a> {
     pub protocol: Protocol,
     pub from: Side,
     pub transport: &'p Transport<'a>,
+    pub layers: &'p Layers,
     /// Whether the packet is sent to all.
     pub broadcast: bool,
     pub bytes: u32,

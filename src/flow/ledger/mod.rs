@@ -14,7 +14,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use super::icmp::{self, Pairing};
 use super::key::{FlowKey, Protocol, Side};
 use super::record::Record;
-use crate::decode::{Packet, Transport};
+use crate::decode::{Layers, Packet, Transport};
 use crate::time::{TickId, Timestamp};
 
 use entry::{Arrival, Entry};
@@ -153,6 +153,7 @@ impl Ledger {
         self.counts.followed += 1;
         let mut entry = Entry::begin(arrival);
         entry.take(arrival);
+        entry.carried = carried(arrival.layers);
         self.table.insert(entry);
     }
 
@@ -172,14 +173,33 @@ impl Ledger {
 /// What a packet is to its flow; `None` where it belongs to none.
 fn arrival<'p, 'a>(packet: &'p Packet<'a>, now: Timestamp) -> Option<Arrival<'p, 'a>> {
     let (source, destination) = packet.endpoints();
+    let port_of = |end: SocketAddr, port| SocketAddr::new(end.ip(), port);
     let (protocol, (key, from)) = match &packet.transport {
         Transport::Tcp(_) => both_ways(source, destination, Protocol::Tcp),
         Transport::Udp(_) => both_ways(source, destination, Protocol::Udp),
         Transport::Icmp { kind, code } => message(packet, *kind, *code),
+        Transport::Sctp { source_port, destination_port } => {
+            let ends = (port_of(source, *source_port), port_of(destination, *destination_port));
+            both_ways(ends.0, ends.1, Protocol::Sctp)
+        }
         Transport::Fragment | Transport::Other(_) => return None,
     };
     let broadcast = packet.destination == IpAddr::V4(Ipv4Addr::BROADCAST);
-    Some(Arrival { key, protocol, from, transport: &packet.transport, broadcast, bytes: packet.ip_len, now })
+    Some(Arrival {
+        key,
+        protocol,
+        from,
+        transport: &packet.transport,
+        layers: packet.layers,
+        broadcast,
+        bytes: packet.ip_len,
+        now,
+    })
+}
+
+/// What a packet came in, kept for its flow.
+fn carried(layers: &Layers) -> Option<Box<Layers>> {
+    (!layers.is_empty()).then(|| Box::new(*layers))
 }
 
 fn both_ways(source: SocketAddr, destination: SocketAddr, protocol: Protocol) -> (Protocol, (FlowKey, Side)) {

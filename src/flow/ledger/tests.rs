@@ -24,7 +24,7 @@ impl Book {
 
     fn packet(&mut self, from: &str, to: &str, transport: Transport<'_>) -> &mut Self {
         let (source, destination) = (from.parse().unwrap(), to.parse().unwrap());
-        let packet = Packet { source, destination, ip_len: 100, transport };
+        let packet = Packet::plain(source, destination, 100, transport);
         self.ledger.packet(&packet, self.now);
         self
     }
@@ -176,7 +176,7 @@ fn copies_are_counted_apart() {
     book.datagram(A, PEER);
     let udp = UdpDatagram { source_port: A.1, destination_port: PEER.1, payload: &[] };
     let (source, destination) = (A.0.parse().unwrap(), PEER.0.parse().unwrap());
-    let copy = Packet { source, destination, ip_len: 100, transport: Transport::Udp(udp) };
+    let copy = Packet::plain(source, destination, 100, Transport::Udp(udp));
     book.ledger.duplicate(&copy, book.now);
     let told = book.rest();
     assert_eq!((told[0].to_responder.packets, told[0].duplicates), (1, 1));
