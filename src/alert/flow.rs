@@ -8,9 +8,9 @@ use serde::Serialize;
 
 use super::text::told;
 use super::{EventType, Record, json};
+use crate::decode::{Layers, Tunnel};
 use crate::flow::record::{
-    Carried, Carrier, Ends, FlowRecord, HelloRecord, Record as Recorded, RequestRecord, Summary, TcpRecord,
-    Tls,
+    Ends, FlowRecord, HelloRecord, Record as Recorded, RequestRecord, Summary, TcpRecord, Tls,
 };
 use crate::flow::{LARGE, Noticed, Volume};
 use crate::time::{Timestamp, Zone};
@@ -63,7 +63,7 @@ struct TunnelField {
     src_ip: IpAddr,
     dest_ip: IpAddr,
     #[serde(skip_serializing_if = "Option::is_none")]
-    id: Option<u64>,
+    id: Option<u32>,
 }
 
 #[derive(Serialize)]
@@ -183,7 +183,7 @@ impl Around<'_> {
             app_proto: said.and_then(|said| said.protocol),
             icmp_type: flow.ends.is_icmp().then_some(flow.ends.originator.port()),
             icmp_code: flow.icmp_code,
-            vlan: carried.map(|carried| carried.vlans.clone()).unwrap_or_default(),
+            vlan: carried.map(|carried| carried.vlans().to_vec()).unwrap_or_default(),
             tunnel: carried.map(tunnels).unwrap_or_default(),
             community_id: flow.ends.community_id(),
             conn_state: flow.state.code(),
@@ -247,14 +247,14 @@ fn protocol(number: u8) -> &'static str {
     }
 }
 
-fn tunnels(carried: &Carried) -> Vec<TunnelField> {
-    let tunnel = |carrier: &Carrier| TunnelField {
-        r#type: carrier.kind,
-        src_ip: carrier.source,
-        dest_ip: carrier.destination,
-        id: carrier.id,
+fn tunnels(carried: &Layers) -> Vec<TunnelField> {
+    let told = |tunnel: &Tunnel| TunnelField {
+        r#type: tunnel.kind.name(),
+        src_ip: tunnel.source,
+        dest_ip: tunnel.destination,
+        id: tunnel.id,
     };
-    carried.tunnels.iter().map(tunnel).collect()
+    carried.tunnels().iter().map(told).collect()
 }
 
 fn tcp(record: &TcpRecord) -> TcpField {

@@ -1,12 +1,13 @@
 //! What is told of a flow when it is over, of a request and of a ClientHello: plain values, ready to be written.
 //! Nothing here follows packets or writes text.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 
 use super::Volume;
 use super::community::{Answer, community_id};
 use super::icmp::{self, Pairing};
 use super::tcp::{ConnState, Handshake, History, Noticed};
+use crate::decode::Layers;
 use crate::time::Timestamp;
 
 /// Something to be told.
@@ -31,28 +32,6 @@ pub struct Ends {
     pub protocol: u8,
 }
 
-/// What lies around the innermost IP packets of a flow, as its first packet had it.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Carried {
-    /// VLAN identifiers, outermost first.
-    pub vlans: Vec<u16>,
-    /// Tunnels, outermost first.
-    pub tunnels: Vec<Carrier>,
-}
-
-/// One tunnel.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Carrier {
-    /// Its kind, in Zeek's and Suricata's words (`vxlan`, `gre`, `teredo`).
-    pub kind: &'static str,
-    /// The outer source.
-    pub source: IpAddr,
-    /// The outer destination.
-    pub destination: IpAddr,
-    /// The identifier within the tunnel, where it has one.
-    pub id: Option<u64>,
-}
-
 /// A flow that is over.
 #[derive(Debug, Clone, PartialEq)]
 pub struct FlowRecord {
@@ -60,8 +39,8 @@ pub struct FlowRecord {
     pub ends: Ends,
     /// The code of its first message, with ICMP and ICMPv6.
     pub icmp_code: Option<u8>,
-    /// What its packets came in.
-    pub carried: Option<Box<Carried>>,
+    /// The tags and tunnels around its first packet.
+    pub carried: Option<Box<Layers>>,
     /// How it went.
     pub state: ConnState,
     /// What happened, in letters.

@@ -2,10 +2,10 @@
 //! over, and its record.
 
 use super::ports::{is_dns, is_likely_server};
-use crate::decode::{TcpSegment, Transport};
+use crate::decode::{Layers, TcpSegment, Transport};
 use crate::flow::Volume;
 use crate::flow::key::{FlowKey, Protocol, Side};
-use crate::flow::record::{Carried, Ends, FlowRecord, Summary, TcpRecord};
+use crate::flow::record::{Ends, FlowRecord, Summary, TcpRecord};
 use crate::flow::tcp::{ConnState, History, Role, Tcp, Turn};
 use crate::time::{Span, Timestamp};
 
@@ -22,7 +22,7 @@ pub(super) struct Entry {
     to_responder: Volume,
     to_originator: Volume,
     kind: Kind,
-    pub carried: Option<Box<Carried>>,
+    pub carried: Option<Box<Layers>>,
     pub said: Option<Box<Summary>>,
 }
 
@@ -52,6 +52,7 @@ pub(super) struct Arrival<'p, 'a> {
     pub protocol: Protocol,
     pub from: Side,
     pub transport: &'p Transport<'a>,
+    pub layers: &'p Layers,
     /// Whether the packet is sent to all.
     pub broadcast: bool,
     pub bytes: u32,
@@ -110,13 +111,12 @@ impl Entry {
         }
     }
 
-    /// Whether the packet belongs to it no more: it is over, or the packet begins another one.
-    pub fn is_left_by(&self, arrival: &Arrival<'_, '_>) -> bool {
-        let reused = match (&self.kind, arrival.segment()) {
+    /// Whether the packet begins another flow between the same ends.
+    pub fn is_reused_by(&self, arrival: &Arrival<'_, '_>) -> bool {
+        match (&self.kind, arrival.segment()) {
             (Kind::Tcp(tcp), Some(segment)) => tcp.is_reused_by(segment),
             _ => false,
-        };
-        reused || arrival.now > self.deadline()
+        }
     }
 
     /// Takes a packet; answers who sent it.
@@ -161,6 +161,11 @@ impl Entry {
             Kind::Datagrams(Heard { dns: true, .. }) => self.last + IDLE_DNS,
             Kind::Datagrams(_) | Kind::Messages => self.last + IDLE,
         }
+    }
+
+    /// When it began.
+    pub fn begun(&self) -> Timestamp {
+        self.start
     }
 
     /// The clock was set back to `now`.

@@ -14,7 +14,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use super::icmp::{self, Pairing};
 use super::key::{FlowKey, Protocol, Side};
 use super::record::Record;
-use crate::decode::{Packet, Transport};
+use crate::decode::{Layers, Packet, Transport};
 use crate::time::{TickId, Timestamp};
 
 use entry::{Arrival, Entry};
@@ -88,19 +88,27 @@ impl Ledger {
     /// Takes a packet. Fragments and protocols without flows of their own are left out.
     pub fn packet(&mut self, packet: &Packet<'_>, now: Timestamp) {
         let Some(arrival) = arrival(packet, now) else { return };
-        let found = self.table.find(&arrival.key);
-        let id = match found {
-            Some(id) if !self.is_left(id, &arrival) => id,
-            _ => {
-                if let Some(id) = found {
-                    self.end(id);
-                }
-                self.begin(&arrival)
+        if let Some(id) = self.table.find(&arrival.key) {
+            if self.go_on(id, &arrival) {
+                return;
             }
-        };
-        if let Some(entry) = self.table.get(id) {
-            entry.take(&arrival);
+            self.end(id);
         }
+        self.begin(&arrival);
+    }
+
+    /// A packet of a flow; answers whether the flow was still there to take it.
+    fn go_on(&mut self, id: u32, arrival: &Arrival<'_, '_>) -> bool {
+        let Some(entry) = self.table.get(id) else { return false };
+        let deadline = entry.deadline();
+        if arrival.now > deadline || entry.is_reused_by(arrival) {
+            return false;
+        }
+        entry.take(arrival);
+        if entry.deadline() < deadline {
+            self.table.bring_forward(id);
+        }
+        true
     }
 
     /// Counts a copy that the mirror made of a packet.
@@ -135,11 +143,7 @@ impl Ledger {
         std::mem::take(&mut self.records)
     }
 
-    fn is_left(&mut self, id: u32, arrival: &Arrival<'_, '_>) -> bool {
-        self.table.get(id).is_none_or(|entry| entry.is_left_by(arrival))
-    }
-
-    fn begin(&mut self, arrival: &Arrival<'_, '_>) -> u32 {
+    fn begin(&mut self, arrival: &Arrival<'_, '_>) {
         if self.table.len() >= MAX_FLOWS
             && let Some(entry) = self.table.give_way()
         {
@@ -147,7 +151,10 @@ impl Ledger {
             self.tell(entry);
         }
         self.counts.followed += 1;
-        self.table.insert(Entry::begin(arrival))
+        let mut entry = Entry::begin(arrival);
+        entry.take(arrival);
+        entry.carried = carried(arrival.layers);
+        self.table.insert(entry);
     }
 
     fn end(&mut self, id: u32) {
@@ -166,14 +173,33 @@ impl Ledger {
 /// What a packet is to its flow; `None` where it belongs to none.
 fn arrival<'p, 'a>(packet: &'p Packet<'a>, now: Timestamp) -> Option<Arrival<'p, 'a>> {
     let (source, destination) = packet.endpoints();
+    let port_of = |end: SocketAddr, port| SocketAddr::new(end.ip(), port);
     let (protocol, (key, from)) = match &packet.transport {
         Transport::Tcp(_) => both_ways(source, destination, Protocol::Tcp),
         Transport::Udp(_) => both_ways(source, destination, Protocol::Udp),
         Transport::Icmp { kind, code } => message(packet, *kind, *code),
+        Transport::Sctp { source_port, destination_port } => {
+            let ends = (port_of(source, *source_port), port_of(destination, *destination_port));
+            both_ways(ends.0, ends.1, Protocol::Sctp)
+        }
         Transport::Fragment | Transport::Other(_) => return None,
     };
     let broadcast = packet.destination == IpAddr::V4(Ipv4Addr::BROADCAST);
-    Some(Arrival { key, protocol, from, transport: &packet.transport, broadcast, bytes: packet.ip_len, now })
+    Some(Arrival {
+        key,
+        protocol,
+        from,
+        transport: &packet.transport,
+        layers: packet.layers,
+        broadcast,
+        bytes: packet.ip_len,
+        now,
+    })
+}
+
+/// What a packet came in, kept for its flow.
+fn carried(layers: &Layers) -> Option<Box<Layers>> {
+    (!layers.is_empty()).then(|| Box::new(*layers))
 }
 
 fn both_ways(source: SocketAddr, destination: SocketAddr, protocol: Protocol) -> (Protocol, (FlowKey, Side)) {

@@ -48,9 +48,10 @@ impl Table {
     }
 
     /// Gives a flow a slot.
-    pub fn insert(&mut self, entry: Entry) -> u32 {
+    pub fn insert(&mut self, entry: Entry) {
         let hash = self.hasher.hash_one(entry.key);
         let due = due(entry.deadline());
+        self.wheel.begin(entry.begun().secs());
         let slot = Some(Slot { hash, entry });
         let id = self.free.pop().unwrap_or(self.slots.len() as u32);
         match self.slots.get_mut(id as usize) {
@@ -61,7 +62,14 @@ impl Table {
         let hash_of = |id: &u32| slots.get(*id as usize).and_then(Option::as_ref).map_or(0, |slot| slot.hash);
         self.index.insert_unique(hash, id, hash_of);
         self.wheel.file(id, due);
-        id
+    }
+
+    /// A flow is over sooner than it was filed for.
+    pub fn bring_forward(&mut self, id: u32) {
+        if let Some(deadline) = self.deadline_of(id) {
+            self.wheel.remove(id);
+            self.wheel.file(id, due(deadline));
+        }
     }
 
     /// Takes a flow out.

@@ -35,10 +35,15 @@ impl Default for Wheel {
 }
 
 impl Wheel {
+    /// Time begins at `second`, unless it has begun.
+    pub fn begin(&mut self, second: i64) {
+        self.now.get_or_insert(second);
+    }
+
     /// Files a slot that is in no second under `second`; what is due already is filed under the next one, what is due
     /// far ahead under the last one there is.
     pub fn file(&mut self, slot: u32, second: i64) {
-        let now = *self.now.get_or_insert(second.saturating_sub(1));
+        let now = self.now.unwrap_or_default();
         let ahead = second.saturating_sub(now).clamp(1, SECONDS as i64 - 1);
         let place = now.saturating_add(ahead).rem_euclid(SECONDS as i64) as usize;
         let (_, last) = self.ends[place];
@@ -124,6 +129,7 @@ mod tests {
     #[test]
     fn slots_come_in_the_order_they_are_due() {
         let mut wheel = Wheel::default();
+        wheel.begin(1_000);
         wheel.file(7, 1_005);
         for (slot, second) in [(1, 1_300), (2, 1_005), (3, 1_006), (4, 1_300)] {
             wheel.file(slot, second);
@@ -136,6 +142,7 @@ mod tests {
     #[test]
     fn what_is_due_already_comes_next_and_what_is_far_comes_last() {
         let mut wheel = Wheel::default();
+        wheel.begin(99);
         wheel.file(0, 100);
         wheel.turn_to(100);
         take(&mut wheel);

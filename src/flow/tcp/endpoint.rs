@@ -118,6 +118,11 @@ impl Endpoint {
         matches!(self.state, State::Inactive | State::SynSent | State::SynAckSent)
     }
 
+    /// Whether its handshake is done and it has not broken off.
+    pub fn is_clean(&self) -> bool {
+        self.state == State::Established || (self.before, self.state) == (State::Established, State::Closed)
+    }
+
     /// Begins its numbers where the segment is the first, or begins them anew where a SYN says so.
     pub fn begin(&mut self, segment: &TcpSegment<'_>) {
         let anew = match self.state {

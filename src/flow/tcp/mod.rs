@@ -173,15 +173,22 @@ impl Tcp {
             }
         }
         end.advance(segment, now, from, history);
-        let both_open = (end.state, peer.state) == (State::Established, State::Established);
-        if gap && both_open && !segment.flags.fin {
-            peer.noticed.gaps = peer.noticed.gaps.saturating_add(1);
-            history.add_scaled(b'G', from.other(), peer.noticed.gaps);
-        }
         if self.step(from, segment, now) == Turn::Flipped {
-            return Turn::Flipped;
+            turn = Turn::Flipped;
+        } else if gap {
+            self.note_gap(from.other());
         }
         turn
+    }
+
+    /// Bytes of `role` were acknowledged and never seen. Where a connection breaks off, such numbers say nothing.
+    fn note_gap(&mut self, role: Role) {
+        if self.originator.is_clean() && self.responder.is_clean() {
+            let noticed = &mut self.end_mut(role).noticed;
+            noticed.gaps = noticed.gaps.saturating_add(1);
+            let gaps = noticed.gaps;
+            self.history.add_scaled(b'G', role, gaps);
+        }
     }
 
     /// Whether the segment shows that the SYN-ACK before it, the first that was seen, was an answer and no scan: nobody
