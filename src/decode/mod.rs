@@ -152,4 +152,10 @@ pub struct UdpDatagram<'a> {
 }
 
 #[cfg(test)]
+mod fragment_tests;
+#[cfg(test)]
+mod link_tests;
+#[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod tunnel_tests;
