@@ -154,7 +154,7 @@ impl Tracker {
             _ => None,
         };
         if let Some(id) = self.connections.find(&key) {
-            let seen = Seen { id, from, segment, bytes: packet.ip_len };
+            let seen = Seen { id, from, segment, bytes: packet.fresh_len };
             if self.go_on(&seen, sighting, observer) {
                 return;
             }
@@ -210,7 +210,7 @@ impl Tracker {
             from: arrival.from,
             client,
             now: sighting.now,
-            bytes: arrival.packet.ip_len,
+            bytes: arrival.packet.fresh_len,
             tcp: arrival.segment,
         };
         let (outcome, client) = self.pending.knock(&knock);
@@ -251,7 +251,7 @@ impl Tracker {
         let party = connection::Account { named, client: admission.client, proof: admission.proof };
         let mut connection = Connection::new(arrival.key, party, now, tick);
         let mut moment = Moment { now, tick, heads: &mut self.heads, observer };
-        connection.count(account.direction, arrival.packet.ip_len, &mut moment);
+        connection.count(account.direction, arrival.packet.fresh_len, &mut moment);
         if let Some(segment) = arrival.segment {
             connection.segment(account.direction, segment, &mut moment);
         }
@@ -403,7 +403,7 @@ impl Arrival<'_, '_> {
             direction,
             outside: outside.ip(),
             server: ServerEnd { address: inside, protocol: protocol_number(self.packet) },
-            bytes: self.packet.ip_len,
+            bytes: self.packet.fresh_len,
         }
     }
 }
@@ -439,7 +439,7 @@ fn portless<O: Observer>(packet: &Packet<'_>, sighting: &Sighting, observer: &mu
         Direction::ToClient => (packet.destination, packet.source),
     };
     let server = ServerEnd { address: SocketAddr::new(inside, 0), protocol: protocol_number(packet) };
-    let (tick, now, bytes) = (sighting.tick, sighting.now, packet.ip_len);
+    let (tick, now, bytes) = (sighting.tick, sighting.now, packet.fresh_len);
     Account { scope, tick, now, direction, outside, server, bytes }.unearned(observer);
 }
 
