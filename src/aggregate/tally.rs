@@ -284,6 +284,10 @@ impl Observer for Tallies {
         match event.what {
             What::Unearned { source, direction, bytes } => self.unearned(&event, source, direction, bytes),
             What::Attempted { .. } => self.count(&event, &[(Count::Attempts, 1)]),
+            What::Acknowledged => self.count(&event, &[(Count::Acknowledged, 1)]),
+            What::Measured { seen, missed } => {
+                self.count(&event, &[(Count::DataSeen, seen), (Count::DataMissed, missed)]);
+            }
             What::Admitted { client, earlier, opened } => self.admitted(&event, client, earlier, opened),
             What::Request(client, head) => self.request(&event, client, &head),
             What::Response(client, status) => self.response(&event, client, status),

@@ -32,6 +32,8 @@ pub struct Packet<'a> {
     pub ip_len: u32,
     /// What the IP packet carries.
     pub transport: Transport<'a>,
+    /// The IP packet as far as it was captured, without padding behind it.
+    pub ip: &'a [u8],
 }
 
 impl Packet<'_> {
@@ -64,6 +66,7 @@ pub fn decode<'a>(frame: &Frame<'a>) -> Result<Packet<'a>, Skip> {
         destination: datagram.destination,
         ip_len: datagram.ip_len,
         transport: transport::read(&datagram)?,
+        ip: bytes.get(..datagram.ip_len as usize).unwrap_or(bytes),
     })
 }
 

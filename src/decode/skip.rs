@@ -34,6 +34,8 @@ pub enum Skip {
     Filter,
     /// Captured outside the span of time that the user asked for.
     OutsideTime,
+    /// A copy of another packet, made by a mirror that hands over each packet twice.
+    Duplicate,
 }
 
 /// What became of the packets of a run.
@@ -41,7 +43,7 @@ pub type PacketCounts = metrics::PacketCounts<Skip>;
 
 impl Skip {
     /// Every reason, in the order in which records name them.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::LinkType,
         Self::CutShort,
         Self::TooManyVlans,
@@ -56,6 +58,7 @@ impl Skip {
         Self::IcmpHeader,
         Self::Filter,
         Self::OutsideTime,
+        Self::Duplicate,
     ];
 
     /// The reason's name in records, in snake case.
@@ -75,6 +78,7 @@ impl Skip {
             Self::IcmpHeader => "icmp_header",
             Self::Filter => "filter",
             Self::OutsideTime => "outside_time",
+            Self::Duplicate => "duplicate",
         }
     }
 }
@@ -102,7 +106,7 @@ mod tests {
         for (index, skip) in Skip::ALL.into_iter().enumerate() {
             assert_eq!(skip.index(), index, "{}", skip.name());
         }
-        assert_eq!(Skip::OutsideTime.index() + 1, Skip::ALL.len(), "the last reason is missing from ALL");
+        assert_eq!(Skip::Duplicate.index() + 1, Skip::ALL.len(), "the last reason is missing from ALL");
     }
 
     #[test]

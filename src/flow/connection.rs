@@ -166,6 +166,11 @@ impl Connection {
         observer.observe(self.event(self.tick, what));
     }
 
+    /// Tells what was measured of it up to `tick`.
+    pub fn account_for<O: Observer>(&self, measured: What<'_>, tick: TickId, observer: &mut O) {
+        observer.observe(self.event(tick, measured));
+    }
+
     fn client(&self) -> Client {
         Client { address: self.key.end(self.account.client).ip(), proof: self.account.proof }
     }

@@ -9,6 +9,7 @@ mod connection;
 mod http;
 mod ja4;
 mod key;
+mod loss;
 mod pending;
 mod table;
 mod tls;
@@ -103,6 +104,9 @@ pub enum What<'a> {
         /// The address it claims to come from.
         source: IpAddr,
     },
+    /// A client acknowledged an answer that is not on the mirror: the third packet of a handshake, as far as its numbers
+    /// tell. Told once for an attempt.
+    Acknowledged,
     /// A client earned state; `earlier` is what was told as [`What::Unearned`] to the service before.
     Admitted {
         /// The client.
@@ -128,6 +132,13 @@ pub enum What<'a> {
         to_server: Volume,
         /// From the service to the client.
         to_client: Volume,
+    },
+    /// Payload bytes of a sampled connection: those seen, and those that were acknowledged and never seen.
+    Measured {
+        /// Bytes seen.
+        seen: u64,
+        /// Bytes missed.
+        missed: u64,
     },
     /// The connection ended.
     Closed {

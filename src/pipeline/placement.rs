@@ -76,6 +76,7 @@ mod tests {
                 destination_port: to.1,
                 payload: &[],
             }),
+            ip: &[],
         }
     }
 
