@@ -227,8 +227,7 @@ impl Tracker {
         match outcome {
             Outcome::Attempt => {
                 self.counts.attempted += 1;
-                account.tell(What::Attempted { source: account.outside }, observer);
-                account.unearned(observer);
+                account.tell(What::Attempted { source: account.outside, bytes: account.bytes }, observer);
             }
             Outcome::Waiting => account.unearned(observer),
             Outcome::Acknowledged => {
@@ -255,10 +254,6 @@ impl Tracker {
         }
         let (opened, earlier) = (admission.opened, admission.earlier);
         account.tell(What::Admitted { client, earlier, opened }, observer);
-        if client.proof == Proof::Unproven && account.direction == Direction::ToClient {
-            // Only the service's side is mirrored: that it answers with data is all there is to see of an access.
-            account.tell(What::Spoken(client), observer);
-        }
         match client.proof {
             Proof::Proven => self.counts.proven += 1,
             Proof::Unproven => self.counts.unproven += 1,
@@ -269,6 +264,9 @@ impl Tracker {
         let mut connection = Connection::new(arrival.key, party, now, tick);
         let mut moment = Moment { now, tick, heads: &mut self.heads, observer };
         connection.count(account.direction, arrival.packet.ip_len, &mut moment);
+        if client.proof == Proof::Unproven && account.direction == Direction::ToClient {
+            connection.shows_answers_alone();
+        }
         if let Some(segment) = arrival.segment {
             connection.segment(account.direction, segment, &mut moment);
         }
