@@ -12,6 +12,10 @@ pub enum Skip {
     CutShort,
     /// More VLAN tags than [`super::MAX_VLAN_TAGS`].
     TooManyVlans,
+    /// More wrappings than [`super::MAX_LAYERS`].
+    TooManyLayers,
+    /// Encrypted below IP: a protected 802.11 frame, MACsec that hides its payload.
+    Encrypted,
     /// ARP or RARP.
     Arp,
     /// An IEEE 802.3 frame: a length where Ethernet II has its type, and LLC (spanning tree, say) behind it.
@@ -43,10 +47,12 @@ pub type PacketCounts = metrics::PacketCounts<Skip>;
 
 impl Skip {
     /// Every reason, in the order in which records name them.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 17] = [
         Self::LinkType,
         Self::CutShort,
         Self::TooManyVlans,
+        Self::TooManyLayers,
+        Self::Encrypted,
         Self::Arp,
         Self::Llc,
         Self::NotIp,
@@ -67,6 +73,8 @@ impl Skip {
             Self::LinkType => "link_type",
             Self::CutShort => "cut_short",
             Self::TooManyVlans => "too_many_vlans",
+            Self::TooManyLayers => "too_many_layers",
+            Self::Encrypted => "encrypted",
             Self::Arp => "arp",
             Self::Llc => "llc",
             Self::NotIp => "not_ip",

@@ -13,7 +13,7 @@ use super::{Skip, TcpFlags, TcpSegment, Transport, UdpDatagram};
 /// Reads the transport header of a datagram.
 #[inline]
 pub(super) fn read<'a>(datagram: &Datagram<'a>) -> Result<Transport<'a>, Skip> {
-    if datagram.part == Part::LaterFragment {
+    if datagram.part != Part::Whole && (datagram.part == Part::LaterFragment || datagram.is_kept_fragment()) {
         return Ok(Transport::Fragment);
     }
     match (datagram.protocol, datagram.source) {

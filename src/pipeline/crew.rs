@@ -8,8 +8,7 @@ use super::placement::Placement;
 use super::reducer::{Judged, Listener, Quality, Reducer};
 use super::watermark::Over;
 use super::worker::{Kit, Worker};
-use crate::capture::{Frame, LinkType};
-use crate::decode::{Packet, decode};
+use crate::decode::{Layers, Packet, Sealed};
 use crate::flow::FlowCounts;
 use crate::time::{TickId, Timestamp};
 
@@ -35,8 +34,8 @@ pub(super) struct Threads<L> {
 }
 
 /// A packet on its way to a worker.
-pub(super) struct Handed<'a> {
-    pub frame: Frame<'a>,
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Handed {
     pub placement: Placement,
     pub tick: TickId,
     pub now: Timestamp,
@@ -48,9 +47,9 @@ pub(super) struct Ended<L> {
     pub judged: Judged<L>,
 }
 
-/// Frames handed over at once, and the bytes that may lie in one batch: enough to make the hand-over cheap, small
+/// Packets handed over at once, and the bytes that may lie in one batch: enough to make the hand-over cheap, small
 /// enough to stay in the second-level cache.
-const BATCH_FRAMES: usize = 512;
+const BATCH_PACKETS: usize = 512;
 const BATCH_BYTES: usize = 256 * 1024;
 
 /// Batches that may wait for a worker.
@@ -85,8 +84,8 @@ impl<L: Listener + 'static> Crew<L> {
         Self::Threads(Threads { lines, workers: threads, reducer, closings })
     }
 
-    /// Follows a packet that was decoded from `handed.frame`.
-    pub fn packet(&mut self, packet: &Packet<'_>, handed: &Handed<'_>) {
+    /// Follows a packet.
+    pub fn packet(&mut self, packet: &Packet<'_>, handed: &Handed) {
         match self {
             Crew::InPlace(crew) => {
                 crew.worker.packet(packet, handed.placement, handed.tick, handed.now);
@@ -99,7 +98,7 @@ impl<L: Listener + 'static> Crew<L> {
             Crew::Threads(threads) => {
                 let index = usize::from(handed.placement.shard) % threads.lines.len();
                 if let Some(line) = threads.lines.get_mut(index) {
-                    line.hand(handed);
+                    line.hand(packet, handed);
                 }
             }
         }
@@ -154,38 +153,33 @@ struct Line {
     batch: Batch,
 }
 
-/// Frames for one worker, copied one behind the other, and what is over after them.
+/// Innermost IP packets for one worker, copied one behind the other, and what is over after them.
 #[derive(Default)]
 struct Batch {
     bytes: Vec<u8>,
-    frames: Vec<Copied>,
+    packets: Vec<Copied>,
+    /// The wrappings of those packets that have any.
+    layers: Vec<Layers>,
     over: Option<Over>,
 }
 
 struct Copied {
     end: usize,
-    wire_len: u32,
-    link: LinkType,
-    time: Timestamp,
-    placement: Placement,
-    tick: TickId,
-    now: Timestamp,
+    sealed: Sealed,
+    /// Its place among the batch's layers.
+    layers: Option<usize>,
+    handed: Handed,
 }
 
 impl Line {
-    fn hand(&mut self, handed: &Handed<'_>) {
-        let frame = &handed.frame;
-        self.batch.bytes.extend_from_slice(frame.data);
-        self.batch.frames.push(Copied {
-            end: self.batch.bytes.len(),
-            wire_len: frame.wire_len,
-            link: frame.link,
-            time: frame.time,
-            placement: handed.placement,
-            tick: handed.tick,
-            now: handed.now,
-        });
-        if self.batch.frames.len() >= BATCH_FRAMES || self.batch.bytes.len() >= BATCH_BYTES {
+    fn hand(&mut self, packet: &Packet<'_>, handed: &Handed) {
+        let batch = &mut self.batch;
+        batch.bytes.extend_from_slice(packet.ip);
+        let layers = (!packet.layers.is_empty()).then_some(batch.layers.len());
+        batch.layers.extend(layers.map(|_| *packet.layers));
+        let (end, sealed) = (batch.bytes.len(), Sealed::of(packet));
+        batch.packets.push(Copied { end, sealed, layers, handed: *handed });
+        if batch.packets.len() >= BATCH_PACKETS || batch.bytes.len() >= BATCH_BYTES {
             self.send();
         }
     }
@@ -193,7 +187,8 @@ impl Line {
     fn send(&mut self) {
         let next = Batch {
             bytes: Vec::with_capacity(self.batch.bytes.len()),
-            frames: Vec::with_capacity(self.batch.frames.len()),
+            packets: Vec::with_capacity(self.batch.packets.len()),
+            layers: Vec::new(),
             over: None,
         };
         // A worker that is gone has panicked; the end of the run passes that on.
@@ -204,12 +199,13 @@ impl Line {
 fn work(mut worker: Worker, batches: &Receiver<Batch>, met: &SyncSender<()>) -> FlowCounts {
     while let Ok(batch) = batches.recv() {
         let mut begin = 0;
-        for copied in &batch.frames {
-            let data = batch.bytes.get(begin..copied.end).unwrap_or_default();
+        for copied in &batch.packets {
+            let ip = batch.bytes.get(begin..copied.end).unwrap_or_default();
             begin = copied.end;
-            let frame = Frame { time: copied.time, link: copied.link, wire_len: copied.wire_len, data };
-            if let Ok(packet) = decode(&frame) {
-                worker.packet(&packet, copied.placement, copied.tick, copied.now);
+            let layers = copied.layers.and_then(|at| batch.layers.get(at)).unwrap_or(&Layers::NONE);
+            if let Ok(packet) = copied.sealed.open(ip, layers) {
+                let Handed { placement, tick, now } = copied.handed;
+                worker.packet(&packet, placement, tick, now);
             }
         }
         worker.show();

@@ -13,7 +13,7 @@ use foldhash::fast::FixedState;
 use super::Held;
 use super::twins::{Print, Recent, TOGETHER};
 use crate::capture::Frame;
-use crate::decode::{Packet, TcpSegment, Transport, decode};
+use crate::decode::{Decoder, Packet, TcpSegment, Transport};
 use crate::time::{Span, Timestamp};
 
 /// What is known of the mirror.
@@ -134,10 +134,10 @@ impl Ahead {
 
     /// The mirror as these packets show it.
     pub fn survey(&self) -> Mirror {
-        let mut survey = Mirror::surveyed(true);
+        let (mut survey, mut decoder) = (Mirror::surveyed(true), Decoder::default());
         let (mut all, mut twins) = (0_u64, 0_u64);
         for held in &self.frames {
-            if let Ok(packet) = decode(&held.frame()) {
+            if let Ok(packet) = decoder.decode(&held.frame()) {
                 all += 1;
                 twins += u64::from(survey.look_at(&packet, held.time));
             }
@@ -331,8 +331,10 @@ mod tests {
     }
 
     fn copies(mirror: &mut Mirror, frames: &[SynthFrame]) -> usize {
-        let copy = |frame: &&SynthFrame| mirror.is_copy(&decode(&frame.as_frame()).unwrap(), frame.time);
-        frames.iter().filter(copy).count()
+        let mut decoder = Decoder::default();
+        let mut copy =
+            |frame: &&SynthFrame| mirror.is_copy(&decoder.decode(&frame.as_frame()).unwrap(), frame.time);
+        frames.iter().filter(|frame| copy(frame)).count()
     }
 
     #[test]

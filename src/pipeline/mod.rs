@@ -20,7 +20,7 @@ use std::sync::Arc;
 use crate::aggregate::{Count, LiveView, OpenTicks, Sides};
 use crate::attribute::{Attributor, Home};
 use crate::capture::{Beat, Filter, Frame, LinkType};
-use crate::decode::{PacketCounts, Skip, decode};
+use crate::decode::{Decoder, FragmentCounts, PacketCounts, Skip};
 use crate::detect::rule::{Condition, RuleSet};
 use crate::detect::{Grounds, RuleDetector, Subject, Watch};
 use crate::flow::{FlowCounts, FlowLimits};
@@ -71,6 +71,7 @@ pub struct Pipeline<L: Listener + 'static> {
     ahead: Option<Ahead>,
     mirror: Mirror,
     mark: Watermark,
+    decoder: Decoder,
     held: Vec<Held>,
     order: Order,
     crew: Crew<L>,
@@ -86,6 +87,8 @@ pub struct Outcome<L> {
     pub listener: L,
     /// The packets: read = decoded + skipped.
     pub packets: PacketCounts,
+    /// What became of fragments.
+    pub fragments: FragmentCounts,
     /// Packets that concern no service.
     pub unserved: u64,
     /// What was noticed of capture times.
@@ -131,6 +134,7 @@ impl<L: Listener + 'static> Pipeline<L> {
             ahead: Some(Ahead::default()),
             mirror: Mirror::default(),
             mark: Watermark::default(),
+            decoder: Decoder::default(),
             held: Vec::new(),
             order: Order::default(),
             crew: Crew::muster(&kit, workers.min(SHARDS), reducer),
@@ -205,6 +209,7 @@ impl<L: Listener + 'static> Pipeline<L> {
         Outcome {
             listener: ended.judged.listener,
             packets: self.counts,
+            fragments: self.decoder.fragment_counts(),
             unserved: self.unserved,
             times: self.mark.counts,
             flows: ended.flows,
@@ -306,7 +311,8 @@ impl<L: Listener + 'static> Pipeline<L> {
     }
 
     fn follow(&mut self, frame: &Frame<'_>, tick: TickId, now: Timestamp) {
-        let packet = match decode(frame) {
+        // Fragments age by the time that is believed: a lone wrong date does not outdate them.
+        let packet = match self.decoder.decode(&Frame { time: now, ..*frame }) {
             Ok(packet) => packet,
             Err(skip) => return self.counts.count_skipped(skip),
         };
@@ -315,7 +321,7 @@ impl<L: Listener + 'static> Pipeline<L> {
         }
         self.counts.count_decoded();
         match Placement::of(&packet, &self.services) {
-            Some(placement) => self.crew.packet(&packet, &Handed { frame: *frame, placement, tick, now }),
+            Some(placement) => self.crew.packet(&packet, &Handed { placement, tick, now }),
             None => self.unserved += 1,
         }
     }

@@ -67,17 +67,8 @@ mod tests {
     use crate::service::{Service, ServiceId};
 
     fn packet(from: (&str, u16), to: (&str, u16)) -> Packet<'static> {
-        Packet {
-            source: from.0.parse().unwrap(),
-            destination: to.0.parse().unwrap(),
-            ip_len: 28,
-            transport: Transport::Udp(UdpDatagram {
-                source_port: from.1,
-                destination_port: to.1,
-                payload: &[],
-            }),
-            ip: &[],
-        }
+        let ports = UdpDatagram { source_port: from.1, destination_port: to.1, payload: &[] };
+        Packet::plain(from.0.parse().unwrap(), to.0.parse().unwrap(), 28, Transport::Udp(ports))
     }
 
     #[test]

@@ -99,10 +99,12 @@ const UDP_CHECKSUM: usize = 6;
 impl Print {
     /// The print of a packet.
     pub fn of(packet: &Packet<'_>) -> Self {
-        let whole = packet.ip.len() as u64 >= u64::from(packet.ip_len);
-        match packet.ip.first().map(|byte| byte >> 4) {
-            Some(6) => Self::of_ipv6(packet.ip, whole),
-            _ => Self::of_ipv4(packet.ip, whole),
+        // What was put together from fragments is told by the last of them: its copy completes nothing and stays one.
+        let ip = packet.completed_by.unwrap_or(packet.ip);
+        let whole = packet.completed_by.is_some() || ip.len() as u64 >= u64::from(packet.ip_len);
+        match ip.first().map(|byte| byte >> 4) {
+            Some(6) => Self::of_ipv6(ip, whole),
+            _ => Self::of_ipv4(ip, whole),
         }
     }
 
