@@ -8,6 +8,7 @@
 mod digest;
 mod eve;
 mod evidence;
+mod flow;
 mod message;
 mod number;
 mod record;
@@ -30,6 +31,7 @@ use crate::service::Services;
 use crate::time::Zone;
 
 pub use digest::Digest;
+pub use flow::flow_record;
 pub use record::{EventType, Record};
 pub use sensor::{Configuration, Heartbeat, Watching};
 pub use stats::{CaptureStats, Named, OneWay, PacketStats, Stats, seen};

@@ -232,6 +232,8 @@ pub fn stats(outcome: &Outcome<Teller>, services: usize, complete: bool) -> Stat
             ("displaced", flows.displaced),
             ("unread_heads", flows.unread_heads),
             ("unserved_packets", outcome.unserved),
+            ("followed", outcome.ledgers.followed),
+            ("cut", outcome.ledgers.cut),
         ]),
         alerts: 0,
         services: services as u64,

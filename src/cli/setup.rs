@@ -14,6 +14,7 @@ use crate::config::{Config, SinkConfig, SyslogTarget};
 use crate::detect::rule::{Level, RuleSet};
 use crate::detect::switched_off;
 use crate::document::Scalar;
+use crate::flow::RecordKinds;
 use crate::pipeline::{Outcome, Scene, Setup, Teller};
 use crate::service::{Service, Services};
 use crate::sink::{Begin, SinkSpec, Sinks, Target as SinkTarget, WhenFull};
@@ -37,7 +38,15 @@ pub struct Run {
 }
 
 /// Record kinds of this version.
-const EVENTS: [EventType; 4] = [EventType::Alert, EventType::Stats, EventType::Config, EventType::Heartbeat];
+const EVENTS: [EventType; 7] = [
+    EventType::Alert,
+    EventType::Flow,
+    EventType::Http,
+    EventType::Tls,
+    EventType::Stats,
+    EventType::Heartbeat,
+    EventType::Config,
+];
 
 /// Reads the configuration and the rules: every problem of both at once.
 pub fn configuration(config: Option<&Path>, rules: &[PathBuf]) -> Result<(Config, RuleSet), Failure> {
@@ -121,6 +130,11 @@ impl Run {
             filter: self.filter.clone(),
             from,
             to,
+            wanted: RecordKinds {
+                flows: self.events.contains(&EventType::Flow),
+                requests: self.events.contains(&EventType::Http),
+                hellos: self.events.contains(&EventType::Tls),
+            },
         }
     }
 

@@ -73,12 +73,14 @@ impl<'a> Packet<'a> {
         }
     }
 
-    /// The ports of sender and receiver, where the packet has them.
+    /// The ports of sender and receiver of TCP and UDP, where the packet has them: those that services have.
     pub fn ports(&self) -> Option<(u16, u16)> {
         match &self.transport {
             Transport::Tcp(tcp) => Some((tcp.source_port, tcp.destination_port)),
             Transport::Udp(udp) => Some((udp.source_port, udp.destination_port)),
-            Transport::Icmp { .. } | Transport::Fragment | Transport::Other(_) => None,
+            Transport::Icmp { .. } | Transport::Sctp { .. } | Transport::Fragment | Transport::Other(_) => {
+                None
+            }
         }
     }
 
@@ -102,6 +104,13 @@ pub enum Transport<'a> {
         kind: u8,
         /// The code.
         code: u8,
+    },
+    /// SCTP.
+    Sctp {
+        /// The sender's port.
+        source_port: u16,
+        /// The receiver's port.
+        destination_port: u16,
     },
     /// A fragment other than the first, or a first one too small for its transport header: no ports to be seen.
     Fragment,

@@ -5,13 +5,18 @@
 //! State is earned: a packet that anyone can forge touches only the fixed-size table of `pending`; a connection gets an
 //! entry of its own in `tracker` when its client has shown that it hears the service's answers.
 
+mod community;
 mod connection;
 mod http;
+mod icmp;
 mod ja4;
 mod key;
+mod ledger;
 mod loss;
 mod pending;
+pub mod record;
 mod table;
+mod tcp;
 mod tls;
 mod tracker;
 
@@ -21,8 +26,11 @@ use std::net::{IpAddr, SocketAddr};
 use crate::service::{Direction, Scope};
 use crate::time::TickId;
 
+pub use community::{Answer, community_id};
 pub use http::RequestHead;
 pub use ja4::{Ja4, Ja4Memo};
+pub use ledger::{Ledger, LedgerCounts, RecordKinds};
+pub use tcp::{ConnState, Handshake, History, LARGE, Noticed, Role};
 pub use tls::ClientHello;
 pub use tracker::{FlowCounts, FlowLimits, Sighting, Tracker};
 

@@ -143,7 +143,7 @@ impl Tracker {
         let protocol = match packet.transport {
             Transport::Tcp(_) => Protocol::Tcp,
             Transport::Udp(_) => Protocol::Udp,
-            Transport::Icmp { .. } | Transport::Fragment | Transport::Other(_) => {
+            Transport::Icmp { .. } | Transport::Sctp { .. } | Transport::Fragment | Transport::Other(_) => {
                 return portless(packet, sighting, observer);
             }
         };
@@ -480,6 +480,7 @@ fn protocol_number(packet: &Packet<'_>) -> u8 {
         Transport::Udp(_) => 17,
         Transport::Icmp { .. } if packet.source.is_ipv4() => 1,
         Transport::Icmp { .. } => 58,
+        Transport::Sctp { .. } => 132,
         Transport::Fragment => 255,
         Transport::Other(number) => number,
     }

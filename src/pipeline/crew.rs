@@ -9,7 +9,8 @@ use super::reducer::{Judged, Listener, Quality, Reducer};
 use super::watermark::Over;
 use super::worker::{Kit, Worker};
 use crate::decode::{Layers, Packet, Sealed};
-use crate::flow::FlowCounts;
+use crate::flow::record::Record;
+use crate::flow::{FlowCounts, LedgerCounts};
 use crate::time::{TickId, Timestamp};
 
 /// The crew.
@@ -28,9 +29,18 @@ pub(super) struct InPlace<L> {
 
 pub(super) struct Threads<L> {
     lines: Vec<Line>,
-    workers: Vec<JoinHandle<FlowCounts>>,
+    workers: Vec<JoinHandle<(FlowCounts, LedgerCounts)>>,
     reducer: JoinHandle<Judged<L>>,
-    closings: SyncSender<(Over, Quality)>,
+    closings: SyncSender<Meeting>,
+}
+
+/// What all workers meet for.
+#[derive(Debug, Clone, Copy)]
+enum Meeting {
+    /// Ticks are over.
+    Over(Over, Quality),
+    /// Records are due.
+    Records,
 }
 
 /// A packet on its way to a worker.
@@ -44,6 +54,7 @@ pub(super) struct Handed {
 /// What the crew leaves behind.
 pub(super) struct Ended<L> {
     pub flows: FlowCounts,
+    pub ledgers: LedgerCounts,
     pub judged: Judged<L>,
 }
 
@@ -109,36 +120,58 @@ impl<L: Listener + 'static> Crew<L> {
         match self {
             Crew::InPlace(crew) => {
                 crew.worker.close(over);
+                crew.reducer.record(crew.worker.records());
                 crew.reducer.close(over, quality);
             }
-            Crew::Threads(threads) => {
-                for line in &mut threads.lines {
-                    line.batch.over = Some(over);
-                    line.send();
-                }
-                // A reducer that is gone has panicked; the end of the run passes that on.
-                let _ = threads.closings.send((over, quality));
-            }
+            Crew::Threads(threads) => threads.meet(Meeting::Over(over, quality)),
+        }
+    }
+
+    /// Has the records told that the workers hold.
+    pub fn tell_records(&mut self) {
+        match self {
+            Crew::InPlace(crew) => crew.reducer.record(crew.worker.records()),
+            Crew::Threads(threads) => threads.meet(Meeting::Records),
         }
     }
 
     /// Ends the work.
     pub fn finish(self) -> Ended<L> {
         match self {
-            Crew::InPlace(crew) => Ended { flows: crew.worker.flow_counts(), judged: crew.reducer.finish() },
+            Crew::InPlace(mut crew) => {
+                crew.reducer.record(crew.worker.last_records());
+                Ended {
+                    flows: crew.worker.flow_counts(),
+                    ledgers: crew.worker.ledger_counts(),
+                    judged: crew.reducer.finish(),
+                }
+            }
             Crew::Threads(threads) => {
                 let Threads { lines, workers, reducer, closings } = threads;
                 for mut line in lines {
                     line.send();
                 }
                 drop(closings);
-                let mut flows = FlowCounts::default();
+                let (mut flows, mut ledgers) = (FlowCounts::default(), LedgerCounts::default());
                 for worker in workers {
-                    flows.merge(&joined(worker));
+                    let (of_tracker, of_ledger) = joined(worker);
+                    flows.merge(&of_tracker);
+                    ledgers.merge(&of_ledger);
                 }
-                Ended { flows, judged: joined(reducer) }
+                Ended { flows, ledgers, judged: joined(reducer) }
             }
         }
+    }
+}
+
+impl<L> Threads<L> {
+    fn meet(&mut self, meeting: Meeting) {
+        for line in &mut self.lines {
+            line.batch.meeting = Some(meeting);
+            line.send();
+        }
+        // A reducer that is gone has panicked; the end of the run passes that on.
+        let _ = self.closings.send(meeting);
     }
 }
 
@@ -153,14 +186,14 @@ struct Line {
     batch: Batch,
 }
 
-/// Innermost IP packets for one worker, copied one behind the other, and what is over after them.
+/// Innermost IP packets for one worker, copied one behind the other, and what it meets the others for after them.
 #[derive(Default)]
 struct Batch {
     bytes: Vec<u8>,
     packets: Vec<Copied>,
     /// The wrappings of those packets that have any.
     layers: Vec<Layers>,
-    over: Option<Over>,
+    meeting: Option<Meeting>,
 }
 
 struct Copied {
@@ -189,14 +222,18 @@ impl Line {
             bytes: Vec::with_capacity(self.batch.bytes.len()),
             packets: Vec::with_capacity(self.batch.packets.len()),
             layers: Vec::new(),
-            over: None,
+            meeting: None,
         };
         // A worker that is gone has panicked; the end of the run passes that on.
         let _ = self.send.send(std::mem::replace(&mut self.batch, next));
     }
 }
 
-fn work(mut worker: Worker, batches: &Receiver<Batch>, met: &SyncSender<()>) -> FlowCounts {
+fn work(
+    mut worker: Worker,
+    batches: &Receiver<Batch>,
+    met: &SyncSender<Vec<Record>>,
+) -> (FlowCounts, LedgerCounts) {
     while let Ok(batch) = batches.recv() {
         let mut begin = 0;
         for copied in &batch.packets {
@@ -209,26 +246,31 @@ fn work(mut worker: Worker, batches: &Receiver<Batch>, met: &SyncSender<()>) -> 
             }
         }
         worker.show();
-        if let Some(over) = batch.over {
+        if let Some(Meeting::Over(over, _)) = batch.meeting {
             worker.close(over);
-            let _ = met.send(());
+        }
+        if batch.meeting.is_some() {
+            let _ = met.send(worker.records());
         }
     }
-    worker.flow_counts()
+    let _ = met.send(worker.last_records());
+    (worker.flow_counts(), worker.ledger_counts())
 }
 
-/// Judges each closing when every worker has met there.
+/// Tells what was recorded and judges what is over when every worker has met there.
 fn reduce<L: Listener>(
     mut reducer: Reducer<L>,
-    closings: &Receiver<(Over, Quality)>,
-    meetings: &[Receiver<()>],
+    closings: &Receiver<Meeting>,
+    workers: &[Receiver<Vec<Record>>],
 ) -> Judged<L> {
-    while let Ok((over, quality)) = closings.recv() {
-        for meeting in meetings {
-            // An error is a worker that has panicked; joining it passes that on.
-            let _ = meeting.recv();
+    // An error is a worker that has panicked; joining it passes that on.
+    let gather = || workers.iter().filter_map(|worker| worker.recv().ok()).flatten().collect();
+    while let Ok(meeting) = closings.recv() {
+        reducer.record(gather());
+        if let Meeting::Over(over, quality) = meeting {
+            reducer.close(over, quality);
         }
-        reducer.close(over, quality);
     }
+    reducer.record(gather());
     reducer.finish()
 }

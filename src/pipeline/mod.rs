@@ -23,7 +23,7 @@ use crate::capture::{Beat, Filter, Frame, LinkType};
 use crate::decode::{Decoder, FragmentCounts, PacketCounts, Skip};
 use crate::detect::rule::{Condition, RuleSet};
 use crate::detect::{Grounds, RuleDetector, Subject, Watch};
-use crate::flow::{FlowCounts, FlowLimits};
+use crate::flow::{FlowCounts, FlowLimits, LedgerCounts, RecordKinds};
 use crate::incident::{Incidents, Policy};
 use crate::service::Services;
 use crate::time::{TickId, Timestamp};
@@ -60,6 +60,8 @@ pub struct Setup {
     pub from: Option<Timestamp>,
     /// Frames at and after this time are left out.
     pub to: Option<Timestamp>,
+    /// Which records of flows are told.
+    pub wanted: RecordKinds,
 }
 
 /// The stages, joined.
@@ -79,7 +81,13 @@ pub struct Pipeline<L: Listener + 'static> {
     counts: PacketCounts,
     unserved: u64,
     drops: Beat,
+    ledger: bool,
+    /// Packets that were followed since records were last told.
+    unrecorded: u32,
 }
+
+/// Packets after which records are told though no second is over: what the workers may hold is bounded by it.
+const RECORDED: u32 = 16_384;
 
 /// What is left at the end.
 pub struct Outcome<L> {
@@ -95,6 +103,8 @@ pub struct Outcome<L> {
     pub times: TimeCounts,
     /// What moved through the flow tables.
     pub flows: FlowCounts,
+    /// What moved through the ledgers.
+    pub ledgers: LedgerCounts,
     /// The services that were found.
     pub found: BTreeSet<SocketAddr>,
     /// What the capture dropped.
@@ -117,7 +127,7 @@ struct Held {
 impl<L: Listener + 'static> Pipeline<L> {
     /// Joins the stages; `listener` is told of incidents, in the reducer's thread where there are several workers.
     pub fn new(setup: Setup, listener: L) -> Self {
-        let Setup { services, attributor, rules, home, workers, seed, filter, from, to } = setup;
+        let Setup { services, attributor, rules, home, workers, seed, filter, from, to, wanted } = setup;
         let board = Arc::new(OpenTicks::default());
         let homes = homes(&services, &attributor, home);
         let names = services.iter().map(|(_, service)| service.name.clone()).collect();
@@ -126,7 +136,7 @@ impl<L: Listener + 'static> Pipeline<L> {
         let watch = Watch::new(vec![Box::new(RuleDetector::new(&rules, grounds))]);
         let reducer = Reducer::new(Arc::clone(&board), watch, Incidents::new(policy, homes), listener);
         let limits = FlowLimits { seed, ..FlowLimits::default() };
-        let kit = Kit { attributor, board: Arc::clone(&board), limits };
+        let kit = Kit { attributor, board: Arc::clone(&board), limits, wanted };
         Self {
             services,
             filter,
@@ -142,6 +152,8 @@ impl<L: Listener + 'static> Pipeline<L> {
             counts: PacketCounts::default(),
             unserved: 0,
             drops: Beat::default(),
+            ledger: wanted.any(),
+            unrecorded: 0,
         }
     }
 
@@ -213,6 +225,7 @@ impl<L: Listener + 'static> Pipeline<L> {
             unserved: self.unserved,
             times: self.mark.counts,
             flows: ended.flows,
+            ledgers: ended.ledgers,
             found: ended.judged.found,
             drops: self.drops,
             quality: Quality { loss: ended.judged.quality.loss.max(quality.loss), ..quality },
@@ -317,12 +330,36 @@ impl<L: Listener + 'static> Pipeline<L> {
             Err(skip) => return self.counts.count_skipped(skip),
         };
         if self.mirror.is_copy(&packet, frame.time) {
-            return self.counts.count_skipped(Skip::Duplicate);
+            self.counts.count_skipped(Skip::Duplicate);
+            if self.ledger {
+                let placement = Placement::of_copy(&packet, &self.services);
+                self.crew.packet(&packet, &Handed { placement, tick, now });
+            }
+            return;
         }
         self.counts.count_decoded();
         match Placement::of(&packet, &self.services) {
             Some(placement) => self.crew.packet(&packet, &Handed { placement, tick, now }),
-            None => self.unserved += 1,
+            None => {
+                self.unserved += 1;
+                if self.ledger {
+                    let placement = Placement::of_stranger(&packet);
+                    self.crew.packet(&packet, &Handed { placement, tick, now });
+                }
+            }
+        }
+        self.tell_records();
+    }
+
+    /// Counted before work is shared out, so that what is told together does not depend on how many workers there are.
+    fn tell_records(&mut self) {
+        if !self.ledger {
+            return;
+        }
+        self.unrecorded += 1;
+        if self.unrecorded >= RECORDED {
+            self.unrecorded = 0;
+            self.crew.tell_records();
         }
     }
 

@@ -16,16 +16,26 @@ pub(super) struct Placement {
     pub shard: u8,
     /// The named service and the direction; `None` where services are still to be found.
     pub named: Option<(Scope, Direction)>,
+    /// Who follows it there.
+    pub follow: Follow,
+}
+
+/// Who follows a packet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Follow {
+    /// The tracker, which feeds the detectors, and the ledger where there is one.
+    All,
+    /// The ledger alone: the packet concerns no service.
+    Ledger,
+    /// The ledger alone, which only counts it: a copy that the mirror made.
+    Copy,
 }
 
 impl Placement {
     /// Places a packet; `None` where it concerns no named service.
     pub fn of(packet: &Packet<'_>, services: &Services) -> Option<Self> {
         if services.is_empty() {
-            let (one, other) = (packet.source, packet.destination);
-            // Either way round the pair has one shard.
-            let pair = bits(one).wrapping_add(bits(other));
-            return Some(Self { shard: shard(pair), named: None });
+            return Some(Self { shard: pair(packet), named: None, follow: Follow::All });
         }
         let ports = packet.ports();
         let to = services.scope_of(packet.destination, ports.map(|(_, port)| port));
@@ -34,7 +44,8 @@ impl Placement {
             Some(scope @ Scope::Service(_)) => (scope, Direction::ToServer),
             Some(scope) => match from() {
                 Some(own @ Scope::Service(_)) => (own, Direction::ToClient),
-                _ => (scope, Direction::ToServer),
+                Some(_) => return Some(Self::between_services(packet, scope)),
+                None => (scope, Direction::ToServer),
             },
             None => (from()?, Direction::ToClient),
         };
@@ -42,8 +53,30 @@ impl Placement {
             Direction::ToServer => packet.source,
             Direction::ToClient => packet.destination,
         };
-        Some(Self { shard: shard(bits(client)), named: Some((scope, direction)) })
+        Some(Self { shard: shard(bits(client)), named: Some((scope, direction)), follow: Follow::All })
     }
+
+    /// Places the mirror's copy of a packet where the packet is followed.
+    pub fn of_copy(packet: &Packet<'_>, services: &Services) -> Self {
+        let original = Self::of(packet, services).unwrap_or_else(|| Self::of_stranger(packet));
+        Self { follow: Follow::Copy, ..original }
+    }
+
+    /// Places a packet that concerns no service, for the ledger.
+    pub fn of_stranger(packet: &Packet<'_>) -> Self {
+        Self { shard: pair(packet), named: None, follow: Follow::Ledger }
+    }
+
+    /// Between addresses of services, beside the ports of either, no end is the client's: the pair decides.
+    fn between_services(packet: &Packet<'_>, scope: Scope) -> Self {
+        let named = Some((scope, Direction::ToServer));
+        Self { shard: pair(packet), named, follow: Follow::All }
+    }
+}
+
+/// The shard of a pair of addresses, either way round.
+fn pair(packet: &Packet<'_>) -> u8 {
+    shard(bits(packet.source).wrapping_add(bits(packet.destination)))
 }
 
 /// The shard of an address: its bits, well mixed (the constant is that of Fibonacci hashing, 2^64 over the golden

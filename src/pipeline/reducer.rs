@@ -8,6 +8,7 @@ use std::sync::Arc;
 use super::watermark::Over;
 use crate::aggregate::{Count, OpenTicks, Sides, Tick};
 use crate::detect::{Subject, Watch};
+use crate::flow::record::Record;
 use crate::incident::{Incident, Incidents};
 use crate::time::TickId;
 
@@ -15,6 +16,9 @@ use crate::time::TickId;
 pub trait Listener: Send {
     /// An incident opened, changed or closed; `quality` is that of the capture when its tick closed.
     fn told(&mut self, incident: Incident, quality: &Quality);
+
+    /// A flow, a request or a ClientHello is to be told, where such records are wanted.
+    fn recorded(&mut self, _record: &Record) {}
 }
 
 /// How good the capture was up to a tick.
@@ -107,6 +111,15 @@ impl<L: Listener> Reducer<L> {
     fn quality(&self) -> Quality {
         // What the kernel dropped was acknowledged and not seen either, so the two are not added up.
         Quality { loss: self.quality.loss.max(self.data.loss()), ..self.quality }
+    }
+
+    /// Passes on what all workers recorded between two of their meetings, in an order that is theirs together.
+    pub fn record(&mut self, mut records: Vec<Record>) {
+        // Stable: what is equal here came from one shard, which had it in order.
+        records.sort_by_key(Record::order);
+        for record in &records {
+            self.listener.recorded(record);
+        }
     }
 
     fn close_incidents(&mut self) {
