@@ -151,7 +151,7 @@ fn mpls(bytes: &[u8]) -> Result<(Next, &[u8]), Skip> {
     let bottom = |label: &[u8]| label.get(2).is_some_and(|byte| byte & 1 == 1);
     let labels = bytes.chunks_exact(4).take(MAX_LABELS).position(bottom);
     let Some(last) = labels else {
-        return Err(if bytes.len() >= 4 * MAX_LABELS { Skip::TooManyLayers } else { Skip::CutShort });
+        return Err(if bytes.len() >= 4 * MAX_LABELS { Skip::NotIp } else { Skip::CutShort });
     };
     let behind = skip(bytes, (last + 1) * 4)?;
     Ok(match behind.first().ok_or(Skip::CutShort)? >> 4 {

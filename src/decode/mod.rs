@@ -49,6 +49,8 @@ pub struct Packet<'a> {
     pub transport: Transport<'a>,
     /// The IP packet as far as it was captured, without padding behind it.
     pub ip: &'a [u8],
+    /// The fragment that completed it, where it was put together from fragments.
+    pub completed_by: Option<&'a [u8]>,
     /// The VLAN tags and tunnels around it.
     pub layers: &'a Layers,
 }
@@ -66,8 +68,22 @@ impl<'a> Packet<'a> {
             identification: None,
             transport,
             ip: &[],
+            completed_by: None,
             layers: &Layers::NONE,
         }
+    }
+
+    /// The carrier that the tunnel at `place` is, as a packet without ports; its length is that of what it carries.
+    pub fn carrier(&self, place: usize) -> Option<Self> {
+        let tunnel = self.layers.tunnels().get(place)?;
+        Some(Self {
+            source: tunnel.source,
+            destination: tunnel.destination,
+            fragments: 1,
+            identification: None,
+            transport: Transport::Other(tunnel.kind.protocol()),
+            ..*self
+        })
     }
 
     /// The ports of sender and receiver of TCP and UDP, where the packet has them: those that services have.
@@ -161,4 +177,10 @@ pub struct UdpDatagram<'a> {
 }
 
 #[cfg(test)]
+mod fragment_tests;
+#[cfg(test)]
+mod link_tests;
+#[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod tunnel_tests;
