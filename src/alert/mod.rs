@@ -34,7 +34,7 @@ pub use digest::Digest;
 pub use flow::flow_record;
 pub use record::{EventType, Record};
 pub use sensor::{Configuration, Heartbeat, Watching};
-pub use stats::{CaptureStats, Named, PacketStats, Stats};
+pub use stats::{CaptureStats, Named, OneWay, PacketStats, Stats, seen};
 pub use summary::{Paint, Reading, Summary};
 pub use target::Target;
 pub use text::{MAX_TOLD, told};

@@ -63,14 +63,20 @@ impl<'a> Descent<'a> {
                 let Some(whole) = fragments.take(&datagram, now) else { return datagram.packet(layers) };
                 let slot = wholes.next().ok_or(Skip::TooManyLayers)?;
                 *slot = whole.bytes;
-                pieces = Some(Pieces { fragments: whole.fragments, fresh_len: datagram.ip_len });
+                pieces = Some(Pieces {
+                    fragments: whole.fragments,
+                    last: datagram.ip,
+                    fresh_len: datagram.ip_len,
+                });
                 datagram = Datagram::read(&Inner { version: datagram.version(), bytes: slot, cut: 0 })?;
                 continue;
             }
             let Some(inner) = tunnel::enter(&datagram, layers)? else {
                 let packet = datagram.packet(layers)?;
                 return Ok(match pieces {
-                    Some(Pieces { fragments, fresh_len }) => Packet { fragments, fresh_len, ..packet },
+                    Some(Pieces { fragments, fresh_len, last }) => {
+                        Packet { fragments, fresh_len, completed_by: Some(last), ..packet }
+                    }
                     None => packet,
                 });
             };
@@ -81,8 +87,10 @@ impl<'a> Descent<'a> {
 }
 
 /// What an innermost packet was put together from.
-struct Pieces {
+struct Pieces<'a> {
     fragments: u16,
+    /// The fragment that completed it.
+    last: &'a [u8],
     /// The length of the fragment that completed it.
     fresh_len: u32,
 }
@@ -101,6 +109,7 @@ impl<'a> Datagram<'a> {
             identification: self.identification,
             transport: transport::read(self)?,
             ip: self.ip,
+            completed_by: None,
             layers,
         })
     }

@@ -38,6 +38,8 @@ pub enum Skip {
     Filter,
     /// Captured outside the span of time that the user asked for.
     OutsideTime,
+    /// A copy of another packet, made by a mirror that hands over each packet twice.
+    Duplicate,
 }
 
 /// What became of the packets of a run.
@@ -45,7 +47,7 @@ pub type PacketCounts = metrics::PacketCounts<Skip>;
 
 impl Skip {
     /// Every reason, in the order in which records name them.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 17] = [
         Self::LinkType,
         Self::CutShort,
         Self::TooManyVlans,
@@ -62,6 +64,7 @@ impl Skip {
         Self::IcmpHeader,
         Self::Filter,
         Self::OutsideTime,
+        Self::Duplicate,
     ];
 
     /// The reason's name in records, in snake case.
@@ -83,6 +86,7 @@ impl Skip {
             Self::IcmpHeader => "icmp_header",
             Self::Filter => "filter",
             Self::OutsideTime => "outside_time",
+            Self::Duplicate => "duplicate",
         }
     }
 }
@@ -110,7 +114,7 @@ mod tests {
         for (index, skip) in Skip::ALL.into_iter().enumerate() {
             assert_eq!(skip.index(), index, "{}", skip.name());
         }
-        assert_eq!(Skip::OutsideTime.index() + 1, Skip::ALL.len(), "the last reason is missing from ALL");
+        assert_eq!(Skip::Duplicate.index() + 1, Skip::ALL.len(), "the last reason is missing from ALL");
     }
 
     #[test]

@@ -5,8 +5,8 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use super::watched::{Seconds, SpanNeeds};
-use super::{Detector, Finding, Subject, Watched};
-use crate::aggregate::{Finder, ScopeTick, Tick};
+use super::{Asked, Detector, Finding, Subject, Watched};
+use crate::aggregate::{Finder, ScopeTick, Sides, Tick};
 use crate::service::Scope;
 use crate::time::TickId;
 
@@ -27,8 +27,10 @@ impl Watch {
     pub fn new(detectors: Vec<Box<dyn Detector>>) -> Self {
         let mut spans: BTreeMap<u64, SpanNeeds> = BTreeMap::new();
         for needs in detectors.iter().flat_map(|detector| detector.needs()) {
-            let span = spans.entry(needs.ticks).or_insert(needs);
-            (span.own, span.beside) = (span.own.or(needs.own), span.beside.or(needs.beside));
+            let new = || SpanNeeds { ticks: needs.ticks, own: Asked::default(), beside: Asked::default() };
+            let span = spans.entry(needs.ticks).or_insert_with(new);
+            span.own = std::mem::take(&mut span.own).or(needs.own);
+            span.beside = std::mem::take(&mut span.beside).or(needs.beside);
         }
         let spans = spans.into_values().collect();
         Self { subjects: BTreeMap::new(), detectors, spans, finder: Finder::default() }
@@ -81,6 +83,13 @@ impl Watch {
     /// The picture of a service.
     pub fn watched(&mut self, subject: Subject) -> Option<&mut Watched> {
         self.subjects.get_mut(&subject)
+    }
+
+    /// The services of which the mirror shows one direction only, and which.
+    pub fn one_way(&self) -> Vec<(Subject, Sides)> {
+        let protected = self.subjects.iter().filter(|(subject, _)| is_protected(subject, &self.finder));
+        let sides = protected.map(|(subject, watched)| (*subject, watched.sides()));
+        sides.filter(|(_, sides)| sides.is_one_way()).collect()
     }
 
     /// The services found in the traffic.

@@ -5,7 +5,7 @@
 use super::http::{self, Begin};
 use super::key::{FlowKey, Side};
 use super::tls;
-use super::{Client, FlowEvent, Observer, Proof, ServerEnd, Volume, What};
+use super::{Client, End, FlowEvent, News, Observer, Progress, Proof, ServerEnd, Volume, What};
 use crate::decode::TcpSegment;
 use crate::service::{Direction, Scope, ServiceId};
 use crate::time::{Span, TickId, Timestamp};
@@ -20,6 +20,7 @@ pub(super) struct Connection {
     tick: TickId,
     to_server: Moved,
     to_client: Moved,
+    news: News,
     /// The next number expected from the client and from the service.
     next: [u32; 2],
     /// Whether any was seen from them.
@@ -118,6 +119,7 @@ impl Connection {
             tick,
             to_server: Moved::default(),
             to_client: Moved::default(),
+            news: News::default(),
             next: [0; 2],
             heard: [false; 2],
             finished: [false; 2],
@@ -162,8 +164,19 @@ impl Connection {
             return;
         }
         let (to_server, to_client) = (self.to_server.take(), self.to_client.take());
-        let what = What::Progress { client: self.client(), to_server, to_client };
+        let news = std::mem::take(&mut self.news);
+        let what = What::Progress(self.client(), Progress { to_server, to_client, news });
         observer.observe(self.event(self.tick, what));
+    }
+
+    /// Only the service's side is mirrored: that it answers with data is all there is to see of an access.
+    pub fn shows_answers_alone(&mut self) {
+        self.news.spoken = true;
+    }
+
+    /// Tells what was measured of it up to `tick`.
+    pub fn account_for<O: Observer>(&self, measured: What<'_>, tick: TickId, observer: &mut O) {
+        observer.observe(self.event(tick, measured));
     }
 
     fn client(&self) -> Client {
@@ -197,10 +210,10 @@ impl Connection {
         if segment.payload_len > 0 && self.is_next(direction, segment) {
             match direction {
                 Direction::ToServer => self.client_spoke(segment.payload, moment),
-                Direction::ToClient => self.server_spoke(segment.payload, moment),
+                Direction::ToClient => self.server_spoke(segment.payload),
             }
         }
-        self.note_end(direction, segment, moment);
+        self.note_end(direction, segment, moment.heads);
     }
 
     /// Whether the segment brings new bytes; earlier ones are retransmissions, and a hole is stepped over.
@@ -255,7 +268,7 @@ impl Connection {
             tls::Begin::Partial => self.keep(bytes, tls::MAX_HELLO, moment),
             tls::Begin::Other => {
                 self.speech = Speech::Known;
-                self.tell(What::Spoken(self.client()), moment);
+                self.news.spoken = true;
             }
         }
     }
@@ -269,31 +282,25 @@ impl Connection {
             self.head = Some(Box::new(bytes.to_vec()));
         } else if self.speech == Speech::Unheard {
             self.speech = Speech::Known;
-            self.tell(What::Spoken(self.client()), moment);
+            self.news.spoken = true;
         }
     }
 
-    fn server_spoke<O: Observer>(&mut self, payload: &[u8], moment: &mut Moment<'_, O>) {
+    fn server_spoke(&mut self, payload: &[u8]) {
         if self.speech == Speech::Http
             && let Some(status) = http::status(payload)
         {
-            self.tell(What::Response(self.client(), status), moment);
+            self.news.response(status);
         }
     }
 
-    fn note_end<O: Observer>(
-        &mut self,
-        direction: Direction,
-        segment: &TcpSegment<'_>,
-        moment: &mut Moment<'_, O>,
-    ) {
+    fn note_end(&mut self, direction: Direction, segment: &TcpSegment<'_>, heads: &mut HeadRoom) {
         let before = self.ended;
         self.finished[direction as usize] |= segment.flags.fin;
         self.ended |= segment.flags.rst || self.finished == [true, true];
         if self.ended && !before {
-            let reset = segment.flags.rst.then_some(direction);
-            self.tell(What::Closed { client: self.client(), reset }, moment);
-            self.release(moment.heads);
+            self.news.end = Some(if segment.flags.rst { End::Reset(direction) } else { End::Orderly });
+            self.release(heads);
         }
     }
 

@@ -4,9 +4,12 @@
 //! counts in is decided here, before work is shared out, so that nothing depends on how many workers there are.
 
 mod crew;
+mod mirror;
+mod order;
 mod placement;
 mod reducer;
 mod teller;
+mod twins;
 mod watermark;
 mod worker;
 
@@ -14,7 +17,7 @@ use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use crate::aggregate::{LiveView, OpenTicks};
+use crate::aggregate::{Count, LiveView, OpenTicks, Sides};
 use crate::attribute::{Attributor, Home};
 use crate::capture::{Beat, Filter, Frame, LinkType};
 use crate::decode::{Decoder, FragmentCounts, PacketCounts, Skip};
@@ -25,9 +28,11 @@ use crate::incident::{Incidents, Policy};
 use crate::service::Services;
 use crate::time::{TickId, Timestamp};
 use crew::{Crew, Handed};
+use mirror::{Ahead, Mirror};
+use order::{Order, Parked};
 use placement::Placement;
 use reducer::Reducer;
-use watermark::{BELIEVE_AHEAD, Sight, Watermark};
+use watermark::{BELIEVE_AHEAD, Over, Sight, Watermark};
 use worker::Kit;
 
 pub use placement::SHARDS;
@@ -64,9 +69,13 @@ pub struct Pipeline<L: Listener + 'static> {
     services: Services,
     filter: Option<Filter>,
     range: (Option<Timestamp>, Option<Timestamp>),
+    /// The first packets, until it is known whether the mirror is doubled.
+    ahead: Option<Ahead>,
+    mirror: Mirror,
     mark: Watermark,
     decoder: Decoder,
     held: Vec<Held>,
+    order: Order,
     crew: Crew<L>,
     board: Arc<OpenTicks>,
     counts: PacketCounts,
@@ -100,9 +109,14 @@ pub struct Outcome<L> {
     pub found: BTreeSet<SocketAddr>,
     /// What the capture dropped.
     pub drops: Beat,
+    /// How good the capture was.
+    pub quality: Quality,
+    /// The services of which the mirror shows one direction only, and which.
+    pub one_way: Vec<(Subject, Sides)>,
 }
 
-/// A frame far ahead of its time, kept until more is known.
+/// A frame that is kept until more is known.
+#[derive(Debug)]
 struct Held {
     time: Timestamp,
     link: LinkType,
@@ -127,9 +141,12 @@ impl<L: Listener + 'static> Pipeline<L> {
             services,
             filter,
             range: (from, to),
+            ahead: Some(Ahead::default()),
+            mirror: Mirror::default(),
             mark: Watermark::default(),
             decoder: Decoder::default(),
             held: Vec::new(),
+            order: Order::default(),
             crew: Crew::muster(&kit, workers.min(SHARDS), reducer),
             board,
             counts: PacketCounts::default(),
@@ -142,15 +159,20 @@ impl<L: Listener + 'static> Pipeline<L> {
 
     /// Takes a frame.
     pub fn push(&mut self, frame: &Frame<'_>) {
-        self.counts.count_read(frame.wire_len);
-        match self.refusal(frame) {
-            Some(skip) => self.counts.count_skipped(skip),
-            None => self.sight(frame),
+        if let Some(skip) = self.refusal(frame) {
+            self.counts.count_read(frame.wire_len);
+            return self.counts.count_skipped(skip);
+        }
+        let Some(ahead) = &mut self.ahead else { return self.arrive(frame) };
+        ahead.keep(frame);
+        if ahead.is_over() {
+            self.go_ahead();
         }
     }
 
     /// Takes what the recorder says of itself.
     pub fn beat(&mut self, beat: Beat) {
+        self.go_ahead();
         self.drops = beat;
         self.mark.beat(beat.time);
         self.close_over();
@@ -166,9 +188,9 @@ impl<L: Listener + 'static> Pipeline<L> {
         &self.counts
     }
 
-    /// The newest capture time that is believed.
+    /// The newest capture time that is believed; of packets that are only looked ahead at, the first one's.
     pub fn now(&self) -> Option<Timestamp> {
-        self.mark.now()
+        self.mark.now().or_else(|| self.ahead.as_ref().and_then(Ahead::begins))
     }
 
     /// What was noticed of capture times so far.
@@ -181,17 +203,20 @@ impl<L: Listener + 'static> Pipeline<L> {
         &self.drops
     }
 
-    /// The part of the packets that was dropped before they could be read, so far.
-    pub fn loss(&self) -> f64 {
-        self.quality().loss
+    /// How good the capture is so far.
+    pub fn quality_so_far(&self) -> Quality {
+        let (view, quality) = (self.board.view(), self.quality());
+        let sum = |count| view.scopes().map(|scope| view.read(scope, count)).sum::<u64>();
+        let (seen, missed) = (sum(Count::DataSeen), sum(Count::DataMissed));
+        Quality { loss: quality.loss.max(share(missed, seen + missed)), ..quality }
     }
 
     /// Ends: everything open is closed.
     pub fn finish(mut self) -> Outcome<L> {
+        self.go_ahead();
         self.believe_held();
-        if let Some(over) = self.mark.rest() {
-            self.crew.close(over, self.quality());
-        }
+        self.close_rest();
+        let quality = self.quality();
         let ended = self.crew.finish();
         Outcome {
             listener: ended.judged.listener,
@@ -203,6 +228,8 @@ impl<L: Listener + 'static> Pipeline<L> {
             ledgers: ended.ledgers,
             found: ended.judged.found,
             drops: self.drops,
+            quality: Quality { loss: ended.judged.quality.loss.max(quality.loss), ..quality },
+            one_way: ended.judged.one_way,
         }
     }
 
@@ -215,6 +242,20 @@ impl<L: Listener + 'static> Pipeline<L> {
         refused.then_some(Skip::Filter)
     }
 
+    /// Lets the first packets go, now that they show whether the mirror is doubled.
+    fn go_ahead(&mut self) {
+        let Some(ahead) = self.ahead.take() else { return };
+        self.mirror = ahead.survey();
+        for held in ahead.frames {
+            self.arrive(&held.frame());
+        }
+    }
+
+    fn arrive(&mut self, frame: &Frame<'_>) {
+        self.counts.count_read(frame.wire_len);
+        self.sight(frame);
+    }
+
     fn sight(&mut self, frame: &Frame<'_>) {
         match self.mark.sight(frame.time) {
             Sight::In(tick, now) => {
@@ -222,7 +263,7 @@ impl<L: Listener + 'static> Pipeline<L> {
                     self.release_strays();
                 }
                 self.close_over();
-                self.follow(frame, tick, now);
+                self.put_in_order(frame, tick, now);
             }
             Sight::Hold => self.hold(frame),
             Sight::HoldAnew => {
@@ -230,18 +271,16 @@ impl<L: Listener + 'static> Pipeline<L> {
                 self.hold(frame);
             }
             Sight::StepBack => {
-                if let Some(over) = self.mark.rest() {
-                    self.crew.close(over, self.quality());
-                }
+                self.close_rest();
                 self.mark.step_back(frame.time);
+                self.order.step_back(frame.time);
                 self.sight(frame);
             }
         }
     }
 
     fn hold(&mut self, frame: &Frame<'_>) {
-        let (time, link, wire_len) = (frame.time, frame.link, frame.wire_len);
-        self.held.push(Held { time, link, wire_len, data: frame.data.to_vec() });
+        self.held.push(Held::of(frame));
         if self.held.len() >= BELIEVE_AHEAD {
             self.believe_held();
         }
@@ -265,8 +304,23 @@ impl<L: Listener + 'static> Pipeline<L> {
     fn release_held_as_strays(&mut self) {
         for held in std::mem::take(&mut self.held) {
             let (tick, now) = self.mark.stray();
-            self.follow(&held.frame(), tick, now);
+            self.put_in_order(&held.frame(), tick, now);
         }
+    }
+
+    fn put_in_order(&mut self, frame: &Frame<'_>, tick: TickId, now: Timestamp) {
+        if self.order.passes(now) {
+            return self.follow(frame, tick, now);
+        }
+        self.order.keep(frame, tick, now);
+        while let Some(parked) = self.order.due() {
+            self.follow_parked(parked);
+        }
+    }
+
+    fn follow_parked(&mut self, parked: Parked) {
+        self.follow(&parked.frame(), parked.tick, parked.now);
+        self.order.reuse(parked);
     }
 
     fn follow(&mut self, frame: &Frame<'_>, tick: TickId, now: Timestamp) {
@@ -275,6 +329,14 @@ impl<L: Listener + 'static> Pipeline<L> {
             Ok(packet) => packet,
             Err(skip) => return self.counts.count_skipped(skip),
         };
+        if self.mirror.is_copy(&packet, frame.time) {
+            self.counts.count_skipped(Skip::Duplicate);
+            if self.ledger {
+                let placement = Placement::of_copy(&packet, &self.services);
+                self.crew.packet(&packet, &Handed { placement, tick, now });
+            }
+            return;
+        }
         self.counts.count_decoded();
         match Placement::of(&packet, &self.services) {
             Some(placement) => self.crew.packet(&packet, &Handed { placement, tick, now }),
@@ -303,18 +365,43 @@ impl<L: Listener + 'static> Pipeline<L> {
 
     fn close_over(&mut self) {
         if let Some(over) = self.mark.over() {
-            self.crew.close(over, self.quality());
+            self.close(over);
         }
+    }
+
+    fn close_rest(&mut self) {
+        if let Some(over) = self.mark.rest() {
+            self.close(over);
+        }
+    }
+
+    fn close(&mut self, over: Over) {
+        while let Some(parked) = self.order.due_by(over.to) {
+            self.follow_parked(parked);
+        }
+        self.crew.close(over, self.quality());
     }
 
     fn quality(&self) -> Quality {
         let dropped = self.drops.dropped_kernel + self.drops.dropped_interface;
-        let all = self.counts.read + dropped;
-        Quality { loss: if all > 0 { dropped as f64 / all as f64 } else { 0.0 } }
+        let copies = self.counts.skipped.get(Skip::Duplicate);
+        Quality {
+            loss: share(dropped, self.counts.read + dropped),
+            duplicates: share(copies, self.counts.decoded + copies),
+        }
     }
 }
 
+fn share(part: u64, whole: u64) -> f64 {
+    if whole > 0 { part as f64 / whole as f64 } else { 0.0 }
+}
+
 impl Held {
+    fn of(frame: &Frame<'_>) -> Self {
+        let Frame { time, link, wire_len, data } = *frame;
+        Self { time, link, wire_len, data: data.to_vec() }
+    }
+
     fn frame(&self) -> Frame<'_> {
         Frame { time: self.time, link: self.link, wire_len: self.wire_len, data: &self.data }
     }

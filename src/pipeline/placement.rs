@@ -30,6 +30,8 @@ pub(super) enum Follow {
     /// The ledger; and the tracker in its carrier's name, that of the tunnel of this place: what is inside concerns no
     /// service, but a service's address is flooded with carriers.
     Carrier(u8),
+    /// The ledger alone, which only counts it: a copy that the mirror made.
+    Copy,
 }
 
 impl Placement {
@@ -68,6 +70,12 @@ impl Placement {
             let named = Some(to.or_else(from)?);
             Some(Self { shard: pair(packet), named, follow: Follow::Carrier(place) })
         })
+    }
+
+    /// Places the mirror's copy of a packet where the packet is followed.
+    pub fn of_copy(packet: &Packet<'_>, services: &Services) -> Self {
+        let original = Self::of(packet, services).unwrap_or_else(|| Self::of_stranger(packet));
+        Self { follow: Follow::Copy, ..original }
     }
 
     /// Places a packet that concerns no service, for the ledger.

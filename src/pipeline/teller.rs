@@ -134,7 +134,11 @@ impl Listener for Teller {
     }
 
     fn told(&mut self, incident: Incident, quality: &Quality) {
-        let capture = alert::Quality { loss: quality.loss, one_way: incident.one_way, duplicates: 0.0 };
+        let capture = alert::Quality {
+            loss: quality.loss,
+            one_way: incident.sides.is_one_way(),
+            duplicates: quality.duplicates,
+        };
         let (number, aloud) = (self.number(&incident), self.aloud);
         let (record, story) = self.scene.around(capture, |around| {
             let alert = Alert { incident: &incident, around };

@@ -48,13 +48,15 @@ impl Worker {
     /// Follows a packet.
     pub fn packet(&mut self, packet: &Packet<'_>, placement: Placement, tick: TickId, now: Timestamp) {
         let Some(Some(shard)) = self.shards.get_mut(usize::from(placement.shard)) else { return };
-        if let Some(ledger) = &mut shard.ledger {
-            ledger.packet(packet, now);
+        match &mut shard.ledger {
+            Some(ledger) if placement.follow == Follow::Copy => ledger.duplicate(packet, now),
+            Some(ledger) => ledger.packet(packet, now),
+            None => {}
         }
         let sighting = Sighting { now, tick, named: placement.named };
         match placement.follow {
             Follow::All => shard.tracker.packet(packet, &sighting, &mut self.tallies),
-            Follow::Ledger => {}
+            Follow::Ledger | Follow::Copy => {}
             Follow::Carrier(place) => {
                 if let Some(carrier) = packet.carrier(usize::from(place)) {
                     shard.tracker.packet(&carrier, &sighting, &mut self.tallies);
