@@ -6,12 +6,10 @@
 //! entry of its own in `tracker` when its client has shown that it hears the service's answers.
 
 mod connection;
-mod http;
-mod ja4;
 mod key;
 mod pending;
+mod speech;
 mod table;
-mod tls;
 mod tracker;
 
 use std::net::{IpAddr, SocketAddr};
@@ -19,9 +17,7 @@ use std::net::{IpAddr, SocketAddr};
 use crate::service::{Direction, Scope};
 use crate::time::TickId;
 
-pub use http::RequestHead;
-pub use ja4::{Ja4, Ja4Memo};
-pub use tls::ClientHello;
+pub use speech::{Carrier, ClientHello, Forwarded, Ja4, Ja4Memo, RequestHead};
 pub use tracker::{FlowCounts, FlowLimits, Sighting, Tracker};
 
 /// How well a client has proven that its address is its own.

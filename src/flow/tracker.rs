@@ -4,9 +4,10 @@
 use std::collections::VecDeque;
 use std::net::{IpAddr, SocketAddr};
 
-use super::connection::{self, Connection, HeadRoom, LINGER, Moment, Named};
+use super::connection::{self, Connection, LINGER, Moment, Named};
 use super::key::{FlowKey, Protocol, Side};
 use super::pending::{self, Admission, Knock, Outcome, Pending};
+use super::speech::Room;
 use super::table::{SlotId, Table};
 use super::{Client, FlowEvent, Observer, Proof, ServerEnd, What};
 use crate::decode::{Packet, TcpSegment, Transport};
@@ -99,7 +100,7 @@ pub struct Tracker {
     ended: VecDeque<(Timestamp, SlotId)>,
     limits: FlowLimits,
     held: Held,
-    heads: HeadRoom,
+    heads: Room,
     counts: FlowCounts,
     swept: TickId,
 }
@@ -124,7 +125,7 @@ impl Tracker {
             ended: VecDeque::new(),
             limits,
             held: Held::default(),
-            heads: HeadRoom { used: 0, most: limits.head_bytes, refused: 0 },
+            heads: Room::new(limits.head_bytes, [].into()),
             counts: FlowCounts::default(),
             swept: TickId::default(),
         }
@@ -132,7 +133,11 @@ impl Tracker {
 
     /// What moved through the tables so far.
     pub fn counts(&self) -> FlowCounts {
-        FlowCounts { displaced: self.pending.displaced(), unread_heads: self.heads.refused, ..self.counts }
+        FlowCounts {
+            displaced: self.pending.displaced(),
+            unread_heads: self.heads.counts().refused,
+            ..self.counts
+        }
     }
 
     /// Takes a packet.
@@ -154,7 +159,7 @@ impl Tracker {
             _ => None,
         };
         if let Some(id) = self.connections.find(&key) {
-            let seen = Seen { id, from, segment, bytes: packet.ip_len };
+            let seen = Seen { id, from, segment, datagram: datagram(packet), bytes: packet.ip_len };
             if self.go_on(&seen, sighting, observer) {
                 return;
             }
@@ -184,6 +189,8 @@ impl Tracker {
             if connection.ended && !before && self.ended.len() < self.limits.listed() {
                 self.ended.push_back((sighting.now, seen.id));
             }
+        } else if let Some(payload) = seen.datagram {
+            connection.datagram(direction, payload, &mut moment);
         }
         true
     }
@@ -254,6 +261,8 @@ impl Tracker {
         connection.count(account.direction, arrival.packet.ip_len, &mut moment);
         if let Some(segment) = arrival.segment {
             connection.segment(account.direction, segment, &mut moment);
+        } else if let Some(payload) = datagram(arrival.packet) {
+            connection.datagram(account.direction, payload, &mut moment);
         }
         if room {
             self.held.take(client.proof);
@@ -361,6 +370,7 @@ struct Seen<'p, 'a> {
     id: SlotId,
     from: Side,
     segment: Option<&'p TcpSegment<'a>>,
+    datagram: Option<&'a [u8]>,
     bytes: u32,
 }
 
@@ -452,6 +462,13 @@ fn protocol_number(packet: &Packet<'_>) -> u8 {
         Transport::Icmp { .. } => 58,
         Transport::Fragment => 255,
         Transport::Other(number) => number,
+    }
+}
+
+fn datagram<'a>(packet: &Packet<'a>) -> Option<&'a [u8]> {
+    match packet.transport {
+        Transport::Udp(datagram) => Some(datagram.payload),
+        _ => None,
     }
 }
 
