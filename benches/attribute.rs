@@ -12,7 +12,7 @@ fn main() {
     divan::main();
 }
 
-/// Unpacking both databases: most of the time that starting takes.
+/// Opening both databases.
 #[divan::bench(sample_count = 20)]
 fn open_the_embedded_databases() -> bool {
     Attributor::embedded(Labels::default()).is_ok()

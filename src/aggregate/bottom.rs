@@ -17,6 +17,15 @@ pub struct BottomMap<K, V> {
     limit: Option<u64>,
 }
 
+/// What a map kept, when nothing is added any more.
+#[derive(Debug)]
+pub struct BottomRows<K, V> {
+    /// Hash, key and value, in no order.
+    pub rows: Vec<(u64, K, V)>,
+    /// The hash from which on keys were refused, if any were.
+    pub limit: Option<u64>,
+}
+
 #[derive(Debug)]
 struct Kept<K, V> {
     hash: u64,
@@ -99,20 +108,13 @@ impl<K, V> BottomMap<K, V> {
         self.limit
     }
 
-    /// The same map with other keys and values under the same hashes.
-    pub fn map<L, W>(self, mut change: impl FnMut(K, V) -> (L, W)) -> BottomMap<L, W> {
-        let Self { table, highest, cap, limit } = self;
-        let mut changed = HashTable::with_capacity(table.len());
-        for kept in table {
+    /// Takes everything out, in no order, with other keys and values under the same hashes.
+    pub fn into_rows<L, W>(self, mut change: impl FnMut(K, V) -> (L, W)) -> BottomRows<L, W> {
+        let row = |kept: Kept<K, V>| {
             let (key, value) = change(kept.key, kept.value);
-            changed.insert_unique(kept.hash, Kept { hash: kept.hash, key, value }, |kept| kept.hash);
-        }
-        BottomMap { table: changed, highest, cap, limit }
-    }
-
-    /// Takes everything out: hash, key and value, in no order.
-    pub fn drain(self) -> impl Iterator<Item = (u64, K, V)> {
-        self.table.into_iter().map(|kept| (kept.hash, kept.key, kept.value))
+            (kept.hash, key, value)
+        };
+        BottomRows { rows: self.table.into_iter().map(row).collect(), limit: self.limit }
     }
 }
 
@@ -140,7 +142,14 @@ mod tests {
             }
         }
         let limit = map.limit();
-        (map.drain().map(|(_, key, value)| (key, value)).collect(), limit)
+        (
+            map.into_rows(|key, value| (key, value))
+                .rows
+                .into_iter()
+                .map(|(_, key, value)| (key, value))
+                .collect(),
+            limit,
+        )
     }
 
     #[test]

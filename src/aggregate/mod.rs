@@ -18,11 +18,11 @@ use datasketches::hll::{HllSketch, HllUnion};
 use ipnet::IpNet;
 
 use crate::attribute::{Asn, Attribution, Country, LabelId};
-use crate::flow::{Ja4, Proof, ServerEnd};
+use crate::flow::{Ja4, Proof, ServerEnd, hash_address};
 use crate::service::Scope;
 use crate::time::TickId;
 
-pub use bottom::{BottomMap, coverage};
+pub use bottom::{BottomMap, BottomRows, coverage};
 pub use counts::{Cell, Count, Counts};
 pub use finder::Finder;
 pub use open::{LiveView, OpenTicks};
@@ -118,25 +118,14 @@ impl Hash for Lineage {
 impl Hash for PrefixKey {
     fn hash<H: Hasher>(&self, state: &mut H) {
         self.lineage.hash(state);
-        state.write_u64(word(self.prefix.addr()));
+        hash_address(self.prefix.addr(), state);
     }
 }
 
 impl Hash for SourceKey {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        state.write_u64(word(self.address));
+        hash_address(self.address, state);
         state.write_u64(self.prefix.lineage.proof as u64);
-    }
-}
-
-/// An address as one word: of an IPv6 address both halves, folded.
-fn word(address: IpAddr) -> u64 {
-    match address {
-        IpAddr::V4(v4) => u64::from(v4.to_bits()),
-        IpAddr::V6(v6) => {
-            let bits = v6.to_bits();
-            (bits >> 64) as u64 ^ (bits as u64).rotate_left(29)
-        }
     }
 }
 

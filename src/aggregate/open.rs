@@ -4,18 +4,18 @@
 //! A reader never holds a lock while it looks: a view is a handful of shared counters, taken out of the map one by
 //! one. So no worker waits for a reader, however long it looks.
 
-use std::collections::BTreeMap;
 use std::hash::Hash;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use dashmap::DashMap;
 use foldhash::fast::RandomState;
+use hashbrown::HashMap;
 
 use super::tally::{ScopeTally, Tally};
 use super::{
-    BottomMap, Cell, Counts, Lineage, MakeKey, PathKey, PrefixKey, ScopeTick, SourceKey, Strangers, Tallies,
-    Tick, caps, coverage,
+    BottomMap, BottomRows, Cell, Counts, Lineage, MakeKey, PathKey, PrefixKey, ScopeTick, SourceKey,
+    Strangers, Tallies, Tick, caps, coverage,
 };
 use crate::flow::ServerEnd;
 use crate::service::Scope;
@@ -63,7 +63,7 @@ struct Shared<K: Eq + Hash, V> {
 /// What the first worker brought. While nobody else comes there is nothing to be met with, and it stays as it is.
 enum First<K, V> {
     Nobody,
-    Alone(BottomMap<K, V>),
+    Alone(BottomRows<K, V>),
     Joined,
 }
 
@@ -162,7 +162,7 @@ impl<K: Eq + Hash, V> Default for Shared<K, V> {
 }
 
 impl<K: Eq + Hash, V: Default> Shared<K, V> {
-    fn add(&self, part: BottomMap<K, V>, merge: impl Fn(&mut V, V)) {
+    fn add(&self, part: BottomRows<K, V>, merge: impl Fn(&mut V, V)) {
         let mut first = self.first.lock().unwrap_or_else(PoisonError::into_inner);
         let before = match &*first {
             First::Nobody => std::mem::replace(&mut *first, First::Alone(part)),
@@ -178,20 +178,19 @@ impl<K: Eq + Hash, V: Default> Shared<K, V> {
         }
     }
 
-    fn join(&self, part: BottomMap<K, V>, merge: &impl Fn(&mut V, V)) {
-        if let Some(limit) = part.limit() {
+    fn join(&self, part: BottomRows<K, V>, merge: &impl Fn(&mut V, V)) {
+        if let Some(limit) = part.limit {
             self.limit.fetch_min(limit, Ordering::Relaxed);
         }
-        for (hash, key, value) in part.drain() {
+        for (hash, key, value) in part.rows {
             merge(&mut self.map.entry(key).or_insert_with(|| (hash, V::default())).1, value);
         }
     }
 
     /// The `cap` rows with the lowest hashes below every limit, and the part of all keys that they are.
-    fn freeze(self, cap: usize) -> (Vec<(K, V)>, f64) {
+    fn freeze(self, cap: usize) -> (Vec<(u64, K, V)>, f64) {
         if let First::Alone(part) = self.first.into_inner().unwrap_or_else(PoisonError::into_inner) {
-            let covered = coverage(part.limit());
-            return (part.drain().map(|(_, key, value)| (key, value)).collect(), covered);
+            return (part.rows, coverage(part.limit));
         }
         let limit = self.limit.into_inner();
         let mut rows: Vec<(u64, K, V)> = self
@@ -206,8 +205,7 @@ impl<K: Eq + Hash, V: Default> Shared<K, V> {
             refused = Some(rows[cap].0);
             rows.retain(|(hash, _, _)| Some(*hash) < refused);
         }
-        let covered = coverage(refused);
-        (rows.into_iter().map(|(_, key, value)| (key, value)).collect(), covered)
+        (rows, coverage(refused))
     }
 }
 
@@ -227,45 +225,63 @@ impl Meeting {
             }
         }
         self.sources.add(tally.take_sources(), |sum, more| sum.merge(&more));
-        self.networks.add(tally.networks, |sum, more| sum.merge(&more));
-        self.prefixes.add(tally.prefixes, |sum, more| sum.merge(&more));
-        self.paths.add(tally.paths, |sum, more| *sum += more);
-        self.makes.add(tally.makes, |sum, more| *sum += more);
-        self.ends.add(tally.ends, |sum, more| *sum += more);
+        self.networks.add(rows(tally.networks), |sum, more| sum.merge(&more));
+        self.prefixes.add(rows(tally.prefixes), |sum, more| sum.merge(&more));
+        self.paths.add(rows(tally.paths), |sum, more| *sum += more);
+        self.makes.add(rows(tally.makes), |sum, more| *sum += more);
+        self.ends.add(rows(tally.ends), |sum, more| *sum += more);
     }
 
     fn freeze(self, id: TickId) -> Tick {
-        let mut scopes: BTreeMap<Scope, ScopeTick> = BTreeMap::new();
         let (sources, covered) = self.sources.freeze(caps::SOURCES);
         let candidates = self.candidates.freeze(caps::CANDIDATES).0;
+        let candidates = candidates.into_iter().map(|(_, scope, sum)| (scope, sum));
+        let mut frozen = Frozen::default();
         for (scope, sum) in self.scopes.into_iter().chain(candidates) {
             let (counts, strangers) = (sum.counts, sum.strangers);
-            scopes.insert(scope, ScopeTick { counts, strangers, coverage: covered, ..ScopeTick::default() });
+            frozen.scope(scope, ScopeTick { counts, strangers, coverage: covered, ..ScopeTick::default() });
         }
-        // Rows of a scope that was itself not kept have nowhere to go.
-        for ((scope, key), cell) in self.networks.freeze(caps::NETWORKS).0 {
-            scopes.entry(scope).and_modify(|tick| tick.networks.push((key, cell)));
-        }
-        for ((scope, key), cell) in self.prefixes.freeze(caps::PREFIXES).0 {
-            scopes.entry(scope).and_modify(|tick| tick.prefixes.push((key, cell)));
-        }
-        for ((scope, key), cell) in sources {
-            scopes.entry(scope).and_modify(|tick| tick.sources.push((key, cell)));
-        }
-        for ((scope, key), count) in self.paths.freeze(caps::PATHS).0 {
-            scopes.entry(scope).and_modify(|tick| tick.paths.push((key, count)));
-        }
-        for ((scope, key), count) in self.makes.freeze(caps::MAKES).0 {
-            scopes.entry(scope).and_modify(|tick| tick.makes.push((key, count)));
-        }
-        for ((scope, key), count) in self.ends.freeze(caps::ENDS).0 {
-            scopes.entry(scope).and_modify(|tick| tick.ends.push((key, count)));
-        }
-        for tick in scopes.values_mut() {
-            tick.sort();
-        }
-        Tick { id, scopes }
+        frozen.share_out(sources, |tick| &mut tick.sources);
+        frozen.share_out(self.networks.freeze(caps::NETWORKS).0, |tick| &mut tick.networks);
+        frozen.share_out(self.prefixes.freeze(caps::PREFIXES).0, |tick| &mut tick.prefixes);
+        frozen.share_out(self.paths.freeze(caps::PATHS).0, |tick| &mut tick.paths);
+        frozen.share_out(self.makes.freeze(caps::MAKES).0, |tick| &mut tick.makes);
+        frozen.share_out(self.ends.freeze(caps::ENDS).0, |tick| &mut tick.ends);
+        frozen.scopes.iter_mut().for_each(|(_, tick)| tick.sort());
+        Tick { id, scopes: frozen.scopes.into_iter().collect() }
     }
+}
+
+/// The scopes of a tick while their rows come together.
+#[derive(Default)]
+struct Frozen {
+    scopes: Vec<(Scope, ScopeTick)>,
+    places: HashMap<Scope, usize, RandomState>,
+}
+
+impl Frozen {
+    fn scope(&mut self, scope: Scope, tick: ScopeTick) {
+        self.places.insert(scope, self.scopes.len());
+        self.scopes.push((scope, tick));
+    }
+
+    /// Gives each row to its scope; rows of a scope that was itself not kept have nowhere to go.
+    fn share_out<K, V>(
+        &mut self,
+        rows: Vec<(u64, (Scope, K), V)>,
+        list: impl Fn(&mut ScopeTick) -> &mut Vec<(K, V)>,
+    ) {
+        for (_, (scope, key), value) in rows {
+            let place = self.places.get(&scope);
+            if let Some((_, tick)) = place.and_then(|place| self.scopes.get_mut(*place)) {
+                list(tick).push((key, value));
+            }
+        }
+    }
+}
+
+fn rows<K, V>(map: BottomMap<K, V>) -> BottomRows<K, V> {
+    map.into_rows(|key, value| (key, value))
 }
 
 impl ScopeSum {

@@ -13,12 +13,13 @@ use hashbrown::HashMap;
 
 use super::open::OpenTicks;
 use super::{
-    BottomMap, Cell, Count, Counts, Fingerprint, Lineage, MakeKey, PathKey, PrefixKey, SourceKey, Strangers,
-    caps,
+    BottomMap, BottomRows, Cell, Count, Counts, Fingerprint, Lineage, MakeKey, PathKey, PrefixKey, SourceKey,
+    Strangers, caps,
 };
 use crate::attribute::{Attribution, Attributor, Country};
 use crate::flow::{
-    Client, ClientHello, FlowEvent, Ja4, Ja4Memo, Observer, Proof, RequestHead, ServerEnd, Volume, What,
+    Client, ClientHello, End, FlowEvent, Ja4, Ja4Memo, Observer, Progress, Proof, RequestHead, ServerEnd,
+    Volume, What,
 };
 use crate::service::{Direction, Scope};
 use crate::time::TickId;
@@ -161,98 +162,79 @@ impl Tallies {
         Some(tally)
     }
 
-    fn tally(&mut self, tick: TickId) -> &mut Tally {
-        let at = match self.open.iter().position(|(have, _)| *have == tick) {
+    /// The sums of a tick, and who knows whose addresses are.
+    fn tally(&mut self, tick: TickId) -> (&mut Tally, &mut Attributions) {
+        let Self { attributions, prints: _, sources, open, hasher } = self;
+        let at = match open.iter().position(|(have, _)| *have == tick) {
             Some(at) => at,
             None => {
-                self.open.push((tick, Tally::new(self.hasher.clone(), self.sources)));
-                self.open.len() - 1
+                open.push((tick, Tally::new(hasher.clone(), *sources)));
+                open.len() - 1
             }
         };
-        &mut self.open[at].1
+        (&mut open[at].1, attributions)
     }
 
-    /// Adds to the scope's sums and to the client's row; answers the client's country.
-    fn add(
-        &mut self,
-        event: &FlowEvent<'_>,
-        client: Client,
-        counts: &[(Count, u64)],
-        amount: &Cell,
-    ) -> Country {
-        // Two fields of self are needed at once, so the tick is looked up here rather than in `tally`.
-        self.tally(event.tick);
-        let Self { attributions, open, .. } = self;
-        let tally = open.iter_mut().find(|(tick, _)| *tick == event.tick).map(|(_, tally)| tally);
-        let Some(tally) = tally else { return Country::Unknown };
-        let Some(sums) = tally.scope(event.scope) else { return Country::Unknown };
-        for (count, more) in counts {
-            sums.counts[*count] += more;
-        }
-        let hash = sums.hash;
-        tally.client(Source { scope: event.scope, client }, hash, amount, attributions)
-    }
-
-    fn count(&mut self, event: &FlowEvent<'_>, counts: &[(Count, u64)]) {
-        if let Some(sums) = self.tally(event.tick).scope(event.scope) {
-            for (count, more) in counts {
-                sums.counts[*count] += more;
-            }
-        }
+    fn attempted(&mut self, event: &FlowEvent<'_>, source: IpAddr, bytes: u32) {
+        let (tally, _) = self.tally(event.tick);
+        let Some(sums) = tally.scope(event.scope) else { return };
+        sums.counts[Count::Attempts] += 1;
+        sums.stranger(source, bytes);
+        tally.reached(event.server, 1);
     }
 
     fn unearned(&mut self, event: &FlowEvent<'_>, source: IpAddr, direction: Direction, bytes: u32) {
-        let bytes = u64::from(bytes);
-        let tally = self.tally(event.tick);
+        let (tally, _) = self.tally(event.tick);
         let Some(sums) = tally.scope(event.scope) else { return };
         match direction {
             Direction::ToClient => {
                 sums.counts[Count::PacketsOut] += 1;
-                sums.counts[Count::BytesOut] += bytes;
+                sums.counts[Count::BytesOut] += u64::from(bytes);
             }
             Direction::ToServer => {
-                sums.counts[Count::PacketsIn] += 1;
-                sums.counts[Count::BytesIn] += bytes;
-                sums.counts[Count::Unearned] += 1;
-                if sums.strangers.is_none() {
-                    sums.strangers = Strangers::new();
-                }
-                if let Some(strangers) = &mut sums.strangers {
-                    strangers.see(source);
-                }
+                sums.stranger(source, bytes);
                 tally.reached(event.server, 1);
             }
         }
     }
 
     fn admitted(&mut self, event: &FlowEvent<'_>, client: Client, earlier: Volume, opened: bool) {
+        let (tally, known) = self.tally(event.tick);
+        let Some(sums) = tally.scope(event.scope) else { return };
         let connections = u64::from(opened);
-        let unproven = u64::from(opened && client.proof == Proof::Unproven);
-        let counts = [
-            (Count::Redeemed, earlier.packets),
-            (Count::Opened, connections),
-            (Count::OpenedUnproven, unproven),
-        ];
+        sums.counts[Count::Redeemed] += earlier.packets;
+        sums.counts[Count::Opened] += connections;
+        sums.counts[Count::OpenedUnproven] += u64::from(opened && client.proof == Proof::Unproven);
         let amount = Cell { packets: earlier.packets, bytes: earlier.bytes, connections, ..Cell::default() };
-        self.add(event, client, &counts, &amount);
+        tally.client(client, &amount, known);
     }
 
-    fn progress(&mut self, event: &FlowEvent<'_>, client: Client, to_server: Volume, to_client: Volume) {
-        let counts = [
-            (Count::PacketsIn, to_server.packets),
-            (Count::BytesIn, to_server.bytes),
-            (Count::PacketsOut, to_client.packets),
-            (Count::BytesOut, to_client.bytes),
-        ];
-        let amount = Cell { packets: to_server.packets, bytes: to_server.bytes, ..Cell::default() };
-        self.add(event, client, &counts, &amount);
-        self.tally(event.tick).reached(event.server, to_server.packets);
+    fn progress(&mut self, event: &FlowEvent<'_>, client: Client, progress: &Progress) {
+        let Progress { to_server, to_client, news } = progress;
+        let (tally, known) = self.tally(event.tick);
+        let Some(sums) = tally.scope(event.scope) else { return };
+        let amount = Cell {
+            packets: to_server.packets,
+            bytes: to_server.bytes,
+            accesses: u64::from(news.spoken),
+            responses: u64::from(news.responses),
+            client_errors: u64::from(news.client_errors),
+            server_errors: u64::from(news.server_errors),
+            ..Cell::default()
+        };
+        sums.moved(&amount, *to_client);
+        sums.ended(news.end);
+        tally.client(client, &amount, known);
+        tally.reached(event.server, to_server.packets);
     }
 
     fn request(&mut self, event: &FlowEvent<'_>, client: Client, head: &RequestHead<'_>) {
+        let (tally, known) = self.tally(event.tick);
+        let Some(sums) = tally.scope(event.scope) else { return };
+        sums.counts[Count::Accesses] += 1;
+        sums.counts[Count::Requests] += 1;
         let amount = Cell { accesses: 1, requests: 1, ..Cell::default() };
-        let country = self.add(event, client, &[(Count::Accesses, 1), (Count::Requests, 1)], &amount);
-        let tally = self.tally(event.tick);
+        let country = tally.client(client, &amount, known);
         tally.asked(event.scope, country, head);
         if let Some(agent) = head.user_agent {
             tally.made(event.scope, country, Print::UserAgent(agent));
@@ -260,22 +242,13 @@ impl Tallies {
     }
 
     fn hello(&mut self, event: &FlowEvent<'_>, client: Client, hello: &ClientHello<'_>) {
-        let amount = Cell { accesses: 1, ..Cell::default() };
-        let country = self.add(event, client, &[(Count::Accesses, 1), (Count::Hellos, 1)], &amount);
         let ja4 = self.prints.of(hello);
-        self.tally(event.tick).made(event.scope, country, Print::Ja4(ja4));
-    }
-
-    fn response(&mut self, event: &FlowEvent<'_>, client: Client, status: u16) {
-        let client_errors = u64::from((400..500).contains(&status));
-        let server_errors = u64::from((500..600).contains(&status));
-        let counts = [
-            (Count::Responses, 1),
-            (Count::ClientErrors, client_errors),
-            (Count::ServerErrors, server_errors),
-        ];
-        let amount = Cell { responses: 1, client_errors, server_errors, ..Cell::default() };
-        self.add(event, client, &counts, &amount);
+        let (tally, known) = self.tally(event.tick);
+        let Some(sums) = tally.scope(event.scope) else { return };
+        sums.counts[Count::Accesses] += 1;
+        sums.counts[Count::Hellos] += 1;
+        let country = tally.client(client, &Cell { accesses: 1, ..Cell::default() }, known);
+        tally.made(event.scope, country, Print::Ja4(ja4));
     }
 }
 
@@ -283,22 +256,11 @@ impl Observer for Tallies {
     fn observe(&mut self, event: FlowEvent<'_>) {
         match event.what {
             What::Unearned { source, direction, bytes } => self.unearned(&event, source, direction, bytes),
-            What::Attempted { .. } => self.count(&event, &[(Count::Attempts, 1)]),
+            What::Attempted { source, bytes } => self.attempted(&event, source, bytes),
             What::Admitted { client, earlier, opened } => self.admitted(&event, client, earlier, opened),
             What::Request(client, head) => self.request(&event, client, &head),
-            What::Response(client, status) => self.response(&event, client, status),
             What::Hello(client, hello) => self.hello(&event, client, &hello),
-            What::Spoken(client) => {
-                let amount = Cell { accesses: 1, ..Cell::default() };
-                self.add(&event, client, &[(Count::Accesses, 1)], &amount);
-            }
-            What::Progress { client, to_server, to_client } => {
-                self.progress(&event, client, to_server, to_client);
-            }
-            What::Closed { reset, .. } => {
-                let resets = u64::from(reset == Some(Direction::ToClient));
-                self.count(&event, &[(Count::Closed, 1), (Count::Resets, resets)]);
-            }
+            What::Progress(client, progress) => self.progress(&event, client, &progress),
         }
     }
 }
@@ -354,9 +316,12 @@ impl Tally {
         Some(place)
     }
 
-    /// Adds to a client's row, or at once to its prefix and network where the row is kept out.
-    fn client(&mut self, source: Source, hash: u64, amount: &Cell, known: &mut Attributions) -> Country {
-        let place = self.hasher.hash_one((hash, source.client));
+    /// Adds to a client's row in the scope used last, or at once to its prefix and network where the row is kept out;
+    /// answers the client's country.
+    fn client(&mut self, client: Client, amount: &Cell, known: &mut Attributions) -> Country {
+        let Some(sums) = self.scopes.get(self.last) else { return Country::Unknown };
+        let source = Source { scope: sums.scope, client };
+        let place = self.hasher.hash_one((sums.hash, client));
         let (prefixes, networks, hasher) = (&mut self.prefixes, &mut self.networks, &self.hasher);
         let given_way = |source: Source, row: SourceRow| spill(prefixes, networks, hasher, &source, &row);
         let make =
@@ -435,10 +400,10 @@ impl Tally {
     }
 
     /// The sources, summed up into prefixes and networks on the way.
-    pub fn take_sources(&mut self) -> BottomMap<(Scope, SourceKey), Cell> {
+    pub fn take_sources(&mut self) -> BottomRows<(Scope, SourceKey), Cell> {
         let sources = std::mem::replace(&mut self.sources, BottomMap::new(0));
         let (prefixes, networks, hasher) = (&mut self.prefixes, &mut self.networks, &self.hasher);
-        sources.map(|source, row| {
+        sources.into_rows(|source, row| {
             spill(prefixes, networks, hasher, &source, &row);
             let prefix = prefix_of(&source, &row.attribution);
             ((source.scope, SourceKey { prefix, address: source.client.address }), row.cell)
@@ -447,6 +412,40 @@ impl Tally {
 }
 
 impl ScopeTally {
+    /// Counts a packet to the service from an address that has earned nothing.
+    fn stranger(&mut self, source: IpAddr, bytes: u32) {
+        self.counts[Count::PacketsIn] += 1;
+        self.counts[Count::BytesIn] += u64::from(bytes);
+        self.counts[Count::Unearned] += 1;
+        if self.strangers.is_none() {
+            self.strangers = Strangers::new();
+        }
+        if let Some(strangers) = &mut self.strangers {
+            strangers.see(source);
+        }
+    }
+
+    /// Counts what moved on a connection.
+    fn moved(&mut self, to_server: &Cell, to_client: Volume) {
+        for (count, more) in [
+            (Count::PacketsIn, to_server.packets),
+            (Count::BytesIn, to_server.bytes),
+            (Count::PacketsOut, to_client.packets),
+            (Count::BytesOut, to_client.bytes),
+            (Count::Accesses, to_server.accesses),
+            (Count::Responses, to_server.responses),
+            (Count::ClientErrors, to_server.client_errors),
+            (Count::ServerErrors, to_server.server_errors),
+        ] {
+            self.counts[count] += more;
+        }
+    }
+
+    fn ended(&mut self, end: Option<End>) {
+        self.counts[Count::Closed] += u64::from(end.is_some());
+        self.counts[Count::Resets] += u64::from(end == Some(End::Reset(Direction::ToClient)));
+    }
+
     /// Whether a cap on scopes applies, and where its hash lies.
     pub fn candidate_hash(&self) -> Option<u64> {
         matches!(self.scope, Scope::Candidate(_) | Scope::CandidateHost(_)).then_some(self.hash)

@@ -7,10 +7,10 @@ use std::net::IpAddr;
 use ipnet::IpNet;
 
 use super::cache::RecordCache;
-use super::database::{Database, DatabaseError, DatabaseFact, Found};
+use super::database::{Database, DatabaseError, DatabaseFact, Found, Wanted};
 use super::labels::{Label, Labels};
 use super::record::printable;
-use super::{Asn, Attribution, Country, LabelId, embedded, special};
+use super::{Asn, Attribution, Country, LabelId, special};
 
 /// The databases and the operator's labels, shared by all workers.
 #[derive(Debug)]
@@ -39,8 +39,7 @@ impl Attributor {
 
     /// Uses the databases inside the binary.
     pub fn embedded(labels: Labels) -> Result<Self, DatabaseError> {
-        let (country, asn) = embedded::open()?;
-        Ok(Self::new(country, asn, labels))
+        Ok(Self::new(Database::embedded(Wanted::Country)?, Database::embedded(Wanted::Asn)?, labels))
     }
 
     /// Says whose `address` is; IPv4-mapped IPv6 is treated as the IPv4 address it carries.

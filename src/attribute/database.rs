@@ -4,6 +4,7 @@
 //! through the file has a limit. `maxminddb`'s own `verify` is not used: it passes over aliases of the IPv4 tree
 //! without counting them, and a tree whose nodes share children holds 2^96 of those.
 
+use std::borrow::Cow;
 use std::collections::HashSet;
 use std::fmt;
 use std::fs::File;
@@ -18,10 +19,13 @@ use thiserror::Error;
 use super::record::{Record, printable};
 use super::survey::{self, SurveyLimits};
 
+/// The bytes of a database: of a file, or of the binary itself.
+pub(super) type Bytes = Cow<'static, [u8]>;
+
 /// An open database; look-ups need no lock.
 #[derive(Debug)]
 pub struct Database {
-    reader: Reader<Vec<u8>>,
+    reader: Reader<Bytes>,
     name: String,
 }
 
@@ -60,13 +64,17 @@ impl Database {
         Self::parse(bytes, wanted, SurveyLimits::THOROUGH).map_err(|fault| fault.of(path, wanted))
     }
 
-    /// Unpacks the database of that kind inside the binary.
+    /// Opens the database of that kind inside the binary.
     pub fn embedded(wanted: Wanted) -> Result<Self, DatabaseError> {
-        super::embedded::open_one(wanted)
+        super::embedded::open(wanted)
     }
 
-    pub(super) fn parse(bytes: Vec<u8>, wanted: Wanted, limits: SurveyLimits) -> Result<Self, Fault> {
-        let reader = Reader::from_source(bytes)?;
+    pub(super) fn parse(
+        bytes: impl Into<Bytes>,
+        wanted: Wanted,
+        limits: SurveyLimits,
+    ) -> Result<Self, Fault> {
+        let reader = Reader::from_source(bytes.into())?;
         let name = printable(&reader.metadata().database_type).unwrap_or_else(|| "unnamed".to_owned());
         let database = Self { reader, name };
         survey::require(&database, wanted, limits)?;
@@ -95,7 +103,7 @@ impl Database {
     pub(super) fn visit_records<'d>(
         &'d self,
         limits: SurveyLimits,
-        mut visit: impl FnMut(&LookupResult<'d, Vec<u8>>) -> Result<(), MaxMindDbError>,
+        mut visit: impl FnMut(&LookupResult<'d, Bytes>) -> Result<(), MaxMindDbError>,
     ) -> Result<(), MaxMindDbError> {
         // Everything is yielded, empty networks and aliases too: a step that yields nothing would escape the limit.
         let everything = WithinOptions::default().include_aliased_networks().include_networks_without_data();
@@ -114,7 +122,7 @@ impl Database {
 /// The place of an address in a database.
 pub(super) struct Found<'d> {
     address: IpAddr,
-    result: Option<LookupResult<'d, Vec<u8>>>,
+    result: Option<LookupResult<'d, Bytes>>,
 }
 
 impl<'d> Found<'d> {
@@ -228,14 +236,6 @@ pub enum DatabaseError {
         wanted: Wanted,
         /// The fields that its first records have.
         has: Vec<String>,
-    },
-    /// An embedded database does not unpack.
-    #[error("the embedded database {name} does not unpack: {source}")]
-    Unpack {
-        /// Which one.
-        name: &'static str,
-        /// What went wrong.
-        source: io::Error,
     },
 }
 

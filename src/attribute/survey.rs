@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use maxminddb::{LookupResult, MaxMindDbError};
 
-use super::database::{Database, Fault, Wanted};
+use super::database::{Bytes, Database, Fault, Wanted};
 use super::record::{FieldNames, Record};
 
 /// How far opening looks into a file. Every field of a schema shows within the first records; a larger look also
@@ -50,7 +50,7 @@ struct Survey {
 const MAX_NAMED_FIELDS: usize = 40;
 
 impl Survey {
-    fn add(&mut self, network: &LookupResult<'_, Vec<u8>>, wanted: Wanted) -> Result<(), MaxMindDbError> {
+    fn add(&mut self, network: &LookupResult<'_, Bytes>, wanted: Wanted) -> Result<(), MaxMindDbError> {
         let record = match network.decode::<Record<'_>>() {
             Ok(record) => record.unwrap_or_default(),
             // Sound data of another shape than a map of fields.

@@ -27,7 +27,7 @@ pub use measure::{of_cell, of_counts, whole_of};
 pub use rules::{Grounds, Homes, RuleDetector};
 pub use watch::Watch;
 pub use watched::{SpanNeeds, Watched};
-pub use window::{Needs, Window};
+pub use window::{Asked, Least, Needs, Window};
 
 /// A protected service: named, or found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

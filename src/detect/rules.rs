@@ -10,7 +10,7 @@ use ipnet::IpNet;
 
 use super::measure::{of_cell, of_counts, whole_of};
 use super::rule::{Condition, Filter, GroupBy, Kind, Measure, Mode, Observed, Rule, RuleSet, Traffic};
-use super::window::{Needs, Window};
+use super::window::{Asked, Least, Needs, Window};
 use super::{Detector, Finding, Key, SpanNeeds, Subject, Watched};
 use crate::aggregate::{Cell, Lineage};
 use crate::attribute::{Asn, Country, Home};
@@ -102,12 +102,12 @@ impl RuleDetector {
 impl Detector for RuleDetector {
     fn needs(&self) -> Vec<SpanNeeds> {
         let span = |judged: &Judged| {
-            let (rule, needs, none) = (&judged.rule, judged.needs, Needs::default());
-            let (own, beside) = match rule.filter.traffic {
-                Traffic::Own => (needs, none),
-                Traffic::Beside => (none, needs),
+            let (asked, nothing) = (judged.asked(), Asked::default());
+            let (own, beside) = match judged.rule.filter.traffic {
+                Traffic::Own => (asked, nothing),
+                Traffic::Beside => (nothing, asked),
             };
-            SpanNeeds { ticks: rule.timespan.secs(), own, beside }
+            SpanNeeds { ticks: judged.rule.timespan.secs(), own, beside }
         };
         self.rules.iter().map(span).collect()
     }
@@ -145,8 +145,8 @@ struct Judged {
     needs: Needs,
     /// Whether it looks at the service's sums rather than at rows.
     whole: bool,
-    /// The rate below which its condition cannot hold.
-    least_rate: f64,
+    /// What of the whole service is needed for its condition to hold of a part.
+    least: Least,
     /// Whether its condition looks at the excess.
     excess: bool,
     /// Whether its condition looks at how many different ones there are.
@@ -158,12 +158,23 @@ impl Judged {
         Self {
             needs: row_needs(rule),
             whole: is_whole_service(rule),
-            least_rate: least_rate(&rule.when),
+            least: Least {
+                measure: rule.measure,
+                count: least_count(&rule.when, rule.timespan.secs() as f64) as u64,
+            },
             excess: rule.when.any(&|leaf| matches!(leaf, Condition::ExcessShare(_))),
             members: rule
                 .when
                 .any(&|leaf| matches!(leaf, Condition::Distinct(kind, _) if *kind != Kind::Paths)),
             rule: Arc::new(rule.clone()),
+        }
+    }
+
+    /// The rows that it looks at, and from when on.
+    fn asked(&self) -> Asked {
+        match self.needs == Needs::default() {
+            true => Asked::default(),
+            false => Asked { needs: self.needs, from: vec![self.least] },
         }
     }
 }
@@ -213,15 +224,14 @@ impl Look<'_> {
             return if self.rule.when.eval(&observed) { vec![(Key::Service, observed)] } else { Vec::new() };
         }
         // Most services are quiet most of the time: where all of it is too little, no part can be enough.
-        let least = (self.judged.least_rate * ticks as f64) as u64;
-        if of_counts(self.rule.measure, &window.counts) < least {
+        if !self.judged.least.is_in(&window.counts) || self.is_spread_thin(window) {
             return Vec::new();
         }
         let groups = self.groups(window);
         let excess = if self.judged.excess { self.excess(&groups) } else { 0.0 };
         let mut holding: Vec<(Key, Observed)> = groups
             .iter()
-            .filter(|(_, group)| group.count >= least)
+            .filter(|(_, group)| group.count >= self.judged.least.count)
             .map(|(key, group)| (*key, self.observe(*key, group, excess, window)))
             .filter(|(_, observed)| self.rule.when.eval(observed))
             .collect();
@@ -231,6 +241,14 @@ impl Look<'_> {
         }
         holding.sort_by_key(|one| one.0);
         holding
+    }
+
+    /// Whether no source has half of what one needs. An address has two rows at most, one for each proof, so nobody can
+    /// have enough then.
+    fn is_spread_thin(&self, window: &Window) -> bool {
+        let half = self.judged.least.count.div_ceil(2);
+        let has_half = |cell: &Cell| of_cell(self.rule.measure, cell) >= half;
+        self.rule.group_by == GroupBy::Source && !window.sources.values().any(has_half)
     }
 
     fn traffic(&self) -> Traffic {
@@ -378,12 +396,13 @@ fn row_needs(rule: &Rule) -> Needs {
     }
 }
 
-/// The rate below which the condition cannot hold, as far as that is plain to see: a bound that stands alone or among
+/// The count below which the condition cannot hold, as far as that is plain to see: a bound that stands alone or among
 /// those that must all hold.
-fn least_rate(condition: &Condition) -> f64 {
+fn least_count(condition: &Condition, seconds: f64) -> f64 {
     match condition {
-        Condition::Rate(bound) => bound.gte.or(bound.gt).unwrap_or(0.0),
-        Condition::All(list) => list.iter().map(least_rate).fold(0.0, f64::max),
+        Condition::Rate(bound) => bound.gte.or(bound.gt).unwrap_or(0.0) * seconds,
+        Condition::Count(bound) => bound.gte.or(bound.gt).unwrap_or(0.0),
+        Condition::All(list) => list.iter().map(|one| least_count(one, seconds)).fold(0.0, f64::max),
         _ => 0.0,
     }
 }

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use super::watched::{Seconds, SpanNeeds};
-use super::{Detector, Finding, Subject, Watched};
+use super::{Asked, Detector, Finding, Subject, Watched};
 use crate::aggregate::{Finder, ScopeTick, Tick};
 use crate::service::Scope;
 use crate::time::TickId;
@@ -27,8 +27,10 @@ impl Watch {
     pub fn new(detectors: Vec<Box<dyn Detector>>) -> Self {
         let mut spans: BTreeMap<u64, SpanNeeds> = BTreeMap::new();
         for needs in detectors.iter().flat_map(|detector| detector.needs()) {
-            let span = spans.entry(needs.ticks).or_insert(needs);
-            (span.own, span.beside) = (span.own.or(needs.own), span.beside.or(needs.beside));
+            let new = || SpanNeeds { ticks: needs.ticks, own: Asked::default(), beside: Asked::default() };
+            let span = spans.entry(needs.ticks).or_insert_with(new);
+            span.own = std::mem::take(&mut span.own).or(needs.own);
+            span.beside = std::mem::take(&mut span.beside).or(needs.beside);
         }
         let spans = spans.into_values().collect();
         Self { subjects: BTreeMap::new(), detectors, spans, finder: Finder::default() }

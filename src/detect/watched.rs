@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::Before;
 use super::rule::Traffic;
-use super::window::{Needs, Window};
+use super::window::{Asked, Sliding, Window};
 use crate::aggregate::{ScopeTick, Strangers};
 use crate::time::TickId;
 
@@ -50,15 +50,15 @@ pub struct Seconds {
     pub beside: ScopeTick,
 }
 
-/// A window's length, and the rows that rules look at in it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// A window's length, and what rules look at in it.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SpanNeeds {
     /// How many ticks.
     pub ticks: u64,
-    /// Rows of the service's own traffic.
-    pub own: Needs,
-    /// Rows of the traffic beside it.
-    pub beside: Needs,
+    /// Of the service's own traffic.
+    pub own: Asked,
+    /// Of the traffic beside it.
+    pub beside: Asked,
 }
 
 #[derive(Debug)]
@@ -66,8 +66,8 @@ struct Spanned {
     ticks: i64,
     /// How many ticks have left this window, counted like `Watched::left`.
     left: u64,
-    own: Window,
-    beside: Window,
+    own: Sliding,
+    beside: Sliding,
 }
 
 /// How long a tick is looked back at before it is learned: attacks are noticed well within a minute, and what is
@@ -80,8 +80,8 @@ impl Watched {
         let window = |span: &SpanNeeds| Spanned {
             ticks: i64::try_from(span.ticks).unwrap_or(LOOK_BACK),
             left: 0,
-            own: Window::new(span.own),
-            beside: Window::new(span.beside),
+            own: Sliding::new(&span.own),
+            beside: Sliding::new(&span.beside),
         };
         Self {
             ring: VecDeque::new(),
@@ -141,6 +141,10 @@ impl Watched {
                 window.beside.leave(&seconds.beside);
                 window.left += 1;
             }
+            let at = usize::try_from(window.left - self.left).unwrap_or(0);
+            let held = || self.ring.range(at.min(self.ring.len())..).map(|(_, seconds)| seconds);
+            window.own.settle(held().map(|seconds| &seconds.own));
+            window.beside.settle(held().map(|seconds| &seconds.beside));
         }
         let longest = self.windows.iter().map(|window| window.ticks).max().unwrap_or(0).max(LOOK_BACK);
         while let Some((tick, seconds)) = self.ring.front() {
@@ -190,8 +194,8 @@ impl Watched {
     pub fn window(&self, ticks: u64, traffic: Traffic) -> Option<&Window> {
         let window = self.windows.iter().find(|window| window.ticks.unsigned_abs() == ticks)?;
         Some(match traffic {
-            Traffic::Own => &window.own,
-            Traffic::Beside => &window.beside,
+            Traffic::Own => window.own.window(),
+            Traffic::Beside => window.beside.window(),
         })
     }
 
@@ -249,7 +253,8 @@ mod tests {
     }
 
     fn watched(spans: &[u64]) -> Watched {
-        let span = |ticks: &u64| SpanNeeds { ticks: *ticks, own: Needs::ALL, beside: Needs::ALL };
+        let asked = || Asked::default();
+        let span = |ticks: &u64| SpanNeeds { ticks: *ticks, own: asked(), beside: asked() };
         Watched::new(&spans.iter().map(span).collect())
     }
 

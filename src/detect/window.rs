@@ -1,9 +1,11 @@
 //! The sums of a service's last seconds, kept up as ticks come and go.
-//! Comes in: ticks that enter and leave. Goes out: sums per row.
+//! Comes in: ticks that enter and leave. Goes out: sums per row, where there is enough traffic that somebody looks at them.
 
 use foldhash::fast::RandomState;
 use hashbrown::HashMap;
 
+use super::measure::of_counts;
+use super::rule::Measure;
 use crate::aggregate::{Cell, Counts, Lineage, PathKey, PrefixKey, ScopeTick, SourceKey};
 use crate::flow::ServerEnd;
 
@@ -38,6 +40,95 @@ impl Needs {
     }
 }
 
+/// What is looked at in a window, and from how much traffic on.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Asked {
+    /// The rows.
+    pub needs: Needs,
+    /// While the service stays below all of these, nobody looks at rows.
+    pub from: Vec<Least>,
+}
+
+/// What a rule needs to see of a whole service before a part of it can be enough.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Least {
+    /// What is counted.
+    pub measure: Measure,
+    /// How much of it in the window.
+    pub count: u64,
+}
+
+impl Asked {
+    /// What either asks.
+    pub fn or(mut self, other: Self) -> Self {
+        self.needs = self.needs.or(other.needs);
+        self.from.extend(other.from);
+        self
+    }
+}
+
+impl Least {
+    /// Whether the service has that much.
+    pub fn is_in(&self, counts: &Counts) -> bool {
+        of_counts(self.measure, counts) >= self.count
+    }
+
+    /// Whether it has half of that.
+    fn is_near(&self, counts: &Counts) -> bool {
+        of_counts(self.measure, counts) >= self.count / 2
+    }
+}
+
+/// A window that moves on with time. Most services are quiet most of the time, so its rows are summed up only while some
+/// rule could look at them, and from the ticks themselves when traffic rises.
+#[derive(Debug)]
+pub struct Sliding {
+    window: Window,
+    from: Vec<Least>,
+    has_rows: bool,
+}
+
+impl Sliding {
+    /// An empty window.
+    pub fn new(asked: &Asked) -> Self {
+        Self { window: Window::new(asked.needs), from: asked.from.clone(), has_rows: false }
+    }
+
+    /// The sums.
+    pub fn window(&self) -> &Window {
+        &self.window
+    }
+
+    /// Adds a tick.
+    pub fn enter(&mut self, tick: &ScopeTick) {
+        self.window.counts.merge(&tick.counts);
+        if self.has_rows {
+            self.window.enter_rows(tick);
+        }
+    }
+
+    /// Takes away a tick that was added before.
+    pub fn leave(&mut self, tick: &ScopeTick) {
+        self.window.counts.remove(&tick.counts);
+        if self.has_rows {
+            self.window.leave_rows(tick);
+        }
+    }
+
+    /// Begins or ceases to keep rows; `ticks` are those in the window.
+    pub fn settle<'a>(&mut self, ticks: impl Iterator<Item = &'a ScopeTick>) {
+        let counts = &self.window.counts;
+        if !self.has_rows && self.from.iter().any(|least| least.is_in(counts)) {
+            self.has_rows = true;
+            ticks.for_each(|tick| self.window.enter_rows(tick));
+        } else if self.has_rows && !self.from.iter().any(|least| least.is_near(counts)) {
+            // At half of it, so that a service at the border does not begin anew every second.
+            self.has_rows = false;
+            self.window = Window { counts: *counts, ..Window::new(self.window.needs) };
+        }
+    }
+}
+
 /// The sums over some trailing ticks.
 #[derive(Debug, Default)]
 pub struct Window {
@@ -68,8 +159,12 @@ impl Window {
 
     /// Adds a tick.
     pub fn enter(&mut self, tick: &ScopeTick) {
-        let needs = self.needs;
         self.counts.merge(&tick.counts);
+        self.enter_rows(tick);
+    }
+
+    fn enter_rows(&mut self, tick: &ScopeTick) {
+        let needs = self.needs;
         enter(&mut self.networks, rows(needs.networks, &tick.networks));
         enter(&mut self.prefixes, rows(needs.prefixes, &tick.prefixes));
         enter(&mut self.sources, rows(needs.sources, &tick.sources));
@@ -99,10 +194,8 @@ impl Window {
         absorb(&mut self.ends, other.ends, |sum, more| *sum += more);
     }
 
-    /// Takes away a tick that was added before.
-    pub fn leave(&mut self, tick: &ScopeTick) {
+    fn leave_rows(&mut self, tick: &ScopeTick) {
         let needs = self.needs;
-        self.counts.remove(&tick.counts);
         leave(&mut self.networks, rows(needs.networks, &tick.networks));
         leave(&mut self.prefixes, rows(needs.prefixes, &tick.prefixes));
         leave(&mut self.sources, rows(needs.sources, &tick.sources));
@@ -174,20 +267,53 @@ mod tests {
     use crate::attribute::Country;
     use crate::flow::Proof;
 
+    const LINEAGE: Lineage =
+        Lineage { country: Country::Unknown, asn: None, label: None, proof: Proof::Proven };
+
+    fn requests(requests: u64) -> ScopeTick {
+        let mut tick = ScopeTick::default();
+        tick.counts[Count::Requests] = requests;
+        tick.networks.push((LINEAGE, Cell { requests, ..Cell::default() }));
+        tick.paths
+            .push((PathKey { country: Country::Unknown, method: "GET".into(), path: "/".into() }, requests));
+        tick
+    }
+
+    fn from(count: u64) -> Sliding {
+        let from = vec![Least { measure: Measure::Requests, count }];
+        Sliding::new(&Asked { needs: Needs::ALL, from })
+    }
+
     #[test]
     fn what_enters_and_leaves_leaves_nothing() {
-        let lineage = Lineage { country: Country::Unknown, asn: None, label: None, proof: Proof::Proven };
-        let mut tick = ScopeTick::default();
-        tick.counts[Count::Requests] = 3;
-        tick.networks.push((lineage, Cell { requests: 3, ..Cell::default() }));
-        tick.paths.push((PathKey { country: Country::Unknown, method: "GET".into(), path: "/".into() }, 3));
-        let mut window = Window::new(Needs::ALL);
-        window.enter(&tick);
-        window.enter(&tick);
-        assert_eq!(window.networks[&lineage].requests, 6);
-        window.leave(&tick);
-        window.leave(&tick);
+        let (tick, mut sliding) = (requests(3), from(0));
+        sliding.settle([].into_iter());
+        sliding.enter(&tick);
+        sliding.enter(&tick);
+        assert_eq!(sliding.window().networks[&LINEAGE].requests, 6);
+        sliding.leave(&tick);
+        sliding.leave(&tick);
+        let window = sliding.window();
         assert_eq!(window.counts, Counts::default());
         assert!(window.networks.is_empty() && window.paths.is_empty());
+    }
+
+    #[test]
+    fn rows_are_kept_while_there_is_enough_to_look_at() {
+        let (tick, mut sliding) = (requests(3), from(9));
+        let rows = |sliding: &Sliding| sliding.window().networks.get(&LINEAGE).map(|cell| cell.requests);
+        let mut ticks = Vec::new();
+        for seen in [None, None, Some(9), Some(12)] {
+            sliding.enter(&tick);
+            ticks.push(&tick);
+            sliding.settle(ticks.iter().copied());
+            assert_eq!(rows(&sliding), seen);
+        }
+        for seen in [Some(9), Some(6), None] {
+            sliding.leave(&tick);
+            sliding.settle([].into_iter());
+            assert_eq!(rows(&sliding), seen);
+        }
+        assert_eq!(sliding.window().counts[Count::Requests], 3);
     }
 }

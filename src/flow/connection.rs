@@ -1,9 +1,9 @@
 //! One admitted conversation: what moved since the last tick, what its bytes say, how it ended.
-//! Comes in: its segments and datagrams in order of arrival. Goes out: events. What the bytes say is heard in `speech`.
+//! Comes in: its segments and datagrams in order of arrival. Goes out: events. What its bytes say is heard in `speech`.
 
 use super::key::{FlowKey, Side};
 use super::speech::{Hearing, Room, Said, Speech};
-use super::{Client, FlowEvent, Observer, Proof, ServerEnd, Volume, What};
+use super::{Client, End, FlowEvent, News, Observer, Progress, Proof, ServerEnd, Volume, What};
 use crate::decode::TcpSegment;
 use crate::service::{Direction, Scope, ServiceId};
 use crate::time::{Span, TickId, Timestamp};
@@ -18,7 +18,9 @@ pub(super) struct Connection {
     tick: TickId,
     to_server: Moved,
     to_client: Moved,
-    finished: [bool; 2],
+    news: News,
+    /// The direction that ended first.
+    finished: Option<Direction>,
     pub ended: bool,
     speech: Speech,
 }
@@ -93,7 +95,8 @@ impl Connection {
             tick,
             to_server: Moved::default(),
             to_client: Moved::default(),
-            finished: [false; 2],
+            news: News::default(),
+            finished: None,
             ended: false,
             speech: Speech::default(),
         }
@@ -134,7 +137,8 @@ impl Connection {
             return;
         }
         let (to_server, to_client) = (self.to_server.take(), self.to_client.take());
-        let what = What::Progress { client: self.client(), to_server, to_client };
+        let news = std::mem::take(&mut self.news);
+        let what = What::Progress(self.client(), Progress { to_server, to_client, news });
         observer.observe(self.event(self.tick, what));
     }
 
@@ -180,8 +184,6 @@ impl Connection {
         self.hear(moment, |speech, hearing, say| speech.datagram(direction, payload, hearing, say));
     }
 
-    /// Lets the speech hear, and tells on what it says.
-    #[inline]
     fn hear<O: Observer>(
         &mut self,
         moment: &mut Moment<'_, O>,
@@ -198,19 +200,22 @@ impl Connection {
         self.speech = speech;
     }
 
-    /// What counts of what was said: what a client asks of the service, and what that answers.
-    fn evidence<'a>(&self, said: &Said<'a>) -> Option<What<'a>> {
+    /// What is told at once of what was said, and what with the second: what a client asks of the service, and what
+    /// that answers.
+    fn evidence<'a>(&mut self, said: &Said<'a>) -> Option<What<'a>> {
         use Direction::{ToClient, ToServer};
-        let client = self.client();
         match said {
-            Said::Request(request) if request.from == ToServer => Some(What::Request(client, request.head)),
-            Said::Response(response) if response.from == ToClient => {
-                Some(What::Response(client, response.status))
+            Said::Request(request) if request.from == ToServer => {
+                return Some(What::Request(self.client(), request.head));
             }
-            Said::Hello(hello) if hello.from == ToServer => Some(What::Hello(client, hello.hello)),
-            Said::Spoken(ToServer) => Some(What::Spoken(client)),
-            _ => None,
+            Said::Hello(hello) if hello.from == ToServer => {
+                return Some(What::Hello(self.client(), hello.hello));
+            }
+            Said::Response(response) if response.from == ToClient => self.news.response(response.status),
+            Said::Spoken(ToServer) => self.news.spoken = true,
+            _ => {}
         }
+        None
     }
 
     fn note_end<O: Observer>(
@@ -220,21 +225,18 @@ impl Connection {
         moment: &mut Moment<'_, O>,
     ) {
         let before = self.ended;
-        self.finished[direction as usize] |= segment.flags.fin;
-        self.ended |= segment.flags.rst || self.finished == [true, true];
+        if segment.flags.fin {
+            self.ended |= *self.finished.get_or_insert(direction) != direction;
+        }
+        self.ended |= segment.flags.rst;
         if self.ended && !before {
-            let reset = segment.flags.rst.then_some(direction);
             self.hear(moment, Speech::end);
-            self.tell(What::Closed { client: self.client(), reset }, moment);
+            self.news.end = Some(if segment.flags.rst { End::Reset(direction) } else { End::Orderly });
         }
     }
 
     /// Gives back the room of what is not whole.
     pub fn release(&mut self, heads: &mut Room) {
         self.speech.release(heads);
-    }
-
-    fn tell<O: Observer>(&self, what: What<'_>, moment: &mut Moment<'_, O>) {
-        moment.observer.observe(self.event(moment.tick, what));
     }
 }

@@ -12,6 +12,7 @@ mod speech;
 mod table;
 mod tracker;
 
+use std::hash::{Hash, Hasher};
 use std::net::{IpAddr, SocketAddr};
 
 use crate::service::{Direction, Scope};
@@ -30,12 +31,30 @@ pub enum Proof {
 }
 
 /// A client that has earned state.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Client {
     /// Its address.
     pub address: IpAddr,
     /// How well the address is proven.
     pub proof: Proof,
+}
+
+impl Hash for Client {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        hash_address(self.address, state);
+        state.write_u64(self.proof as u64);
+    }
+}
+
+/// Hashes an address in one word or two, since clients are hashed with every event.
+pub fn hash_address<H: Hasher>(address: IpAddr, state: &mut H) {
+    match address {
+        IpAddr::V4(v4) => state.write_u64(u64::from(v4.to_bits())),
+        IpAddr::V6(v6) => {
+            state.write_u64((v6.to_bits() >> 64) as u64);
+            state.write_u64(v6.to_bits() as u64);
+        }
+    }
 }
 
 /// Packets and IP bytes.
@@ -94,10 +113,12 @@ pub enum What<'a> {
         /// Bytes of the IP packet.
         bytes: u32,
     },
-    /// The first SYN of a connection; retransmitted ones are not told again.
+    /// The first SYN of a connection, unearned like any; retransmitted ones are not attempts.
     Attempted {
         /// The address it claims to come from.
         source: IpAddr,
+        /// Bytes of the IP packet.
+        bytes: u32,
     },
     /// A client earned state; `earlier` is what was told as [`What::Unearned`] to the service before.
     Admitted {
@@ -110,28 +131,56 @@ pub enum What<'a> {
     },
     /// The head of an HTTP/1 request.
     Request(Client, RequestHead<'a>),
-    /// The status of an HTTP/1 response to the client.
-    Response(Client, u16),
     /// A TLS ClientHello.
     Hello(Client, ClientHello<'a>),
-    /// The first bytes from the client on a connection that speaks neither HTTP/1 nor TLS.
-    Spoken(Client),
     /// What moved since it was last told, at most a tick ago.
-    Progress {
-        /// The client.
-        client: Client,
-        /// From the client to the service.
-        to_server: Volume,
-        /// From the service to the client.
-        to_client: Volume,
-    },
-    /// The connection ended.
-    Closed {
-        /// The client.
-        client: Client,
-        /// The side that sent a reset; `None` for an orderly end.
-        reset: Option<Direction>,
-    },
+    Progress(Client, Progress),
+}
+
+/// What moved on a connection within a tick. Told at once at the tick's end, since each telling costs a look-up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Progress {
+    /// From the client to the service.
+    pub to_server: Volume,
+    /// From the service to the client.
+    pub to_client: Volume,
+    /// What else happened.
+    pub news: News,
+}
+
+/// What happened on a connection within a tick, besides packets and heads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct News {
+    /// HTTP/1 responses.
+    pub responses: u16,
+    /// Of these, with a status from 400 to 499.
+    pub client_errors: u16,
+    /// Of these, with a status from 500 to 599.
+    pub server_errors: u16,
+    /// Whether the client sent its first bytes, and they are neither HTTP/1 nor TLS.
+    pub spoken: bool,
+    /// Whether the connection ended, and how.
+    pub end: Option<End>,
+}
+
+/// How a connection ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum End {
+    /// Both sides said that they were done.
+    Orderly,
+    /// The sender of packets in this direction broke it off.
+    Reset(Direction),
+}
+
+impl News {
+    /// Notes a response's status.
+    fn response(&mut self, status: u16) {
+        // More than 65,535 responses of one connection in a second are not believed.
+        let add = |sum: &mut u16, of: bool| *sum = sum.saturating_add(u16::from(of));
+        add(&mut self.responses, true);
+        add(&mut self.client_errors, (400..500).contains(&status));
+        add(&mut self.server_errors, (500..600).contains(&status));
+    }
 }
 
 /// Takes events as they happen.

@@ -225,8 +225,7 @@ impl Tracker {
         match outcome {
             Outcome::Attempt => {
                 self.counts.attempted += 1;
-                account.tell(What::Attempted { source: account.outside }, observer);
-                account.unearned(observer);
+                account.tell(What::Attempted { source: account.outside, bytes: account.bytes }, observer);
             }
             Outcome::Waiting => account.unearned(observer),
             Outcome::Admit(admission) => self.admit(arrival, &account, &admission, observer),
