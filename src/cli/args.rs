@@ -52,7 +52,7 @@ pub struct Common {
     /// Shape of the records
     #[arg(long, value_enum, default_value_t = Format::Eve)]
     pub format: Format,
-    /// Which records, as LIST of alert, stats, config, heartbeat
+    /// Which records, as LIST of alert, flow, http, tls, stats, heartbeat, config
     #[arg(long, value_name = "LIST", value_delimiter = ',', default_value = "alert,stats")]
     pub events: Vec<String>,
     /// Packet workers; all the machine has unless told

@@ -9,6 +9,7 @@ use crate::alert::{self, Alert, Digest, EventType, Geo, Record, Surroundings};
 use crate::attribute::Attributor;
 use crate::detect::Subject;
 use crate::detect::rule::{Level, RuleSet};
+use crate::flow::record::Record as Recorded;
 use crate::incident::{Incident, State};
 use crate::service::Services;
 use crate::sink::Sinks;
@@ -128,8 +129,16 @@ impl Teller {
 }
 
 impl Listener for Teller {
+    fn recorded(&mut self, record: &Recorded) {
+        self.send(&alert::flow_record(record, &self.scene.sensor, &self.scene.zone));
+    }
+
     fn told(&mut self, incident: Incident, quality: &Quality) {
-        let capture = alert::Quality { loss: quality.loss, one_way: incident.one_way, duplicates: 0.0 };
+        let capture = alert::Quality {
+            loss: quality.loss,
+            one_way: incident.sides.is_one_way(),
+            duplicates: quality.duplicates,
+        };
         let (number, aloud) = (self.number(&incident), self.aloud);
         let (record, story) = self.scene.around(capture, |around| {
             let alert = Alert { incident: &incident, around };
