@@ -8,7 +8,7 @@
 use super::fragments::{FragmentCounts, Fragments};
 use super::link::{self, Inner};
 use super::network::{Datagram, Part};
-use super::{Layers, Packet, Skip, Transport, transport, tunnel};
+use super::{Layers, Packet, Skip, plain, transport, tunnel};
 use crate::capture::Frame;
 use crate::time::Timestamp;
 
@@ -29,10 +29,19 @@ impl Decoder {
     /// alone. `frame.time` ages the fragments that wait.
     #[inline]
     pub fn decode<'a>(&'a mut self, frame: &Frame<'a>) -> Result<Packet<'a>, Skip> {
+        if let Some(packet) = plain::read(frame, &Layers::NONE) {
+            return Ok(packet);
+        }
+        self.decode_anything(frame)
+    }
+
+    /// The general way.
+    #[inline(never)]
+    pub(super) fn decode_anything<'a>(&'a mut self, frame: &Frame<'a>) -> Result<Packet<'a>, Skip> {
         self.layers.clear();
-        let datagram = Datagram::read_in_place(&link::peel(frame, &mut self.layers)?)?;
+        let datagram = Datagram::read(&link::peel(frame, &mut self.layers)?)?;
         if datagram.is_plain_tcp() {
-            return Ok(datagram.packet_of(transport::tcp(&datagram)?, &self.layers));
+            return datagram.packet(&self.layers);
         }
         let Self { layers, fragments, wholes } = self;
         Descent { layers, fragments, wholes, now: frame.time }.packet(datagram)
@@ -98,14 +107,8 @@ struct Pieces<'a> {
 
 impl<'a> Datagram<'a> {
     /// The packet that this datagram is, where it carries no other.
-    #[inline(never)]
     fn packet(&self, layers: &'a Layers) -> Result<Packet<'a>, Skip> {
-        Ok(self.packet_of(transport::read(self)?, layers))
-    }
-
-    #[inline(always)]
-    fn packet_of(&self, transport: Transport<'a>, layers: &'a Layers) -> Packet<'a> {
-        Packet {
+        Ok(Packet {
             source: self.source,
             destination: self.destination,
             ip_len: self.ip_len,
@@ -113,11 +116,11 @@ impl<'a> Datagram<'a> {
             fragments: 1,
             hop_limit: self.hop_limit,
             identification: self.identification,
-            transport,
+            transport: transport::read(self)?,
             ip: self.ip,
             completed_by: None,
             layers,
-        }
+        })
     }
 }
 
