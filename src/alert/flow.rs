@@ -119,7 +119,7 @@ struct HelloLine {
 struct TlsField {
     sni: Option<String>,
     ja4: String,
-    version: Option<&'static str>,
+    version: String,
     alpn: Vec<String>,
 }
 
@@ -138,7 +138,9 @@ struct HttpField {
     url: String,
     http_method: String,
     http_user_agent: Option<String>,
-    protocol: &'static str,
+    protocol: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    xff: Option<IpAddr>,
     status: Option<u16>,
     length: Option<u64>,
 }
@@ -226,7 +228,8 @@ impl Around<'_> {
                 url: told(&request.url()),
                 http_method: told(&request.method),
                 http_user_agent: request.user_agent.as_deref().map(told),
-                protocol: request.protocol,
+                protocol: told(&request.protocol),
+                xff: request.forwarded,
                 status: request.status,
                 length: request.length,
             },
@@ -281,9 +284,22 @@ fn noticed(noticed: &Noticed) -> NoticedField {
 fn tls(tls: &Tls) -> TlsField {
     TlsField {
         sni: tls.sni.as_deref().map(told),
-        ja4: tls.ja4.clone(),
-        version: tls.version,
+        ja4: tls.ja4.as_str().to_owned(),
+        version: version(tls.version),
         alpn: tls.alpn.iter().map(|name| told(name)).collect(),
+    }
+}
+
+/// Suricata's names of versions.
+fn version(number: u16) -> String {
+    match number {
+        0x0002 => "SSLv2".to_owned(),
+        0x0300 => "SSLv3".to_owned(),
+        0x0301 => "TLS 1.0".to_owned(),
+        0x0302 => "TLS 1.1".to_owned(),
+        0x0303 => "TLS 1.2".to_owned(),
+        0x0304 => "TLS 1.3".to_owned(),
+        other => format!("0x{other:04x}"),
     }
 }
 

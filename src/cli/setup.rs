@@ -34,6 +34,7 @@ pub struct Run {
     filter: Option<Filter>,
     workers: usize,
     seed: u64,
+    keep_query: bool,
     sensor: String,
 }
 
@@ -109,6 +110,7 @@ impl Run {
             filter,
             workers: workers(common.workers)?,
             seed: common.sketch_seed,
+            keep_query: common.keep_query,
             sensor: config.sensor,
         })
     }
@@ -134,6 +136,7 @@ impl Run {
                 flows: self.events.contains(&EventType::Flow),
                 requests: self.events.contains(&EventType::Http),
                 hellos: self.events.contains(&EventType::Tls),
+                query: self.keep_query,
             },
         }
     }

@@ -5,6 +5,7 @@
 mod entry;
 mod ports;
 mod table;
+mod talk;
 #[cfg(test)]
 mod tests;
 mod wheel;
@@ -19,6 +20,7 @@ use crate::time::{TickId, Timestamp};
 
 use entry::{Arrival, Entry};
 use table::Table;
+use talk::Desk;
 
 /// Which records are wanted; where none is, there is no ledger.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -29,6 +31,8 @@ pub struct RecordKinds {
     pub requests: bool,
     /// One for every ClientHello.
     pub hellos: bool,
+    /// Requests with the query of their target.
+    pub query: bool,
 }
 
 impl RecordKinds {
@@ -43,7 +47,7 @@ impl RecordKinds {
 pub struct Ledger {
     table: Table,
     wanted: RecordKinds,
-    records: Vec<Record>,
+    desk: Desk,
     epoch: u32,
     counts: LedgerCounts,
 }
@@ -74,7 +78,7 @@ impl Ledger {
         Self {
             table: Table::default(),
             wanted,
-            records: Vec::new(),
+            desk: Desk::new(wanted),
             epoch: 0,
             counts: LedgerCounts::default(),
         }
@@ -104,7 +108,7 @@ impl Ledger {
         if arrival.now > deadline || entry.is_reused_by(arrival) {
             return false;
         }
-        entry.take(arrival);
+        entry.take(arrival, &mut self.desk);
         if entry.deadline() < deadline {
             self.table.bring_forward(id);
         }
@@ -140,7 +144,7 @@ impl Ledger {
 
     /// What is to be told since the last time, in the order it happened.
     pub fn take_records(&mut self) -> Vec<Record> {
-        std::mem::take(&mut self.records)
+        self.desk.take_records()
     }
 
     fn begin(&mut self, arrival: &Arrival<'_, '_>) {
@@ -152,8 +156,8 @@ impl Ledger {
         }
         self.counts.followed += 1;
         let mut entry = Entry::begin(arrival);
-        entry.take(arrival);
         entry.carried = carried(arrival.layers);
+        entry.take(arrival, &mut self.desk);
         self.table.insert(entry);
     }
 
@@ -164,8 +168,9 @@ impl Ledger {
     }
 
     fn tell(&mut self, entry: Entry) {
+        let record = entry.end(&mut self.desk);
         if self.wanted.flows {
-            self.records.push(Record::Flow(Box::new(entry.record())));
+            self.desk.write(Record::Flow(Box::new(record)));
         }
     }
 }

@@ -5,7 +5,7 @@ use crate::decode::{TcpFlags, TcpSegment, UdpDatagram};
 use crate::flow::record::FlowRecord;
 use crate::flow::tcp::ConnState;
 
-const ALL: RecordKinds = RecordKinds { flows: true, requests: true, hellos: true };
+const ALL: RecordKinds = RecordKinds { flows: true, requests: true, hellos: true, query: false };
 
 struct Book {
     ledger: Ledger,
