@@ -58,6 +58,8 @@ pub struct Conversation {
     pub bytes: Option<[u64; 2]>,
     /// Copies that a mirror made, which `packets` leaves out.
     pub duplicates: u64,
+    /// Whether its packets came in a tunnel, as far as that is known.
+    pub tunnelled: bool,
     /// The type of an ICMP conversation's first packet.
     pub icmp_type: Option<u16>,
     /// Zeek's `conn_state`.
