@@ -62,15 +62,18 @@ fn overhear(path: &Path) -> Vec<String> {
     said
 }
 
-/// `BONGSU_OVERHEAR=FILE cargo test --lib overheard -- --nocapture` prints what is said in a capture.
+/// `BONGSU_OVERHEAR=FILE:FILE cargo test --lib overheard -- --nocapture` prints what is said in captures.
 #[test]
 fn what_is_overheard() {
-    let Some(path) = std::env::var_os("BONGSU_OVERHEAR") else {
+    let Some(paths) = std::env::var_os("BONGSU_OVERHEAR") else {
         println!("not run: no BONGSU_OVERHEAR");
         return;
     };
-    for line in overhear(Path::new(&path)) {
-        println!("{line}");
+    for path in std::env::split_paths(&paths) {
+        println!("in {}", path.display());
+        for line in overhear(&path) {
+            println!("{line}");
+        }
     }
 }
 
@@ -85,7 +88,8 @@ fn every_ja4_of_its_authors_comes_out() {
     for entry in fs::read_dir(folder.join("expected")).unwrap() {
         let path = entry.unwrap().path();
         let name = path.file_name().unwrap().to_string_lossy().into_owned();
-        let Some(capture) = name.strip_prefix("ja4__insta@").and_then(|name| name.strip_suffix(".snap")) else {
+        let Some(capture) = name.strip_prefix("ja4__insta@").and_then(|name| name.strip_suffix(".snap"))
+        else {
             continue;
         };
         let mut left = BTreeMap::new();
