@@ -10,7 +10,7 @@ use std::hint::black_box;
 use std::sync::LazyLock;
 
 use bongsu::capture::{Frame, LinkType};
-use bongsu::decode::decode;
+use bongsu::decode::Decoder;
 use bongsu::time::Timestamp;
 use divan::Bencher;
 use divan::counter::ItemsCount;
@@ -43,14 +43,18 @@ fn bare_loop(bencher: Bencher) {
 
 #[divan::bench(name = "decode")]
 fn decode_packets(bencher: Bencher) {
-    measure(bencher, |record| {
-        let link = LinkType(record.link);
-        let _ = black_box(decode(&Frame {
-            time: Timestamp::default(),
-            link,
-            wire_len: record.wire_len,
-            data: record.data,
-        }));
+    let capture = CAPTURE.as_slice();
+    bencher.counter(ItemsCount::new(PACKETS)).bench(|| {
+        let mut decoder = Decoder::default();
+        blocks::walk(capture, |record| {
+            let link = LinkType(record.link);
+            let _ = black_box(decoder.decode(&Frame {
+                time: Timestamp::default(),
+                link,
+                wire_len: record.wire_len,
+                data: record.data,
+            }));
+        })
     });
 }
 

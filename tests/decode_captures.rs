@@ -7,7 +7,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use bongsu::capture::{Frame, LinkType};
-use bongsu::decode::{PacketCounts, Skip, decode};
+use bongsu::decode::{Decoder, PacketCounts, Skip};
 use bongsu::time::Timestamp;
 
 #[path = "../benches/blocks/mod.rs"]
@@ -43,6 +43,7 @@ fn captures_below(folder: &Path) -> io::Result<Vec<PathBuf>> {
 
 /// Counts the packets of a classic pcap file up to its end or its first damage; other formats have none.
 fn count(capture: File, counts: &mut PacketCounts) {
+    let mut decoder = Decoder::default();
     let _ = blocks::walk(capture, |record| {
         counts.count_read(record.wire_len);
         let frame = Frame {
@@ -51,7 +52,7 @@ fn count(capture: File, counts: &mut PacketCounts) {
             wire_len: record.wire_len,
             data: record.data,
         };
-        match decode(&frame) {
+        match decoder.decode(&frame) {
             Ok(_) => counts.count_decoded(),
             Err(skip) => counts.count_skipped(skip),
         }

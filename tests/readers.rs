@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use bongsu::aggregate::Count;
 use bongsu::attribute::{Attributor, Home, Labels};
 use bongsu::detect::rule::RuleSet;
+use bongsu::flow::RecordKinds;
 use bongsu::incident::Incident;
 use bongsu::pipeline::{Listener, Pipeline, Quality, Setup};
 use bongsu::service::Services;
@@ -38,6 +39,7 @@ fn pipeline(workers: usize) -> Pipeline<Told> {
         filter: None,
         from: None,
         to: None,
+        wanted: RecordKinds::default(),
     };
     Pipeline::new(setup, Told::default())
 }

@@ -40,9 +40,33 @@ pub enum Count {
     Resets,
     /// Connections that ended.
     Closed,
+    /// Attempts whose client sent a third packet, with no answer on the mirror.
+    Acknowledged,
+    /// Payload bytes seen on sampled connections.
+    DataSeen,
+    /// Payload bytes acknowledged and never seen on sampled connections.
+    DataMissed,
 }
 
-const COUNTS: usize = Count::Closed as usize + 1;
+const COUNTS: usize = Count::DataMissed as usize + 1;
+
+/// Which directions of a service's conversations the mirror shows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Sides {
+    /// Both.
+    Both,
+    /// Only packets to the service.
+    ToServer,
+    /// Only packets from the service.
+    ToClient,
+}
+
+impl Sides {
+    /// Whether one direction is missing.
+    pub const fn is_one_way(self) -> bool {
+        !matches!(self, Sides::Both)
+    }
+}
 
 /// A scope's sums.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -76,9 +100,27 @@ impl Counts {
         }
     }
 
-    /// Connection attempts whose client never completed the handshake.
+    /// Connection attempts whose client never completed the handshake. Where the service's packets are not seen, a third
+    /// packet of the client's is as much as can be had.
     pub fn half_open(&self) -> u64 {
-        self[Count::Attempts].saturating_sub(self[Count::Opened])
+        let answers_seen = self[Count::PacketsOut] > 0;
+        let acknowledged = if answers_seen { 0 } else { self[Count::Acknowledged] };
+        self[Count::Attempts].saturating_sub(self[Count::Opened].max(acknowledged))
+    }
+
+    /// Which directions these packets show; `None` where no conversation tells. One direction is missing where clients
+    /// carry on conversations and not one packet goes the other way: a service that is only silent carries on none.
+    pub fn sides(&self) -> Option<Sides> {
+        let one_sided = self[Count::OpenedUnproven] + self[Count::Acknowledged];
+        if self[Count::Opened] > self[Count::OpenedUnproven] {
+            return Some(Sides::Both);
+        }
+        match (self[Count::PacketsIn], self[Count::PacketsOut]) {
+            _ if one_sided == 0 => None,
+            (_, 0) => Some(Sides::ToServer),
+            (0, _) => Some(Sides::ToClient),
+            _ => Some(Sides::Both),
+        }
     }
 
     /// Packets from addresses that never earned state.

@@ -23,7 +23,7 @@ use crate::service::Scope;
 use crate::time::TickId;
 
 pub use bottom::{BottomMap, BottomRows, coverage};
-pub use counts::{Cell, Count, Counts};
+pub use counts::{Cell, Count, Counts, Sides};
 pub use finder::Finder;
 pub use open::{LiveView, OpenTicks};
 pub use tally::Tallies;

@@ -183,6 +183,14 @@ impl Tallies {
         tally.reached(event.server, 1);
     }
 
+    fn count(&mut self, event: &FlowEvent<'_>, counts: &[(Count, u64)]) {
+        let (tally, _) = self.tally(event.tick);
+        let Some(sums) = tally.scope(event.scope) else { return };
+        for (count, more) in counts {
+            sums.counts[*count] += more;
+        }
+    }
+
     fn unearned(&mut self, event: &FlowEvent<'_>, source: IpAddr, direction: Direction, bytes: u32) {
         let (tally, _) = self.tally(event.tick);
         let Some(sums) = tally.scope(event.scope) else { return };
@@ -256,6 +264,10 @@ impl Observer for Tallies {
     fn observe(&mut self, event: FlowEvent<'_>) {
         match event.what {
             What::Unearned { source, direction, bytes } => self.unearned(&event, source, direction, bytes),
+            What::Acknowledged => self.count(&event, &[(Count::Acknowledged, 1)]),
+            What::Measured { seen, missed } => {
+                self.count(&event, &[(Count::DataSeen, seen), (Count::DataMissed, missed)]);
+            }
             What::Attempted { source, bytes } => self.attempted(&event, source, bytes),
             What::Admitted { client, earlier, opened } => self.admitted(&event, client, earlier, opened),
             What::Request(client, head) => self.request(&event, client, &head),

@@ -10,9 +10,10 @@ use super::message::place_told;
 use super::number::{rate, share};
 use super::target::{Target, address_told};
 use super::text::told;
-use super::{Alert, EventType, Geo, Quality, json, unit};
+use super::{Alert, EventType, Geo, json, stats, unit};
 use crate::attribute::Country;
 use crate::detect::rule::Level;
+use crate::detect::switched_off;
 use crate::flow::ServerEnd;
 use crate::incident::{Condition, Incident, Label, Origin, Place, RuleHit, State};
 
@@ -164,6 +165,12 @@ struct QualityField {
     loss: f64,
     one_way: bool,
     duplicates: f64,
+    /// Which way the packets go that the mirror shows, where it shows one only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    seen: Option<&'static str>,
+    /// The rules that need the other way.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    rules_off: Vec<String>,
 }
 
 /// The record as one line.
@@ -194,7 +201,7 @@ pub(super) fn line(alert: &Alert<'_>) -> String {
         but_for: but_for(incident),
         health: health(incident),
         rules: incident.rules.iter().map(rule).collect(),
-        capture: quality(around.capture),
+        capture: quality(alert),
         geo: around.geo,
     })
 }
@@ -402,10 +409,13 @@ fn rule(hit: &RuleHit) -> RuleField {
     RuleField { id: told(&hit.id), rev: hit.rev, observed, limit }
 }
 
-fn quality(capture: Quality) -> QualityField {
+fn quality(alert: &Alert<'_>) -> QualityField {
+    let (capture, sides) = (alert.around.capture, alert.incident.sides);
     QualityField {
         loss: share(capture.loss),
         one_way: capture.one_way,
         duplicates: share(capture.duplicates),
+        seen: stats::seen(sides),
+        rules_off: switched_off(alert.around.rules, sides).into_iter().map(told).collect(),
     }
 }

@@ -138,7 +138,7 @@ pub fn incident() -> Incident {
         health: Health { state: Condition::Degraded, failure_ratio: Some(0.38) },
         rules: vec![hit("foreign-concentration", "share", 0.3, observed)],
         end: Some(ServerEnd { address: "211.34.105.10:443".parse().unwrap(), protocol: 6 }),
-        one_way: false,
+        sides: crate::aggregate::Sides::Both,
     }
 }
 

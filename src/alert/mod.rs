@@ -8,6 +8,7 @@
 mod digest;
 mod eve;
 mod evidence;
+mod flow;
 mod message;
 mod number;
 mod record;
@@ -30,9 +31,10 @@ use crate::service::Services;
 use crate::time::Zone;
 
 pub use digest::Digest;
+pub use flow::FlowWriter;
 pub use record::{EventType, Record};
 pub use sensor::{Configuration, Heartbeat, Watching};
-pub use stats::{CaptureStats, Named, PacketStats, Stats};
+pub use stats::{CaptureStats, Named, OneWay, PacketStats, Stats, seen};
 pub use summary::{Paint, Reading, Summary};
 pub use target::Target;
 pub use text::{MAX_TOLD, told};

@@ -9,6 +9,7 @@ use serde::{Serialize, Serializer};
 use super::number::share;
 use super::text::told;
 use super::{EventType, Quality, Record, json};
+use crate::aggregate::Sides;
 use crate::metrics::{Reason, Tally};
 use crate::time::{Timestamp, Zone};
 
@@ -27,6 +28,8 @@ pub struct Stats {
     pub services: u64,
     /// What the capture is like.
     pub capture: CaptureStats,
+    /// The services of which one direction only is seen.
+    pub one_way: Vec<OneWay>,
     /// SHA-256 over the alert lines (see [`Digest`](super::Digest)).
     pub digest: String,
 }
@@ -65,6 +68,26 @@ pub struct CaptureStats {
     pub clock_steps: u64,
 }
 
+/// A service of which one direction only is seen.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct OneWay {
+    /// Its name.
+    pub service: String,
+    /// `to_server` or `to_client`.
+    pub seen: &'static str,
+    /// The ids of the rules that need the other direction, and are off.
+    pub rules_off: Vec<String>,
+}
+
+/// The name of the one direction that is seen.
+pub fn seen(sides: Sides) -> Option<&'static str> {
+    match sides {
+        Sides::Both => None,
+        Sides::ToServer => Some("to_server"),
+        Sides::ToClient => Some("to_client"),
+    }
+}
+
 /// Counts by name, in the order they are told.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Named(pub Vec<(&'static str, u64)>);
@@ -101,12 +124,12 @@ struct StatsLine<'a> {
     flows: &'a Named,
     alerts: u64,
     services: u64,
-    capture: CaptureField,
+    capture: CaptureField<'a>,
     digest: &'a str,
 }
 
 #[derive(Serialize)]
-struct CaptureField {
+struct CaptureField<'a> {
     first: Option<String>,
     last: Option<String>,
     complete: bool,
@@ -116,6 +139,8 @@ struct CaptureField {
     reordered: u64,
     late: u64,
     clock_steps: u64,
+    #[serde(skip_serializing_if = "<[OneWay]>::is_empty")]
+    one_way_services: &'a [OneWay],
 }
 
 impl Stats {
@@ -142,6 +167,7 @@ impl Stats {
                 reordered: capture.reordered,
                 late: capture.late,
                 clock_steps: capture.clock_steps,
+                one_way_services: &self.one_way,
             },
             digest: &self.digest,
         });
@@ -179,6 +205,7 @@ mod tests {
                 ..CaptureStats::default()
             },
             digest: "00".to_owned(),
+            ..Stats::default()
         };
         let record = stats.record("mirror-1", &Zone::utc());
         assert_eq!(

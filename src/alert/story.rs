@@ -11,6 +11,7 @@ use super::text::told;
 use super::{Alert, unit};
 use crate::attribute::Country;
 use crate::detect::rule::Level;
+use crate::detect::switched_off;
 use crate::incident::{Label, Origin, State};
 
 /// Names stand in a column of this width, facts beside them.
@@ -227,8 +228,10 @@ fn capture(alert: &Alert<'_>) -> Option<String> {
     if quality.loss > 0.0 {
         wrong.push(format!("{} of the packets were lost", percent(quality.loss)));
     }
-    if quality.one_way || alert.incident.one_way {
-        wrong.push("only one side of the conversations is seen".to_owned());
+    if quality.one_way || alert.incident.sides.is_one_way() {
+        let off = switched_off(alert.around.rules, alert.incident.sides);
+        let off = if off.is_empty() { String::new() } else { format!(" (off: {})", off.join(", ")) };
+        wrong.push(format!("only one side of the conversations is seen{off}"));
     }
     if quality.duplicates > 0.0 {
         wrong.push(format!("{} of the packets are copies", percent(quality.duplicates)));

@@ -162,9 +162,10 @@ impl Ending<'_> {
         let services = self.run.watched(&outcome);
         let stats = stats(&outcome, services.len(), self.complete);
         let reading = self.reading(&outcome, services);
+        let one_way = self.run.one_way(&outcome.one_way);
         outcome.listener.send(&self.run.config_record(reading.first, &reading.services));
         let told = outcome.listener.finish();
-        let stats = Stats { alerts: told.alerts, digest: told.digest.clone(), ..stats };
+        let stats = Stats { alerts: told.alerts, digest: told.digest.clone(), one_way, ..stats };
         if self.run.events.contains(&alert::EventType::Stats) {
             sinks.send(&stats.record(&self.run.scene.sensor, &self.run.scene.zone));
         }
@@ -212,8 +213,6 @@ impl Ending<'_> {
 
 /// The stats record of a run so far.
 pub fn stats(outcome: &Outcome<Teller>, services: usize, complete: bool) -> Stats {
-    let dropped = outcome.drops.dropped_kernel + outcome.drops.dropped_interface;
-    let all = outcome.packets.read + dropped;
     let flows = &outcome.flows;
     Stats {
         packets: PacketStats {
@@ -233,6 +232,8 @@ pub fn stats(outcome: &Outcome<Teller>, services: usize, complete: bool) -> Stat
             ("displaced", flows.displaced),
             ("unread_heads", flows.unread_heads),
             ("unserved_packets", outcome.unserved),
+            ("followed", outcome.ledgers.followed),
+            ("cut", outcome.ledgers.cut),
         ]),
         alerts: 0,
         services: services as u64,
@@ -241,14 +242,16 @@ pub fn stats(outcome: &Outcome<Teller>, services: usize, complete: bool) -> Stat
             last: outcome.times.last,
             complete,
             quality: alert::Quality {
-                loss: if all > 0 { dropped as f64 / all as f64 } else { 0.0 },
-                one_way: flows.unproven > flows.proven,
-                duplicates: 0.0,
+                loss: outcome.quality.loss,
+                // Where no service is known, all connections tell together.
+                one_way: !outcome.one_way.is_empty() || (services == 0 && flows.unproven > flows.proven),
+                duplicates: outcome.quality.duplicates,
             },
             reordered: outcome.times.reordered,
             late: outcome.times.late + outcome.times.stray,
             clock_steps: outcome.times.clock_steps,
         },
+        one_way: Vec::new(),
         digest: String::new(),
     }
 }

@@ -6,12 +6,15 @@ use std::sync::Arc;
 
 use super::Failure;
 use super::args::{Common, Severity};
-use crate::alert::{Configuration, EventType, Geo, Target, Watching};
+use crate::aggregate::Sides;
+use crate::alert::{self, Configuration, EventType, Geo, OneWay, Target, Watching};
 use crate::attribute::{Attributor, Country, Database, Home, Labels, Wanted};
 use crate::capture::Filter;
 use crate::config::{Config, SinkConfig, SyslogTarget};
 use crate::detect::rule::{Level, RuleSet};
+use crate::detect::switched_off;
 use crate::document::Scalar;
+use crate::flow::RecordKinds;
 use crate::pipeline::{Outcome, Scene, Setup, Teller};
 use crate::service::{Service, Services};
 use crate::sink::{Begin, SinkSpec, Sinks, Target as SinkTarget, WhenFull};
@@ -31,11 +34,20 @@ pub struct Run {
     filter: Option<Filter>,
     workers: usize,
     seed: u64,
+    keep_query: bool,
     sensor: String,
 }
 
 /// Record kinds of this version.
-const EVENTS: [EventType; 4] = [EventType::Alert, EventType::Stats, EventType::Config, EventType::Heartbeat];
+const EVENTS: [EventType; 7] = [
+    EventType::Alert,
+    EventType::Flow,
+    EventType::Http,
+    EventType::Tls,
+    EventType::Stats,
+    EventType::Heartbeat,
+    EventType::Config,
+];
 
 /// Reads the configuration and the rules: every problem of both at once.
 pub fn configuration(config: Option<&Path>, rules: &[PathBuf]) -> Result<(Config, RuleSet), Failure> {
@@ -98,6 +110,7 @@ impl Run {
             filter,
             workers: workers(common.workers)?,
             seed: common.sketch_seed,
+            keep_query: common.keep_query,
             sensor: config.sensor,
         })
     }
@@ -119,6 +132,12 @@ impl Run {
             filter: self.filter.clone(),
             from,
             to,
+            wanted: RecordKinds {
+                flows: self.events.contains(&EventType::Flow),
+                requests: self.events.contains(&EventType::Http),
+                hellos: self.events.contains(&EventType::Tls),
+                query: self.keep_query,
+            },
         }
     }
 
@@ -132,6 +151,16 @@ impl Run {
             .iter()
             .map(|address| Watching::Found(target(crate::detect::Subject::Found(*address))));
         named.chain(found.filter(|_| services.is_empty())).collect()
+    }
+
+    /// The services of which one direction only was seen, and the rules that were off for them.
+    pub fn one_way(&self, sides: &[(crate::detect::Subject, Sides)]) -> Vec<OneWay> {
+        let told = |(subject, sides): &(crate::detect::Subject, Sides)| OneWay {
+            service: Target::of(*subject, &self.scene.services).name,
+            seen: alert::seen(*sides).unwrap_or_default(),
+            rules_off: switched_off(&self.scene.rules, *sides).into_iter().map(str::to_owned).collect(),
+        };
+        sides.iter().map(told).collect()
     }
 
     /// The `config` record.

@@ -209,6 +209,7 @@ impl Watch<'_> {
     fn tell_stats(&self) {
         let (counts, times, drops) = (self.pipeline.counts(), self.pipeline.times(), self.pipeline.drops());
         let dropped = drops.dropped_kernel + drops.dropped_interface;
+        let quality = self.pipeline.quality_so_far();
         let (sensor, zone) = (&self.run.scene.sensor, &self.run.scene.zone);
         let stats = Stats {
             packets: PacketStats {
@@ -227,11 +228,12 @@ impl Watch<'_> {
                 first: times.first,
                 last: times.last,
                 complete: self.healthy,
-                quality: Quality { loss: self.pipeline.loss(), ..Quality::default() },
+                quality: Quality { loss: quality.loss, duplicates: quality.duplicates, one_way: false },
                 reordered: times.reordered,
                 late: times.late + times.stray,
                 clock_steps: times.clock_steps,
             },
+            one_way: Vec::new(),
             digest: String::new(),
         };
         if self.run.events.contains(&EventType::Stats) {

@@ -6,21 +6,27 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use crate::capture::Frame;
-
+mod carrier;
+mod decoder;
+mod ether;
+mod fragments;
+mod gre;
+mod layers;
 mod link;
 mod network;
 mod skip;
 mod transport;
+mod tunnel;
+mod wireless;
 
-pub use link::MAX_VLAN_TAGS;
+pub use decoder::{Decoder, Sealed};
+pub use ether::MAX_VLAN_TAGS;
+pub use fragments::FragmentCounts;
+pub use layers::{Layers, MAX_LAYERS, Tunnel, TunnelKind};
 pub use network::MAX_IPV6_EXTENSIONS;
 pub use skip::{PacketCounts, Skip};
 
-use link::IpVersion;
-use network::Datagram;
-
-/// An IP packet, borrowed from its frame.
+/// The innermost IP packet of a frame, borrowed from the frame and its decoder.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Packet<'a> {
     /// The sender; IPv4-mapped IPv6 addresses are given as IPv4.
@@ -28,19 +34,66 @@ pub struct Packet<'a> {
     /// The receiver; IPv4-mapped IPv6 addresses are given as IPv4.
     pub destination: IpAddr,
     /// The length of the IP packet in bytes by its own header, or by the frame's length on the wire where the header
-    /// leaves it at 0.
+    /// leaves it at 0; of a datagram that was put together, the length it had before it was cut into fragments.
     pub ip_len: u32,
+    /// The bytes that this packet adds to those already told of: `ip_len`, save in a datagram that was put together,
+    /// whose earlier fragments were told of when they came; there it is the length of the last fragment.
+    pub fresh_len: u32,
+    /// The IP packets that this one was put together from: 1 for nearly every packet.
+    pub fragments: u16,
+    /// IPv4's time to live, IPv6's hop limit.
+    pub hop_limit: u8,
+    /// IPv4's identification.
+    pub identification: Option<u16>,
     /// What the IP packet carries.
     pub transport: Transport<'a>,
+    /// The IP packet as far as it was captured, without padding behind it.
+    pub ip: &'a [u8],
+    /// The fragment that completed it, where it was put together from fragments.
+    pub completed_by: Option<&'a [u8]>,
+    /// The VLAN tags and tunnels around it.
+    pub layers: &'a Layers,
 }
 
-impl Packet<'_> {
-    /// The ports of sender and receiver, where the packet has them.
+impl<'a> Packet<'a> {
+    /// A packet over IP without more than addresses and a transport header.
+    pub fn plain(source: IpAddr, destination: IpAddr, ip_len: u32, transport: Transport<'a>) -> Self {
+        Self {
+            source,
+            destination,
+            ip_len,
+            fresh_len: ip_len,
+            fragments: 1,
+            hop_limit: 64,
+            identification: None,
+            transport,
+            ip: &[],
+            completed_by: None,
+            layers: &Layers::NONE,
+        }
+    }
+
+    /// The carrier that the tunnel at `place` is, as a packet without ports; its length is that of what it carries.
+    pub fn carrier(&self, place: usize) -> Option<Self> {
+        let tunnel = self.layers.tunnels().get(place)?;
+        Some(Self {
+            source: tunnel.source,
+            destination: tunnel.destination,
+            fragments: 1,
+            identification: None,
+            transport: Transport::Other(tunnel.kind.protocol()),
+            ..*self
+        })
+    }
+
+    /// The ports of sender and receiver of TCP and UDP, where the packet has them: those that services have.
     pub fn ports(&self) -> Option<(u16, u16)> {
         match &self.transport {
             Transport::Tcp(tcp) => Some((tcp.source_port, tcp.destination_port)),
             Transport::Udp(udp) => Some((udp.source_port, udp.destination_port)),
-            Transport::Icmp { .. } | Transport::Fragment | Transport::Other(_) => None,
+            Transport::Icmp { .. } | Transport::Sctp { .. } | Transport::Fragment | Transport::Other(_) => {
+                None
+            }
         }
     }
 
@@ -49,33 +102,6 @@ impl Packet<'_> {
         let (from, to) = self.ports().unwrap_or((0, 0));
         (SocketAddr::new(self.source, from), SocketAddr::new(self.destination, to))
     }
-}
-
-/// Peels a frame down to its packet, or says why there is none; allocates nothing and panics on no bytes.
-#[inline]
-pub fn decode<'a>(frame: &Frame<'a>) -> Result<Packet<'a>, Skip> {
-    let (version, bytes) = link::peel(frame)?;
-    let datagram = match version {
-        IpVersion::V4 => Datagram::from_ipv4(bytes, wire_len_of(bytes, frame))?,
-        IpVersion::V6 => Datagram::from_ipv6(bytes, wire_len_of(bytes, frame))?,
-    };
-    Ok(Packet {
-        source: datagram.source,
-        destination: datagram.destination,
-        ip_len: datagram.ip_len,
-        transport: transport::read(&datagram)?,
-    })
-}
-
-/// The largest packet that a segmentation offload hands to a capture: `GSO_MAX_SIZE` of Linux, 8 × 65,535 bytes.
-const MAX_OFFLOAD_LEN: u32 = 524_280;
-
-/// The length on the wire of the inner `bytes` of a frame, for IP headers that say 0.
-#[inline]
-fn wire_len_of(bytes: &[u8], frame: &Frame<'_>) -> u32 {
-    let captured = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
-    let cut = frame.wire_len.min(MAX_OFFLOAD_LEN).saturating_sub(frame.data.len() as u32);
-    captured.saturating_add(cut)
 }
 
 /// The transport part of a packet.
@@ -91,6 +117,13 @@ pub enum Transport<'a> {
         kind: u8,
         /// The code.
         code: u8,
+    },
+    /// SCTP.
+    Sctp {
+        /// The sender's port.
+        source_port: u16,
+        /// The receiver's port.
+        destination_port: u16,
     },
     /// A fragment other than the first, or a first one too small for its transport header: no ports to be seen.
     Fragment,
@@ -144,4 +177,10 @@ pub struct UdpDatagram<'a> {
 }
 
 #[cfg(test)]
+mod fragment_tests;
+#[cfg(test)]
+mod link_tests;
+#[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod tunnel_tests;

@@ -12,6 +12,10 @@ pub enum Skip {
     CutShort,
     /// More VLAN tags than [`super::MAX_VLAN_TAGS`].
     TooManyVlans,
+    /// More wrappings than [`super::MAX_LAYERS`].
+    TooManyLayers,
+    /// Encrypted below IP: a protected 802.11 frame, MACsec that hides its payload.
+    Encrypted,
     /// ARP or RARP.
     Arp,
     /// An IEEE 802.3 frame: a length where Ethernet II has its type, and LLC (spanning tree, say) behind it.
@@ -34,6 +38,8 @@ pub enum Skip {
     Filter,
     /// Captured outside the span of time that the user asked for.
     OutsideTime,
+    /// A copy of another packet, made by a mirror that hands over each packet twice.
+    Duplicate,
 }
 
 /// What became of the packets of a run.
@@ -41,10 +47,12 @@ pub type PacketCounts = metrics::PacketCounts<Skip>;
 
 impl Skip {
     /// Every reason, in the order in which records name them.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 17] = [
         Self::LinkType,
         Self::CutShort,
         Self::TooManyVlans,
+        Self::TooManyLayers,
+        Self::Encrypted,
         Self::Arp,
         Self::Llc,
         Self::NotIp,
@@ -56,6 +64,7 @@ impl Skip {
         Self::IcmpHeader,
         Self::Filter,
         Self::OutsideTime,
+        Self::Duplicate,
     ];
 
     /// The reason's name in records, in snake case.
@@ -64,6 +73,8 @@ impl Skip {
             Self::LinkType => "link_type",
             Self::CutShort => "cut_short",
             Self::TooManyVlans => "too_many_vlans",
+            Self::TooManyLayers => "too_many_layers",
+            Self::Encrypted => "encrypted",
             Self::Arp => "arp",
             Self::Llc => "llc",
             Self::NotIp => "not_ip",
@@ -75,6 +86,7 @@ impl Skip {
             Self::IcmpHeader => "icmp_header",
             Self::Filter => "filter",
             Self::OutsideTime => "outside_time",
+            Self::Duplicate => "duplicate",
         }
     }
 }
@@ -102,7 +114,7 @@ mod tests {
         for (index, skip) in Skip::ALL.into_iter().enumerate() {
             assert_eq!(skip.index(), index, "{}", skip.name());
         }
-        assert_eq!(Skip::OutsideTime.index() + 1, Skip::ALL.len(), "the last reason is missing from ALL");
+        assert_eq!(Skip::Duplicate.index() + 1, Skip::ALL.len(), "the last reason is missing from ALL");
     }
 
     #[test]

@@ -13,13 +13,14 @@ use super::{Skip, TcpFlags, TcpSegment, Transport, UdpDatagram};
 /// Reads the transport header of a datagram.
 #[inline]
 pub(super) fn read<'a>(datagram: &Datagram<'a>) -> Result<Transport<'a>, Skip> {
-    if datagram.part == Part::LaterFragment {
+    if datagram.part != Part::Whole && (datagram.part == Part::LaterFragment || datagram.is_kept_fragment()) {
         return Ok(Transport::Fragment);
     }
     match (datagram.protocol, datagram.source) {
         (ip_number::TCP, _) => tcp(datagram),
         (ip_number::UDP, _) => udp(datagram),
         (ip_number::ICMP, IpAddr::V4(_)) | (ip_number::IPV6_ICMP, IpAddr::V6(_)) => icmp(datagram),
+        (ip_number::SCTP, _) => Ok(sctp(datagram)),
         (other, _) => Ok(Transport::Other(other.0)),
     }
 }
@@ -82,6 +83,16 @@ fn udp<'a>(datagram: &Datagram<'a>) -> Result<Transport<'a>, Skip> {
         destination_port: header.destination_port(),
         payload: announced.and_then(|len| behind.get(..len)).unwrap_or(behind),
     }))
+}
+
+/// Reads the ports that SCTP's common header begins with (RFC 9260 section 3.1); without them it is a number like any
+/// other.
+fn sctp<'a>(datagram: &Datagram<'a>) -> Transport<'a> {
+    let Some(&[a, b, c, d]) = datagram.payload.first_chunk::<4>() else {
+        return Transport::Other(ip_number::SCTP.0);
+    };
+    let (source_port, destination_port) = (u16::from_be_bytes([a, b]), u16::from_be_bytes([c, d]));
+    Transport::Sctp { source_port, destination_port }
 }
 
 /// Type, code and checksum: what all messages of ICMP and ICMPv6 begin with.

@@ -1,7 +1,7 @@
 //! What a rule's measure is in the sums of a service and of an origin.
 
-use super::rule::Measure;
-use crate::aggregate::{Cell, Count, Counts};
+use super::rule::{Measure, RuleSet};
+use crate::aggregate::{Cell, Count, Counts, Sides};
 
 /// The measure of a whole scope.
 pub fn of_counts(measure: Measure, counts: &Counts) -> u64 {
@@ -44,5 +44,57 @@ pub fn of_cell(measure: Measure, cell: &Cell) -> u64 {
         Measure::ClientErrors => cell.client_errors,
         Measure::ServerErrors => cell.server_errors,
         Measure::Attempts | Measure::HalfOpen | Measure::Unearned => 0,
+    }
+}
+
+/// The directions that a measure is taken from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Requires {
+    /// What the clients send.
+    ToServer,
+    /// One of the two, whichever it is.
+    EitherSide,
+    /// What is sent and what is answered.
+    BothSides,
+}
+
+fn requires(measure: Measure) -> Requires {
+    match measure {
+        // Attempts that were never completed are known by the clients' third packets alone.
+        Measure::Packets | Measure::Bytes | Measure::Attempts | Measure::HalfOpen | Measure::Requests => {
+            Requires::ToServer
+        }
+        // A client that shows no data shows by the service's data that it came through.
+        Measure::Connections | Measure::Accesses => Requires::EitherSide,
+        // Responses belong to requests, and without the answers nobody proves an address.
+        Measure::ClientErrors | Measure::ServerErrors | Measure::Unearned => Requires::BothSides,
+    }
+}
+
+/// Whether a measure can be taken where the mirror shows these directions.
+pub fn is_measurable(measure: Measure, sides: Sides) -> bool {
+    match (requires(measure), sides) {
+        (_, Sides::Both) | (Requires::EitherSide, _) | (Requires::ToServer, Sides::ToServer) => true,
+        (Requires::ToServer | Requires::BothSides, Sides::ToClient | Sides::ToServer) => false,
+    }
+}
+
+/// The ids of the rules that are switched off for a service of which the mirror shows these directions.
+pub fn switched_off(rules: &RuleSet, sides: Sides) -> Vec<&str> {
+    let off = rules.rules.iter().filter(|rule| !is_measurable(rule.measure, sides));
+    off.map(|rule| rule.id.as_str()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_needs_an_answer_is_off_where_answers_are_not_mirrored() {
+        let rules = RuleSet::builtin();
+        assert_eq!(switched_off(&rules, Sides::Both), [""; 0]);
+        assert_eq!(switched_off(&rules, Sides::ToServer), ["server-errors"]);
+        let off = switched_off(&rules, Sides::ToClient);
+        assert!(off.contains(&"forged-syn-flood") && !off.contains(&"foreign-concentration"), "{off:?}");
     }
 }

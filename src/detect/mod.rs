@@ -23,7 +23,7 @@ use crate::time::TickId;
 use rule::{Observed, Rule};
 
 pub use before::Before;
-pub use measure::{of_cell, of_counts, whole_of};
+pub use measure::{is_measurable, of_cell, of_counts, switched_off, whole_of};
 pub use rules::{Grounds, Homes, RuleDetector};
 pub use watch::Watch;
 pub use watched::{SpanNeeds, Watched};

@@ -8,7 +8,7 @@ use foldhash::fast::RandomState;
 use hashbrown::HashMap;
 use ipnet::IpNet;
 
-use super::measure::{of_cell, of_counts, whole_of};
+use super::measure::{is_measurable, of_cell, of_counts, whole_of};
 use super::rule::{Condition, Filter, GroupBy, Kind, Measure, Mode, Observed, Rule, RuleSet, Traffic};
 use super::window::{Asked, Least, Needs, Window};
 use super::{Detector, Finding, Key, SpanNeeds, Subject, Watched};
@@ -119,6 +119,10 @@ impl Detector for RuleDetector {
             let Some(judged) = self.rules.get(index) else { continue };
             let rule = Arc::clone(&judged.rule);
             if rule.mode != Mode::Alert || !self.applies(&rule, subject) {
+                continue;
+            }
+            if !is_measurable(rule.measure, watched.sides()) {
+                self.streaks.retain(|(of, who, _), _| *of != index || *who != subject);
                 continue;
             }
             let look = Look { judged, rule: &rule, home: &home, watched, second: tick.second };

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::watched::{Seconds, SpanNeeds};
 use super::{Asked, Detector, Finding, Subject, Watched};
-use crate::aggregate::{Finder, ScopeTick, Tick};
+use crate::aggregate::{Finder, ScopeTick, Sides, Tick};
 use crate::service::Scope;
 use crate::time::TickId;
 
@@ -83,6 +83,13 @@ impl Watch {
     /// The picture of a service.
     pub fn watched(&mut self, subject: Subject) -> Option<&mut Watched> {
         self.subjects.get_mut(&subject)
+    }
+
+    /// The services of which the mirror shows one direction only, and which.
+    pub fn one_way(&self) -> Vec<(Subject, Sides)> {
+        let protected = self.subjects.iter().filter(|(subject, _)| is_protected(subject, &self.finder));
+        let sides = protected.map(|(subject, watched)| (*subject, watched.sides()));
+        sides.filter(|(_, sides)| sides.is_one_way()).collect()
     }
 
     /// The services found in the traffic.

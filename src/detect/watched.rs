@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::Before;
 use super::rule::Traffic;
 use super::window::{Asked, Sliding, Window};
-use crate::aggregate::{ScopeTick, Strangers};
+use crate::aggregate::{ScopeTick, Sides, Strangers};
 use crate::time::TickId;
 
 /// A service's picture.
@@ -24,6 +24,8 @@ pub struct Watched {
     before_beside: Before,
     /// Ticks of an incident, which are not learned; all from its onset on while it is open.
     held: Option<Held>,
+    /// The directions that the mirror shows of it, as its conversations told last.
+    sides: Sides,
     now: TickId,
 }
 
@@ -91,6 +93,7 @@ impl Watched {
             before: Before::default(),
             before_beside: Before::default(),
             held: None,
+            sides: Sides::Both,
             now: TickId::default(),
         }
     }
@@ -108,6 +111,8 @@ impl Watched {
             self.learn_silence(tick, 1);
         }
         self.leave(tick);
+        let told = self.windows.last().and_then(|longest| longest.own.window().counts.sides());
+        self.sides = told.unwrap_or(self.sides);
     }
 
     /// Moves on over `ticks` silent ticks up to `tick`, all windows being empty.
@@ -118,7 +123,7 @@ impl Watched {
 
     fn move_to(&mut self, tick: TickId) {
         if tick.epoch != self.now.epoch {
-            *self = Self::new(&self.spans);
+            *self = Self { sides: self.sides, ..Self::new(&self.spans) };
         }
         self.now = tick;
     }
@@ -178,6 +183,11 @@ impl Watched {
         if let Some(held) = &mut self.held {
             held.until = Some(until);
         }
+    }
+
+    /// The directions that the mirror shows of its TCP conversations; both until one tells.
+    pub fn sides(&self) -> Sides {
+        self.sides
     }
 
     /// The tick it has come to.

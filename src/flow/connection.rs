@@ -142,6 +142,16 @@ impl Connection {
         observer.observe(self.event(self.tick, what));
     }
 
+    /// Only the service's side is mirrored: that it answers with data is all there is to see of an access.
+    pub fn shows_answers_alone(&mut self) {
+        self.news.spoken = true;
+    }
+
+    /// Tells what was measured of it up to `tick`.
+    pub fn account_for<O: Observer>(&self, measured: What<'_>, tick: TickId, observer: &mut O) {
+        observer.observe(self.event(tick, measured));
+    }
+
     fn client(&self) -> Client {
         Client { address: self.key.end(self.account.client).ip(), proof: self.account.proof }
     }

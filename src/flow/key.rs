@@ -4,11 +4,14 @@
 use std::hash::{Hash, Hasher};
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
-/// The protocol of a conversation that has ports.
+/// The protocol of a conversation, by its [number](https://www.iana.org/assignments/protocol-numbers).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) enum Protocol {
-    Tcp,
-    Udp,
+    Icmp = 1,
+    Tcp = 6,
+    Udp = 17,
+    Icmp6 = 58,
+    Sctp = 132,
 }
 
 /// A conversation, whichever way a packet of it goes: both addresses as 128 bits (IPv4 mapped into IPv6, halves), both
@@ -17,7 +20,7 @@ pub(super) enum Protocol {
 pub(super) struct FlowKey {
     low: [u64; 2],
     high: [u64; 2],
-    /// The low end's port, the high end's port, the protocol.
+    /// The low end's port, the high end's port, the protocol, and for what has no way back which end sends.
     rest: u64,
 }
 
@@ -46,6 +49,13 @@ impl FlowKey {
         (Self { low: low.0, high: high.0, rest }, side)
     }
 
+    /// The key of a message that nothing answers, from `source` to `destination`: the way back has another key.
+    pub fn one_way(source: SocketAddr, destination: SocketAddr, protocol: Protocol) -> (Self, Side) {
+        let (mut key, side) = Self::of(source, destination, protocol);
+        key.rest |= if side == Side::Low { ONE_WAY_UP } else { ONE_WAY_DOWN };
+        (key, side)
+    }
+
     /// Address and port of one end.
     pub fn end(&self, side: Side) -> SocketAddr {
         let (halves, port) = match side {
@@ -58,9 +68,13 @@ impl FlowKey {
 
     /// The IP protocol number.
     pub fn protocol_number(&self) -> u8 {
-        if self.rest >> 32 == Protocol::Tcp as u64 { 6 } else { 17 }
+        (self.rest >> 32) as u8
     }
 }
+
+/// Marks of what has no way back: the low end sends, the high end sends.
+const ONE_WAY_UP: u64 = 1 << 40;
+const ONE_WAY_DOWN: u64 = 1 << 41;
 
 fn halves(address: IpAddr) -> [u64; 2] {
     let bits = match address {

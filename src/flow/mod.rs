@@ -5,11 +5,17 @@
 //! State is earned: a packet that anyone can forge touches only the fixed-size table of `pending`; a connection gets an
 //! entry of its own in `tracker` when its client has shown that it hears the service's answers.
 
+mod community;
 mod connection;
+mod icmp;
 mod key;
+mod ledger;
+mod loss;
 mod pending;
+pub mod record;
 mod speech;
 mod table;
+mod tcp;
 mod tracker;
 
 use std::hash::{Hash, Hasher};
@@ -18,7 +24,10 @@ use std::net::{IpAddr, SocketAddr};
 use crate::service::{Direction, Scope};
 use crate::time::TickId;
 
+pub use community::{Answer, community_id};
+pub use ledger::{Ledger, LedgerCounts, RecordKinds};
 pub use speech::{Carrier, ClientHello, Forwarded, Ja4, Ja4Memo, RequestHead};
+pub use tcp::{ConnState, Handshake, History, LARGE, Noticed, Role};
 pub use tracker::{FlowCounts, FlowLimits, Sighting, Tracker};
 
 /// How well a client has proven that its address is its own.
@@ -120,6 +129,9 @@ pub enum What<'a> {
         /// Bytes of the IP packet.
         bytes: u32,
     },
+    /// A client acknowledged an answer that is not on the mirror: the third packet of a handshake, as far as its numbers
+    /// tell. Told once for an attempt.
+    Acknowledged,
     /// A client earned state; `earlier` is what was told as [`What::Unearned`] to the service before.
     Admitted {
         /// The client.
@@ -133,6 +145,13 @@ pub enum What<'a> {
     Request(Client, RequestHead<'a>),
     /// A TLS ClientHello.
     Hello(Client, ClientHello<'a>),
+    /// Payload bytes of a sampled connection: those seen, and those that were acknowledged and never seen.
+    Measured {
+        /// Bytes seen.
+        seen: u64,
+        /// Bytes missed.
+        missed: u64,
+    },
     /// What moved since it was last told, at most a tick ago.
     Progress(Client, Progress),
 }

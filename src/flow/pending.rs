@@ -33,6 +33,8 @@ pub(super) enum Outcome {
     Attempt,
     /// Nothing is proven.
     Waiting,
+    /// The client acknowledged what may have been an answer, which the mirror does not show.
+    Acknowledged,
     /// The client has earned state.
     Admit(Admission),
 }
@@ -135,6 +137,7 @@ impl Pending {
                 return (Outcome::Admit(Admission { proof, opened, earlier, client }), client);
             }
             Step::Attempt if first => Outcome::Attempt,
+            Step::Acknowledged => Outcome::Acknowledged,
             Step::Attempt | Step::Waiting => Outcome::Waiting,
         };
         if knock.from == client {
@@ -177,6 +180,7 @@ impl Pending {
 
 enum Step {
     Attempt,
+    Acknowledged,
     Waiting,
     Earned { proof: Proof, opened: bool },
 }
@@ -270,7 +274,7 @@ impl Entry {
                     return Step::Earned { proof: Proof::Unproven, opened: true };
                 }
                 self.stage = Some(Stage::Acked { client_next });
-                Step::Waiting
+                Step::Acknowledged
             }
             Some(Stage::Acked { client_next }) => {
                 if segment.payload_len > 0 && segment.sequence == client_next {
@@ -423,7 +427,8 @@ mod tests {
         let mut talk = Talk::new();
         talk.client(SYN, 100, 0, 0);
         assert_eq!(talk.client(ACK, 500, 7, 90), Outcome::Waiting);
-        assert_eq!(talk.client(ACK, 101, 7, 0), Outcome::Waiting);
+        assert_eq!(talk.client(ACK, 101, 7, 0), Outcome::Acknowledged);
+        assert_eq!(talk.client(ACK, 101, 7, 0), Outcome::Waiting, "told once");
         assert_eq!(admitted(talk.client(ACK, 101, 7, 90)).0, Proof::Unproven);
     }
 

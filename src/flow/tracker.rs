@@ -6,6 +6,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use super::connection::{self, Connection, LINGER, Moment, Named};
 use super::key::{FlowKey, Protocol, Side};
+use super::loss::{Flow, Losses};
 use super::pending::{self, Admission, Knock, Outcome, Pending};
 use super::speech::Room;
 use super::table::{SlotId, Table};
@@ -94,6 +95,7 @@ pub struct Sighting {
 pub struct Tracker {
     pending: Pending,
     connections: Table,
+    losses: Losses,
     /// Connections that have something to tell at the end of the tick.
     moved: Vec<SlotId>,
     /// Connections that ended, in the order they did.
@@ -121,6 +123,7 @@ impl Tracker {
         Self {
             pending: Pending::new(limits.pending, limits.seed),
             connections: Table::default(),
+            losses: Losses::default(),
             moved: Vec::new(),
             ended: VecDeque::new(),
             limits,
@@ -145,7 +148,7 @@ impl Tracker {
         let protocol = match packet.transport {
             Transport::Tcp(_) => Protocol::Tcp,
             Transport::Udp(_) => Protocol::Udp,
-            Transport::Icmp { .. } | Transport::Fragment | Transport::Other(_) => {
+            Transport::Icmp { .. } | Transport::Sctp { .. } | Transport::Fragment | Transport::Other(_) => {
                 return portless(packet, sighting, observer);
             }
         };
@@ -159,11 +162,11 @@ impl Tracker {
             _ => None,
         };
         if let Some(id) = self.connections.find(&key) {
-            let seen = Seen { id, from, segment, datagram: datagram(packet), bytes: packet.ip_len };
+            let seen = Seen { id, from, segment, datagram: datagram(packet), bytes: packet.fresh_len };
             if self.go_on(&seen, sighting, observer) {
                 return;
             }
-            self.forget(id, observer);
+            self.forget(id, sighting.tick, observer);
         }
         let arrival = Arrival { packet, key, from, segment, source, destination };
         self.arrive(&arrival, sighting, observer);
@@ -185,6 +188,9 @@ impl Tracker {
         if let Some(segment) = seen.segment {
             let before = connection.ended;
             connection.segment(direction, segment, &mut moment);
+            if let Some(flow) = self.losses.get(seen.id) {
+                flow.segment(direction, segment);
+            }
             // One that is not listed leaves with the next sweep.
             if connection.ended && !before && self.ended.len() < self.limits.listed() {
                 self.ended.push_back((sighting.now, seen.id));
@@ -196,9 +202,12 @@ impl Tracker {
     }
 
     /// Takes a connection out, and tells what it had left to tell.
-    fn forget<O: Observer>(&mut self, id: SlotId, observer: &mut O) {
+    fn forget<O: Observer>(&mut self, id: SlotId, tick: TickId, observer: &mut O) {
         if let Some(mut connection) = self.connections.remove(id) {
             connection.flush(observer);
+            if let Some(measured) = self.losses.get(id).and_then(Flow::take) {
+                connection.account_for(measured, tick, observer);
+            }
             connection.release(&mut self.heads);
             self.held.forget(connection.account.proof);
             self.counts.closed += 1;
@@ -217,7 +226,7 @@ impl Tracker {
             from: arrival.from,
             client,
             now: sighting.now,
-            bytes: arrival.packet.ip_len,
+            bytes: arrival.packet.fresh_len,
             tcp: arrival.segment,
         };
         let (outcome, client) = self.pending.knock(&knock);
@@ -228,6 +237,10 @@ impl Tracker {
                 account.tell(What::Attempted { source: account.outside, bytes: account.bytes }, observer);
             }
             Outcome::Waiting => account.unearned(observer),
+            Outcome::Acknowledged => {
+                account.tell(What::Acknowledged, observer);
+                account.unearned(observer);
+            }
             Outcome::Admit(admission) => self.admit(arrival, &account, &admission, observer),
         }
     }
@@ -257,7 +270,10 @@ impl Tracker {
         let party = connection::Account { named, client: admission.client, proof: admission.proof };
         let mut connection = Connection::new(arrival.key, party, now, tick);
         let mut moment = Moment { now, tick, heads: &mut self.heads, observer };
-        connection.count(account.direction, arrival.packet.ip_len, &mut moment);
+        connection.count(account.direction, arrival.packet.fresh_len, &mut moment);
+        if client.proof == Proof::Unproven && account.direction == Direction::ToClient {
+            connection.shows_answers_alone();
+        }
         if let Some(segment) = arrival.segment {
             connection.segment(account.direction, segment, &mut moment);
         } else if let Some(payload) = datagram(arrival.packet) {
@@ -266,6 +282,10 @@ impl Tracker {
         if room {
             self.held.take(client.proof);
             let id = self.connections.insert(connection);
+            self.losses.begin(id);
+            if let (Some(flow), Some(segment)) = (self.losses.get(id), arrival.segment) {
+                flow.segment(account.direction, segment);
+            }
             self.moved.push(id);
         } else {
             self.counts.refused += 1;
@@ -295,14 +315,25 @@ impl Tracker {
                 self.moved.push(id);
             }
         }
+        self.tell_losses(tick, observer);
         if tick.epoch != self.swept.epoch {
             self.come_back_to(tick.end());
         }
-        self.forget_ended(tick.end(), observer);
+        self.forget_ended(tick, observer);
         if tick.epoch != self.swept.epoch || tick.second >= self.swept.second.saturating_add(SWEEP) {
             self.swept = tick;
             for id in self.connections.ids() {
-                self.forget_if_over(id, tick.end(), observer);
+                self.forget_if_over(id, tick, observer);
+            }
+        }
+    }
+
+    /// Tells what the sampled connections missed, as of the tick that closes.
+    fn tell_losses<O: Observer>(&mut self, tick: TickId, observer: &mut O) {
+        for id in self.losses.slots() {
+            let Some(measured) = self.losses.get(id).and_then(Flow::take) else { continue };
+            if let Some(connection) = self.connections.get(id) {
+                connection.account_for(measured, tick, observer);
             }
         }
     }
@@ -321,19 +352,19 @@ impl Tracker {
 
     /// Connections that ended and had their time for stragglers. Whatever has taken over the slot of one since then is
     /// looked at like any other: it goes if it is over.
-    fn forget_ended<O: Observer>(&mut self, now: Timestamp, observer: &mut O) {
+    fn forget_ended<O: Observer>(&mut self, tick: TickId, observer: &mut O) {
         while let Some((at, id)) = self.ended.front().copied() {
-            if now.since(at) <= LINGER {
+            if tick.end().since(at) <= LINGER {
                 break;
             }
             self.ended.pop_front();
-            self.forget_if_over(id, now, observer);
+            self.forget_if_over(id, tick, observer);
         }
     }
 
-    fn forget_if_over<O: Observer>(&mut self, id: SlotId, now: Timestamp, observer: &mut O) {
-        if self.connections.get(id).is_some_and(|connection| connection.is_over(now)) {
-            self.forget(id, observer);
+    fn forget_if_over<O: Observer>(&mut self, id: SlotId, tick: TickId, observer: &mut O) {
+        if self.connections.get(id).is_some_and(|connection| connection.is_over(tick.end())) {
+            self.forget(id, tick, observer);
         }
     }
 }
@@ -412,7 +443,7 @@ impl Arrival<'_, '_> {
             direction,
             outside: outside.ip(),
             server: ServerEnd { address: inside, protocol: protocol_number(self.packet) },
-            bytes: self.packet.ip_len,
+            bytes: self.packet.fresh_len,
         }
     }
 }
@@ -448,7 +479,7 @@ fn portless<O: Observer>(packet: &Packet<'_>, sighting: &Sighting, observer: &mu
         Direction::ToClient => (packet.destination, packet.source),
     };
     let server = ServerEnd { address: SocketAddr::new(inside, 0), protocol: protocol_number(packet) };
-    let (tick, now, bytes) = (sighting.tick, sighting.now, packet.ip_len);
+    let (tick, now, bytes) = (sighting.tick, sighting.now, packet.fresh_len);
     Account { scope, tick, now, direction, outside, server, bytes }.unearned(observer);
 }
 
@@ -459,6 +490,7 @@ fn protocol_number(packet: &Packet<'_>) -> u8 {
         Transport::Udp(_) => 17,
         Transport::Icmp { .. } if packet.source.is_ipv4() => 1,
         Transport::Icmp { .. } => 58,
+        Transport::Sctp { .. } => 132,
         Transport::Fragment => 255,
         Transport::Other(number) => number,
     }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::origins::{Scale, Tree};
 use super::{Condition, Foreign, Health, Load, Origin, Sought, Unit};
-use crate::aggregate::{Cell, Count};
+use crate::aggregate::{Cell, Count, Sides};
 use crate::attribute::{Country, Home};
 use crate::detect::rule::{Measure, Traffic};
 use crate::detect::{Key, Needs, Watched, Window, of_cell, of_counts};
@@ -33,7 +33,7 @@ pub(super) struct Account {
     pub load: Load,
     pub health: Health,
     pub end: Option<ServerEnd>,
-    pub one_way: bool,
+    pub sides: Sides,
 }
 
 /// Where an account is given: who is home, and from which share on foreign origins count as concentrated.
@@ -114,7 +114,7 @@ impl Episode {
             },
             health: self.health(&origins),
             end: self.end(),
-            one_way: 2 * self.window.counts[Count::OpenedUnproven] > self.window.counts[Count::Opened],
+            sides: watched.sides(),
             origins,
         }
     }

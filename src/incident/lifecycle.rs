@@ -255,7 +255,7 @@ impl Open {
             health: account.health,
             rules: self.rules.values().cloned().collect(),
             end: account.end,
-            one_way: account.one_way,
+            sides: account.sides,
         }
     }
 }

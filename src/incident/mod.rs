@@ -11,6 +11,7 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 
+use crate::aggregate::Sides;
 use crate::attribute::{Asn, Country, LabelId};
 use crate::detect::Subject;
 use crate::detect::rule::{Level, Observed};
@@ -71,8 +72,8 @@ pub struct Incident {
     pub rules: Vec<RuleHit>,
     /// The service's end that most packets went to.
     pub end: Option<ServerEnd>,
-    /// Whether most connections were seen in one direction only.
-    pub one_way: bool,
+    /// Which directions of the service's conversations the mirror shows.
+    pub sides: Sides,
 }
 
 /// The rule that opened an incident, which stays its signature.

@@ -8,9 +8,9 @@ use super::placement::Placement;
 use super::reducer::{Judged, Listener, Quality, Reducer};
 use super::watermark::Over;
 use super::worker::{Kit, Worker};
-use crate::capture::{Frame, LinkType};
-use crate::decode::{Packet, decode};
-use crate::flow::FlowCounts;
+use crate::decode::{Layers, Packet, Sealed};
+use crate::flow::record::Record;
+use crate::flow::{FlowCounts, LedgerCounts};
 use crate::time::{TickId, Timestamp};
 
 /// The crew.
@@ -29,14 +29,23 @@ pub(super) struct InPlace<L> {
 
 pub(super) struct Threads<L> {
     lines: Vec<Line>,
-    workers: Vec<JoinHandle<FlowCounts>>,
+    workers: Vec<JoinHandle<(FlowCounts, LedgerCounts)>>,
     reducer: JoinHandle<Judged<L>>,
-    closings: SyncSender<(Over, Quality)>,
+    closings: SyncSender<Meeting>,
+}
+
+/// What all workers meet for.
+#[derive(Debug, Clone, Copy)]
+enum Meeting {
+    /// Ticks are over.
+    Over(Over, Quality),
+    /// Records are due.
+    Records,
 }
 
 /// A packet on its way to a worker.
-pub(super) struct Handed<'a> {
-    pub frame: Frame<'a>,
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Handed {
     pub placement: Placement,
     pub tick: TickId,
     pub now: Timestamp,
@@ -45,12 +54,13 @@ pub(super) struct Handed<'a> {
 /// What the crew leaves behind.
 pub(super) struct Ended<L> {
     pub flows: FlowCounts,
+    pub ledgers: LedgerCounts,
     pub judged: Judged<L>,
 }
 
-/// Frames handed over at once, and the bytes that may lie in one batch: enough to make the hand-over cheap, small
+/// Packets handed over at once, and the bytes that may lie in one batch: enough to make the hand-over cheap, small
 /// enough to stay in the second-level cache.
-const BATCH_FRAMES: usize = 512;
+const BATCH_PACKETS: usize = 512;
 const BATCH_BYTES: usize = 256 * 1024;
 
 /// Batches that may wait for a worker.
@@ -85,8 +95,8 @@ impl<L: Listener + 'static> Crew<L> {
         Self::Threads(Threads { lines, workers: threads, reducer, closings })
     }
 
-    /// Follows a packet that was decoded from `handed.frame`.
-    pub fn packet(&mut self, packet: &Packet<'_>, handed: &Handed<'_>) {
+    /// Follows a packet.
+    pub fn packet(&mut self, packet: &Packet<'_>, handed: &Handed) {
         match self {
             Crew::InPlace(crew) => {
                 crew.worker.packet(packet, handed.placement, handed.tick, handed.now);
@@ -99,7 +109,7 @@ impl<L: Listener + 'static> Crew<L> {
             Crew::Threads(threads) => {
                 let index = usize::from(handed.placement.shard) % threads.lines.len();
                 if let Some(line) = threads.lines.get_mut(index) {
-                    line.hand(handed);
+                    line.hand(packet, handed);
                 }
             }
         }
@@ -110,36 +120,58 @@ impl<L: Listener + 'static> Crew<L> {
         match self {
             Crew::InPlace(crew) => {
                 crew.worker.close(over);
+                crew.reducer.record(crew.worker.records());
                 crew.reducer.close(over, quality);
             }
-            Crew::Threads(threads) => {
-                for line in &mut threads.lines {
-                    line.batch.over = Some(over);
-                    line.send();
-                }
-                // A reducer that is gone has panicked; the end of the run passes that on.
-                let _ = threads.closings.send((over, quality));
-            }
+            Crew::Threads(threads) => threads.meet(Meeting::Over(over, quality)),
+        }
+    }
+
+    /// Has the records told that the workers hold.
+    pub fn tell_records(&mut self) {
+        match self {
+            Crew::InPlace(crew) => crew.reducer.record(crew.worker.records()),
+            Crew::Threads(threads) => threads.meet(Meeting::Records),
         }
     }
 
     /// Ends the work.
     pub fn finish(self) -> Ended<L> {
         match self {
-            Crew::InPlace(crew) => Ended { flows: crew.worker.flow_counts(), judged: crew.reducer.finish() },
+            Crew::InPlace(mut crew) => {
+                crew.reducer.record(crew.worker.last_records());
+                Ended {
+                    flows: crew.worker.flow_counts(),
+                    ledgers: crew.worker.ledger_counts(),
+                    judged: crew.reducer.finish(),
+                }
+            }
             Crew::Threads(threads) => {
                 let Threads { lines, workers, reducer, closings } = threads;
                 for mut line in lines {
                     line.send();
                 }
                 drop(closings);
-                let mut flows = FlowCounts::default();
+                let (mut flows, mut ledgers) = (FlowCounts::default(), LedgerCounts::default());
                 for worker in workers {
-                    flows.merge(&joined(worker));
+                    let (of_tracker, of_ledger) = joined(worker);
+                    flows.merge(&of_tracker);
+                    ledgers.merge(&of_ledger);
                 }
-                Ended { flows, judged: joined(reducer) }
+                Ended { flows, ledgers, judged: joined(reducer) }
             }
         }
+    }
+}
+
+impl<L> Threads<L> {
+    fn meet(&mut self, meeting: Meeting) {
+        for line in &mut self.lines {
+            line.batch.meeting = Some(meeting);
+            line.send();
+        }
+        // A reducer that is gone has panicked; the end of the run passes that on.
+        let _ = self.closings.send(meeting);
     }
 }
 
@@ -154,38 +186,33 @@ struct Line {
     batch: Batch,
 }
 
-/// Frames for one worker, copied one behind the other, and what is over after them.
+/// Innermost IP packets for one worker, copied one behind the other, and what it meets the others for after them.
 #[derive(Default)]
 struct Batch {
     bytes: Vec<u8>,
-    frames: Vec<Copied>,
-    over: Option<Over>,
+    packets: Vec<Copied>,
+    /// The wrappings of those packets that have any.
+    layers: Vec<Layers>,
+    meeting: Option<Meeting>,
 }
 
 struct Copied {
     end: usize,
-    wire_len: u32,
-    link: LinkType,
-    time: Timestamp,
-    placement: Placement,
-    tick: TickId,
-    now: Timestamp,
+    sealed: Sealed,
+    /// Its place among the batch's layers.
+    layers: Option<usize>,
+    handed: Handed,
 }
 
 impl Line {
-    fn hand(&mut self, handed: &Handed<'_>) {
-        let frame = &handed.frame;
-        self.batch.bytes.extend_from_slice(frame.data);
-        self.batch.frames.push(Copied {
-            end: self.batch.bytes.len(),
-            wire_len: frame.wire_len,
-            link: frame.link,
-            time: frame.time,
-            placement: handed.placement,
-            tick: handed.tick,
-            now: handed.now,
-        });
-        if self.batch.frames.len() >= BATCH_FRAMES || self.batch.bytes.len() >= BATCH_BYTES {
+    fn hand(&mut self, packet: &Packet<'_>, handed: &Handed) {
+        let batch = &mut self.batch;
+        batch.bytes.extend_from_slice(packet.ip);
+        let layers = (!packet.layers.is_empty()).then_some(batch.layers.len());
+        batch.layers.extend(layers.map(|_| *packet.layers));
+        let (end, sealed) = (batch.bytes.len(), Sealed::of(packet));
+        batch.packets.push(Copied { end, sealed, layers, handed: *handed });
+        if batch.packets.len() >= BATCH_PACKETS || batch.bytes.len() >= BATCH_BYTES {
             self.send();
         }
     }
@@ -193,46 +220,57 @@ impl Line {
     fn send(&mut self) {
         let next = Batch {
             bytes: Vec::with_capacity(self.batch.bytes.len()),
-            frames: Vec::with_capacity(self.batch.frames.len()),
-            over: None,
+            packets: Vec::with_capacity(self.batch.packets.len()),
+            layers: Vec::new(),
+            meeting: None,
         };
         // A worker that is gone has panicked; the end of the run passes that on.
         let _ = self.send.send(std::mem::replace(&mut self.batch, next));
     }
 }
 
-fn work(mut worker: Worker, batches: &Receiver<Batch>, met: &SyncSender<()>) -> FlowCounts {
+fn work(
+    mut worker: Worker,
+    batches: &Receiver<Batch>,
+    met: &SyncSender<Vec<Record>>,
+) -> (FlowCounts, LedgerCounts) {
     while let Ok(batch) = batches.recv() {
         let mut begin = 0;
-        for copied in &batch.frames {
-            let data = batch.bytes.get(begin..copied.end).unwrap_or_default();
+        for copied in &batch.packets {
+            let ip = batch.bytes.get(begin..copied.end).unwrap_or_default();
             begin = copied.end;
-            let frame = Frame { time: copied.time, link: copied.link, wire_len: copied.wire_len, data };
-            if let Ok(packet) = decode(&frame) {
-                worker.packet(&packet, copied.placement, copied.tick, copied.now);
+            let layers = copied.layers.and_then(|at| batch.layers.get(at)).unwrap_or(&Layers::NONE);
+            if let Ok(packet) = copied.sealed.open(ip, layers) {
+                let Handed { placement, tick, now } = copied.handed;
+                worker.packet(&packet, placement, tick, now);
             }
         }
         worker.show();
-        if let Some(over) = batch.over {
+        if let Some(Meeting::Over(over, _)) = batch.meeting {
             worker.close(over);
-            let _ = met.send(());
+        }
+        if batch.meeting.is_some() {
+            let _ = met.send(worker.records());
         }
     }
-    worker.flow_counts()
+    let _ = met.send(worker.last_records());
+    (worker.flow_counts(), worker.ledger_counts())
 }
 
-/// Judges each closing when every worker has met there.
+/// Tells what was recorded and judges what is over when every worker has met there.
 fn reduce<L: Listener>(
     mut reducer: Reducer<L>,
-    closings: &Receiver<(Over, Quality)>,
-    meetings: &[Receiver<()>],
+    closings: &Receiver<Meeting>,
+    workers: &[Receiver<Vec<Record>>],
 ) -> Judged<L> {
-    while let Ok((over, quality)) = closings.recv() {
-        for meeting in meetings {
-            // An error is a worker that has panicked; joining it passes that on.
-            let _ = meeting.recv();
+    // An error is a worker that has panicked; joining it passes that on.
+    let gather = || workers.iter().filter_map(|worker| worker.recv().ok()).flatten().collect();
+    while let Ok(meeting) = closings.recv() {
+        reducer.record(gather());
+        if let Meeting::Over(over, quality) = meeting {
+            reducer.close(over, quality);
         }
-        reducer.close(over, quality);
     }
+    reducer.record(gather());
     reducer.finish()
 }

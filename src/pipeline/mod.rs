@@ -4,9 +4,12 @@
 //! counts in is decided here, before work is shared out, so that nothing depends on how many workers there are.
 
 mod crew;
+mod mirror;
+mod order;
 mod placement;
 mod reducer;
 mod teller;
+mod twins;
 mod watermark;
 mod worker;
 
@@ -14,20 +17,22 @@ use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use crate::aggregate::{LiveView, OpenTicks};
+use crate::aggregate::{Count, LiveView, OpenTicks, Sides};
 use crate::attribute::{Attributor, Home};
 use crate::capture::{Beat, Filter, Frame, LinkType};
-use crate::decode::{PacketCounts, Skip, decode};
+use crate::decode::{Decoder, FragmentCounts, PacketCounts, Skip};
 use crate::detect::rule::{Condition, RuleSet};
 use crate::detect::{Grounds, RuleDetector, Subject, Watch};
-use crate::flow::{FlowCounts, FlowLimits};
+use crate::flow::{FlowCounts, FlowLimits, LedgerCounts, RecordKinds};
 use crate::incident::{Incidents, Policy};
 use crate::service::Services;
 use crate::time::{TickId, Timestamp};
 use crew::{Crew, Handed};
+use mirror::{Ahead, Mirror};
+use order::{Order, Parked};
 use placement::Placement;
 use reducer::Reducer;
-use watermark::{BELIEVE_AHEAD, Sight, Watermark};
+use watermark::{BELIEVE_AHEAD, Over, Sight, Watermark};
 use worker::Kit;
 
 pub use placement::SHARDS;
@@ -55,6 +60,8 @@ pub struct Setup {
     pub from: Option<Timestamp>,
     /// Frames at and after this time are left out.
     pub to: Option<Timestamp>,
+    /// Which records of flows are told.
+    pub wanted: RecordKinds,
 }
 
 /// The stages, joined.
@@ -62,14 +69,25 @@ pub struct Pipeline<L: Listener + 'static> {
     services: Services,
     filter: Option<Filter>,
     range: (Option<Timestamp>, Option<Timestamp>),
+    /// The first packets, until it is known whether the mirror is doubled.
+    ahead: Option<Ahead>,
+    mirror: Mirror,
     mark: Watermark,
+    decoder: Decoder,
     held: Vec<Held>,
+    order: Order,
     crew: Crew<L>,
     board: Arc<OpenTicks>,
     counts: PacketCounts,
     unserved: u64,
     drops: Beat,
+    ledger: bool,
+    /// Packets that were followed since records were last told.
+    unrecorded: u32,
 }
+
+/// Packets after which records are told though no second is over: what the workers may hold is bounded by it.
+const RECORDED: u32 = 16_384;
 
 /// What is left at the end.
 pub struct Outcome<L> {
@@ -77,19 +95,28 @@ pub struct Outcome<L> {
     pub listener: L,
     /// The packets: read = decoded + skipped.
     pub packets: PacketCounts,
+    /// What became of fragments.
+    pub fragments: FragmentCounts,
     /// Packets that concern no service.
     pub unserved: u64,
     /// What was noticed of capture times.
     pub times: TimeCounts,
     /// What moved through the flow tables.
     pub flows: FlowCounts,
+    /// What moved through the ledgers.
+    pub ledgers: LedgerCounts,
     /// The services that were found.
     pub found: BTreeSet<SocketAddr>,
     /// What the capture dropped.
     pub drops: Beat,
+    /// How good the capture was.
+    pub quality: Quality,
+    /// The services of which the mirror shows one direction only, and which.
+    pub one_way: Vec<(Subject, Sides)>,
 }
 
-/// A frame far ahead of its time, kept until more is known.
+/// A frame that is kept until more is known.
+#[derive(Debug)]
 struct Held {
     time: Timestamp,
     link: LinkType,
@@ -100,7 +127,7 @@ struct Held {
 impl<L: Listener + 'static> Pipeline<L> {
     /// Joins the stages; `listener` is told of incidents, in the reducer's thread where there are several workers.
     pub fn new(setup: Setup, listener: L) -> Self {
-        let Setup { services, attributor, rules, home, workers, seed, filter, from, to } = setup;
+        let Setup { services, attributor, rules, home, workers, seed, filter, from, to, wanted } = setup;
         let board = Arc::new(OpenTicks::default());
         let homes = homes(&services, &attributor, home);
         let names = services.iter().map(|(_, service)| service.name.clone()).collect();
@@ -109,32 +136,43 @@ impl<L: Listener + 'static> Pipeline<L> {
         let watch = Watch::new(vec![Box::new(RuleDetector::new(&rules, grounds))]);
         let reducer = Reducer::new(Arc::clone(&board), watch, Incidents::new(policy, homes), listener);
         let limits = FlowLimits { seed, ..FlowLimits::default() };
-        let kit = Kit { attributor, board: Arc::clone(&board), limits };
+        let kit = Kit { attributor, board: Arc::clone(&board), limits, wanted };
         Self {
             services,
             filter,
             range: (from, to),
+            ahead: Some(Ahead::default()),
+            mirror: Mirror::default(),
             mark: Watermark::default(),
+            decoder: Decoder::default(),
             held: Vec::new(),
+            order: Order::default(),
             crew: Crew::muster(&kit, workers.min(SHARDS), reducer),
             board,
             counts: PacketCounts::default(),
             unserved: 0,
             drops: Beat::default(),
+            ledger: wanted.any(),
+            unrecorded: 0,
         }
     }
 
     /// Takes a frame.
     pub fn push(&mut self, frame: &Frame<'_>) {
-        self.counts.count_read(frame.wire_len);
-        match self.refusal(frame) {
-            Some(skip) => self.counts.count_skipped(skip),
-            None => self.sight(frame),
+        if let Some(skip) = self.refusal(frame) {
+            self.counts.count_read(frame.wire_len);
+            return self.counts.count_skipped(skip);
+        }
+        let Some(ahead) = &mut self.ahead else { return self.arrive(frame) };
+        ahead.keep(frame);
+        if ahead.is_over() {
+            self.go_ahead();
         }
     }
 
     /// Takes what the recorder says of itself.
     pub fn beat(&mut self, beat: Beat) {
+        self.go_ahead();
         self.drops = beat;
         self.mark.beat(beat.time);
         self.close_over();
@@ -150,9 +188,9 @@ impl<L: Listener + 'static> Pipeline<L> {
         &self.counts
     }
 
-    /// The newest capture time that is believed.
+    /// The newest capture time that is believed; of packets that are only looked ahead at, the first one's.
     pub fn now(&self) -> Option<Timestamp> {
-        self.mark.now()
+        self.mark.now().or_else(|| self.ahead.as_ref().and_then(Ahead::begins))
     }
 
     /// What was noticed of capture times so far.
@@ -165,26 +203,33 @@ impl<L: Listener + 'static> Pipeline<L> {
         &self.drops
     }
 
-    /// The part of the packets that was dropped before they could be read, so far.
-    pub fn loss(&self) -> f64 {
-        self.quality().loss
+    /// How good the capture is so far.
+    pub fn quality_so_far(&self) -> Quality {
+        let (view, quality) = (self.board.view(), self.quality());
+        let sum = |count| view.scopes().map(|scope| view.read(scope, count)).sum::<u64>();
+        let (seen, missed) = (sum(Count::DataSeen), sum(Count::DataMissed));
+        Quality { loss: quality.loss.max(share(missed, seen + missed)), ..quality }
     }
 
     /// Ends: everything open is closed.
     pub fn finish(mut self) -> Outcome<L> {
+        self.go_ahead();
         self.believe_held();
-        if let Some(over) = self.mark.rest() {
-            self.crew.close(over, self.quality());
-        }
+        self.close_rest();
+        let quality = self.quality();
         let ended = self.crew.finish();
         Outcome {
             listener: ended.judged.listener,
             packets: self.counts,
+            fragments: self.decoder.fragment_counts(),
             unserved: self.unserved,
             times: self.mark.counts,
             flows: ended.flows,
+            ledgers: ended.ledgers,
             found: ended.judged.found,
             drops: self.drops,
+            quality: Quality { loss: ended.judged.quality.loss.max(quality.loss), ..quality },
+            one_way: ended.judged.one_way,
         }
     }
 
@@ -197,6 +242,20 @@ impl<L: Listener + 'static> Pipeline<L> {
         refused.then_some(Skip::Filter)
     }
 
+    /// Lets the first packets go, now that they show whether the mirror is doubled.
+    fn go_ahead(&mut self) {
+        let Some(ahead) = self.ahead.take() else { return };
+        self.mirror = ahead.survey();
+        for held in ahead.frames {
+            self.arrive(&held.frame());
+        }
+    }
+
+    fn arrive(&mut self, frame: &Frame<'_>) {
+        self.counts.count_read(frame.wire_len);
+        self.sight(frame);
+    }
+
     fn sight(&mut self, frame: &Frame<'_>) {
         match self.mark.sight(frame.time) {
             Sight::In(tick, now) => {
@@ -204,7 +263,7 @@ impl<L: Listener + 'static> Pipeline<L> {
                     self.release_strays();
                 }
                 self.close_over();
-                self.follow(frame, tick, now);
+                self.put_in_order(frame, tick, now);
             }
             Sight::Hold => self.hold(frame),
             Sight::HoldAnew => {
@@ -212,18 +271,16 @@ impl<L: Listener + 'static> Pipeline<L> {
                 self.hold(frame);
             }
             Sight::StepBack => {
-                if let Some(over) = self.mark.rest() {
-                    self.crew.close(over, self.quality());
-                }
+                self.close_rest();
                 self.mark.step_back(frame.time);
+                self.order.step_back(frame.time);
                 self.sight(frame);
             }
         }
     }
 
     fn hold(&mut self, frame: &Frame<'_>) {
-        let (time, link, wire_len) = (frame.time, frame.link, frame.wire_len);
-        self.held.push(Held { time, link, wire_len, data: frame.data.to_vec() });
+        self.held.push(Held::of(frame));
         if self.held.len() >= BELIEVE_AHEAD {
             self.believe_held();
         }
@@ -247,36 +304,104 @@ impl<L: Listener + 'static> Pipeline<L> {
     fn release_held_as_strays(&mut self) {
         for held in std::mem::take(&mut self.held) {
             let (tick, now) = self.mark.stray();
-            self.follow(&held.frame(), tick, now);
+            self.put_in_order(&held.frame(), tick, now);
         }
     }
 
+    fn put_in_order(&mut self, frame: &Frame<'_>, tick: TickId, now: Timestamp) {
+        if self.order.passes(now) {
+            return self.follow(frame, tick, now);
+        }
+        self.order.keep(frame, tick, now);
+        while let Some(parked) = self.order.due() {
+            self.follow_parked(parked);
+        }
+    }
+
+    fn follow_parked(&mut self, parked: Parked) {
+        self.follow(&parked.frame(), parked.tick, parked.now);
+        self.order.reuse(parked);
+    }
+
     fn follow(&mut self, frame: &Frame<'_>, tick: TickId, now: Timestamp) {
-        let packet = match decode(frame) {
+        // Fragments age by the time that is believed: a lone wrong date does not outdate them.
+        let packet = match self.decoder.decode(&Frame { time: now, ..*frame }) {
             Ok(packet) => packet,
             Err(skip) => return self.counts.count_skipped(skip),
         };
+        if self.mirror.is_copy(&packet, frame.time) {
+            self.counts.count_skipped(Skip::Duplicate);
+            if self.ledger {
+                let placement = Placement::of_copy(&packet, &self.services);
+                self.crew.packet(&packet, &Handed { placement, tick, now });
+            }
+            return;
+        }
         self.counts.count_decoded();
         match Placement::of(&packet, &self.services) {
-            Some(placement) => self.crew.packet(&packet, &Handed { frame: *frame, placement, tick, now }),
-            None => self.unserved += 1,
+            Some(placement) => self.crew.packet(&packet, &Handed { placement, tick, now }),
+            None => {
+                self.unserved += 1;
+                if self.ledger {
+                    let placement = Placement::of_stranger(&packet);
+                    self.crew.packet(&packet, &Handed { placement, tick, now });
+                }
+            }
+        }
+        self.tell_records();
+    }
+
+    /// Counted before work is shared out, so that what is told together does not depend on how many workers there are.
+    fn tell_records(&mut self) {
+        if !self.ledger {
+            return;
+        }
+        self.unrecorded += 1;
+        if self.unrecorded >= RECORDED {
+            self.unrecorded = 0;
+            self.crew.tell_records();
         }
     }
 
     fn close_over(&mut self) {
         if let Some(over) = self.mark.over() {
-            self.crew.close(over, self.quality());
+            self.close(over);
         }
+    }
+
+    fn close_rest(&mut self) {
+        if let Some(over) = self.mark.rest() {
+            self.close(over);
+        }
+    }
+
+    fn close(&mut self, over: Over) {
+        while let Some(parked) = self.order.due_by(over.to) {
+            self.follow_parked(parked);
+        }
+        self.crew.close(over, self.quality());
     }
 
     fn quality(&self) -> Quality {
         let dropped = self.drops.dropped_kernel + self.drops.dropped_interface;
-        let all = self.counts.read + dropped;
-        Quality { loss: if all > 0 { dropped as f64 / all as f64 } else { 0.0 } }
+        let copies = self.counts.skipped.get(Skip::Duplicate);
+        Quality {
+            loss: share(dropped, self.counts.read + dropped),
+            duplicates: share(copies, self.counts.decoded + copies),
+        }
     }
 }
 
+fn share(part: u64, whole: u64) -> f64 {
+    if whole > 0 { part as f64 / whole as f64 } else { 0.0 }
+}
+
 impl Held {
+    fn of(frame: &Frame<'_>) -> Self {
+        let Frame { time, link, wire_len, data } = *frame;
+        Self { time, link, wire_len, data: data.to_vec() }
+    }
+
     fn frame(&self) -> Frame<'_> {
         Frame { time: self.time, link: self.link, wire_len: self.wire_len, data: &self.data }
     }

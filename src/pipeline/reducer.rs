@@ -6,8 +6,9 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use super::watermark::Over;
-use crate::aggregate::{OpenTicks, Tick};
-use crate::detect::Watch;
+use crate::aggregate::{Count, OpenTicks, Sides, Tick};
+use crate::detect::{Subject, Watch};
+use crate::flow::record::Record;
 use crate::incident::{Incident, Incidents};
 use crate::time::TickId;
 
@@ -15,6 +16,9 @@ use crate::time::TickId;
 pub trait Listener: Send {
     /// An incident opened, changed or closed; `quality` is that of the capture when its tick closed.
     fn told(&mut self, incident: Incident, quality: &Quality);
+
+    /// Flows, requests and ClientHellos are to be told, where such records are wanted.
+    fn recorded(&mut self, _records: &[Record]) {}
 }
 
 /// How good the capture was up to a tick.
@@ -22,6 +26,8 @@ pub trait Listener: Send {
 pub struct Quality {
     /// The part of the packets that was dropped before they could be read, from 0 to 1.
     pub loss: f64,
+    /// The part of the packets that are copies made by the mirror, from 0 to 1.
+    pub duplicates: f64,
 }
 
 /// The reducer.
@@ -31,18 +37,39 @@ pub(super) struct Reducer<L> {
     incidents: Incidents,
     listener: L,
     quality: Quality,
+    /// Payload bytes seen and missed so far.
+    data: Data,
     epoch: u32,
+}
+
+/// Payload bytes of sampled connections.
+#[derive(Debug, Clone, Copy, Default)]
+struct Data {
+    seen: u64,
+    missed: u64,
 }
 
 /// What the reducer leaves behind.
 pub(super) struct Judged<L> {
     pub listener: L,
     pub found: BTreeSet<SocketAddr>,
+    /// How good the capture was up to the end.
+    pub quality: Quality,
+    /// The services of which one direction only is seen.
+    pub one_way: Vec<(Subject, Sides)>,
 }
 
 impl<L: Listener> Reducer<L> {
     pub fn new(board: Arc<OpenTicks>, watch: Watch, incidents: Incidents, listener: L) -> Self {
-        Self { board, watch, incidents, listener, quality: Quality::default(), epoch: 0 }
+        Self {
+            board,
+            watch,
+            incidents,
+            listener,
+            quality: Quality::default(),
+            data: Data::default(),
+            epoch: 0,
+        }
     }
 
     /// Judges ticks that are over.
@@ -73,21 +100,52 @@ impl<L: Listener> Reducer<L> {
             self.epoch = id.epoch;
             self.close_incidents();
         }
+        self.data.add(&tick);
         let findings = self.watch.take(tick);
+        let quality = self.quality();
         for incident in self.incidents.take(id, findings, &mut self.watch) {
-            self.listener.told(incident, &self.quality);
+            self.listener.told(incident, &quality);
         }
     }
 
+    fn quality(&self) -> Quality {
+        // What the kernel dropped was acknowledged and not seen either, so the two are not added up.
+        Quality { loss: self.quality.loss.max(self.data.loss()), ..self.quality }
+    }
+
+    /// Passes on what all workers recorded between two of their meetings, in an order that is theirs together.
+    pub fn record(&mut self, mut records: Vec<Record>) {
+        // Stable: what is equal here came from one shard, which had it in order.
+        records.sort_by_key(Record::order);
+        self.listener.recorded(&records);
+    }
+
     fn close_incidents(&mut self) {
+        let quality = self.quality();
         for incident in self.incidents.finish(&mut self.watch) {
-            self.listener.told(incident, &self.quality);
+            self.listener.told(incident, &quality);
         }
     }
 
     /// Closes what is open.
     pub fn finish(mut self) -> Judged<L> {
         self.close_incidents();
-        Judged { listener: self.listener, found: self.watch.finder().found().clone() }
+        let (quality, one_way) = (self.quality(), self.watch.one_way());
+        Judged { listener: self.listener, found: self.watch.finder().found().clone(), quality, one_way }
+    }
+}
+
+impl Data {
+    fn add(&mut self, tick: &Tick) {
+        for sums in tick.scopes.values() {
+            self.seen += sums.counts[Count::DataSeen];
+            self.missed += sums.counts[Count::DataMissed];
+        }
+    }
+
+    /// The part that was missed.
+    fn loss(&self) -> f64 {
+        let all = self.seen + self.missed;
+        if all > 0 { self.missed as f64 / all as f64 } else { 0.0 }
     }
 }

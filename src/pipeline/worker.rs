@@ -3,20 +3,28 @@
 
 use std::sync::Arc;
 
-use super::placement::{Placement, SHARDS};
+use super::placement::{Follow, Placement, SHARDS};
 use super::watermark::Over;
 use crate::aggregate::{OpenTicks, Tallies};
 use crate::attribute::Attributor;
 use crate::decode::Packet;
-use crate::flow::{FlowCounts, FlowLimits, Sighting, Tracker};
+use crate::flow::record::Record;
+use crate::flow::{FlowCounts, FlowLimits, Ledger, LedgerCounts, RecordKinds, Sighting, Tracker};
 use crate::time::{TickId, Timestamp};
 
 /// A worker.
 pub(super) struct Worker {
     /// By shard; `None` where another worker owns it.
-    shards: Vec<Option<Tracker>>,
+    shards: Vec<Option<Shard>>,
     tallies: Tallies,
     board: Arc<OpenTicks>,
+}
+
+/// What is followed of one shard.
+struct Shard {
+    tracker: Tracker,
+    /// Where records of flows are wanted.
+    ledger: Option<Box<Ledger>>,
 }
 
 /// What all workers need.
@@ -25,22 +33,35 @@ pub(super) struct Kit {
     pub attributor: Arc<Attributor>,
     pub board: Arc<OpenTicks>,
     pub limits: FlowLimits,
+    pub wanted: RecordKinds,
 }
 
 impl Worker {
     /// The worker `index` of `workers`.
     pub fn new(kit: &Kit, index: usize, workers: usize) -> Self {
         let owned = |shard: usize| shard % workers == index;
-        let shards = (0..SHARDS).map(|shard| owned(shard).then(|| Tracker::new(kit.limits))).collect();
+        let shards = (0..SHARDS).map(|shard| owned(shard).then(|| Shard::new(kit))).collect();
         let tallies = Tallies::new(Arc::clone(&kit.attributor), kit.limits.seed);
         Self { shards, tallies, board: Arc::clone(&kit.board) }
     }
 
     /// Follows a packet.
     pub fn packet(&mut self, packet: &Packet<'_>, placement: Placement, tick: TickId, now: Timestamp) {
-        if let Some(Some(tracker)) = self.shards.get_mut(usize::from(placement.shard)) {
-            let sighting = Sighting { now, tick, named: placement.named };
-            tracker.packet(packet, &sighting, &mut self.tallies);
+        let Some(Some(shard)) = self.shards.get_mut(usize::from(placement.shard)) else { return };
+        match &mut shard.ledger {
+            Some(ledger) if placement.follow == Follow::Copy => ledger.duplicate(packet, now),
+            Some(ledger) => ledger.packet(packet, now),
+            None => {}
+        }
+        let sighting = Sighting { now, tick, named: placement.named };
+        match placement.follow {
+            Follow::All => shard.tracker.packet(packet, &sighting, &mut self.tallies),
+            Follow::Ledger | Follow::Copy => {}
+            Follow::Carrier(place) => {
+                if let Some(carrier) = packet.carrier(usize::from(place)) {
+                    shard.tracker.packet(&carrier, &sighting, &mut self.tallies);
+                }
+            }
         }
     }
 
@@ -51,20 +72,55 @@ impl Worker {
 
     /// Adds its sums of the ticks that are over to the open ticks.
     pub fn close(&mut self, over: Over) {
-        for tracker in self.shards.iter_mut().flatten() {
-            tracker.close_tick(over.to, &mut self.tallies);
+        for shard in self.shards.iter_mut().flatten() {
+            shard.tracker.close_tick(over.to, &mut self.tallies);
+            if let Some(ledger) = &mut shard.ledger {
+                ledger.close_tick(over.to);
+            }
         }
         for tick in self.tallies.open_until(over.to) {
             self.board.meet(tick, &mut self.tallies);
         }
     }
 
+    /// The records of its flows since the last time.
+    pub fn records(&mut self) -> Vec<Record> {
+        let ledgers = self.shards.iter_mut().flatten().filter_map(|shard| shard.ledger.as_mut());
+        ledgers.flat_map(|ledger| ledger.take_records()).collect()
+    }
+
+    /// Ends the flows that are left, and gives their records.
+    pub fn last_records(&mut self) -> Vec<Record> {
+        for shard in self.shards.iter_mut().flatten() {
+            if let Some(ledger) = &mut shard.ledger {
+                ledger.finish();
+            }
+        }
+        self.records()
+    }
+
+    /// What moved through its ledgers.
+    pub fn ledger_counts(&self) -> LedgerCounts {
+        let mut counts = LedgerCounts::default();
+        for ledger in self.shards.iter().flatten().filter_map(|shard| shard.ledger.as_ref()) {
+            counts.merge(&ledger.counts());
+        }
+        counts
+    }
+
     /// What moved through its flow tables.
     pub fn flow_counts(&self) -> FlowCounts {
         let mut counts = FlowCounts::default();
-        for tracker in self.shards.iter().flatten() {
-            counts.merge(&tracker.counts());
+        for shard in self.shards.iter().flatten() {
+            counts.merge(&shard.tracker.counts());
         }
         counts
+    }
+}
+
+impl Shard {
+    fn new(kit: &Kit) -> Self {
+        let ledger = kit.wanted.any().then(|| Box::new(Ledger::new(kit.wanted)));
+        Self { tracker: Tracker::new(kit.limits), ledger }
     }
 }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use crate::attribute::{Attributor, Country, Home};
 use crate::detect::rule::{Expect, Mode, Origin, Rule, RuleSet, RuleTest, TestTraffic, TrafficKind};
+use crate::flow::RecordKinds;
 use crate::incident::{Incident, State};
 use crate::pipeline::{Listener, Pipeline, Quality, Setup};
 use crate::service::{Service, ServiceError, Services};
@@ -76,6 +77,7 @@ pub fn play(rule: &Rule, test: &RuleTest, attributor: &Arc<Attributor>) -> Resul
         filter: None,
         from: None,
         to: None,
+        wanted: RecordKinds::default(),
     };
     let wrong = |error: SynthError| TestError::Traffic {
         rule: rule.id.clone(),

@@ -1,0 +1,141 @@
+//! The decoder: from a frame to its innermost IP packet, through tunnels and fragments.
+//! Comes in: frames in the order of the capture. Goes out: a [`Packet`] each, or a [`Skip`]. Owns what outlives a
+//! frame: the fragments that wait for their rest. Refuses to know services and connections.
+//!
+//! Every fragment is a packet: one that is kept counts as [`Transport::Fragment`](super::Transport::Fragment) when it
+//! comes, and the one that completes its datagram is the whole datagram, of which only its own bytes are fresh.
+
+use super::fragments::{FragmentCounts, Fragments};
+use super::link::{self, Inner};
+use super::network::{Datagram, Part};
+use super::{Layers, Packet, Skip, transport, tunnel};
+use crate::capture::Frame;
+use crate::time::Timestamp;
+
+/// Datagrams that are put together for one frame: a carrier's and, inside it, the carried one's.
+const MAX_REASSEMBLIES: usize = 2;
+
+/// Peels frames down to packets; one of them reads all frames of a capture, in order.
+#[derive(Debug, Default)]
+pub struct Decoder {
+    layers: Layers,
+    fragments: Fragments,
+    /// The datagrams that the last frame completed.
+    wholes: [Vec<u8>; MAX_REASSEMBLIES],
+}
+
+impl Decoder {
+    /// Peels a frame down to its packet, or says why there is none; panics on no bytes, and allocates for fragments
+    /// alone. `frame.time` ages the fragments that wait.
+    #[inline]
+    pub fn decode<'a>(&'a mut self, frame: &Frame<'a>) -> Result<Packet<'a>, Skip> {
+        self.layers.clear();
+        let datagram = Datagram::read(&link::peel(frame, &mut self.layers)?)?;
+        if datagram.is_plain_tcp() {
+            return datagram.packet(&self.layers);
+        }
+        let Self { layers, fragments, wholes } = self;
+        Descent { layers, fragments, wholes, now: frame.time }.packet(datagram)
+    }
+
+    /// What became of fragments so far.
+    pub fn fragment_counts(&self) -> FragmentCounts {
+        self.fragments.counts()
+    }
+}
+
+/// The way from a frame's outermost IP packet to its innermost.
+struct Descent<'a> {
+    layers: &'a mut Layers,
+    fragments: &'a mut Fragments,
+    wholes: &'a mut [Vec<u8>; MAX_REASSEMBLIES],
+    now: Timestamp,
+}
+
+impl<'a> Descent<'a> {
+    /// Follows tunnels and fragments inwards until there are no more.
+    fn packet(self, mut datagram: Datagram<'a>) -> Result<Packet<'a>, Skip> {
+        let Self { layers, fragments, wholes, now } = self;
+        let mut wholes = wholes.iter_mut();
+        let mut pieces = None;
+        loop {
+            if datagram.part != Part::Whole {
+                let Some(whole) = fragments.take(&datagram, now) else { return datagram.packet(layers) };
+                let slot = wholes.next().ok_or(Skip::TooManyLayers)?;
+                *slot = whole.bytes;
+                pieces = Some(Pieces {
+                    fragments: whole.fragments,
+                    last: datagram.ip,
+                    fresh_len: datagram.ip_len,
+                });
+                datagram = Datagram::read(&Inner { version: datagram.version(), bytes: slot, cut: 0 })?;
+                continue;
+            }
+            let Some(inner) = tunnel::enter(&datagram, layers)? else {
+                let packet = datagram.packet(layers)?;
+                return Ok(match pieces {
+                    Some(Pieces { fragments, fresh_len, last }) => {
+                        Packet { fragments, fresh_len, completed_by: Some(last), ..packet }
+                    }
+                    None => packet,
+                });
+            };
+            pieces = None;
+            datagram = Datagram::read(&inner)?;
+        }
+    }
+}
+
+/// What an innermost packet was put together from.
+struct Pieces<'a> {
+    fragments: u16,
+    /// The fragment that completed it.
+    last: &'a [u8],
+    /// The length of the fragment that completed it.
+    fresh_len: u32,
+}
+
+impl<'a> Datagram<'a> {
+    /// The packet that this datagram is, where it carries no other.
+    #[inline]
+    fn packet(&self, layers: &'a Layers) -> Result<Packet<'a>, Skip> {
+        Ok(Packet {
+            source: self.source,
+            destination: self.destination,
+            ip_len: self.ip_len,
+            fresh_len: self.ip_len,
+            fragments: 1,
+            hop_limit: self.hop_limit,
+            identification: self.identification,
+            transport: transport::read(self)?,
+            ip: self.ip,
+            completed_by: None,
+            layers,
+        })
+    }
+}
+
+/// What must be said of a packet beside its bytes for [`Sealed::open`] to find the same packet in them again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Sealed {
+    ip_len: u32,
+    fresh_len: u32,
+    fragments: u16,
+}
+
+impl Sealed {
+    /// What must be said of `packet`.
+    pub fn of(packet: &Packet<'_>) -> Self {
+        Self { ip_len: packet.ip_len, fresh_len: packet.fresh_len, fragments: packet.fragments }
+    }
+
+    /// The packet again, from a copy of its `ip` bytes and its layers: what was innermost once is not searched for
+    /// tunnels or fragments again.
+    pub fn open<'a>(&self, ip: &'a [u8], layers: &'a Layers) -> Result<Packet<'a>, Skip> {
+        let cut = self.ip_len.saturating_sub(u32::try_from(ip.len()).unwrap_or(u32::MAX));
+        let datagram =
+            Datagram::read(&link::by_version(ip).map(|(version, bytes)| Inner { version, bytes, cut })?)?;
+        let packet = datagram.packet(layers)?;
+        Ok(Packet { fresh_len: self.fresh_len, fragments: self.fragments, ..packet })
+    }
+}

@@ -1,0 +1,226 @@
+//! The ledger of one shard: every flow of every host, whether a service was named or not, from its first packet to its
+//! record. Comes in: packets in order, and seconds that are over. Goes out: [`Record`]s. Feeds no detector: what it
+//! holds and forgets changes no alert.
+
+mod entry;
+mod ports;
+mod table;
+mod talk;
+#[cfg(test)]
+mod tests;
+mod wheel;
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+
+use super::icmp::{self, Pairing};
+use super::key::{FlowKey, Protocol, Side};
+use super::record::Record;
+use crate::decode::{Layers, Packet, Transport};
+use crate::time::{TickId, Timestamp};
+
+use entry::{Arrival, Entry};
+use table::Table;
+use talk::Desk;
+
+/// Which records are wanted; where none is, there is no ledger.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct RecordKinds {
+    /// One for every flow.
+    pub flows: bool,
+    /// One for every HTTP request.
+    pub requests: bool,
+    /// One for every ClientHello.
+    pub hellos: bool,
+    /// Requests with the query of their target.
+    pub query: bool,
+}
+
+impl RecordKinds {
+    /// Whether any is.
+    pub const fn any(self) -> bool {
+        self.flows || self.requests || self.hellos
+    }
+}
+
+/// The flows of one shard.
+#[derive(Debug)]
+pub struct Ledger {
+    table: Table,
+    wanted: RecordKinds,
+    desk: Desk,
+    epoch: u32,
+    counts: LedgerCounts,
+}
+
+/// What moved through the ledger.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct LedgerCounts {
+    /// Flows that began.
+    pub followed: u64,
+    /// Flows that gave way to newer ones before they were over.
+    pub cut: u64,
+}
+
+impl LedgerCounts {
+    /// Adds the counts of another shard.
+    pub fn merge(&mut self, other: &Self) {
+        self.followed += other.followed;
+        self.cut += other.cut;
+    }
+}
+
+/// Flows of one shard at most: with 64 shards 262,144, some 90 MiB.
+const MAX_FLOWS: usize = 4_096;
+
+impl Ledger {
+    /// An empty ledger that makes the records that are `wanted`.
+    pub fn new(wanted: RecordKinds) -> Self {
+        Self {
+            table: Table::default(),
+            wanted,
+            desk: Desk::new(wanted),
+            epoch: 0,
+            counts: LedgerCounts::default(),
+        }
+    }
+
+    /// What moved through it so far.
+    pub fn counts(&self) -> LedgerCounts {
+        self.counts
+    }
+
+    /// Takes a packet. Fragments and protocols without flows of their own are left out.
+    pub fn packet(&mut self, packet: &Packet<'_>, now: Timestamp) {
+        let Some(arrival) = arrival(packet, now) else { return };
+        if let Some(id) = self.table.find(&arrival.key) {
+            if self.go_on(id, &arrival) {
+                return;
+            }
+            self.end(id);
+        }
+        self.begin(&arrival);
+    }
+
+    /// A packet of a flow; answers whether the flow was still there to take it.
+    fn go_on(&mut self, id: u32, arrival: &Arrival<'_, '_>) -> bool {
+        let Some(entry) = self.table.get(id) else { return false };
+        let deadline = entry.deadline();
+        if arrival.now > deadline || entry.is_reused_by(arrival) {
+            return false;
+        }
+        entry.take(arrival, &mut self.desk);
+        if entry.deadline() < deadline {
+            self.table.bring_forward(id);
+        }
+        true
+    }
+
+    /// Counts a copy that the mirror made of a packet.
+    pub fn duplicate(&mut self, packet: &Packet<'_>, now: Timestamp) {
+        let found = arrival(packet, now).and_then(|arrival| self.table.find(&arrival.key));
+        if let Some(entry) = found.and_then(|id| self.table.get(id)) {
+            entry.count_duplicate();
+        }
+    }
+
+    /// Ends the flows that are over by the end of `tick`.
+    pub fn close_tick(&mut self, tick: TickId) {
+        if tick.epoch != self.epoch {
+            self.epoch = tick.epoch;
+            self.table.come_back_to(tick.end());
+        }
+        while let Some(entry) = self.table.expire(tick.end()) {
+            self.tell(entry);
+        }
+    }
+
+    /// Ends all flows.
+    pub fn finish(&mut self) {
+        let rest: Vec<Entry> = self.table.drain().collect();
+        for entry in rest {
+            self.tell(entry);
+        }
+    }
+
+    /// What is to be told since the last time, in the order it happened.
+    pub fn take_records(&mut self) -> Vec<Record> {
+        self.desk.take_records()
+    }
+
+    fn begin(&mut self, arrival: &Arrival<'_, '_>) {
+        if self.table.len() >= MAX_FLOWS
+            && let Some(entry) = self.table.give_way()
+        {
+            self.counts.cut += 1;
+            self.tell(entry);
+        }
+        self.counts.followed += 1;
+        let mut entry = Entry::begin(arrival);
+        entry.carried = carried(arrival.layers);
+        entry.take(arrival, &mut self.desk);
+        self.table.insert(entry);
+    }
+
+    fn end(&mut self, id: u32) {
+        if let Some(entry) = self.table.remove(id) {
+            self.tell(entry);
+        }
+    }
+
+    fn tell(&mut self, entry: Entry) {
+        let record = entry.end(&mut self.desk);
+        if self.wanted.flows {
+            self.desk.write(Record::Flow(Box::new(record)));
+        }
+    }
+}
+
+/// What a packet is to its flow; `None` where it belongs to none.
+fn arrival<'p, 'a>(packet: &'p Packet<'a>, now: Timestamp) -> Option<Arrival<'p, 'a>> {
+    let (source, destination) = packet.endpoints();
+    let port_of = |end: SocketAddr, port| SocketAddr::new(end.ip(), port);
+    let (protocol, (key, from)) = match &packet.transport {
+        Transport::Tcp(_) => both_ways(source, destination, Protocol::Tcp),
+        Transport::Udp(_) => both_ways(source, destination, Protocol::Udp),
+        Transport::Icmp { kind, code } => message(packet, *kind, *code),
+        Transport::Sctp { source_port, destination_port } => {
+            let ends = (port_of(source, *source_port), port_of(destination, *destination_port));
+            both_ways(ends.0, ends.1, Protocol::Sctp)
+        }
+        Transport::Fragment | Transport::Other(_) => return None,
+    };
+    let broadcast = packet.destination == IpAddr::V4(Ipv4Addr::BROADCAST);
+    Some(Arrival {
+        key,
+        protocol,
+        from,
+        transport: &packet.transport,
+        layers: packet.layers,
+        broadcast,
+        bytes: packet.ip_len,
+        now,
+    })
+}
+
+/// What a packet came in, kept for its flow.
+fn carried(layers: &Layers) -> Option<Box<Layers>> {
+    (!layers.is_empty()).then(|| Box::new(*layers))
+}
+
+fn both_ways(source: SocketAddr, destination: SocketAddr, protocol: Protocol) -> (Protocol, (FlowKey, Side)) {
+    (protocol, FlowKey::of(source, destination, protocol))
+}
+
+/// The flow of a message: its type and the type of its answer stand for ports (Zeek's way and the Community ID's).
+fn message(packet: &Packet<'_>, kind: u8, code: u8) -> (Protocol, (FlowKey, Side)) {
+    let (protocol, number) = match packet.source {
+        IpAddr::V4(_) => (Protocol::Icmp, icmp::ICMP),
+        IpAddr::V6(_) => (Protocol::Icmp6, icmp::ICMP6),
+    };
+    let end = |address, port: u8| SocketAddr::new(address, u16::from(port));
+    let source = end(packet.source, kind);
+    match icmp::pairing(number, kind) {
+        Pairing::With(answer) => both_ways(source, end(packet.destination, answer), protocol),
+        Pairing::None => (protocol, FlowKey::one_way(source, end(packet.destination, code), protocol)),
+    }
+}
