@@ -194,8 +194,13 @@ impl<L: Listener + 'static> Pipeline<L> {
     }
 
     /// What was noticed of capture times so far.
-    pub fn times(&self) -> &TimeCounts {
-        &self.mark.counts
+    pub fn times(&self) -> TimeCounts {
+        self.mark.counts()
+    }
+
+    /// What became of fragments so far.
+    pub fn fragments(&self) -> FragmentCounts {
+        self.decoder.fragment_counts()
     }
 
     /// What the capture dropped so far.
@@ -223,7 +228,7 @@ impl<L: Listener + 'static> Pipeline<L> {
             packets: self.counts,
             fragments: self.decoder.fragment_counts(),
             unserved: self.unserved,
-            times: self.mark.counts,
+            times: self.mark.counts(),
             flows: ended.flows,
             ledgers: ended.ledgers,
             found: ended.judged.found,
