@@ -5,9 +5,10 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use serde::Serialize;
+use serde_json::to_writer;
 
 use super::text::told;
-use super::{EventType, Record, json};
+use super::{EventType, Record};
 use crate::decode::{Layers, Tunnel};
 use crate::flow::record::{
     Ends, FlowRecord, HelloRecord, Record as Recorded, RequestRecord, Summary, TcpRecord, Tls,
@@ -17,10 +18,10 @@ use crate::time::{Timestamp, Zone};
 
 /// What every record says first: when, what, and between whom.
 #[derive(Serialize)]
-struct Head {
+struct Head<'a> {
     timestamp: String,
     event_type: EventType,
-    sensor: String,
+    sensor: &'a str,
     src_ip: IpAddr,
     #[serde(skip_serializing_if = "Option::is_none")]
     src_port: Option<u16>,
@@ -31,9 +32,9 @@ struct Head {
 }
 
 #[derive(Serialize)]
-struct FlowLine {
+struct FlowLine<'a> {
     #[serde(flatten)]
-    head: Head,
+    head: Head<'a>,
     #[serde(skip_serializing_if = "Option::is_none")]
     app_proto: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -108,9 +109,9 @@ struct RequestsField {
 }
 
 #[derive(Serialize)]
-struct HelloLine {
+struct HelloLine<'a> {
     #[serde(flatten)]
-    head: Head,
+    head: Head<'a>,
     community_id: String,
     tls: TlsField,
 }
@@ -124,9 +125,9 @@ struct TlsField {
 }
 
 #[derive(Serialize)]
-struct RequestLine {
+struct RequestLine<'a> {
     #[serde(flatten)]
-    head: Head,
+    head: Head<'a>,
     community_id: String,
     http: HttpField,
     ttfb_us: Option<u64>,
@@ -145,30 +146,42 @@ struct HttpField {
     length: Option<u64>,
 }
 
-/// The record of what was recorded of a flow.
-pub fn flow_record(recorded: &Recorded, sensor: &str, zone: &Zone) -> Record {
-    let around = Around { sensor, zone };
-    let (kind, line) = match recorded {
-        Recorded::Flow(flow) => (EventType::Flow, json(&around.flow(flow))),
-        Recorded::Request(request) => (EventType::Http, json(&around.request(request))),
-        Recorded::Hello(hello) => (EventType::Tls, json(&around.hello(hello))),
-    };
-    Record { kind, severity: None, time: Some(recorded.time()), incident: None, line: Arc::from(line) }
-}
-
-/// Who tells, and in which zone.
-struct Around<'a> {
-    sensor: &'a str,
+/// Writes records of flows: who tells, and in which zone.
+pub struct FlowWriter<'a> {
+    sensor: String,
     zone: &'a Zone,
+    /// The line that is being written; its room serves the next one.
+    line: Vec<u8>,
 }
 
-impl Around<'_> {
-    fn head(&self, event_type: EventType, time: Timestamp, ends: &Ends) -> Head {
+impl<'a> FlowWriter<'a> {
+    /// A writer for a sensor.
+    pub fn new(sensor: &str, zone: &'a Zone) -> Self {
+        Self { sensor: told(sensor), zone, line: Vec::new() }
+    }
+
+    /// The record of what was recorded of a flow.
+    pub fn record(&mut self, recorded: &Recorded) -> Record {
+        let mut line = std::mem::take(&mut self.line);
+        line.clear();
+        let (kind, written) = match recorded {
+            Recorded::Flow(flow) => (EventType::Flow, to_writer(&mut line, &self.flow(flow))),
+            Recorded::Request(request) => (EventType::Http, to_writer(&mut line, &self.request(request))),
+            Recorded::Hello(hello) => (EventType::Tls, to_writer(&mut line, &self.hello(hello))),
+        };
+        // Records are structs of text, numbers and lists: of these none can fail.
+        debug_assert!(written.is_ok());
+        let text = Arc::from(std::str::from_utf8(&line).unwrap_or_default());
+        self.line = line;
+        Record { kind, severity: None, time: Some(recorded.time()), incident: None, line: text }
+    }
+
+    fn head(&self, event_type: EventType, time: Timestamp, ends: &Ends) -> Head<'_> {
         let port = |port| (!ends.is_icmp()).then_some(port);
         Head {
             timestamp: time.rfc3339(self.zone),
             event_type,
-            sensor: told(self.sensor),
+            sensor: &self.sensor,
             src_ip: ends.originator.ip(),
             src_port: port(ends.originator.port()),
             dest_ip: ends.responder.ip(),
@@ -177,7 +190,7 @@ impl Around<'_> {
         }
     }
 
-    fn flow(&self, flow: &FlowRecord) -> FlowLine {
+    fn flow(&self, flow: &FlowRecord) -> FlowLine<'_> {
         let carried = flow.carried.as_deref();
         let said = flow.said.as_deref();
         FlowLine {
@@ -211,7 +224,7 @@ impl Around<'_> {
         }
     }
 
-    fn hello(&self, hello: &HelloRecord) -> HelloLine {
+    fn hello(&self, hello: &HelloRecord) -> HelloLine<'_> {
         HelloLine {
             head: self.head(EventType::Tls, hello.time, &hello.ends),
             community_id: hello.ends.community_id(),
@@ -219,7 +232,7 @@ impl Around<'_> {
         }
     }
 
-    fn request(&self, request: &RequestRecord) -> RequestLine {
+    fn request(&self, request: &RequestRecord) -> RequestLine<'_> {
         RequestLine {
             head: self.head(EventType::Http, request.time, &request.ends),
             community_id: request.ends.community_id(),

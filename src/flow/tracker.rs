@@ -145,9 +145,9 @@ impl Tracker {
 
     /// Takes a packet.
     pub fn packet<O: Observer>(&mut self, packet: &Packet<'_>, sighting: &Sighting, observer: &mut O) {
-        let protocol = match packet.transport {
-            Transport::Tcp(_) => Protocol::Tcp,
-            Transport::Udp(_) => Protocol::Udp,
+        let (protocol, ports, segment) = match &packet.transport {
+            Transport::Tcp(tcp) => (Protocol::Tcp, (tcp.source_port, tcp.destination_port), Some(tcp)),
+            Transport::Udp(udp) => (Protocol::Udp, (udp.source_port, udp.destination_port), None),
             Transport::Icmp { .. } | Transport::Sctp { .. } | Transport::Fragment | Transport::Other(_) => {
                 return portless(packet, sighting, observer);
             }
@@ -155,12 +155,8 @@ impl Tracker {
         if self.moved.len() >= self.limits.listed() {
             self.tell_moved(observer);
         }
-        let (source, destination) = packet.endpoints();
-        let (key, from) = FlowKey::of(source, destination, protocol);
-        let segment = match &packet.transport {
-            Transport::Tcp(segment) => Some(segment),
-            _ => None,
-        };
+        let ends = [(packet.source, ports.0), (packet.destination, ports.1)];
+        let (key, from) = FlowKey::of(ends, protocol);
         if let Some(id) = self.connections.find(&key) {
             let seen = Seen { id, from, segment, datagram: datagram(packet), bytes: packet.fresh_len };
             if self.go_on(&seen, sighting, observer) {
@@ -168,6 +164,7 @@ impl Tracker {
             }
             self.forget(id, sighting.tick, observer);
         }
+        let (source, destination) = packet.endpoints();
         let arrival = Arrival { packet, key, from, segment, source, destination };
         self.arrive(&arrival, sighting, observer);
     }

@@ -251,4 +251,6 @@ impl Speech {
 }
 
 #[cfg(test)]
+mod corpus_tests;
+#[cfg(test)]
 mod tests;

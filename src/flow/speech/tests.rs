@@ -115,7 +115,7 @@ impl Wire {
 
 const FLAGS: TcpFlags = TcpFlags { syn: false, ack: false, fin: false, rst: false };
 
-fn told(said: &Said<'_>) -> String {
+pub fn told(said: &Said<'_>) -> String {
     let number = |request: &Option<u32>| request.map_or("-".to_owned(), |number| number.to_string());
     match said {
         Said::Request(Request { number, head, forwarded, .. }) => format!(
