@@ -251,9 +251,7 @@ impl<L: Listener + 'static> Pipeline<L> {
     fn go_ahead(&mut self) {
         let Some(ahead) = self.ahead.take() else { return };
         self.mirror = ahead.survey();
-        for held in ahead.frames {
-            self.arrive(&held.frame());
-        }
+        ahead.frames().for_each(|frame| self.arrive(&frame));
     }
 
     fn arrive(&mut self, frame: &Frame<'_>) {
