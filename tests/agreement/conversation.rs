@@ -72,6 +72,7 @@ impl Conversation {
     pub fn new(proto: Proto, ends: [End; 2], packets: [u64; 2]) -> Self {
         let ends = if proto.is_icmp() { ends.map(|(address, _)| (address, 0)) } else { ends };
         Self {
+            tunnelled: false,
             proto,
             ends,
             packets,

@@ -1,6 +1,7 @@
 //! Suricata's tests: how many records of a kind have certain values. Of the values those are checked that the contract
 //! has under the same name; the bytes of flows are whole frames to Suricata, and a test may seed its community IDs.
 
+use std::fmt;
 use std::net::IpAddr;
 
 use serde_json::Value;
@@ -68,10 +69,9 @@ impl Check<'_> {
             tally.matched += 1;
             return;
         }
-        let values: Vec<String> = self.values.iter().map(|(name, value)| format!("{name} {value}")).collect();
         tally.differences.push(Difference {
             capture: capture.to_owned(),
-            theirs: format!("{} {} with {}", self.count, self.event_type, values.join(", ")),
+            theirs: self.to_string(),
             ours: count.to_string(),
             reason: self.reason(&of_type),
         });
@@ -79,25 +79,20 @@ impl Check<'_> {
 
     /// Why another number of our records has these values: what is different without some of them.
     fn reason(&self, records: &[&Value]) -> Reason {
+        let turned = self.turned();
         let has_without = |names: &[&str]| {
-            let lacking = records.iter().map(|record| self.lacks(record));
-            lacking
-                .into_iter()
-                .any(|lacks| lacks.iter().all(|name| names.iter().any(|left| name.starts_with(left))))
+            let is_left = |name: &&str| !names.iter().any(|left| name.starts_with(left));
+            [self, &turned]
+                .iter()
+                .any(|check| records.iter().any(|record| !check.lacks(record).iter().any(is_left)))
         };
-        let is_outer = |address: &str| {
-            let tunnels = records.iter().flat_map(|record| record["tunnel"].as_array().into_iter().flatten());
-            tunnels.into_iter().any(|layer| is_value(&layer["src_ip"], address))
-        };
-        let value = |name: &str| self.values.iter().find(|(key, _)| *key == name).map(|(_, value)| *value);
-        let port = value("dest_port").or_else(|| value("src_port"));
-        if value("src_ip").is_some_and(is_outer)
-            || value("src_ip").is_none() && port.is_some_and(is_tunnel_port)
-        {
+        if self.is_carrier(records) {
             Reason::Definition("the carrier of a tunnel, which stands in `tunnel[]`")
-        } else if value("http.url").is_some_and(|url| url.contains('?')) && has_without(&["http.url"]) {
+        } else if has_without(&["http.url"]) {
             Reason::Definition("a URL with its query")
-        } else if has_without(&["vlan"]) || self.values.is_empty() {
+        } else if has_without(&["vlan", "flow.pkts"]) && self.value("vlan").is_some()
+            || self.values.is_empty()
+        {
             Reason::Definition("flows of different VLANs are different")
         } else if has_without(&["flow.pkts"]) {
             Reason::TimeOut("other packets between the same ends")
@@ -106,10 +101,54 @@ impl Check<'_> {
         }
     }
 
+    /// Whether it is about packets around others.
+    fn is_carrier(&self, records: &[&Value]) -> bool {
+        const PORTS: [&str; 4] = ["2152", "3544", "4789", "6081"];
+        let Some(ends) = self.value("src_ip").zip(self.value("dest_ip")) else {
+            return self.value("dest_port").is_some_and(|port| PORTS.contains(&port));
+        };
+        let tunnels = records.iter().flat_map(|record| record["tunnel"].as_array().into_iter().flatten());
+        tunnels.into_iter().any(|layer| {
+            let is = |name: &str, address| is_value(&layer[name], address);
+            is("src_ip", ends.0) && is("dest_ip", ends.1) || is("src_ip", ends.1) && is("dest_ip", ends.0)
+        })
+    }
+
+    fn value(&self, name: &str) -> Option<&str> {
+        self.values.iter().find(|(key, _)| *key == name).map(|(_, value)| *value)
+    }
+
+    /// The same with the responder as originator.
+    fn turned(&self) -> Self {
+        let turned = |name| match name {
+            "src_ip" => "dest_ip",
+            "dest_ip" => "src_ip",
+            "src_port" => "dest_port",
+            "dest_port" => "src_port",
+            name => name,
+        };
+        let values = self.values.iter().map(|(name, value)| (turned(*name), *value)).collect();
+        Self { values, ..*self }
+    }
+
     /// Which of the values a record does not have.
     fn lacks(&self, record: &Value) -> Vec<&str> {
         let lacking = self.values.iter().filter(|(name, value)| !is_value(field(record, name), value));
         lacking.map(|(name, _)| *name).collect()
+    }
+}
+
+impl fmt::Display for Check<'_> {
+    /// Of what others wrote only the name of the field.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.count, self.event_type)?;
+        let mut between = " with ";
+        for (name, value) in &self.values {
+            let is_text = name.starts_with("http.") || name.starts_with("tls.");
+            write!(f, "{between}{name}{}", if is_text { String::new() } else { format!(" {value}") })?;
+            between = ", ";
+        }
+        Ok(())
     }
 }
 
@@ -140,10 +179,6 @@ fn check<'a>(block: &[&'a str]) -> Option<Check<'a>> {
     });
     let values = values.map(|(name, value)| (*name, unquoted(value))).collect();
     Some(Check { count: value("count")?.parse().ok()?, event_type, values })
-}
-
-fn is_tunnel_port(port: &str) -> bool {
-    matches!(port, "2152" | "3544" | "4789" | "6081")
 }
 
 fn unquoted(value: &str) -> &str {
