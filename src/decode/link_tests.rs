@@ -112,6 +112,16 @@ fn tagged_and_fabric_links_are_peeled() {
 }
 
 #[test]
+fn cisco_headers_between_ethernet_and_ip_are_peeled() {
+    stands_behind(ETHERNET, &ethernet(0x8909, &[1, 1, 0, 1, 0, 9, 8, 0]));
+    stands_behind(
+        ETHERNET,
+        &[ethernet(0x88be, &[0x10, 0, 0, 0, 0, 0, 0, 0]), ethernet(0x0800, &[])].concat(),
+    );
+    assert_eq!(skipped(ETHERNET, &ethernet(0x88be, &[0x20, 0, 0, 0])), Skip::NotIp);
+}
+
+#[test]
 fn packets_of_the_netfilter_log_are_found_among_its_attributes() {
     let message = [&[2, 0, 0, 5][..], &[5, 0, 10, 0, b'x', 0, 0, 0], &[76, 0, 9, 0]].concat();
     stands_behind(239, &message);

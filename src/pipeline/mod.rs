@@ -194,8 +194,8 @@ impl<L: Listener + 'static> Pipeline<L> {
     }
 
     /// What was noticed of capture times so far.
-    pub fn times(&self) -> &TimeCounts {
-        &self.mark.counts
+    pub fn times(&self) -> TimeCounts {
+        self.mark.counts()
     }
 
     /// What became of fragments so far.
@@ -228,7 +228,7 @@ impl<L: Listener + 'static> Pipeline<L> {
             packets: self.counts,
             fragments: self.decoder.fragment_counts(),
             unserved: self.unserved,
-            times: self.mark.counts,
+            times: self.mark.counts(),
             flows: ended.flows,
             ledgers: ended.ledgers,
             found: ended.judged.found,
