@@ -5,10 +5,12 @@
 //! Every fragment is a packet: one that is kept counts as [`Transport::Fragment`](super::Transport::Fragment) when it
 //! comes, and the one that completes its datagram is the whole datagram, of which only its own bytes are fresh.
 
+use etherparse::ip_number;
+
 use super::fragments::{FragmentCounts, Fragments};
 use super::link::{self, Inner};
 use super::network::{Datagram, Part};
-use super::{Layers, Packet, Skip, transport, tunnel};
+use super::{Layers, Packet, Skip, carrier, transport, tunnel};
 use crate::capture::Frame;
 use crate::time::Timestamp;
 
@@ -31,7 +33,7 @@ impl Decoder {
     pub fn decode<'a>(&'a mut self, frame: &Frame<'a>) -> Result<Packet<'a>, Skip> {
         self.layers.clear();
         let datagram = Datagram::read(&link::peel(frame, &mut self.layers)?)?;
-        if datagram.is_plain_tcp() {
+        if is_innermost(&datagram) {
             return datagram.packet(&self.layers);
         }
         let Self { layers, fragments, wholes } = self;
@@ -42,6 +44,18 @@ impl Decoder {
     pub fn fragment_counts(&self) -> FragmentCounts {
         self.fragments.counts()
     }
+}
+
+/// Whether nothing can be hidden inside, as in nearly every packet: a segment or datagram in one piece that does not
+/// look like a tunnel.
+#[inline]
+fn is_innermost(datagram: &Datagram<'_>) -> bool {
+    datagram.part == Part::Whole
+        && match datagram.protocol {
+            ip_number::TCP => true,
+            ip_number::UDP => !carrier::may_carry(datagram.payload),
+            _ => false,
+        }
 }
 
 /// The way from a frame's outermost IP packet to its innermost.
