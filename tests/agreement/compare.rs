@@ -107,6 +107,7 @@ fn agrees(row: &Conversation, flow: &Conversation) -> bool {
     let same_type = row.icmp_type.is_none() || row.icmp_type == flow.icmp_type;
     let same_state = row.state.is_none() || (row.state == flow.state && row.ends == flow.ends);
     let same_bytes = row.bytes.is_none()
+        || flow.duplicates > 0
         || row.bytes.map(|bytes| row.keyed(bytes)) == flow.bytes.map(|bytes| flow.keyed(bytes));
     same_packets && same_type && same_state && same_bytes
 }
