@@ -84,19 +84,34 @@ struct TcpField {
     handshake_server_us: Option<u32>,
     #[serde(skip_serializing_if = "Option::is_none")]
     handshake_client_us: Option<u32>,
-    toserver: NoticedField,
-    toclient: NoticedField,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    toserver: Option<NoticedField>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    toclient: Option<NoticedField>,
 }
 
+/// What was noticed of one side; what was not is left out.
 #[derive(Serialize)]
 struct NoticedField {
+    #[serde(skip_serializing_if = "is_zero")]
     retransmitted: u32,
+    #[serde(skip_serializing_if = "is_zero")]
     retransmitted_large: u32,
+    #[serde(skip_serializing_if = "is_zero")]
     out_of_order: u32,
+    #[serde(skip_serializing_if = "is_zero")]
     keep_alives: u32,
+    #[serde(skip_serializing_if = "is_zero")]
     zero_windows: u32,
+    #[serde(skip_serializing_if = "is_zero")]
     resets: u32,
+    #[serde(skip_serializing_if = "is_zero")]
     gaps: u32,
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde asks with references")]
+fn is_zero(number: &u32) -> bool {
+    *number == 0
 }
 
 // The field's name says what large is.
@@ -204,7 +219,7 @@ impl<'a> FlowWriter<'a> {
             conn_state: flow.state.code(),
             history: flow.history.as_str().to_owned(),
             flow: self.sums(flow),
-            tcp: flow.tcp.as_deref().map(tcp),
+            tcp: flow.tcp.as_deref().and_then(tcp),
             tls: said.and_then(|said| said.tls.as_ref()).map(tls),
             http: said.and_then(requests),
         }
@@ -273,17 +288,19 @@ fn tunnels(carried: &Layers) -> Vec<TunnelField> {
     carried.tunnels().iter().map(told).collect()
 }
 
-fn tcp(record: &TcpRecord) -> TcpField {
-    TcpField {
+fn tcp(record: &TcpRecord) -> Option<TcpField> {
+    let field = TcpField {
         handshake_server_us: record.handshake.server_us,
         handshake_client_us: record.handshake.client_us,
         toserver: noticed(&record.originator),
         toclient: noticed(&record.responder),
-    }
+    };
+    let says = field.handshake_server_us.is_some() || field.toserver.is_some() || field.toclient.is_some();
+    says.then_some(field)
 }
 
-fn noticed(noticed: &Noticed) -> NoticedField {
-    NoticedField {
+fn noticed(noticed: &Noticed) -> Option<NoticedField> {
+    noticed.is_anything().then_some(NoticedField {
         retransmitted: noticed.retransmitted,
         retransmitted_large: noticed.retransmitted_large,
         out_of_order: noticed.out_of_order,
@@ -291,7 +308,7 @@ fn noticed(noticed: &Noticed) -> NoticedField {
         zero_windows: noticed.zero_windows,
         resets: noticed.resets,
         gaps: noticed.gaps,
-    }
+    })
 }
 
 fn tls(tls: &Tls) -> TlsField {

@@ -72,6 +72,13 @@ pub struct Noticed {
     repeated: u32,
 }
 
+impl Noticed {
+    /// Whether anything was.
+    pub fn is_anything(&self) -> bool {
+        *self != Self::default()
+    }
+}
+
 /// Payloads from here on fill a packet of a usual path (1,500 bytes less headers and options).
 pub const LARGE: u32 = 1_400;
 
