@@ -120,6 +120,9 @@ const _: () = assert!(LARGE == 1_400);
 #[derive(Serialize)]
 struct RequestsField {
     requests: u64,
+    /// Streams that were reset, with HTTP/2.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    resets: Option<u64>,
     hosts: Vec<String>,
 }
 
@@ -129,6 +132,8 @@ struct HelloLine<'a> {
     head: Head<'a>,
     community_id: String,
     tls: TlsField,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    xff: Option<IpAddr>,
 }
 
 #[derive(Serialize)]
@@ -244,6 +249,7 @@ impl<'a> FlowWriter<'a> {
             head: self.head(EventType::Tls, hello.time, &hello.ends),
             community_id: hello.ends.community_id(),
             tls: tls(&hello.tls),
+            xff: hello.forwarded,
         }
     }
 
@@ -335,5 +341,7 @@ fn version(number: u16) -> String {
 
 fn requests(said: &Summary) -> Option<RequestsField> {
     let hosts = said.hosts.iter().map(|host| told(host)).collect();
-    (said.requests > 0).then_some(RequestsField { requests: said.requests, hosts })
+    let resets = Some(said.resets).filter(|resets| *resets > 0);
+    let says = said.requests > 0 || resets.is_some();
+    says.then_some(RequestsField { requests: said.requests, resets, hosts })
 }
