@@ -1,8 +1,10 @@
 //! One admitted conversation: what moved since the last tick, what its bytes say, how it ended.
 //! Comes in: its segments and datagrams in order of arrival. Goes out: events. What its bytes say is heard in `speech`.
 
+use std::net::IpAddr;
+
 use super::key::{FlowKey, Side};
-use super::speech::{Hearing, Room, Said, Speech};
+use super::speech::{Hearing, Room, Said, Speech, TrustedProxies};
 use super::{Client, End, FlowEvent, News, Observer, Progress, Proof, ServerEnd, Volume, What};
 use crate::decode::TcpSegment;
 use crate::service::{Direction, Scope, ServiceId};
@@ -83,6 +85,7 @@ pub(super) struct Moment<'a, O: Observer> {
     pub now: Timestamp,
     pub tick: TickId,
     pub heads: &'a mut Room,
+    pub proxies: &'a TrustedProxies,
     pub observer: &'a mut O,
 }
 
@@ -200,10 +203,10 @@ impl Connection {
         listen: impl FnOnce(&mut Speech, &mut Hearing<'_>, &mut dyn FnMut(Said<'_>)),
     ) {
         let mut speech = std::mem::take(&mut self.speech);
-        let Moment { now, tick, heads, observer } = moment;
+        let Moment { now, tick, heads, proxies, observer } = moment;
         let mut hearing = Hearing { now: *now, room: heads };
         listen(&mut speech, &mut hearing, &mut |said| {
-            if let Some(what) = self.evidence(&said) {
+            if let Some(what) = self.evidence(&said, proxies) {
                 observer.observe(self.event(*tick, what));
             }
         });
@@ -212,20 +215,33 @@ impl Connection {
 
     /// What is told at once of what was said, and what with the second: what a client asks of the service, and what
     /// that answers.
-    fn evidence<'a>(&mut self, said: &Said<'a>) -> Option<What<'a>> {
+    fn evidence<'a>(&mut self, said: &Said<'a>, proxies: &TrustedProxies) -> Option<What<'a>> {
         use Direction::{ToClient, ToServer};
         match said {
             Said::Request(request) if request.from == ToServer => {
-                return Some(What::Request(self.client(), request.head));
+                return Some(What::Request(self.asker(request.forwarded, proxies), request.head));
             }
             Said::Hello(hello) if hello.from == ToServer => {
-                return Some(What::Hello(self.client(), hello.hello));
+                return Some(What::Hello(self.asker(hello.forwarded, proxies), hello.hello));
+            }
+            Said::Http2 { from, headers, resets } => {
+                let requests = if *from == ToServer { *headers } else { 0 };
+                return Some(What::Http2 { client: self.client(), requests, resets: *resets });
             }
             Said::Response(response) if response.from == ToClient => self.news.response(response.status),
             Said::Spoken(ToServer) => self.news.spoken = true,
             _ => {}
         }
         None
+    }
+
+    /// Whose request it is: the client that a trusted proxy names, else the sender.
+    fn asker(&self, forwarded: Option<IpAddr>, proxies: &TrustedProxies) -> Client {
+        let sender = self.client();
+        match forwarded.filter(|_| proxies.contain(sender.address)) {
+            Some(address) => Client { address, ..sender },
+            None => sender,
+        }
     }
 
     fn note_end<O: Observer>(
