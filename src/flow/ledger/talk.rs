@@ -10,7 +10,7 @@ use crate::flow::key::{FlowKey, Side};
 use crate::flow::record::{Ends, HelloRecord, MAX_HOSTS, Record, RequestRecord, Summary, Tls};
 use crate::flow::speech::{Answered, Hearing, Hello, Request, Response, Room, Said, Speech};
 use crate::flow::tcp::Role;
-use crate::flow::{Carrier, ClientHello, Ja4Memo};
+use crate::flow::{Carrier, ClientHello, Ja4Memo, TrustedProxies};
 use crate::service::Direction;
 use crate::time::Timestamp;
 
@@ -78,9 +78,9 @@ impl Party {
 
 impl Desk {
     /// A desk at which the records that are `kinds` are written.
-    pub fn new(kinds: RecordKinds) -> Self {
+    pub fn new(kinds: RecordKinds, proxies: TrustedProxies) -> Self {
         let clerk = Clerk { kinds, fingerprints: Ja4Memo::default(), waiting: 0, records: Vec::new() };
-        Self { room: Room::new(ROOM, [].into()), clerk }
+        Self { room: Room::new(ROOM, proxies), clerk }
     }
 
     /// Writes a record.
@@ -221,6 +221,7 @@ impl Clerk {
         notes.summary.protocol.get_or_insert(match hello.hello.carrier {
             Carrier::Tcp => "tls",
             Carrier::Quic => "quic",
+            Carrier::Dtls => "dtls",
         });
         notes.summary.tls.get_or_insert(tls);
     }
