@@ -14,7 +14,7 @@ use crate::config::{Config, SinkConfig, SyslogTarget};
 use crate::detect::rule::{Level, RuleSet};
 use crate::detect::switched_off;
 use crate::document::Scalar;
-use crate::flow::RecordKinds;
+use crate::flow::{RecordKinds, TrustedProxies};
 use crate::pipeline::{Outcome, Scene, Setup, Teller};
 use crate::service::{Service, Services};
 use crate::sink::{Begin, SinkSpec, Sinks, Target as SinkTarget, WhenFull};
@@ -35,6 +35,7 @@ pub struct Run {
     workers: usize,
     seed: u64,
     keep_query: bool,
+    proxies: TrustedProxies,
     sensor: String,
 }
 
@@ -111,6 +112,7 @@ impl Run {
             workers: workers(common.workers)?,
             seed: common.sketch_seed,
             keep_query: common.keep_query,
+            proxies: TrustedProxies::new(&config.trusted_proxies),
             sensor: config.sensor,
         })
     }
@@ -138,6 +140,7 @@ impl Run {
                 hellos: self.events.contains(&EventType::Tls),
                 query: self.keep_query,
             },
+            proxies: self.proxies.clone(),
         }
     }
 

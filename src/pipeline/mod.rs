@@ -23,7 +23,7 @@ use crate::capture::{Beat, Filter, Frame, LinkType};
 use crate::decode::{Decoder, FragmentCounts, PacketCounts, Skip};
 use crate::detect::rule::{Condition, RuleSet};
 use crate::detect::{Grounds, RuleDetector, Subject, Watch};
-use crate::flow::{FlowCounts, FlowLimits, LedgerCounts, RecordKinds};
+use crate::flow::{FlowCounts, FlowLimits, LedgerCounts, RecordKinds, TrustedProxies};
 use crate::incident::{Incidents, Policy};
 use crate::service::Services;
 use crate::time::{TickId, Timestamp};
@@ -62,6 +62,8 @@ pub struct Setup {
     pub to: Option<Timestamp>,
     /// Which records of flows are told.
     pub wanted: RecordKinds,
+    /// The proxies whose clients count in their stead.
+    pub proxies: TrustedProxies,
 }
 
 /// The stages, joined.
@@ -127,7 +129,8 @@ struct Held {
 impl<L: Listener + 'static> Pipeline<L> {
     /// Joins the stages; `listener` is told of incidents, in the reducer's thread where there are several workers.
     pub fn new(setup: Setup, listener: L) -> Self {
-        let Setup { services, attributor, rules, home, workers, seed, filter, from, to, wanted } = setup;
+        let Setup { services, attributor, rules, home, workers, seed, filter, from, to, wanted, proxies } =
+            setup;
         let board = Arc::new(OpenTicks::default());
         let homes = homes(&services, &attributor, home);
         let names = services.iter().map(|(_, service)| service.name.clone()).collect();
@@ -136,7 +139,7 @@ impl<L: Listener + 'static> Pipeline<L> {
         let watch = Watch::new(vec![Box::new(RuleDetector::new(&rules, grounds))]);
         let reducer = Reducer::new(Arc::clone(&board), watch, Incidents::new(policy, homes), listener);
         let limits = FlowLimits { seed, ..FlowLimits::default() };
-        let kit = Kit { attributor, board: Arc::clone(&board), limits, wanted };
+        let kit = Kit { attributor, board: Arc::clone(&board), limits, wanted, proxies };
         Self {
             services,
             filter,
@@ -328,26 +331,28 @@ impl<L: Listener + 'static> Pipeline<L> {
 
     fn follow(&mut self, frame: &Frame<'_>, tick: TickId, now: Timestamp) {
         // Fragments age by the time that is believed: a lone wrong date does not outdate them.
-        let packet = match self.decoder.decode(&Frame { time: now, ..*frame }) {
+        let decoded = self.decoder.decode(&Frame { time: now, ..*frame });
+        // Looked at where it lies: a packet is too large to be moved for nothing.
+        let packet = match &decoded {
             Ok(packet) => packet,
-            Err(skip) => return self.counts.count_skipped(skip),
+            Err(skip) => return self.counts.count_skipped(*skip),
         };
-        if self.mirror.is_copy(&packet, frame.time) {
+        if self.mirror.is_copy(packet, frame.time) {
             self.counts.count_skipped(Skip::Duplicate);
             if self.ledger {
-                let placement = Placement::of_copy(&packet, &self.services);
-                self.crew.packet(&packet, &Handed { placement, tick, now });
+                let placement = Placement::of_copy(packet, &self.services);
+                self.crew.packet(packet, &Handed { placement, tick, now });
             }
             return;
         }
         self.counts.count_decoded();
-        match Placement::of(&packet, &self.services) {
-            Some(placement) => self.crew.packet(&packet, &Handed { placement, tick, now }),
+        match Placement::of(packet, &self.services) {
+            Some(placement) => self.crew.packet(packet, &Handed { placement, tick, now }),
             None => {
                 self.unserved += 1;
                 if self.ledger {
-                    let placement = Placement::of_stranger(&packet);
-                    self.crew.packet(&packet, &Handed { placement, tick, now });
+                    let placement = Placement::of_stranger(packet);
+                    self.crew.packet(packet, &Handed { placement, tick, now });
                 }
             }
         }

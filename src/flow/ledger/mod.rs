@@ -15,6 +15,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use super::icmp::{self, Pairing};
 use super::key::{FlowKey, Protocol, Side};
 use super::record::Record;
+use super::speech::TrustedProxies;
 use crate::decode::{Layers, Packet, Transport};
 use crate::time::{TickId, Timestamp};
 
@@ -74,11 +75,11 @@ const MAX_FLOWS: usize = 4_096;
 
 impl Ledger {
     /// An empty ledger that makes the records that are `wanted`.
-    pub fn new(wanted: RecordKinds) -> Self {
+    pub fn new(wanted: RecordKinds, proxies: TrustedProxies) -> Self {
         Self {
             table: Table::default(),
             wanted,
-            desk: Desk::new(wanted),
+            desk: Desk::new(wanted, proxies),
             epoch: 0,
             counts: LedgerCounts::default(),
         }

@@ -10,7 +10,7 @@ use crate::flow::key::{FlowKey, Side};
 use crate::flow::record::{Ends, HelloRecord, MAX_HOSTS, Record, RequestRecord, Summary, Tls};
 use crate::flow::speech::{Answered, Hearing, Hello, Request, Response, Room, Said, Speech};
 use crate::flow::tcp::Role;
-use crate::flow::{Carrier, ClientHello, Ja4Memo};
+use crate::flow::{Carrier, ClientHello, Ja4Memo, TrustedProxies};
 use crate::service::Direction;
 use crate::time::Timestamp;
 
@@ -78,9 +78,9 @@ impl Party {
 
 impl Desk {
     /// A desk at which the records that are `kinds` are written.
-    pub fn new(kinds: RecordKinds) -> Self {
+    pub fn new(kinds: RecordKinds, proxies: TrustedProxies) -> Self {
         let clerk = Clerk { kinds, fingerprints: Ja4Memo::default(), waiting: 0, records: Vec::new() };
-        Self { room: Room::new(ROOM, [].into()), clerk }
+        Self { room: Room::new(ROOM, proxies), clerk }
     }
 
     /// Writes a record.
@@ -145,10 +145,11 @@ impl Clerk {
                 }
             }
             Said::Hello(hello) => self.hello(hello, notes.get_or_insert_default(), party),
-            Said::Http2 { from, headers, .. } => {
+            Said::Http2 { from, headers, resets } => {
                 let summary = &mut notes.get_or_insert_default().summary;
                 summary.protocol = Some("http2");
                 summary.requests += if *from == Direction::ToServer { u64::from(*headers) } else { 0 };
+                summary.resets += u64::from(*resets);
             }
             Said::Spoken(_) => {}
         }
@@ -213,12 +214,14 @@ impl Clerk {
     fn hello(&mut self, hello: &Hello<'_>, notes: &mut Notes, party: Party) {
         let tls = self.tls(&hello.hello);
         if self.kinds.hellos {
-            let record = HelloRecord { ends: party.ends(), time: party.now, tls: tls.clone() };
+            let (ends, time, forwarded) = (party.ends(), party.now, hello.forwarded);
+            let record = HelloRecord { ends, time, forwarded, tls: tls.clone() };
             self.records.push(Record::Hello(Box::new(record)));
         }
         notes.summary.protocol.get_or_insert(match hello.hello.carrier {
             Carrier::Tcp => "tls",
             Carrier::Quic => "quic",
+            Carrier::Dtls => "dtls",
         });
         notes.summary.tls.get_or_insert(tls);
     }

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use super::tests::told;
 use super::*;
 use crate::capture::{Files, Source, Step};
-use crate::decode::{Transport, decode};
+use crate::decode::{Decoder, Transport};
 use crate::flow::key::{FlowKey, Protocol, Side};
 
 /// Where the captures of others are, if they are.
@@ -21,8 +21,9 @@ fn shared_captures() -> Option<PathBuf> {
 /// What was said in a capture: who began the conversation, and the words.
 fn overhear(path: &Path) -> Vec<String> {
     let mut conversations: HashMap<FlowKey, (Side, Speech)> = HashMap::new();
-    let mut room = Room::new(64 << 20, [].into());
+    let mut room = Room::new(64 << 20, TrustedProxies::default());
     let mut said = Vec::new();
+    let mut decoder = Decoder::default();
     let mut files = Files::open(&[path.to_owned()]);
     loop {
         match files.step() {
@@ -31,14 +32,15 @@ fn overhear(path: &Path) -> Vec<String> {
             Ok(_) | Err(_) => continue,
         }
         let frame = files.frame();
-        let Ok(packet) = decode(&frame) else { continue };
+        let Ok(packet) = decoder.decode(&frame) else { continue };
         let protocol = match packet.transport {
             Transport::Tcp(_) => Protocol::Tcp,
             Transport::Udp(_) => Protocol::Udp,
             _ => continue,
         };
         let (source, destination) = packet.endpoints();
-        let (key, side) = FlowKey::of(source, destination, protocol);
+        let ends = [source, destination].map(|end| (end.ip(), end.port()));
+        let (key, side) = FlowKey::of(ends, protocol);
         let opens = matches!(&packet.transport, Transport::Tcp(tcp) if tcp.flags.syn && !tcp.flags.ack);
         let (client, speech) = conversations.entry(key).or_insert_with(|| (side, Speech::default()));
         let mut hearing = Hearing { now: frame.time, room: &mut room };
