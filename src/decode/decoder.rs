@@ -5,10 +5,12 @@
 //! Every fragment is a packet: one that is kept counts as [`Transport::Fragment`](super::Transport::Fragment) when it
 //! comes, and the one that completes its datagram is the whole datagram, of which only its own bytes are fresh.
 
+use etherparse::ip_number;
+
 use super::fragments::{FragmentCounts, Fragments};
 use super::link::{self, Inner};
 use super::network::{Datagram, Part};
-use super::{Layers, Packet, Skip, plain, transport, tunnel};
+use super::{Layers, Packet, Skip, carrier, plain, transport, tunnel};
 use crate::capture::Frame;
 use crate::time::Timestamp;
 
@@ -40,8 +42,12 @@ impl Decoder {
     pub(super) fn decode_anything<'a>(&'a mut self, frame: &Frame<'a>) -> Result<Packet<'a>, Skip> {
         self.layers.clear();
         let datagram = Datagram::read(&link::peel(frame, &mut self.layers)?)?;
-        if datagram.is_plain_tcp() {
-            return datagram.packet(&self.layers);
+        // Nothing can be inside: a segment in one piece, or a datagram that no tunnel begins like.
+        match datagram.protocol {
+            _ if datagram.part != Part::Whole => {}
+            ip_number::TCP => return datagram.packet(&self.layers),
+            ip_number::UDP if !carrier::may_carry(datagram.payload) => return datagram.packet(&self.layers),
+            _ => {}
         }
         let Self { layers, fragments, wholes } = self;
         Descent { layers, fragments, wholes, now: frame.time }.packet(datagram)
@@ -85,6 +91,8 @@ impl<'a> Descent<'a> {
                 let packet = datagram.packet(layers)?;
                 return Ok(match pieces {
                     Some(Pieces { fragments, fresh_len, last }) => {
+                        // Options in the last fragment alone may make it longer than the whole.
+                        let fresh_len = fresh_len.min(packet.ip_len);
                         Packet { fragments, fresh_len, completed_by: Some(last), ..packet }
                     }
                     None => packet,
@@ -139,7 +147,7 @@ impl Sealed {
     }
 
     /// The packet again, from a copy of its `ip` bytes and its layers: what was innermost once is not searched for
-    /// tunnels or fragments again.
+    /// tunnels or fragments again, and which fragment completed it is forgotten.
     pub fn open<'a>(&self, ip: &'a [u8], layers: &'a Layers) -> Result<Packet<'a>, Skip> {
         let cut = self.ip_len.saturating_sub(u32::try_from(ip.len()).unwrap_or(u32::MAX));
         let datagram =

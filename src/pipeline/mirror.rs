@@ -10,9 +10,8 @@ use std::net::{IpAddr, SocketAddr};
 
 use foldhash::fast::FixedState;
 
-use super::Held;
 use super::twins::{Print, Recent, TOGETHER};
-use crate::capture::Frame;
+use crate::capture::{Frame, LinkType};
 use crate::decode::{Decoder, Packet, TcpSegment, Transport};
 use crate::time::{Span, Timestamp};
 
@@ -102,14 +101,22 @@ impl Mirror {
 /// packet on.
 #[derive(Debug, Default)]
 pub(super) struct Ahead {
-    /// In the order of arrival.
-    pub frames: Vec<Held>,
-    bytes: usize,
+    bytes: Vec<u8>,
+    kept: Vec<Kept>,
 }
 
-/// Packets and bytes that are kept: some thousand segments with payload, a fraction of a second on a busy line.
-const AHEAD: usize = 4_096;
-const AHEAD_BYTES: usize = 4 << 20;
+/// A packet that is kept, its bytes apart.
+#[derive(Debug, Clone, Copy)]
+struct Kept {
+    end: usize,
+    time: Timestamp,
+    link: LinkType,
+    wire_len: u32,
+}
+
+/// Packets and bytes that are kept: some thousand segments with payload, even where a crowd begins with its handshakes.
+const AHEAD: usize = 16_384;
+const AHEAD_BYTES: usize = 8 << 20;
 
 /// No more is kept after so much capture time: who replays at the recorded speed waits for what is kept.
 const AHEAD_SPAN: Span = Span::from_secs(60);
@@ -117,34 +124,50 @@ const AHEAD_SPAN: Span = Span::from_secs(60);
 impl Ahead {
     /// Keeps a packet.
     pub fn keep(&mut self, frame: &Frame<'_>) {
-        self.bytes += frame.data.len();
-        self.frames.push(Held::of(frame));
+        let Frame { time, link, wire_len, data } = *frame;
+        self.bytes.extend_from_slice(data);
+        self.kept.push(Kept { end: self.bytes.len(), time, link, wire_len });
     }
 
     /// When it begins.
     pub fn begins(&self) -> Option<Timestamp> {
-        self.frames.first().map(|held| held.time)
+        self.kept.first().map(|kept| kept.time)
     }
 
     /// Whether no more is to be kept.
     pub fn is_over(&self) -> bool {
-        let span = self.frames.last().zip(self.begins()).map(|(last, first)| last.time.since(first));
-        self.frames.len() >= AHEAD || self.bytes >= AHEAD_BYTES || span > Some(AHEAD_SPAN)
+        let span = self.kept.last().zip(self.begins()).map(|(last, first)| last.time.since(first));
+        self.kept.len() >= AHEAD || self.bytes.len() >= AHEAD_BYTES || span > Some(AHEAD_SPAN)
+    }
+
+    /// The packets in the order of arrival.
+    pub fn frames(&self) -> impl Iterator<Item = Frame<'_>> {
+        let mut begin = 0;
+        self.kept.iter().map(move |kept| {
+            let Kept { end, time, link, wire_len } = *kept;
+            let data = self.bytes.get(std::mem::replace(&mut begin, end)..end).unwrap_or_default();
+            Frame { time, link, wire_len, data }
+        })
     }
 
     /// The mirror as these packets show it.
     pub fn survey(&self) -> Mirror {
         let (mut survey, mut decoder) = (Mirror::surveyed(true), Decoder::default());
         let (mut all, mut twins) = (0_u64, 0_u64);
-        for held in &self.frames {
-            if let Ok(packet) = decoder.decode(&held.frame()) {
+        for frame in self.frames() {
+            if let Ok(packet) = decoder.decode(&frame) {
                 all += 1;
-                twins += u64::from(survey.look_at(&packet, held.time));
+                twins += u64::from(survey.look_at(&packet, frame.time));
             }
         }
+        let Mirror { mut sample, recent, .. } = survey;
+        if let Some(last) = self.kept.last().filter(|_| self.is_over()) {
+            // Packets go on: what came last may still come twice.
+            sample.firsts = sample.firsts.saturating_sub(recent.sampled_since(last.time - TOGETHER));
+        }
         // Too short to tell from the segments with payload alone, it is plain where nearly everything is there twice.
-        let plain = survey.sample.pairs > 0 && survey.sample.is_constant() && 20 * twins >= 9 * all;
-        Mirror::surveyed(plain || survey.sample.shows(Enough::Any))
+        let plain = sample.pairs > 0 && sample.is_constant() && 20 * twins >= 9 * all;
+        Mirror::surveyed(plain || sample.shows(Enough::Any))
     }
 }
 
