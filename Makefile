@@ -10,7 +10,7 @@ comparisons := $(wildcard benches/*.sh)
 
 .PHONY: help
 help: ## Prints these commands
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .PHONY: demo
 demo: ## Builds bongsu and shows a small story of an attack, end to end
@@ -33,6 +33,11 @@ bench: ## Measures the stages, then the whole program against a bare loop
 	@$(setup) build
 	@cargo bench --locked
 	@set -e; for comparison in $(comparisons); do sh $$comparison; done
+
+.PHONY: agreement
+agreement: ## Compares flows with what others say of captures; writes docs/agreement.md
+	@$(setup) build
+	@cargo test --locked --release --quiet --test agreement -- --ignored --exact agreement --nocapture
 
 .PHONY: lint
 lint: ## Checks formatting, warnings, documentation, licences and banned packages

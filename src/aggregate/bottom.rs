@@ -11,6 +11,7 @@ use hashbrown::hash_table::Entry;
 #[derive(Debug)]
 pub struct BottomMap<K, V> {
     table: HashTable<Kept<K, V>>,
+    /// The hashes of all keys, once the cap is reached.
     highest: BinaryHeap<u64>,
     cap: usize,
     /// Hashes from here on are refused.
@@ -41,9 +42,7 @@ impl<K, V> BottomMap<K, V> {
 
     /// The same, with room for `expected` keys at once.
     pub fn expecting(cap: usize, expected: usize) -> Self {
-        let expected = expected.min(cap);
-        let (table, highest) = (HashTable::with_capacity(expected), BinaryHeap::with_capacity(expected));
-        Self { table, highest, cap, limit: None }
+        Self { table: HashTable::with_capacity(expected.min(cap)), ..Self::new(cap) }
     }
 
     /// The value of the key that has this hash and that `is` recognises, made by `make` where it is new; `None` where
@@ -68,7 +67,9 @@ impl<K, V> BottomMap<K, V> {
         let kept = match entry {
             Entry::Occupied(kept) => kept.into_mut(),
             Entry::Vacant(place) => {
-                self.highest.push(hash);
+                if !self.highest.is_empty() {
+                    self.highest.push(hash);
+                }
                 let (key, value) = make();
                 place.insert(Kept { hash, key, value }).into_mut()
             }
@@ -78,6 +79,9 @@ impl<K, V> BottomMap<K, V> {
 
     /// Drops the keys with the highest hash, unless `hash` is no lower.
     fn make_room(&mut self, hash: u64, mut evicted: impl FnMut(K, V)) -> bool {
+        if self.highest.is_empty() {
+            self.highest = self.table.iter().map(|kept| kept.hash).collect();
+        }
         let Some(top) = self.highest.peek().copied() else { return false };
         self.limit = Some(top.max(hash));
         if hash >= top {

@@ -1,5 +1,5 @@
 //! The ticks that are still open: the maps in which workers meet, and what a reader sees of them.
-//! Comes in: each worker's [`Tally`] of a tick. Goes out: the frozen [`Tick`], and a [`LiveView`] at any time.
+//! Comes in: each worker's [`Sums`] of a tick. Goes out: the frozen [`Tick`], and a [`LiveView`] at any time.
 //!
 //! A reader never holds a lock while it looks: a view is a handful of shared counters, taken out of the map one by
 //! one. So no worker waits for a reader, however long it looks.
@@ -12,10 +12,10 @@ use dashmap::DashMap;
 use foldhash::fast::RandomState;
 use hashbrown::HashMap;
 
-use super::tally::{ScopeTally, Tally};
+use super::tally::{ScopeTally, Sums};
 use super::{
-    BottomMap, BottomRows, Cell, Counts, Lineage, MakeKey, PathKey, PrefixKey, ScopeTick, SourceKey,
-    Strangers, Tallies, Tick, caps, coverage,
+    BottomRows, Cell, Counts, Lineage, MakeKey, PathKey, PrefixKey, ScopeTick, SourceKey, Strangers, Tallies,
+    Tick, caps, coverage,
 };
 use crate::flow::ServerEnd;
 use crate::service::Scope;
@@ -77,9 +77,9 @@ impl OpenTicks {
     /// Adds one worker's sums of `tick`; every worker calls it once for every tick that closes.
     pub fn meet(&self, tick: TickId, tallies: &mut Tallies) {
         tallies.show(self);
-        let Some(tally) = tallies.take(tick) else { return };
+        let Some(sums) = tallies.take(tick) else { return };
         let meeting = Arc::clone(self.meetings.entry(tick).or_default().value());
-        meeting.add(tally);
+        meeting.add(sums);
     }
 
     /// Whether anything was counted in `tick`.
@@ -210,26 +210,25 @@ impl<K: Eq + Hash, V: Default> Shared<K, V> {
 }
 
 impl Meeting {
-    fn add(&self, mut tally: Tally) {
-        let (scopes, limit) = tally.take_scopes();
-        if let Some(limit) = limit {
+    fn add(&self, sums: Sums) {
+        if let Some(limit) = sums.refused_scopes {
             self.candidates.limit.fetch_min(limit, Ordering::Relaxed);
         }
-        for sums in scopes {
-            match sums.candidate_hash() {
+        for scope in sums.scopes {
+            match scope.candidate_hash() {
                 Some(hash) => {
                     let new = || (hash, ScopeSum::default());
-                    self.candidates.map.entry(sums.scope).or_insert_with(new).1.merge(sums);
+                    self.candidates.map.entry(scope.scope).or_insert_with(new).1.merge(scope);
                 }
-                None => self.scopes.entry(sums.scope).or_default().merge(sums),
+                None => self.scopes.entry(scope.scope).or_default().merge(scope),
             }
         }
-        self.sources.add(tally.take_sources(), |sum, more| sum.merge(&more));
-        self.networks.add(rows(tally.networks), |sum, more| sum.merge(&more));
-        self.prefixes.add(rows(tally.prefixes), |sum, more| sum.merge(&more));
-        self.paths.add(rows(tally.paths), |sum, more| *sum += more);
-        self.makes.add(rows(tally.makes), |sum, more| *sum += more);
-        self.ends.add(rows(tally.ends), |sum, more| *sum += more);
+        self.sources.add(sums.sources, |sum, more| sum.merge(&more));
+        self.networks.add(sums.networks, |sum, more| sum.merge(&more));
+        self.prefixes.add(sums.prefixes, |sum, more| sum.merge(&more));
+        self.paths.add(sums.paths, |sum, more| *sum += more);
+        self.makes.add(sums.makes, |sum, more| *sum += more);
+        self.ends.add(sums.ends, |sum, more| *sum += more);
     }
 
     fn freeze(self, id: TickId) -> Tick {
@@ -271,17 +270,18 @@ impl Frozen {
         rows: Vec<(u64, (Scope, K), V)>,
         list: impl Fn(&mut ScopeTick) -> &mut Vec<(K, V)>,
     ) {
+        let share = rows.len() / self.scopes.len().max(1);
         for (_, (scope, key), value) in rows {
             let place = self.places.get(&scope);
             if let Some((_, tick)) = place.and_then(|place| self.scopes.get_mut(*place)) {
-                list(tick).push((key, value));
+                let list = list(tick);
+                if list.is_empty() {
+                    list.reserve(share);
+                }
+                list.push((key, value));
             }
         }
     }
-}
-
-fn rows<K, V>(map: BottomMap<K, V>) -> BottomRows<K, V> {
-    map.into_rows(|key, value| (key, value))
 }
 
 impl ScopeSum {

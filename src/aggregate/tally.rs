@@ -1,4 +1,4 @@
-//! One worker's sums for the ticks that are open. Comes in: events. Goes out, once a tick: a [`Tally`] to be merged.
+//! One worker's sums for the ticks that are open. Comes in: events. Goes out, once a tick: [`Sums`] to be merged.
 //!
 //! This is called for every request and for every flow that moved, so it touches one row of one table: the source's.
 //! Prefixes and networks are summed from the sources when the tick is handed over; a source that a cap keeps out is
@@ -28,8 +28,8 @@ use crate::time::TickId;
 pub struct Tallies {
     attributions: Attributions,
     prints: Ja4Memo,
-    /// Sources of the tick that was handed over last: as many are expected in the next.
-    sources: usize,
+    /// Rows of the tick that was handed over last: as many are expected in the next.
+    expected: Expected,
     /// The open ticks, at most a handful.
     open: Vec<(TickId, Tally)>,
     hasher: FixedState,
@@ -44,12 +44,35 @@ pub(super) struct Tally {
     /// Scopes that nobody named are capped; what of them is refused is counted nowhere.
     candidates: BottomMap<Scope, usize>,
     sources: BottomMap<Source, SourceRow>,
-    pub prefixes: BottomMap<(Scope, PrefixKey), Cell>,
-    pub networks: BottomMap<(Scope, Lineage), Cell>,
-    pub paths: BottomMap<(Scope, PathKey), u64>,
-    pub makes: BottomMap<(Scope, MakeKey), u64>,
-    pub ends: BottomMap<(Scope, ServerEnd), u64>,
+    prefixes: BottomMap<(Scope, PrefixKey), Cell>,
+    networks: BottomMap<(Scope, Lineage), Cell>,
+    paths: BottomMap<(Scope, PathKey), u64>,
+    makes: BottomMap<(Scope, MakeKey), u64>,
+    ends: BottomMap<(Scope, ServerEnd), u64>,
     hasher: FixedState,
+}
+
+/// What a worker counted in one tick, when nothing is added any more.
+pub(super) struct Sums {
+    pub scopes: Vec<ScopeTally>,
+    /// The hash from which on scopes were refused, if any were.
+    pub refused_scopes: Option<u64>,
+    pub sources: BottomRows<(Scope, SourceKey), Cell>,
+    pub prefixes: BottomRows<(Scope, PrefixKey), Cell>,
+    pub networks: BottomRows<(Scope, Lineage), Cell>,
+    pub paths: BottomRows<(Scope, PathKey), u64>,
+    pub makes: BottomRows<(Scope, MakeKey), u64>,
+    pub ends: BottomRows<(Scope, ServerEnd), u64>,
+}
+
+/// How many rows there were.
+#[derive(Debug, Clone, Copy, Default)]
+struct Expected {
+    sources: usize,
+    prefixes: usize,
+    networks: usize,
+    paths: usize,
+    makes: usize,
 }
 
 /// One worker's sums for one scope.
@@ -129,7 +152,13 @@ impl Tallies {
     pub fn new(attributor: Arc<Attributor>, seed: u64) -> Self {
         let attributions = Attributions { attributor, known: HashMap::default() };
         let prints = Ja4Memo::default();
-        Self { attributions, prints, sources: 0, open: Vec::new(), hasher: FixedState::with_seed(seed) }
+        Self {
+            attributions,
+            prints,
+            expected: Expected::default(),
+            open: Vec::new(),
+            hasher: FixedState::with_seed(seed),
+        }
     }
 
     /// Shows the open ticks' readers what was counted since the last time.
@@ -155,20 +184,26 @@ impl Tallies {
     }
 
     /// Hands over the sums of `tick`.
-    pub(super) fn take(&mut self, tick: TickId) -> Option<Tally> {
+    pub(super) fn take(&mut self, tick: TickId) -> Option<Sums> {
         let at = self.open.iter().position(|(have, _)| *have == tick)?;
-        let tally = self.open.swap_remove(at).1;
-        self.sources = tally.sources.len();
-        Some(tally)
+        let sums = self.open.swap_remove(at).1.into_sums();
+        self.expected = Expected {
+            sources: sums.sources.rows.len(),
+            prefixes: sums.prefixes.rows.len(),
+            networks: sums.networks.rows.len(),
+            paths: sums.paths.rows.len(),
+            makes: sums.makes.rows.len(),
+        };
+        Some(sums)
     }
 
     /// The sums of a tick, and who knows whose addresses are.
     fn tally(&mut self, tick: TickId) -> (&mut Tally, &mut Attributions) {
-        let Self { attributions, prints: _, sources, open, hasher } = self;
+        let Self { attributions, prints: _, expected, open, hasher } = self;
         let at = match open.iter().position(|(have, _)| *have == tick) {
             Some(at) => at,
             None => {
-                open.push((tick, Tally::new(hasher.clone(), *sources)));
+                open.push((tick, Tally::new(hasher.clone(), *expected)));
                 open.len() - 1
             }
         };
@@ -278,17 +313,17 @@ impl Observer for Tallies {
 }
 
 impl Tally {
-    fn new(hasher: FixedState, sources: usize) -> Self {
+    fn new(hasher: FixedState, expected: Expected) -> Self {
         Self {
             places: HashMap::default(),
             last: 0,
             scopes: Vec::new(),
             candidates: BottomMap::new(caps::CANDIDATES),
-            sources: BottomMap::expecting(caps::SOURCES, sources),
-            prefixes: BottomMap::new(caps::PREFIXES),
-            networks: BottomMap::new(caps::NETWORKS),
-            paths: BottomMap::new(caps::PATHS),
-            makes: BottomMap::new(caps::MAKES),
+            sources: BottomMap::expecting(caps::SOURCES, expected.sources),
+            prefixes: BottomMap::expecting(caps::PREFIXES, expected.prefixes),
+            networks: BottomMap::expecting(caps::NETWORKS, expected.networks),
+            paths: BottomMap::expecting(caps::PATHS, expected.paths),
+            makes: BottomMap::expecting(caps::MAKES, expected.makes),
             ends: BottomMap::new(caps::ENDS),
             hasher,
         }
@@ -399,28 +434,34 @@ impl Tally {
         }
     }
 
-    /// The sums of the scopes that are kept, and the hash from which on scopes were refused.
-    pub fn take_scopes(&mut self) -> (Vec<ScopeTally>, Option<u64>) {
+    fn into_sums(mut self) -> Sums {
         for place in 0..self.scopes.len() {
             let (scope, end) = (self.scopes[place].scope, self.scopes[place].end.take());
             self.keep_end(scope, end);
         }
-        let places = std::mem::take(&mut self.places);
-        let mut scopes = std::mem::take(&mut self.scopes);
+        let Self { places, mut scopes, mut prefixes, mut networks, hasher, .. } = self;
         scopes.retain(|sums| places.contains_key(&sums.scope));
-        (scopes, self.candidates.limit())
-    }
-
-    /// The sources, summed up into prefixes and networks on the way.
-    pub fn take_sources(&mut self) -> BottomRows<(Scope, SourceKey), Cell> {
-        let sources = std::mem::replace(&mut self.sources, BottomMap::new(0));
-        let (prefixes, networks, hasher) = (&mut self.prefixes, &mut self.networks, &self.hasher);
-        sources.into_rows(|source, row| {
-            spill(prefixes, networks, hasher, &source, &row);
+        // The sources are summed up into prefixes and networks on the way.
+        let sources = self.sources.into_rows(|source, row| {
+            spill(&mut prefixes, &mut networks, &hasher, &source, &row);
             let prefix = prefix_of(&source, &row.attribution);
             ((source.scope, SourceKey { prefix, address: source.client.address }), row.cell)
-        })
+        });
+        Sums {
+            scopes,
+            refused_scopes: self.candidates.limit(),
+            sources,
+            prefixes: as_they_are(prefixes),
+            networks: as_they_are(networks),
+            paths: as_they_are(self.paths),
+            makes: as_they_are(self.makes),
+            ends: as_they_are(self.ends),
+        }
     }
+}
+
+fn as_they_are<K, V>(map: BottomMap<K, V>) -> BottomRows<K, V> {
+    map.into_rows(|key, value| (key, value))
 }
 
 impl ScopeTally {

@@ -10,6 +10,7 @@ use super::number::share;
 use super::text::told;
 use super::{EventType, Quality, Record, json};
 use crate::aggregate::Sides;
+use crate::decode::FragmentCounts;
 use crate::metrics::{Reason, Tally};
 use crate::time::{Timestamp, Zone};
 
@@ -47,6 +48,9 @@ pub struct PacketStats {
     pub dropped_kernel: u64,
     /// Packets that the interface dropped.
     pub dropped_interface: u64,
+    /// What became of fragments, where there were any.
+    #[serde(skip_serializing_if = "Named::is_empty")]
+    pub fragments: Named,
 }
 
 /// What the capture is like.
@@ -96,6 +100,16 @@ impl Named {
     /// The reasons that were counted.
     pub fn of<R: Reason>(tally: &Tally<R>) -> Self {
         Self(tally.iter().map(|(reason, count)| (reason.name(), count)).collect())
+    }
+
+    /// What became of fragments; nothing where there were none.
+    pub fn of_fragments(counts: &FragmentCounts) -> Self {
+        Self(counts.by_name().into_iter().filter(|(_, count)| *count > 0).collect())
+    }
+
+    /// Whether nothing is counted.
+    fn is_empty(&self) -> bool {
+        self.0.is_empty()
     }
 
     /// The sum of all counts.

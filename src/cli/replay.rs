@@ -221,6 +221,7 @@ pub fn stats(outcome: &Outcome<Teller>, services: usize, complete: bool) -> Stat
             skipped: Named::of(&outcome.packets.skipped),
             dropped_kernel: outcome.drops.dropped_kernel,
             dropped_interface: outcome.drops.dropped_interface,
+            fragments: Named::of_fragments(&outcome.fragments),
         },
         bytes: outcome.packets.bytes,
         flows: Named(vec![

@@ -218,6 +218,7 @@ impl Watch<'_> {
                 skipped: Named::of(&counts.skipped),
                 dropped_kernel: drops.dropped_kernel,
                 dropped_interface: drops.dropped_interface,
+                fragments: Named::of_fragments(&self.pipeline.fragments()),
             },
             bytes: counts.bytes,
             // Flows, alerts and the digest are the workers' and the reducer's until the end.

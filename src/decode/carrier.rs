@@ -58,10 +58,10 @@ fn vxlan(payload: &[u8]) -> Option<Load<'_>> {
     has_network(flags).then(|| numbered(TunnelKind::Vxlan, number(network), Next::Ethernet, frame))
 }
 
-/// VXLAN with the protocol that it carries (draft-ietf-nvo3-vxlan-gpe), version 0.
+/// VXLAN with the protocol that it carries (draft-ietf-nvo3-vxlan-gpe), version 0. Some senders name the protocol and
+/// leave out the flag that says so.
 fn vxlan_gpe(payload: &[u8]) -> Option<Load<'_>> {
-    /// The protocol is said; the version's two bits; operation and maintenance.
-    const PROTOCOL: u8 = 0x04;
+    /// The version's two bits; operation and maintenance.
     const VERSION: u8 = 0x30;
     const MAINTENANCE: u8 = 0x01;
     let (header, rest) = payload.split_first_chunk::<8>()?;
@@ -70,9 +70,8 @@ fn vxlan_gpe(payload: &[u8]) -> Option<Load<'_>> {
         return None;
     }
     let (next, bytes) = match protocol {
-        _ if flags & PROTOCOL == 0 => (Next::Ethernet, rest),
         1 | 2 => (Next::Ip, rest),
-        3 => (Next::Ethernet, rest),
+        0 | 3 => (Next::Ethernet, rest),
         4 => nsh(rest).ok()?,
         _ => return None,
     };

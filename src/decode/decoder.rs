@@ -8,7 +8,7 @@
 use super::fragments::{FragmentCounts, Fragments};
 use super::link::{self, Inner};
 use super::network::{Datagram, Part};
-use super::{Layers, Packet, Skip, transport, tunnel};
+use super::{Layers, Packet, Skip, Transport, transport, tunnel};
 use crate::capture::Frame;
 use crate::time::Timestamp;
 
@@ -30,9 +30,9 @@ impl Decoder {
     #[inline]
     pub fn decode<'a>(&'a mut self, frame: &Frame<'a>) -> Result<Packet<'a>, Skip> {
         self.layers.clear();
-        let datagram = Datagram::read(&link::peel(frame, &mut self.layers)?)?;
+        let datagram = Datagram::read_in_place(&link::peel(frame, &mut self.layers)?)?;
         if datagram.is_plain_tcp() {
-            return datagram.packet(&self.layers);
+            return Ok(datagram.packet_of(transport::tcp(&datagram)?, &self.layers));
         }
         let Self { layers, fragments, wholes } = self;
         Descent { layers, fragments, wholes, now: frame.time }.packet(datagram)
@@ -54,6 +54,7 @@ struct Descent<'a> {
 
 impl<'a> Descent<'a> {
     /// Follows tunnels and fragments inwards until there are no more.
+    #[inline(never)]
     fn packet(self, mut datagram: Datagram<'a>) -> Result<Packet<'a>, Skip> {
         let Self { layers, fragments, wholes, now } = self;
         let mut wholes = wholes.iter_mut();
@@ -90,9 +91,14 @@ struct Pieces {
 
 impl<'a> Datagram<'a> {
     /// The packet that this datagram is, where it carries no other.
-    #[inline]
+    #[inline(never)]
     fn packet(&self, layers: &'a Layers) -> Result<Packet<'a>, Skip> {
-        Ok(Packet {
+        Ok(self.packet_of(transport::read(self)?, layers))
+    }
+
+    #[inline(always)]
+    fn packet_of(&self, transport: Transport<'a>, layers: &'a Layers) -> Packet<'a> {
+        Packet {
             source: self.source,
             destination: self.destination,
             ip_len: self.ip_len,
@@ -100,11 +106,11 @@ impl<'a> Datagram<'a> {
             fragments: 1,
             hop_limit: self.hop_limit,
             identification: self.identification,
-            transport: transport::read(self)?,
+            transport,
             ip: self.ip,
             completed_by: None,
             layers,
-        })
+        }
     }
 }
 

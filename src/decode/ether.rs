@@ -107,6 +107,10 @@ fn behind_type(ether_type: u16, bytes: &[u8]) -> Result<(Next, &[u8]), Skip> {
         0x88e7 => (Next::Ethernet, skip(bytes, 4)?),
         // VN-Tag (802.1BR's forerunner).
         0x8926 => (Next::Type(type_at(bytes, 4)?), skip(bytes, 6)?),
+        // Cisco's metadata: a version, a length and one option with the sender's security group.
+        0x8909 => (Next::Type(type_at(bytes, 6)?), skip(bytes, 8)?),
+        // ERSPAN of the second version without a carrier.
+        0x88be if bytes.first().is_some_and(|byte| byte >> 4 == 1) => (Next::Ethernet, skip(bytes, 8)?),
         0x88e5 => macsec(bytes)?,
         0x894f => nsh(bytes)?,
         0x0806 | 0x8035 => return Err(Skip::Arp),
@@ -151,7 +155,7 @@ fn mpls(bytes: &[u8]) -> Result<(Next, &[u8]), Skip> {
     let bottom = |label: &[u8]| label.get(2).is_some_and(|byte| byte & 1 == 1);
     let labels = bytes.chunks_exact(4).take(MAX_LABELS).position(bottom);
     let Some(last) = labels else {
-        return Err(if bytes.len() >= 4 * MAX_LABELS { Skip::TooManyLayers } else { Skip::CutShort });
+        return Err(if bytes.len() >= 4 * MAX_LABELS { Skip::NotIp } else { Skip::CutShort });
     };
     let behind = skip(bytes, (last + 1) * 4)?;
     Ok(match behind.first().ok_or(Skip::CutShort)? >> 4 {

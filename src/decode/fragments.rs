@@ -67,6 +67,24 @@ pub struct FragmentCounts {
     pub displaced: u64,
 }
 
+impl FragmentCounts {
+    /// The counts with their names in records.
+    pub fn by_name(&self) -> [(&'static str, u64); 10] {
+        [
+            ("seen", self.seen),
+            ("completed", self.completed),
+            ("copies", self.copies),
+            ("overlapping", self.overlapping),
+            ("oversized", self.oversized),
+            ("malformed", self.malformed),
+            ("cut", self.cut),
+            ("late", self.late),
+            ("timed_out", self.timed_out),
+            ("displaced", self.displaced),
+        ]
+    }
+}
+
 /// A datagram that was put together.
 pub(super) struct Whole {
     /// The IP packet as it was before it was cut into fragments.

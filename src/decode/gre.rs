@@ -5,7 +5,7 @@
 use super::TunnelKind;
 use super::ether::Next;
 use super::link::{skip, type_at};
-use super::tunnel::{Fit, Load};
+use super::tunnel::{Fit, Load, Mirror};
 
 /// Flags of the first two bytes.
 const CHECKSUM: u16 = 0x8000;
@@ -93,24 +93,34 @@ fn carried<'a>(header: &Header<'a>, protocol: u16) -> Option<Load<'a>> {
 }
 
 /// Reads an ERSPAN header (draft-foschiano-erspan): the first version has none, which the missing sequence number
-/// tells; the third has eight bytes more where its last bit says so.
+/// tells; the third says what kind of frame it brings, and has eight bytes more where its last bit says so.
 fn erspan<'a>(header: &Header<'a>, protocol: u16) -> Option<Load<'a>> {
     let payload = header.payload;
-    let (session, frame) = if protocol == ERSPAN && header.flags & SEQUENCE == 0 {
-        (None, payload)
+    let (mirror, next, frame) = if protocol == ERSPAN && header.flags & SEQUENCE == 0 {
+        (Mirror { session: None, vlan: 0 }, Next::Ethernet, payload)
     } else {
+        let first = type_at(payload, 0).ok()?;
         let session = u32::from(type_at(payload, 2).ok()? & 0x03ff);
-        let version = payload.first()? >> 4;
-        let len = match (protocol, version) {
-            (ERSPAN, 1) => 8,
-            (ERSPAN_3, 2) if payload.get(11)? & 1 == 1 => 20,
-            (ERSPAN_3, 2) => 12,
+        let mirror = Mirror { session: Some(session), vlan: first & 0x0fff };
+        let (next, len) = match (protocol, first >> 12) {
+            (ERSPAN, 1) => (Next::Ethernet, 8),
+            (ERSPAN_3, 2) => erspan_3(type_at(payload, 10).ok()?)?,
             _ => return None,
         };
-        (Some(session), payload.get(len..)?)
+        (mirror, next, payload.get(len..)?)
     };
-    let carrier = Load { id: header.key, next: Next::Ethernet, ..Load::ip(TunnelKind::Gre, frame) };
-    Some(Load { session: Some(session), fit: Fit::Within, ..carrier })
+    let carrier = Load { id: header.key, next, ..Load::ip(TunnelKind::Gre, frame) };
+    Some(Load { mirror: Some(mirror), fit: Fit::Within, ..carrier })
+}
+
+/// What the last two bytes of the third version's header say: the kind of frame, and whether more header follows.
+fn erspan_3(last: u16) -> Option<(Next, usize)> {
+    let next = match last >> 10 & 0x1f {
+        0 => Next::Ethernet,
+        2 => Next::Ip,
+        _ => return None,
+    };
+    Some((next, if last & 1 == 1 { 20 } else { 12 }))
 }
 
 /// Steps behind RFC 1701's source routes: a family, an offset and a length each, until both are zero.

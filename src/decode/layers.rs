@@ -113,7 +113,7 @@ impl Layers {
     }
 
     /// Notes a tunnel and counts it as a wrapping.
-    pub(super) fn enter(&mut self, tunnel: Tunnel) -> Result<(), Skip> {
+    pub(crate) fn enter(&mut self, tunnel: Tunnel) -> Result<(), Skip> {
         self.wrap()?;
         self.mirror(tunnel)
     }
@@ -167,6 +167,15 @@ impl TunnelKind {
             Self::Ayiya => "ayiya",
             Self::Gtpv1 => "gtpv1",
             Self::Mpls => "mpls",
+        }
+    }
+
+    /// The IP protocol number of carriers; of IP in IP, whose number names the version inside, that of IPv4.
+    pub const fn protocol(self) -> u8 {
+        match self {
+            Self::Ip => 4,
+            Self::Gre | Self::Erspan => 47,
+            Self::Vxlan | Self::Geneve | Self::Teredo | Self::Ayiya | Self::Gtpv1 | Self::Mpls => 17,
         }
     }
 }

@@ -130,8 +130,8 @@ const IP_OVER_INFINIBAND: LinkType = LinkType(242);
 const INFINIBAND_LEN: usize = 44;
 const PKTAP: LinkType = LinkType(258);
 const BROADCOM_TAG: LinkType = LinkType(281);
-const DSA_TAG: LinkType = LinkType(283);
-const EDSA_TAG: LinkType = LinkType(284);
+const DSA_TAG: LinkType = LinkType(284);
+const EDSA_TAG: LinkType = LinkType(285);
 
 /// Where a header tells its own length and the link type behind it, both little-endian.
 struct Shape {

@@ -73,6 +73,19 @@ impl<'a> Packet<'a> {
         }
     }
 
+    /// The carrier that the tunnel at `place` is, as a packet without ports; its length is that of what it carries.
+    pub fn carrier(&self, place: usize) -> Option<Self> {
+        let tunnel = self.layers.tunnels().get(place)?;
+        Some(Self {
+            source: tunnel.source,
+            destination: tunnel.destination,
+            fragments: 1,
+            identification: None,
+            transport: Transport::Other(tunnel.kind.protocol()),
+            ..*self
+        })
+    }
+
     /// The ports of sender and receiver of TCP and UDP, where the packet has them: those that services have.
     pub fn ports(&self) -> Option<(u16, u16)> {
         match &self.transport {
@@ -164,4 +177,10 @@ pub struct UdpDatagram<'a> {
 }
 
 #[cfg(test)]
+mod fragment_tests;
+#[cfg(test)]
+mod link_tests;
+#[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod tunnel_tests;

@@ -7,38 +7,38 @@ use super::*;
 use crate::capture::{Frame, LinkType};
 use crate::time::Timestamp;
 
-const CLIENT: [u8; 4] = [198, 51, 100, 7];
-const SERVER: [u8; 4] = [203, 0, 113, 10];
+pub(super) const CLIENT: [u8; 4] = [198, 51, 100, 7];
+pub(super) const SERVER: [u8; 4] = [203, 0, 113, 10];
 const CLIENT_6: [u8; 16] = [0x20, 0x01, 0x0d, 0xb8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 7];
 const SERVER_6: [u8; 16] = [0x20, 0x01, 0x0d, 0xb8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 10];
 const REQUEST: &[u8] = b"GET / HTTP/1.1\r\n";
 
 /// Decodes one frame alone.
-fn decode<'a>(frame: &Frame<'a>) -> Result<Packet<'a>, Skip> {
+pub(super) fn decode<'a>(frame: &Frame<'a>) -> Result<Packet<'a>, Skip> {
     Box::leak(Box::<Decoder>::default()).decode(frame)
 }
 
 /// Decodes a frame that was captured whole.
-fn ethernet(data: &[u8]) -> Result<Packet<'_>, Skip> {
+pub(super) fn ethernet(data: &[u8]) -> Result<Packet<'_>, Skip> {
     decode(&frame(LinkType::ETHERNET, data, data.len()))
 }
 
-fn raw(data: &[u8]) -> Result<Packet<'_>, Skip> {
+pub(super) fn raw(data: &[u8]) -> Result<Packet<'_>, Skip> {
     decode(&frame(LinkType::RAW, data, data.len()))
 }
 
-fn frame(link: LinkType, data: &[u8], wire_len: usize) -> Frame<'_> {
+pub(super) fn frame(link: LinkType, data: &[u8], wire_len: usize) -> Frame<'_> {
     Frame { time: Timestamp::from_secs(0), link, wire_len: wire_len as u32, data }
 }
 
-fn tcp<'a>(packet: &Packet<'a>) -> TcpSegment<'a> {
+pub(super) fn tcp<'a>(packet: &Packet<'a>) -> TcpSegment<'a> {
     match packet.transport {
         Transport::Tcp(segment) => segment,
         other => panic!("not TCP but {other:?}"),
     }
 }
 
-fn udp<'a>(packet: &Packet<'a>) -> UdpDatagram<'a> {
+pub(super) fn udp<'a>(packet: &Packet<'a>) -> UdpDatagram<'a> {
     match packet.transport {
         Transport::Udp(datagram) => datagram,
         other => panic!("not UDP but {other:?}"),
@@ -46,7 +46,7 @@ fn udp<'a>(packet: &Packet<'a>) -> UdpDatagram<'a> {
 }
 
 /// A request over Ethernet and IPv4, with MSS and timestamps among its options.
-fn request() -> Vec<u8> {
+pub(super) fn request() -> Vec<u8> {
     let mut header = TcpHeader::new(40_000, 443, 1_000, 512);
     header.ack = true;
     header.psh = true;
@@ -74,14 +74,14 @@ fn query() -> Vec<u8> {
 }
 
 /// A raw IPv4 packet with a payload of any protocol.
-fn ipv4(protocol: IpNumber, payload: &[u8], adapt: impl FnOnce(&mut Ipv4Header)) -> Vec<u8> {
+pub(super) fn ipv4(protocol: IpNumber, payload: &[u8], adapt: impl FnOnce(&mut Ipv4Header)) -> Vec<u8> {
     let mut header = Ipv4Header::new(payload.len() as u16, 64, protocol, CLIENT, SERVER).unwrap();
     adapt(&mut header);
     [&header.to_bytes(), payload].concat()
 }
 
 /// A raw IPv6 packet whose payload (extension headers included) begins with `next`.
-fn ipv6(next: IpNumber, payload: &[u8]) -> Vec<u8> {
+pub(super) fn ipv6(next: IpNumber, payload: &[u8]) -> Vec<u8> {
     let header = Ipv6Header {
         payload_length: payload.len() as u16,
         next_header: next,
@@ -93,17 +93,17 @@ fn ipv6(next: IpNumber, payload: &[u8]) -> Vec<u8> {
 }
 
 /// An IPv6 fragment of a UDP datagram, `units` of eight bytes from its beginning.
-fn ipv6_fragment(units: u16, more: bool, data: &[u8]) -> Vec<u8> {
+pub(super) fn ipv6_fragment(units: u16, more: bool, data: &[u8]) -> Vec<u8> {
     let offset = units << 3 | u16::from(more);
     let header = [&[ip_number::UDP.0, 0][..], &offset.to_be_bytes(), &[0, 0, 0, 9]].concat();
     ipv6(ip_number::IPV6_FRAG, &[&header, data].concat())
 }
 
-fn udp_bytes(len: u16, payload: &[u8]) -> Vec<u8> {
+pub(super) fn udp_bytes(len: u16, payload: &[u8]) -> Vec<u8> {
     [&[0x14, 0xe9, 0, 53][..], &len.to_be_bytes(), &[0, 0], payload].concat()
 }
 
-fn at_offset(units: u16, more: bool) -> impl FnOnce(&mut Ipv4Header) {
+pub(super) fn at_offset(units: u16, more: bool) -> impl FnOnce(&mut Ipv4Header) {
     move |header| {
         header.fragment_offset = IpFragOffset::try_new(units).unwrap();
         header.more_fragments = more;

@@ -15,11 +15,20 @@ use super::{Layers, Skip, Tunnel, TunnelKind, carrier, gre};
 pub(super) struct Load<'a> {
     pub kind: TunnelKind,
     pub id: Option<u32>,
-    /// The mirror session of a frame that ERSPAN brings in GRE; `Some(None)` in its first version, which has none.
-    pub session: Option<Option<u32>>,
+    /// What ERSPAN says of the frame that it brings in GRE.
+    pub mirror: Option<Mirror>,
     pub next: Next,
     pub bytes: &'a [u8],
     pub fit: Fit,
+}
+
+/// What a mirroring switch says of a frame.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Mirror {
+    /// The session; the first version says none.
+    pub session: Option<u32>,
+    /// The VLAN that the frame was seen in; 0 where that is not said.
+    pub vlan: u16,
 }
 
 /// How the inner packet's length must fit what the carrier has for it.
@@ -34,12 +43,12 @@ pub(super) enum Fit {
 impl<'a> Load<'a> {
     /// An IP packet that stands straight in its carrier.
     pub fn ip(kind: TunnelKind, bytes: &'a [u8]) -> Self {
-        Self { kind, id: None, session: None, next: Next::Ip, bytes, fit: Fit::Exact }
+        Self { kind, id: None, mirror: None, next: Next::Ip, bytes, fit: Fit::Exact }
     }
 
     /// What an Ethernet type names.
     pub fn of_type(kind: TunnelKind, id: u32, ether_type: u16, bytes: &'a [u8]) -> Self {
-        Self { kind, id: Some(id), session: None, next: Next::Type(ether_type), bytes, fit: Fit::Within }
+        Self { kind, id: Some(id), mirror: None, next: Next::Type(ether_type), bytes, fit: Fit::Within }
     }
 }
 
@@ -99,9 +108,11 @@ fn unpack<'a>(
 fn note(carrier: &Datagram<'_>, load: &Load<'_>, layers: &mut Layers) -> Result<(), Skip> {
     let outer = |kind, id| Tunnel { kind, source: carrier.source, destination: carrier.destination, id };
     layers.enter(outer(load.kind, load.id))?;
-    match load.session {
-        Some(session) => layers.mirror(outer(TunnelKind::Erspan, session)),
-        None => Ok(()),
+    let Some(mirror) = load.mirror else { return Ok(()) };
+    layers.mirror(outer(TunnelKind::Erspan, mirror.session))?;
+    match mirror.vlan {
+        0 => Ok(()),
+        vlan => layers.tag(vlan),
     }
 }
 

@@ -12,12 +12,14 @@ mod watched;
 mod window;
 
 use std::fmt;
+use std::hash::{Hash, Hasher};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use ipnet::IpNet;
 
 use crate::attribute::{Asn, Country};
+use crate::flow::hash_address;
 use crate::service::ServiceId;
 use crate::time::TickId;
 use rule::{Observed, Rule};
@@ -39,7 +41,7 @@ pub enum Subject {
 }
 
 /// What a finding is about.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Key {
     /// The service as a whole.
     Service,
@@ -51,6 +53,22 @@ pub enum Key {
     Prefix(IpNet),
     /// One address.
     Source(IpAddr),
+}
+
+impl Hash for Key {
+    /// In few words, since rows are looked up by it in every tick; equality looks at all.
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        match self {
+            Key::Service => state.write_u64(0),
+            Key::Country(country) => country.hash(state),
+            Key::Network(asn) => state.write_u64(1 << 32 | u64::from(asn.0)),
+            Key::Prefix(prefix) => {
+                hash_address(prefix.addr(), state);
+                state.write_u64(u64::from(prefix.prefix_len()));
+            }
+            Key::Source(address) => hash_address(*address, state),
+        }
+    }
 }
 
 impl fmt::Display for Key {

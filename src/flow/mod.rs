@@ -7,17 +7,15 @@
 
 mod community;
 mod connection;
-mod http;
 mod icmp;
-mod ja4;
 mod key;
 mod ledger;
 mod loss;
 mod pending;
 pub mod record;
+mod speech;
 mod table;
 mod tcp;
-mod tls;
 mod tracker;
 
 use std::hash::{Hash, Hasher};
@@ -27,11 +25,9 @@ use crate::service::{Direction, Scope};
 use crate::time::TickId;
 
 pub use community::{Answer, community_id};
-pub use http::RequestHead;
-pub use ja4::{Ja4, Ja4Memo};
 pub use ledger::{Ledger, LedgerCounts, RecordKinds};
+pub use speech::{Carrier, ClientHello, Forwarded, Ja4, Ja4Memo, RequestHead};
 pub use tcp::{ConnState, Handshake, History, LARGE, Noticed, Role};
-pub use tls::ClientHello;
 pub use tracker::{FlowCounts, FlowLimits, Sighting, Tracker};
 
 /// How well a client has proven that its address is its own.

@@ -382,7 +382,9 @@ mod tests {
         }
 
         fn sends(&mut self, from: &str, to: &str, segment: TcpSegment<'_>) -> Outcome {
-            let (key, side) = FlowKey::of(from.parse().unwrap(), to.parse().unwrap(), Protocol::Tcp);
+            let end =
+                |text: &str| text.parse::<std::net::SocketAddr>().map(|end| (end.ip(), end.port())).unwrap();
+            let (key, side) = FlowKey::of([end(from), end(to)], Protocol::Tcp);
             let client = Client::Known(if from == CLIENT { side } else { side.other() });
             let now = self.now;
             self.table.knock(&Knock { key, from: side, client, now, bytes: 40, tcp: Some(&segment) }).0
@@ -472,7 +474,9 @@ mod tests {
         let before = table.sets.len();
         for port in 1..60_000_u16 {
             let from = std::net::SocketAddr::new("203.0.113.9".parse().unwrap(), port);
-            let (key, side) = FlowKey::of(from, SERVER.parse().unwrap(), Protocol::Tcp);
+            let server: std::net::SocketAddr = SERVER.parse().unwrap();
+            let ends = [from, server].map(|end| (end.ip(), end.port()));
+            let (key, side) = FlowKey::of(ends, Protocol::Tcp);
             let syn = segment(SYN, u32::from(port), 0, 0);
             let now = Timestamp::from_secs(1);
             let client = Client::Known(side);

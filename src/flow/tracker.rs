@@ -4,10 +4,11 @@
 use std::collections::VecDeque;
 use std::net::{IpAddr, SocketAddr};
 
-use super::connection::{self, Connection, HeadRoom, LINGER, Moment, Named};
+use super::connection::{self, Connection, LINGER, Moment, Named};
 use super::key::{FlowKey, Protocol, Side};
 use super::loss::{Flow, Losses};
 use super::pending::{self, Admission, Knock, Outcome, Pending};
+use super::speech::Room;
 use super::table::{SlotId, Table};
 use super::{Client, FlowEvent, Observer, Proof, ServerEnd, What};
 use crate::decode::{Packet, TcpSegment, Transport};
@@ -101,7 +102,7 @@ pub struct Tracker {
     ended: VecDeque<(Timestamp, SlotId)>,
     limits: FlowLimits,
     held: Held,
-    heads: HeadRoom,
+    heads: Room,
     counts: FlowCounts,
     swept: TickId,
 }
@@ -127,7 +128,7 @@ impl Tracker {
             ended: VecDeque::new(),
             limits,
             held: Held::default(),
-            heads: HeadRoom { used: 0, most: limits.head_bytes, refused: 0 },
+            heads: Room::new(limits.head_bytes, [].into()),
             counts: FlowCounts::default(),
             swept: TickId::default(),
         }
@@ -135,14 +136,18 @@ impl Tracker {
 
     /// What moved through the tables so far.
     pub fn counts(&self) -> FlowCounts {
-        FlowCounts { displaced: self.pending.displaced(), unread_heads: self.heads.refused, ..self.counts }
+        FlowCounts {
+            displaced: self.pending.displaced(),
+            unread_heads: self.heads.counts().refused,
+            ..self.counts
+        }
     }
 
     /// Takes a packet.
     pub fn packet<O: Observer>(&mut self, packet: &Packet<'_>, sighting: &Sighting, observer: &mut O) {
-        let protocol = match packet.transport {
-            Transport::Tcp(_) => Protocol::Tcp,
-            Transport::Udp(_) => Protocol::Udp,
+        let (protocol, ports, segment) = match &packet.transport {
+            Transport::Tcp(tcp) => (Protocol::Tcp, (tcp.source_port, tcp.destination_port), Some(tcp)),
+            Transport::Udp(udp) => (Protocol::Udp, (udp.source_port, udp.destination_port), None),
             Transport::Icmp { .. } | Transport::Sctp { .. } | Transport::Fragment | Transport::Other(_) => {
                 return portless(packet, sighting, observer);
             }
@@ -150,19 +155,16 @@ impl Tracker {
         if self.moved.len() >= self.limits.listed() {
             self.tell_moved(observer);
         }
-        let (source, destination) = packet.endpoints();
-        let (key, from) = FlowKey::of(source, destination, protocol);
-        let segment = match &packet.transport {
-            Transport::Tcp(segment) => Some(segment),
-            _ => None,
-        };
+        let ends = [(packet.source, ports.0), (packet.destination, ports.1)];
+        let (key, from) = FlowKey::of(ends, protocol);
         if let Some(id) = self.connections.find(&key) {
-            let seen = Seen { id, from, segment, bytes: packet.ip_len };
+            let seen = Seen { id, from, segment, datagram: datagram(packet), bytes: packet.fresh_len };
             if self.go_on(&seen, sighting, observer) {
                 return;
             }
             self.forget(id, sighting.tick, observer);
         }
+        let (source, destination) = packet.endpoints();
         let arrival = Arrival { packet, key, from, segment, source, destination };
         self.arrive(&arrival, sighting, observer);
     }
@@ -190,6 +192,8 @@ impl Tracker {
             if connection.ended && !before && self.ended.len() < self.limits.listed() {
                 self.ended.push_back((sighting.now, seen.id));
             }
+        } else if let Some(payload) = seen.datagram {
+            connection.datagram(direction, payload, &mut moment);
         }
         true
     }
@@ -219,7 +223,7 @@ impl Tracker {
             from: arrival.from,
             client,
             now: sighting.now,
-            bytes: arrival.packet.ip_len,
+            bytes: arrival.packet.fresh_len,
             tcp: arrival.segment,
         };
         let (outcome, client) = self.pending.knock(&knock);
@@ -263,12 +267,14 @@ impl Tracker {
         let party = connection::Account { named, client: admission.client, proof: admission.proof };
         let mut connection = Connection::new(arrival.key, party, now, tick);
         let mut moment = Moment { now, tick, heads: &mut self.heads, observer };
-        connection.count(account.direction, arrival.packet.ip_len, &mut moment);
+        connection.count(account.direction, arrival.packet.fresh_len, &mut moment);
         if client.proof == Proof::Unproven && account.direction == Direction::ToClient {
             connection.shows_answers_alone();
         }
         if let Some(segment) = arrival.segment {
             connection.segment(account.direction, segment, &mut moment);
+        } else if let Some(payload) = datagram(arrival.packet) {
+            connection.datagram(account.direction, payload, &mut moment);
         }
         if room {
             self.held.take(client.proof);
@@ -391,6 +397,7 @@ struct Seen<'p, 'a> {
     id: SlotId,
     from: Side,
     segment: Option<&'p TcpSegment<'a>>,
+    datagram: Option<&'a [u8]>,
     bytes: u32,
 }
 
@@ -433,7 +440,7 @@ impl Arrival<'_, '_> {
             direction,
             outside: outside.ip(),
             server: ServerEnd { address: inside, protocol: protocol_number(self.packet) },
-            bytes: self.packet.ip_len,
+            bytes: self.packet.fresh_len,
         }
     }
 }
@@ -469,7 +476,7 @@ fn portless<O: Observer>(packet: &Packet<'_>, sighting: &Sighting, observer: &mu
         Direction::ToClient => (packet.destination, packet.source),
     };
     let server = ServerEnd { address: SocketAddr::new(inside, 0), protocol: protocol_number(packet) };
-    let (tick, now, bytes) = (sighting.tick, sighting.now, packet.ip_len);
+    let (tick, now, bytes) = (sighting.tick, sighting.now, packet.fresh_len);
     Account { scope, tick, now, direction, outside, server, bytes }.unearned(observer);
 }
 
@@ -483,6 +490,13 @@ fn protocol_number(packet: &Packet<'_>) -> u8 {
         Transport::Sctp { .. } => 132,
         Transport::Fragment => 255,
         Transport::Other(number) => number,
+    }
+}
+
+fn datagram<'a>(packet: &Packet<'a>) -> Option<&'a [u8]> {
+    match packet.transport {
+        Transport::Udp(datagram) => Some(datagram.payload),
+        _ => None,
     }
 }
 

@@ -27,6 +27,9 @@ pub(super) enum Follow {
     All,
     /// The ledger alone: the packet concerns no service.
     Ledger,
+    /// The ledger; and the tracker in its carrier's name, that of the tunnel of this place: what is inside concerns no
+    /// service, but a service's address is flooded with carriers.
+    Carrier(u8),
     /// The ledger alone, which only counts it: a copy that the mirror made.
     Copy,
 }
@@ -47,13 +50,26 @@ impl Placement {
                 Some(_) => return Some(Self::between_services(packet, scope)),
                 None => (scope, Direction::ToServer),
             },
-            None => (from()?, Direction::ToClient),
+            None => match from() {
+                Some(scope) => (scope, Direction::ToClient),
+                None => return Self::of_carrier(packet, services),
+            },
         };
         let client: IpAddr = match direction {
             Direction::ToServer => packet.source,
             Direction::ToClient => packet.destination,
         };
         Some(Self { shard: shard(bits(client)), named: Some((scope, direction)), follow: Follow::All })
+    }
+
+    /// Places a packet by the tunnels around it, outermost first: carriers have no ports, and count beside.
+    fn of_carrier(packet: &Packet<'_>, services: &Services) -> Option<Self> {
+        packet.layers.tunnels().iter().zip(0..).find_map(|(tunnel, place)| {
+            let to = services.scope_of(tunnel.destination, None).map(|scope| (scope, Direction::ToServer));
+            let from = || services.scope_of(tunnel.source, None).map(|scope| (scope, Direction::ToClient));
+            let named = Some(to.or_else(from)?);
+            Some(Self { shard: pair(packet), named, follow: Follow::Carrier(place) })
+        })
     }
 
     /// Places the mirror's copy of a packet where the packet is followed.
@@ -96,7 +112,7 @@ fn bits(address: IpAddr) -> u128 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::decode::{Transport, UdpDatagram};
+    use crate::decode::{Layers, Transport, Tunnel, TunnelKind, UdpDatagram};
     use crate::service::{Service, ServiceId};
 
     fn packet(from: (&str, u16), to: (&str, u16)) -> Packet<'static> {
@@ -115,6 +131,26 @@ mod tests {
         assert_eq!(back.named, Some((scope, Direction::ToClient)));
         assert_eq!(there.shard, back.shard);
         assert_eq!(Placement::of(&packet(client, ("192.0.2.2", 80)), &services), None);
+    }
+
+    #[test]
+    fn carriers_sent_to_a_service_count_beside_it_whatever_they_carry() {
+        let services = Services::new(vec![Service::parse("web=192.0.2.1:80").unwrap()]).unwrap();
+        let inside = packet(("10.0.0.1", 5000), ("10.0.0.2", 80));
+        let mut layers = Layers::NONE;
+        assert_eq!(Placement::of(&Packet { layers: &layers, ..inside }, &services), None);
+        for (source, destination) in [("10.9.0.1", "10.9.0.2"), ("198.51.100.9", "192.0.2.1")] {
+            let [source, destination] = [source, destination].map(|address| address.parse().unwrap());
+            layers.enter(Tunnel { kind: TunnelKind::Gre, source, destination, id: None }).unwrap();
+        }
+        let placement = Placement::of(&Packet { layers: &layers, ..inside }, &services).unwrap();
+        assert_eq!(placement.named, Some((Scope::Beside(ServiceId(0)), Direction::ToServer)));
+        assert_eq!(placement.follow, Follow::Carrier(1));
+        let carrier = Packet { layers: &layers, ..inside }.carrier(1).unwrap();
+        assert_eq!(
+            (carrier.destination.to_string(), carrier.transport),
+            ("192.0.2.1".into(), Transport::Other(47))
+        );
     }
 
     #[test]

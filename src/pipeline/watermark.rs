@@ -25,12 +25,22 @@ pub(super) struct Watermark {
     open: i64,
     /// When that second is over.
     due: Timestamp,
+    /// The second that the newest packet lies in.
+    newest: Second,
     /// Packets in a row that lie far back.
     back: u32,
     /// Where the packets that are held back lie.
     ahead: Option<Timestamp>,
-    /// What was noticed.
-    pub counts: TimeCounts,
+    /// The highest of the epochs before.
+    last: Option<Timestamp>,
+    counts: TimeCounts,
+}
+
+/// A second that packets are placed in.
+#[derive(Debug, Clone, Copy, Default)]
+struct Second {
+    tick: TickId,
+    end: Timestamp,
 }
 
 /// What was noticed of capture times.
@@ -74,7 +84,17 @@ pub struct Over {
 
 impl Watermark {
     /// Looks at the time of a packet.
+    #[inline]
     pub fn sight(&mut self, time: Timestamp) -> Sight {
+        // Nearly every packet is the newest, in the second of the one before it.
+        if self.highest.is_some_and(|highest| time >= highest) && time < self.newest.end && self.back == 0 {
+            self.highest = Some(time);
+            return Sight::In(self.newest.tick, time);
+        }
+        self.sight_anew(time)
+    }
+
+    fn sight_anew(&mut self, time: Timestamp) -> Sight {
         let Some(highest) = self.highest else {
             self.begin(time);
             return self.place(time);
@@ -132,6 +152,11 @@ impl Watermark {
         (tick, self.highest.unwrap_or_default())
     }
 
+    /// What was noticed.
+    pub fn counts(&self) -> TimeCounts {
+        TimeCounts { last: self.last.max(self.highest), ..self.counts }
+    }
+
     /// The newest believed time.
     pub fn now(&self) -> Option<Timestamp> {
         self.highest
@@ -165,7 +190,9 @@ impl Watermark {
         self.epoch += 1;
         self.counts.clock_steps += 1;
         self.back = 0;
+        self.last = self.last.max(self.highest);
         self.highest = Some(time);
+        self.newest = Second::default();
         self.open_from((time - LAG).secs());
     }
 
@@ -176,17 +203,13 @@ impl Watermark {
 
     fn begin(&mut self, time: Timestamp) {
         self.counts.first = Some(time);
-        self.counts.last = Some(time);
         self.highest = Some(time);
         // Packets a little older than the first one still find their second open.
         self.open_from((time - LAG).secs());
     }
 
     fn raise(&mut self, time: Timestamp) {
-        if self.highest.is_none_or(|highest| time > highest) {
-            self.highest = Some(time);
-        }
-        self.counts.last = self.counts.last.max(Some(time));
+        self.highest = self.highest.max(Some(time));
     }
 
     fn place(&mut self, time: Timestamp) -> Sight {
@@ -195,7 +218,11 @@ impl Watermark {
             self.counts.late += 1;
             return Sight::In(TickId { epoch: self.epoch, second: self.open }, self.highest.unwrap_or(time));
         }
-        Sight::In(TickId { epoch: self.epoch, second }, time)
+        let tick = TickId { epoch: self.epoch, second };
+        if Some(time) == self.highest {
+            self.newest = Second { tick, end: Timestamp::from_secs(second.saturating_add(1)) };
+        }
+        Sight::In(tick, time)
     }
 
     fn close_to(&mut self, last: i64) -> Option<Over> {
@@ -244,7 +271,7 @@ mod tests {
         mark.sight(at(110));
         mark.over();
         assert_eq!(second(mark.sight(at(103))), 108);
-        assert_eq!((mark.counts.late, mark.counts.reordered), (1, 1));
+        assert_eq!((mark.counts().late, mark.counts().reordered), (1, 1));
     }
 
     #[test]

@@ -53,9 +53,15 @@ impl Worker {
             Some(ledger) => ledger.packet(packet, now),
             None => {}
         }
-        if placement.follow == Follow::All {
-            let sighting = Sighting { now, tick, named: placement.named };
-            shard.tracker.packet(packet, &sighting, &mut self.tallies);
+        let sighting = Sighting { now, tick, named: placement.named };
+        match placement.follow {
+            Follow::All => shard.tracker.packet(packet, &sighting, &mut self.tallies),
+            Follow::Ledger | Follow::Copy => {}
+            Follow::Carrier(place) => {
+                if let Some(carrier) = packet.carrier(usize::from(place)) {
+                    shard.tracker.packet(&carrier, &sighting, &mut self.tallies);
+                }
+            }
         }
     }
 

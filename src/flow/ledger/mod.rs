@@ -9,7 +9,7 @@ mod table;
 mod tests;
 mod wheel;
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr};
 
 use super::icmp::{self, Pairing};
 use super::key::{FlowKey, Protocol, Side};
@@ -172,15 +172,16 @@ impl Ledger {
 
 /// What a packet is to its flow; `None` where it belongs to none.
 fn arrival<'p, 'a>(packet: &'p Packet<'a>, now: Timestamp) -> Option<Arrival<'p, 'a>> {
-    let (source, destination) = packet.endpoints();
-    let port_of = |end: SocketAddr, port| SocketAddr::new(end.ip(), port);
+    let both_ways = |protocol, source_port, destination_port| {
+        let ends = [(packet.source, source_port), (packet.destination, destination_port)];
+        (protocol, FlowKey::of(ends, protocol))
+    };
     let (protocol, (key, from)) = match &packet.transport {
-        Transport::Tcp(_) => both_ways(source, destination, Protocol::Tcp),
-        Transport::Udp(_) => both_ways(source, destination, Protocol::Udp),
+        Transport::Tcp(tcp) => both_ways(Protocol::Tcp, tcp.source_port, tcp.destination_port),
+        Transport::Udp(udp) => both_ways(Protocol::Udp, udp.source_port, udp.destination_port),
         Transport::Icmp { kind, code } => message(packet, *kind, *code),
         Transport::Sctp { source_port, destination_port } => {
-            let ends = (port_of(source, *source_port), port_of(destination, *destination_port));
-            both_ways(ends.0, ends.1, Protocol::Sctp)
+            both_ways(Protocol::Sctp, *source_port, *destination_port)
         }
         Transport::Fragment | Transport::Other(_) => return None,
     };
@@ -202,20 +203,15 @@ fn carried(layers: &Layers) -> Option<Box<Layers>> {
     (!layers.is_empty()).then(|| Box::new(*layers))
 }
 
-fn both_ways(source: SocketAddr, destination: SocketAddr, protocol: Protocol) -> (Protocol, (FlowKey, Side)) {
-    (protocol, FlowKey::of(source, destination, protocol))
-}
-
 /// The flow of a message: its type and the type of its answer stand for ports (Zeek's way and the Community ID's).
 fn message(packet: &Packet<'_>, kind: u8, code: u8) -> (Protocol, (FlowKey, Side)) {
     let (protocol, number) = match packet.source {
         IpAddr::V4(_) => (Protocol::Icmp, icmp::ICMP),
         IpAddr::V6(_) => (Protocol::Icmp6, icmp::ICMP6),
     };
-    let end = |address, port: u8| SocketAddr::new(address, u16::from(port));
-    let source = end(packet.source, kind);
+    let ends = |other: u8| [(packet.source, u16::from(kind)), (packet.destination, u16::from(other))];
     match icmp::pairing(number, kind) {
-        Pairing::With(answer) => both_ways(source, end(packet.destination, answer), protocol),
-        Pairing::None => (protocol, FlowKey::one_way(source, end(packet.destination, code), protocol)),
+        Pairing::With(answer) => (protocol, FlowKey::of(ends(answer), protocol)),
+        Pairing::None => (protocol, FlowKey::one_way(ends(code), protocol)),
     }
 }

@@ -1,5 +1,5 @@
 //! JA4, the fingerprint of a TLS client (<https://github.com/FoxIO-LLC/ja4>, the BSD-licensed client part only).
-//! Comes in: a [`ClientHello`] over TCP. Goes out: 36 characters that clients of one make share.
+//! Comes in: a [`ClientHello`]. Goes out: 36 characters that clients of one make share.
 
 use std::fmt;
 
@@ -7,7 +7,7 @@ use foldhash::fast::RandomState;
 use hashbrown::HashMap;
 use sha2::{Digest, Sha256};
 
-use super::tls::{ClientHello, Cursor, is_grease, numbers};
+use super::tls::{Carrier, ClientHello, Cursor, is_grease, numbers};
 
 /// A JA4 fingerprint.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -33,7 +33,8 @@ impl Ja4 {
         }
         let named = if kinds.contains(&SERVER_NAME) { 'd' } else { 'i' };
         let head = format!(
-            "t{}{named}{:02}{:02}{}",
+            "{}{}{named}{:02}{:02}{}",
+            carrier(hello),
             version(hello),
             ciphers.len().min(99),
             kinds.len().min(99),
@@ -104,7 +105,7 @@ impl Ja4Memo {
             lists.extend((list.len() as u32).to_be_bytes());
             lists.extend_from_slice(list);
         }
-        lists.push(u8::from(hello.alpn.is_some()));
+        lists.extend([u8::from(hello.alpn.is_some()), hello.carrier as u8]);
         let mut rest = Cursor(hello.extensions);
         while let Some((kind, _)) = rest.extension() {
             lists.extend(kind.to_be_bytes());
@@ -118,9 +119,15 @@ impl fmt::Debug for Ja4 {
     }
 }
 
+fn carrier(hello: &ClientHello<'_>) -> char {
+    match hello.carrier {
+        Carrier::Tcp => 't',
+        Carrier::Quic => 'q',
+    }
+}
+
 fn version(hello: &ClientHello<'_>) -> &'static str {
-    let highest = numbers(hello.versions).filter(|version| !is_grease(*version)).max();
-    match highest.unwrap_or(hello.legacy_version) {
+    match hello.version() {
         0x0304 => "13",
         0x0303 => "12",
         0x0302 => "11",
@@ -131,9 +138,14 @@ fn version(hello: &ClientHello<'_>) -> &'static str {
     }
 }
 
-/// First and last character of the first protocol; of its hexadecimal form where they are not alphanumeric.
+/// First and last character of the first protocol; of its hexadecimal form where they are not alphanumeric. What is no
+/// ASCII at all is a 9, as the authors' own programs write it.
 fn protocol(alpn: Option<&[u8]>) -> String {
     let Some(name @ [first, .., last] | name @ [first @ last]) = alpn else { return "00".to_owned() };
+    if !(first.is_ascii() && last.is_ascii()) {
+        let shown = |byte: &u8| if byte.is_ascii() { char::from(*byte) } else { '9' };
+        return [shown(first), shown(last)].into_iter().collect();
+    }
     if first.is_ascii_alphanumeric() && last.is_ascii_alphanumeric() {
         return format!("{}{}", char::from(*first), char::from(*last));
     }
@@ -161,7 +173,8 @@ mod tests {
     use super::*;
 
     fn ja4(bytes: &[u8]) -> String {
-        let Begin::Hello(hello) = client_hello(bytes) else { panic!("no hello") };
+        let mut scratch = Vec::new();
+        let Begin::Hello(hello) = client_hello(bytes, &mut scratch) else { panic!("no hello") };
         Ja4::of(&hello).as_str().to_owned()
     }
 
@@ -193,7 +206,8 @@ mod tests {
         let mut memo = Ja4Memo::default();
         for ciphers in [&[0x1301_u16, 0x1302][..], &[0x1302], &[0x1301, 0x1302]] {
             let bytes = hello_bytes(ciphers, &[server_name("a.b"), (43, vec![2, 3, 4])]);
-            let Begin::Hello(hello) = client_hello(&bytes) else { panic!("no hello") };
+            let mut scratch = Vec::new();
+            let Begin::Hello(hello) = client_hello(&bytes, &mut scratch) else { panic!("no hello") };
             assert_eq!(memo.of(&hello), Ja4::of(&hello));
         }
         assert_eq!(memo.known.len(), 2);

@@ -1,15 +1,19 @@
 //! The TLS ClientHello (RFC 8446 section 4.1.2): versions, cipher suites, extensions, server name, protocols.
-//! Comes in: the first bytes of a client. Goes out: borrowed parts. Nothing is decrypted.
+//! Comes in: records with the first bytes of a client, or the message itself. Goes out: borrowed parts.
 
 use std::str;
 
 /// What a client says in its first message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ClientHello<'a> {
+    /// What it came over.
+    pub carrier: Carrier,
     /// The server name (RFC 6066), cut at 255 bytes.
     pub sni: Option<&'a str>,
     /// The first protocol offered by ALPN (RFC 7301).
     pub alpn: Option<&'a [u8]>,
+    /// All of them, each behind its length; empty where there is no ALPN.
+    pub protocols: &'a [u8],
     /// The version of the message itself.
     pub legacy_version: u16,
     /// The list of `supported_versions`, two bytes each; empty where there is none.
@@ -20,6 +24,23 @@ pub struct ClientHello<'a> {
     pub extensions: &'a [u8],
     /// The list of `signature_algorithms`, two bytes each; empty where there is none.
     pub signatures: &'a [u8],
+}
+
+/// What a ClientHello comes over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Carrier {
+    /// TCP.
+    Tcp,
+    /// QUIC.
+    Quic,
+}
+
+impl ClientHello<'_> {
+    /// The highest version offered (RFC 8446 section 4.2.1), values reserved by RFC 8701 apart.
+    pub fn version(&self) -> u16 {
+        let offered = numbers(self.versions).filter(|version| !is_grease(*version)).max();
+        offered.unwrap_or(self.legacy_version)
+    }
 }
 
 /// What the beginning of a client's bytes is.
@@ -45,25 +66,89 @@ const SUPPORTED_VERSIONS: u16 = 43;
 /// Longer hellos are not waited for; post-quantum key shares bring them to about 1.8 KiB, 16 KiB is one record.
 pub(super) const MAX_HELLO: usize = 16_384;
 
-/// Reads the beginning of a TLS connection; the hello must lie in one record.
-pub(super) fn client_hello(bytes: &[u8]) -> Begin<'_> {
-    let [kind, major, _, rest @ ..] = bytes else {
-        let fits = [HANDSHAKE, 3].iter().zip(bytes).all(|(want, have)| want == have);
-        return if fits { Begin::Partial } else { Begin::Other };
+/// A hello in more records than this is none: no client has a reason to cut one up so.
+const MAX_RECORDS: usize = 64;
+
+/// The longest that records with a hello can be.
+pub(super) const MAX_RECORDED: usize = MAX_HELLO + RECORD_HEADER * MAX_RECORDS;
+
+/// Type, version and length.
+const RECORD_HEADER: usize = 5;
+
+/// Reads the beginning of a TLS connection; `scratch` is where a hello in several records is put together.
+pub(super) fn client_hello<'a>(bytes: &'a [u8], scratch: &'a mut Vec<u8>) -> Begin<'a> {
+    match record(bytes) {
+        Record::Whole(content, _) => match message(content, Carrier::Tcp) {
+            Begin::Partial => several(bytes, scratch),
+            begin => begin,
+        },
+        Record::Partial(content) if content.first().is_none_or(|kind| *kind == CLIENT_HELLO) => {
+            Begin::Partial
+        }
+        Record::Partial(_) | Record::Other => Begin::Other,
+    }
+}
+
+/// Reads a handshake message that may be a hello.
+pub(super) fn message(bytes: &[u8], carrier: Carrier) -> Begin<'_> {
+    let mut cursor = Cursor(bytes);
+    let Some(&[kind, high, middle, low]) = cursor.0.first_chunk::<4>() else {
+        let may_be = bytes.first().is_none_or(|kind| *kind == CLIENT_HELLO);
+        return if may_be { Begin::Partial } else { Begin::Other };
     };
-    if (*kind, *major) != (HANDSHAKE, 3) {
+    let len = u32::from_be_bytes([0, high, middle, low]) as usize;
+    if kind != CLIENT_HELLO || len > MAX_HELLO {
         return Begin::Other;
     }
-    let mut cursor = Cursor(rest);
-    let Some(record_len) = cursor.u16() else { return Begin::Partial };
-    let record_len = usize::from(record_len);
-    if cursor.0.first().is_some_and(|kind| *kind != CLIENT_HELLO) || !(4..=MAX_HELLO).contains(&record_len) {
-        return Begin::Other;
-    }
-    match cursor.take(record_len) {
+    cursor.0 = &bytes[4..];
+    match cursor.take(len) {
+        Some(body) => Cursor(body).hello(carrier).map_or(Begin::Other, Begin::Hello),
         None => Begin::Partial,
-        Some(record) => Cursor(record).hello().map_or(Begin::Other, Begin::Hello),
     }
+}
+
+enum Record<'a> {
+    /// Its content, and what follows it.
+    Whole(&'a [u8], &'a [u8]),
+    /// The beginning of its content.
+    Partial(&'a [u8]),
+    /// No handshake record.
+    Other,
+}
+
+fn record(bytes: &[u8]) -> Record<'_> {
+    let Some((&[kind, major, _, high, low], rest)) = bytes.split_first_chunk::<RECORD_HEADER>() else {
+        let fits = [HANDSHAKE, 3].iter().zip(bytes).all(|(want, have)| want == have);
+        return if fits { Record::Partial(&[]) } else { Record::Other };
+    };
+    let len = usize::from(u16::from_be_bytes([high, low]));
+    if (kind, major) != (HANDSHAKE, 3) || !(1..=MAX_HELLO).contains(&len) {
+        return Record::Other;
+    }
+    match rest.split_at_checked(len) {
+        Some((content, rest)) => Record::Whole(content, rest),
+        None => Record::Partial(rest),
+    }
+}
+
+/// Puts a message together from its records.
+fn several<'a>(bytes: &[u8], scratch: &'a mut Vec<u8>) -> Begin<'a> {
+    scratch.clear();
+    let mut rest = bytes;
+    for _ in 0..MAX_RECORDS {
+        match record(rest) {
+            Record::Whole(content, behind) => {
+                scratch.extend_from_slice(content);
+                rest = behind;
+                if !matches!(message(scratch, Carrier::Tcp), Begin::Partial) {
+                    return message(scratch, Carrier::Tcp);
+                }
+            }
+            Record::Partial(_) => return Begin::Partial,
+            Record::Other => return Begin::Other,
+        }
+    }
+    Begin::Other
 }
 
 /// Takes from the front of a slice; `None` where it is too short.
@@ -104,20 +189,19 @@ impl<'a> Cursor<'a> {
         Some((self.u16()?, self.block16()?))
     }
 
-    fn hello(mut self) -> Option<ClientHello<'a>> {
-        let header = self.take(4)?;
-        let len = usize::from(header[1]) << 16 | usize::from(header[2]) << 8 | usize::from(header[3]);
-        let mut body = Cursor(self.take(len)?);
-        let legacy_version = body.u16()?;
-        body.take(32)?;
-        body.block8()?;
-        let ciphers = body.block16()?;
-        body.block8()?;
+    fn hello(mut self, carrier: Carrier) -> Option<ClientHello<'a>> {
+        let legacy_version = self.u16()?;
+        self.take(32)?;
+        self.block8()?;
+        let ciphers = self.block16()?;
+        self.block8()?;
         // A hello without extensions ends here.
-        let extensions = body.block16().unwrap_or(&[]);
+        let extensions = self.block16().unwrap_or(&[]);
         let mut hello = ClientHello {
+            carrier,
             sni: None,
             alpn: None,
+            protocols: &[],
             legacy_version,
             versions: &[],
             ciphers,
@@ -129,7 +213,10 @@ impl<'a> Cursor<'a> {
             let mut data = Cursor(data);
             match kind {
                 SERVER_NAME => hello.sni = data.server_name(),
-                ALPN => hello.alpn = data.block16().and_then(|list| Cursor(list).block8()),
+                ALPN => {
+                    hello.protocols = data.block16().unwrap_or(&[]);
+                    hello.alpn = Cursor(hello.protocols).block8();
+                }
                 SUPPORTED_VERSIONS => hello.versions = data.block8().unwrap_or(&[]),
                 SIGNATURE_ALGORITHMS => hello.signatures = data.block16().unwrap_or(&[]),
                 _ => {}
@@ -187,24 +274,52 @@ pub(super) mod tests {
         (SERVER_NAME, block16(&[&[0][..], &block16(name.as_bytes())].concat()))
     }
 
+    fn hello(bytes: &[u8], then: impl FnOnce(ClientHello<'_>)) {
+        match client_hello(bytes, &mut Vec::new()) {
+            Begin::Hello(hello) => then(hello),
+            other => panic!("no hello: {other:?}"),
+        }
+    }
+
     #[test]
     fn reads_the_name_and_the_protocol() {
         let alpn = (ALPN, block16(b"\x02h2\x08http/1.1"));
         let bytes = hello_bytes(&[0x1301, 0x1302], &[server_name("pps.example"), alpn]);
-        let Begin::Hello(hello) = client_hello(&bytes) else { panic!("no hello") };
-        assert_eq!(hello.sni, Some("pps.example"));
-        assert_eq!(hello.alpn, Some(&b"h2"[..]));
-        assert_eq!(numbers(hello.ciphers).collect::<Vec<_>>(), [0x1301, 0x1302]);
+        hello(&bytes, |hello| {
+            assert_eq!(hello.sni, Some("pps.example"));
+            assert_eq!(hello.alpn, Some(&b"h2"[..]));
+            assert_eq!(hello.protocols, b"\x02h2\x08http/1.1");
+            assert_eq!(hello.version(), 0x0303);
+            assert_eq!(numbers(hello.ciphers).collect::<Vec<_>>(), [0x1301, 0x1302]);
+        });
     }
 
     #[test]
     fn every_beginning_is_partial() {
         let bytes = hello_bytes(&[0x1301], &[server_name("a.example")]);
         for cut in 1..bytes.len() {
-            assert_eq!(client_hello(&bytes[..cut]), Begin::Partial, "cut at {cut}");
+            assert_eq!(client_hello(&bytes[..cut], &mut Vec::new()), Begin::Partial, "cut at {cut}");
         }
-        assert_eq!(client_hello(b"GET / HTTP/1.1"), Begin::Other);
-        assert_eq!(client_hello(&[23, 3, 3, 0, 5]), Begin::Other);
+        assert_eq!(client_hello(b"GET / HTTP/1.1", &mut Vec::new()), Begin::Other);
+        assert_eq!(client_hello(&[23, 3, 3, 0, 5], &mut Vec::new()), Begin::Other);
+    }
+
+    #[test]
+    fn a_hello_may_come_in_several_records() {
+        let whole = hello_bytes(&[0x1301], &[server_name("a.example")]);
+        for size in [1, 3, 20, 60] {
+            let records: Vec<u8> = whole[RECORD_HEADER..]
+                .chunks(size)
+                .flat_map(|part| [&[HANDSHAKE, 3, 1][..], &block16(part)].concat())
+                .collect();
+            if size == 1 {
+                assert_eq!(client_hello(&records, &mut Vec::new()), Begin::Other);
+                continue;
+            }
+            hello(&records, |hello| assert_eq!(hello.sni, Some("a.example")));
+            let cut = &records[..records.len() - 1];
+            assert_eq!(client_hello(cut, &mut Vec::new()), Begin::Partial);
+        }
     }
 
     #[test]
@@ -216,13 +331,13 @@ pub(super) mod tests {
     proptest! {
         #[test]
         fn any_bytes_do(mut bytes in proptest::collection::vec(any::<u8>(), 0..400)) {
-            let _ = client_hello(&bytes);
+            let _ = client_hello(&bytes, &mut Vec::new());
             let len = bytes.len();
             if len > 9 {
                 bytes[..3].copy_from_slice(&[HANDSHAKE, 3, 1]);
                 bytes[3..5].copy_from_slice(&((len - 5) as u16).to_be_bytes());
                 bytes[5..9].copy_from_slice(&[CLIENT_HELLO, 0, 0, (len - 9) as u8]);
-                let _ = client_hello(&bytes);
+                let _ = client_hello(&bytes, &mut Vec::new());
             }
         }
     }

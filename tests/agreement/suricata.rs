@@ -1,0 +1,165 @@
+//! Suricata's tests: how many records of a kind have certain values. Of the values those are checked that the contract
+//! has under the same name; the bytes of flows are whole frames to Suricata.
+
+use std::net::IpAddr;
+
+use serde_json::Value;
+
+use crate::conversation::Proto;
+use crate::corpus::Corpus;
+use crate::report::{Difference, Reason, Tally};
+
+const SOURCE: &str = "suricata-verify";
+
+/// The fields that the contract shares with Suricata's records.
+const FIELDS: [&str; 21] = [
+    "src_ip",
+    "src_port",
+    "dest_ip",
+    "dest_port",
+    "proto",
+    "app_proto",
+    "community_id",
+    "icmp_type",
+    "icmp_code",
+    "vlan",
+    "flow.pkts_toserver",
+    "flow.pkts_toclient",
+    "tls.sni",
+    "tls.ja4",
+    "tls.version",
+    "http.hostname",
+    "http.url",
+    "http.http_method",
+    "http.http_user_agent",
+    "http.protocol",
+    "http.status",
+];
+
+/// How many of its checks on flows, requests and ClientHellos hold for our records.
+pub fn tallies(corpus: &Corpus) -> Vec<Tally> {
+    let mut tally = Tally::new(SOURCE, "checks on flow, http and tls records", None);
+    for capture in corpus.of(SOURCE) {
+        for (_, text) in capture.expected_texts(".yaml") {
+            let checks = checks(&text);
+            tally.captures += usize::from(!checks.is_empty());
+            for check in checks {
+                check.compare(&capture.name, &capture.records().all, &mut tally);
+            }
+        }
+    }
+    vec![tally]
+}
+
+/// So many records of a kind have these values.
+#[derive(Debug, PartialEq)]
+struct Check<'a> {
+    count: usize,
+    event_type: &'a str,
+    values: Vec<(&'a str, &'a str)>,
+}
+
+impl Check<'_> {
+    fn compare(&self, capture: &str, records: &[Value], tally: &mut Tally) {
+        let of_type: Vec<&Value> =
+            records.iter().filter(|record| record["event_type"] == self.event_type).collect();
+        let count = of_type.iter().filter(|record| self.lacks(record).is_empty()).count();
+        tally.rows += 1;
+        if count == self.count {
+            tally.matched += 1;
+            return;
+        }
+        let nearest =
+            of_type.iter().map(|record| self.lacks(record)).min_by_key(Vec::len).unwrap_or_default();
+        let values: Vec<String> = self.values.iter().map(|(name, value)| format!("{name} {value}")).collect();
+        tally.differences.push(Difference {
+            capture: capture.to_owned(),
+            theirs: format!("{} {} with {}", self.count, self.event_type, values.join(", ")),
+            ours: format!("{count}; the nearest has {}", nearest.join(", ")),
+            reason: Reason::Ours("another number of such records"),
+        });
+    }
+
+    /// What a record has in place of these values.
+    fn lacks(&self, record: &Value) -> Vec<String> {
+        let lacking = self.values.iter().filter(|(name, value)| !is_value(field(record, name), value));
+        lacking.map(|(name, _)| format!("{name} {}", field(record, name))).collect()
+    }
+}
+
+/// The checks of a test that are about records of ours and not of an older version.
+fn checks(text: &str) -> Vec<Check<'_>> {
+    let mut blocks: Vec<Vec<&str>> = Vec::new();
+    for line in text.lines().map(str::trim) {
+        if line.starts_with("- ") && line.ends_with(':') {
+            blocks.push(Vec::new());
+        } else if let Some(block) = blocks.last_mut() {
+            block.push(line);
+        }
+    }
+    blocks.iter().filter_map(|block| check(block)).collect()
+}
+
+fn check<'a>(block: &[&'a str]) -> Option<Check<'a>> {
+    let pairs: Vec<(&str, &str)> = block.iter().filter_map(|line| line.split_once(": ")).collect();
+    let value = |key: &str| pairs.iter().find(|(name, _)| *name == key).map(|(_, value)| unquoted(value));
+    if value("lt-version").is_some() {
+        return None;
+    }
+    let event_type = value("event_type").filter(|kind| matches!(*kind, "flow" | "http" | "tls"))?;
+    let values = pairs.iter().filter(|(name, value)| {
+        // Suricata calls a protocol `failed` that it could not tell.
+        FIELDS.contains(&name.trim_end_matches("[0]")) && *value != "failed"
+    });
+    let values = values.map(|(name, value)| (*name, unquoted(value))).collect();
+    Some(Check { count: value("count")?.parse().ok()?, event_type, values })
+}
+
+fn unquoted(value: &str) -> &str {
+    value.trim().trim_matches(['"', '\''])
+}
+
+/// A field by its dotted name.
+fn field<'a>(record: &'a Value, name: &str) -> &'a Value {
+    let (name, first) = name.strip_suffix("[0]").map_or((name, false), |name| (name, true));
+    let value = name.split('.').fold(record, |value, part| &value[part]);
+    if first { &value[0] } else { value }
+}
+
+fn is_value(ours: &Value, theirs: &str) -> bool {
+    let Some(text) = ours.as_str() else { return ours.to_string() == theirs.replace(' ', "") };
+    let addresses = text.parse::<IpAddr>().ok().zip(theirs.parse::<IpAddr>().ok());
+    let any = IpAddr::from([0; 4]);
+    match addresses {
+        Some((ours, theirs)) => ours == theirs,
+        None => {
+            text == theirs
+                || Proto::named(text, any).is_some_and(|proto| Proto::named(theirs, any) == Some(proto))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    const TEST: &str = "checks:\n- filter:\n    count: 2\n    match:\n      event_type: flow\n      proto: TCP\n      src_ip: 2001:0db8::0001\n      vlan: [10, 20]\n      flow.age: 3\n- stats:\n    decoder.tcp: 5\n- filter:\n    lt-version: 7\n    count: 1\n    match:\n      event_type: flow\n";
+
+    #[test]
+    fn a_check_holds_the_values_that_the_contract_has_too() {
+        let checks = checks(TEST);
+        let values = vec![("proto", "TCP"), ("src_ip", "2001:0db8::0001"), ("vlan", "[10, 20]")];
+        assert_eq!(checks, [Check { count: 2, event_type: "flow", values }]);
+    }
+
+    #[test]
+    fn addresses_and_lists_are_compared_by_what_they_mean() {
+        let record = json!({"proto": "TCP", "src_ip": "2001:db8::1", "vlan": [10, 20]});
+        let checks = checks(TEST);
+        assert_eq!(checks[0].lacks(&record), [""; 0]);
+        let other = json!({"proto": "UDP", "src_ip": "2001:db8::1", "vlan": [10, 20]});
+        assert_eq!(checks[0].lacks(&other), ["proto \"UDP\""]);
+    }
+}
