@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use bongsu::aggregate::Count;
 use bongsu::attribute::{Attributor, Home, Labels};
 use bongsu::detect::rule::RuleSet;
-use bongsu::flow::RecordKinds;
+use bongsu::flow::{RecordKinds, TrustedProxies};
 use bongsu::incident::Incident;
 use bongsu::pipeline::{Listener, Pipeline, Quality, Setup};
 use bongsu::service::Services;
@@ -40,6 +40,7 @@ fn pipeline(workers: usize) -> Pipeline<Told> {
         from: None,
         to: None,
         wanted: RecordKinds::default(),
+        proxies: TrustedProxies::default(),
     };
     Pipeline::new(setup, Told::default())
 }

@@ -284,6 +284,14 @@ impl Tallies {
         }
     }
 
+    fn http2(&mut self, event: &FlowEvent<'_>, client: Client, requests: u64) {
+        let (tally, known) = self.tally(event.tick);
+        let Some(sums) = tally.scope(event.scope) else { return };
+        sums.counts[Count::Accesses] += requests;
+        sums.counts[Count::Requests] += requests;
+        tally.client(client, &Cell { accesses: requests, requests, ..Cell::default() }, known);
+    }
+
     fn hello(&mut self, event: &FlowEvent<'_>, client: Client, hello: &ClientHello<'_>) {
         let ja4 = self.prints.of(hello);
         let (tally, known) = self.tally(event.tick);
@@ -307,6 +315,7 @@ impl Observer for Tallies {
             What::Admitted { client, earlier, opened } => self.admitted(&event, client, earlier, opened),
             What::Request(client, head) => self.request(&event, client, &head),
             What::Hello(client, hello) => self.hello(&event, client, &hello),
+            What::Http2 { client, requests, .. } => self.http2(&event, client, u64::from(requests)),
             What::Progress(client, progress) => self.progress(&event, client, &progress),
         }
     }

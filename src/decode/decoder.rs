@@ -72,7 +72,11 @@ impl<'a> Descent<'a> {
             let Some(inner) = tunnel::enter(&datagram, layers)? else {
                 let packet = Packet { completed_by, ..datagram.packet(layers)? };
                 return Ok(match pieces {
-                    Some(Pieces { fragments, fresh_len }) => Packet { fragments, fresh_len, ..packet },
+                    Some(Pieces { fragments, fresh_len }) => {
+                        // Options in the last fragment alone may make it longer than the whole.
+                        let fresh_len = fresh_len.min(packet.ip_len);
+                        Packet { fragments, fresh_len, ..packet }
+                    }
                     None => packet,
                 });
             };
@@ -129,7 +133,7 @@ impl Sealed {
     }
 
     /// The packet again, from a copy of its `ip` bytes and its layers: what was innermost once is not searched for
-    /// tunnels or fragments again.
+    /// tunnels or fragments again, and which fragment completed it is forgotten.
     pub fn open<'a>(&self, ip: &'a [u8], layers: &'a Layers) -> Result<Packet<'a>, Skip> {
         let cut = self.ip_len.saturating_sub(u32::try_from(ip.len()).unwrap_or(u32::MAX));
         let datagram =

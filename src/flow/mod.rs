@@ -26,7 +26,7 @@ use crate::time::TickId;
 
 pub use community::{Answer, community_id};
 pub use ledger::{Ledger, LedgerCounts, RecordKinds};
-pub use speech::{Carrier, ClientHello, Forwarded, Ja4, Ja4Memo, RequestHead};
+pub use speech::{Carrier, ClientHello, Forwarded, Ja4, Ja4Memo, RequestHead, TrustedProxies};
 pub use tcp::{ConnState, Handshake, History, LARGE, Noticed, Role};
 pub use tracker::{FlowCounts, FlowLimits, Sighting, Tracker};
 
@@ -145,6 +145,15 @@ pub enum What<'a> {
     Request(Client, RequestHead<'a>),
     /// A TLS ClientHello.
     Hello(Client, ClientHello<'a>),
+    /// Requests over HTTP/2 in cleartext, which are counted and not read.
+    Http2 {
+        /// The client.
+        client: Client,
+        /// Its HEADERS frames.
+        requests: u32,
+        /// RST_STREAM frames of either side.
+        resets: u32,
+    },
     /// Payload bytes of a sampled connection: those seen, and those that were acknowledged and never seen.
     Measured {
         /// Bytes seen.

@@ -48,6 +48,8 @@ fn fingerprints(corpus: &Corpus) -> Tally {
 fn hellos(body: Value) -> Vec<Fingerprint> {
     let Some(ends) = row(&body).map(|row| row.ends) else { return Vec::new() };
     let ja4 = body["tls"]["ja4"].as_array().into_iter().flatten().filter_map(Value::as_str);
+    // Those of DTLS begin with `d`; its ClientHello is none of TLS or QUIC.
+    let ja4 = ja4.filter(|ja4| !ja4.starts_with('d'));
     ja4.map(|ja4| Fingerprint { ends, ja4: ja4.to_owned() }).collect()
 }
 

@@ -101,6 +101,9 @@ impl Group<'_> {
         if theirs == ours {
             return Reason::Ours("another conn_state of the same packets");
         }
+        if theirs.2 < ours.2 && self.flows.iter().all(|flow| flow.tunnelled) {
+            return Reason::Definition("a tunnel that they open where its port is the destination only");
+        }
         Reason::Ours(match theirs.2.cmp(&ours.2) {
             Ordering::Equal => "the same packets, divided between the ends in another way",
             Ordering::Greater => "we count fewer packets",

@@ -107,6 +107,7 @@ fn flow(record: &Value) -> Option<Conversation> {
     Some(Conversation {
         bytes: Some([count("bytes_toserver"), count("bytes_toclient")]),
         duplicates: count("duplicates"),
+        tunnelled: record["tunnel"].as_array().is_some_and(|layers| !layers.is_empty()),
         icmp_type: record["icmp_type"].as_u64().and_then(|n| u16::try_from(n).ok()),
         state: text("conn_state"),
         community_id: text("community_id"),
