@@ -10,7 +10,7 @@ use etherparse::ip_number;
 use super::fragments::{FragmentCounts, Fragments};
 use super::link::{self, Inner};
 use super::network::{Datagram, Part};
-use super::{Layers, Packet, Skip, carrier, transport, tunnel};
+use super::{Layers, Packet, Skip, Transport, carrier, transport, tunnel};
 use crate::capture::Frame;
 use crate::time::Timestamp;
 
@@ -32,8 +32,11 @@ impl Decoder {
     #[inline]
     pub fn decode<'a>(&'a mut self, frame: &Frame<'a>) -> Result<Packet<'a>, Skip> {
         self.layers.clear();
-        let datagram = Datagram::read(&link::peel(frame, &mut self.layers)?)?;
-        if is_innermost(&datagram) {
+        let datagram = Datagram::read_in_place(&link::peel(frame, &mut self.layers)?)?;
+        if datagram.is_plain_tcp() {
+            return Ok(datagram.packet_of(transport::tcp(&datagram)?, &self.layers));
+        }
+        if is_plain_udp(&datagram) {
             return datagram.packet(&self.layers);
         }
         let Self { layers, fragments, wholes } = self;
@@ -46,16 +49,12 @@ impl Decoder {
     }
 }
 
-/// Whether nothing can be hidden inside, as in nearly every packet: a segment or datagram in one piece that does not
-/// look like a tunnel.
+/// Whether nothing can be hidden inside: a UDP datagram in one piece that does not look like a tunnel.
 #[inline]
-fn is_innermost(datagram: &Datagram<'_>) -> bool {
-    datagram.part == Part::Whole
-        && match datagram.protocol {
-            ip_number::TCP => true,
-            ip_number::UDP => !carrier::may_carry(datagram.payload),
-            _ => false,
-        }
+fn is_plain_udp(datagram: &Datagram<'_>) -> bool {
+    datagram.protocol == ip_number::UDP
+        && datagram.part == Part::Whole
+        && !carrier::may_carry(datagram.payload)
 }
 
 /// The way from a frame's outermost IP packet to its innermost.
@@ -68,6 +67,7 @@ struct Descent<'a> {
 
 impl<'a> Descent<'a> {
     /// Follows tunnels and fragments inwards until there are no more.
+    #[inline(never)]
     fn packet(self, mut datagram: Datagram<'a>) -> Result<Packet<'a>, Skip> {
         let Self { layers, fragments, wholes, now } = self;
         let mut wholes = wholes.iter_mut();
@@ -113,9 +113,14 @@ struct Pieces<'a> {
 
 impl<'a> Datagram<'a> {
     /// The packet that this datagram is, where it carries no other.
-    #[inline]
+    #[inline(never)]
     fn packet(&self, layers: &'a Layers) -> Result<Packet<'a>, Skip> {
-        Ok(Packet {
+        Ok(self.packet_of(transport::read(self)?, layers))
+    }
+
+    #[inline(always)]
+    fn packet_of(&self, transport: Transport<'a>, layers: &'a Layers) -> Packet<'a> {
+        Packet {
             source: self.source,
             destination: self.destination,
             ip_len: self.ip_len,
@@ -123,11 +128,11 @@ impl<'a> Datagram<'a> {
             fragments: 1,
             hop_limit: self.hop_limit,
             identification: self.identification,
-            transport: transport::read(self)?,
+            transport,
             ip: self.ip,
             completed_by: None,
             layers,
-        })
+        }
     }
 }
 

@@ -138,8 +138,8 @@ impl Connection {
         }
         let (to_server, to_client) = (self.to_server.take(), self.to_client.take());
         let news = std::mem::take(&mut self.news);
-        let what = What::Progress(self.client(), Progress { to_server, to_client, news });
-        observer.observe(self.event(self.tick, what));
+        let what = What::Progress(self.account.client(&self.key), Progress { to_server, to_client, news });
+        observer.observe(self.account.event(&self.key, self.tick, what));
     }
 
     /// Only the service's side is mirrored: that it answers with data is all there is to see of an access.
@@ -149,23 +149,7 @@ impl Connection {
 
     /// Tells what was measured of it up to `tick`.
     pub fn account_for<O: Observer>(&self, measured: What<'_>, tick: TickId, observer: &mut O) {
-        observer.observe(self.event(tick, measured));
-    }
-
-    fn client(&self) -> Client {
-        Client { address: self.key.end(self.account.client).ip(), proof: self.account.proof }
-    }
-
-    fn event<'a>(&self, tick: TickId, what: What<'a>) -> FlowEvent<'a> {
-        let address = self.key.end(self.account.client.other());
-        let protocol = self.key.protocol_number();
-        let scope = match self.account.named {
-            Some(Named::Own(id)) => Scope::Service(id),
-            Some(Named::Beside(id)) => Scope::Beside(id),
-            None if protocol == 6 => Scope::Candidate(address),
-            None => Scope::CandidateHost(address.ip()),
-        };
-        FlowEvent { scope, tick, server: ServerEnd { address, protocol }, what }
+        observer.observe(self.account.event(&self.key, tick, measured));
     }
 
     /// The tick that the unflushed counts belong to.
@@ -199,33 +183,14 @@ impl Connection {
         moment: &mut Moment<'_, O>,
         listen: impl FnOnce(&mut Speech, &mut Hearing<'_>, &mut dyn FnMut(Said<'_>)),
     ) {
-        let mut speech = std::mem::take(&mut self.speech);
+        let Self { speech, news, account, key, .. } = self;
         let Moment { now, tick, heads, observer } = moment;
         let mut hearing = Hearing { now: *now, room: heads };
-        listen(&mut speech, &mut hearing, &mut |said| {
-            if let Some(what) = self.evidence(&said) {
-                observer.observe(self.event(*tick, what));
+        listen(speech, &mut hearing, &mut |said| {
+            if let Some(what) = evidence(&said, account.client(key), news) {
+                observer.observe(account.event(key, *tick, what));
             }
         });
-        self.speech = speech;
-    }
-
-    /// What is told at once of what was said, and what with the second: what a client asks of the service, and what
-    /// that answers.
-    fn evidence<'a>(&mut self, said: &Said<'a>) -> Option<What<'a>> {
-        use Direction::{ToClient, ToServer};
-        match said {
-            Said::Request(request) if request.from == ToServer => {
-                return Some(What::Request(self.client(), request.head));
-            }
-            Said::Hello(hello) if hello.from == ToServer => {
-                return Some(What::Hello(self.client(), hello.hello));
-            }
-            Said::Response(response) if response.from == ToClient => self.news.response(response.status),
-            Said::Spoken(ToServer) => self.news.spoken = true,
-            _ => {}
-        }
-        None
     }
 
     fn note_end<O: Observer>(
@@ -249,4 +214,38 @@ impl Connection {
     pub fn release(&mut self, heads: &mut Room) {
         self.speech.release(heads);
     }
+}
+
+impl Account {
+    fn client(&self, key: &FlowKey) -> Client {
+        Client { address: key.end(self.client).ip(), proof: self.proof }
+    }
+
+    fn event<'a>(&self, key: &FlowKey, tick: TickId, what: What<'a>) -> FlowEvent<'a> {
+        let address = key.end(self.client.other());
+        let protocol = key.protocol_number();
+        let scope = match self.named {
+            Some(Named::Own(id)) => Scope::Service(id),
+            Some(Named::Beside(id)) => Scope::Beside(id),
+            None if protocol == 6 => Scope::Candidate(address),
+            None => Scope::CandidateHost(address.ip()),
+        };
+        FlowEvent { scope, tick, server: ServerEnd { address, protocol }, what }
+    }
+}
+
+/// What is told at once of what was said, and what with the second: what a client asks of the service, and what that
+/// answers.
+fn evidence<'a>(said: &Said<'a>, client: Client, news: &mut News) -> Option<What<'a>> {
+    use Direction::{ToClient, ToServer};
+    match said {
+        Said::Request(request) if request.from == ToServer => {
+            return Some(What::Request(client, request.head));
+        }
+        Said::Hello(hello) if hello.from == ToServer => return Some(What::Hello(client, hello.hello)),
+        Said::Response(response) if response.from == ToClient => news.response(response.status),
+        Said::Spoken(ToServer) => news.spoken = true,
+        _ => {}
+    }
+    None
 }

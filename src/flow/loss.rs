@@ -13,8 +13,8 @@ pub(super) struct Losses {
     by_slot: Vec<Flow>,
 }
 
-/// Slots that are looked at: 8,192 connections over all shards, 2 MiB.
-const SAMPLED: usize = 128;
+/// Slots that are looked at: 1,024 connections over all shards, 256 KiB, a part of a second-level cache.
+const SAMPLED: usize = 16;
 
 impl Losses {
     /// The connection in a slot, where it is one of the sample.

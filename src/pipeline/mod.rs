@@ -330,26 +330,28 @@ impl<L: Listener + 'static> Pipeline<L> {
 
     fn follow(&mut self, frame: &Frame<'_>, tick: TickId, now: Timestamp) {
         // Fragments age by the time that is believed: a lone wrong date does not outdate them.
-        let packet = match self.decoder.decode(&Frame { time: now, ..*frame }) {
+        let decoded = self.decoder.decode(&Frame { time: now, ..*frame });
+        // Looked at where it lies: a packet is too large to be moved for nothing.
+        let packet = match &decoded {
             Ok(packet) => packet,
-            Err(skip) => return self.counts.count_skipped(skip),
+            Err(skip) => return self.counts.count_skipped(*skip),
         };
-        if self.mirror.is_copy(&packet, frame.time) {
+        if self.mirror.is_copy(packet, frame.time) {
             self.counts.count_skipped(Skip::Duplicate);
             if self.ledger {
-                let placement = Placement::of_copy(&packet, &self.services);
-                self.crew.packet(&packet, &Handed { placement, tick, now });
+                let placement = Placement::of_copy(packet, &self.services);
+                self.crew.packet(packet, &Handed { placement, tick, now });
             }
             return;
         }
         self.counts.count_decoded();
-        match Placement::of(&packet, &self.services) {
-            Some(placement) => self.crew.packet(&packet, &Handed { placement, tick, now }),
+        match Placement::of(packet, &self.services) {
+            Some(placement) => self.crew.packet(packet, &Handed { placement, tick, now }),
             None => {
                 self.unserved += 1;
                 if self.ledger {
-                    let placement = Placement::of_stranger(&packet);
-                    self.crew.packet(&packet, &Handed { placement, tick, now });
+                    let placement = Placement::of_stranger(packet);
+                    self.crew.packet(packet, &Handed { placement, tick, now });
                 }
             }
         }
