@@ -51,6 +51,9 @@ impl Timestamp {
     /// RFC 3339 with microseconds and an explicit offset, in `zone`.
     pub fn rfc3339(self, zone: &Zone) -> String {
         let micros = self.0.div_euclid(1_000);
+        if zone.0 == TimeZone::UTC {
+            return utc(micros);
+        }
         let stamp = jiff::Timestamp::from_microsecond(micros).unwrap_or(jiff::Timestamp::UNIX_EPOCH);
         stamp.to_zoned(zone.0.clone()).strftime("%Y-%m-%dT%H:%M:%S%.6f%:z").to_string()
     }
@@ -60,6 +63,34 @@ impl Timestamp {
         let stamp: jiff::Timestamp = text.parse().ok()?;
         i64::try_from(stamp.as_nanosecond()).ok().map(Self)
     }
+}
+
+/// Microseconds since the epoch in UTC, without the way through a zone: a record of a flow has three of them. The date
+/// is that of the proleptic Gregorian calendar, counted in eras of 400 years from 1 March of year 0
+/// (<https://howardhinnant.github.io/date_algorithms.html>, `civil_from_days`).
+fn utc(micros: i64) -> String {
+    let (days, of_day) = (micros.div_euclid(86_400_000_000), micros.rem_euclid(86_400_000_000));
+    let from_march = days + 719_468;
+    let (era, of_era) = (from_march.div_euclid(146_097), from_march.rem_euclid(146_097));
+    let year = (of_era - of_era / 1_460 + of_era / 36_524 - of_era / 146_096) / 365;
+    let of_year = of_era - (365 * year + year / 4 - year / 100);
+    let month = (5 * of_year + 2) / 153;
+    let day = of_year - (153 * month + 2) / 5 + 1;
+    let month = if month < 10 { month + 3 } else { month - 9 };
+    let year = year + era * 400 + i64::from(month <= 2);
+    let mut text = *b"0000-00-00T00:00:00.000000+00:00";
+    let (seconds, micros) = (of_day / 1_000_000, of_day % 1_000_000);
+    let (hours, minutes, seconds) = (seconds / 3_600, seconds / 60 % 60, seconds % 60);
+    let fields =
+        [(0, 4, year), (5, 2, month), (8, 2, day), (11, 2, hours), (14, 2, minutes), (17, 2, seconds)];
+    for (at, width, number) in fields.into_iter().chain([(20, 6, micros)]) {
+        let mut rest = number;
+        for digit in text.iter_mut().skip(at).take(width).rev() {
+            *digit = b'0' + (rest % 10) as u8;
+            rest /= 10;
+        }
+    }
+    String::from_utf8_lossy(&text).into_owned()
 }
 
 impl Add<Span> for Timestamp {
@@ -193,6 +224,20 @@ mod tests {
         let seoul = Zone::named("Asia/Seoul").unwrap();
         assert_eq!(time.rfc3339(&seoul), "2023-11-23T09:19:40.123456+09:00");
         assert_eq!(Timestamp::parse_rfc3339("2023-11-23T09:19:40.123456789+09:00"), Some(time));
+    }
+
+    #[test]
+    fn utc_is_written_as_any_zone_is() {
+        let london = Zone::named("Africa/Abidjan").unwrap();
+        for secs in (-9_000_000_000..9_000_000_000).step_by(86_399 * 13) {
+            let time = Timestamp::from_parts(secs, 7_654_321);
+            assert_eq!(time.rfc3339(&Zone::utc()), {
+                let stamp = jiff::Timestamp::from_microsecond(time.nanos().div_euclid(1_000)).unwrap();
+                stamp.to_zoned(TimeZone::UTC).strftime("%Y-%m-%dT%H:%M:%S%.6f%:z").to_string()
+            });
+        }
+        let summer = Timestamp::from_secs(1_700_000_000);
+        assert_eq!(summer.rfc3339(&london), summer.rfc3339(&Zone::utc()));
     }
 
     #[test]

@@ -284,6 +284,14 @@ impl Tallies {
         }
     }
 
+    fn http2(&mut self, event: &FlowEvent<'_>, client: Client, requests: u64) {
+        let (tally, known) = self.tally(event.tick);
+        let Some(sums) = tally.scope(event.scope) else { return };
+        sums.counts[Count::Accesses] += requests;
+        sums.counts[Count::Requests] += requests;
+        tally.client(client, &Cell { accesses: requests, requests, ..Cell::default() }, known);
+    }
+
     fn hello(&mut self, event: &FlowEvent<'_>, client: Client, hello: &ClientHello<'_>) {
         let ja4 = self.prints.of(hello);
         let (tally, known) = self.tally(event.tick);
@@ -299,7 +307,7 @@ impl Observer for Tallies {
     fn observe(&mut self, event: FlowEvent<'_>) {
         match event.what {
             What::Unearned { source, direction, bytes } => self.unearned(&event, source, direction, bytes),
-            What::Acknowledged => self.count(&event, &[(Count::Acknowledged, 1)]),
+            What::OneSided => self.count(&event, &[(Count::OneSided, 1)]),
             What::Measured { seen, missed } => {
                 self.count(&event, &[(Count::DataSeen, seen), (Count::DataMissed, missed)]);
             }
@@ -307,6 +315,7 @@ impl Observer for Tallies {
             What::Admitted { client, earlier, opened } => self.admitted(&event, client, earlier, opened),
             What::Request(client, head) => self.request(&event, client, &head),
             What::Hello(client, hello) => self.hello(&event, client, &hello),
+            What::Http2 { client, requests, .. } => self.http2(&event, client, u64::from(requests)),
             What::Progress(client, progress) => self.progress(&event, client, &progress),
         }
     }

@@ -5,9 +5,10 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use serde::Serialize;
+use serde_json::to_writer;
 
 use super::text::told;
-use super::{EventType, Record, json};
+use super::{EventType, Record};
 use crate::decode::{Layers, Tunnel};
 use crate::flow::record::{
     Ends, FlowRecord, HelloRecord, Record as Recorded, RequestRecord, Summary, TcpRecord, Tls,
@@ -17,10 +18,10 @@ use crate::time::{Timestamp, Zone};
 
 /// What every record says first: when, what, and between whom.
 #[derive(Serialize)]
-struct Head {
+struct Head<'a> {
     timestamp: String,
     event_type: EventType,
-    sensor: String,
+    sensor: &'a str,
     src_ip: IpAddr,
     #[serde(skip_serializing_if = "Option::is_none")]
     src_port: Option<u16>,
@@ -31,9 +32,9 @@ struct Head {
 }
 
 #[derive(Serialize)]
-struct FlowLine {
+struct FlowLine<'a> {
     #[serde(flatten)]
-    head: Head,
+    head: Head<'a>,
     #[serde(skip_serializing_if = "Option::is_none")]
     app_proto: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -83,19 +84,34 @@ struct TcpField {
     handshake_server_us: Option<u32>,
     #[serde(skip_serializing_if = "Option::is_none")]
     handshake_client_us: Option<u32>,
-    toserver: NoticedField,
-    toclient: NoticedField,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    toserver: Option<NoticedField>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    toclient: Option<NoticedField>,
 }
 
+/// What was noticed of one side; what was not is left out.
 #[derive(Serialize)]
 struct NoticedField {
+    #[serde(skip_serializing_if = "is_zero")]
     retransmitted: u32,
+    #[serde(skip_serializing_if = "is_zero")]
     retransmitted_large: u32,
+    #[serde(skip_serializing_if = "is_zero")]
     out_of_order: u32,
+    #[serde(skip_serializing_if = "is_zero")]
     keep_alives: u32,
+    #[serde(skip_serializing_if = "is_zero")]
     zero_windows: u32,
+    #[serde(skip_serializing_if = "is_zero")]
     resets: u32,
+    #[serde(skip_serializing_if = "is_zero")]
     gaps: u32,
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde asks with references")]
+fn is_zero(number: &u32) -> bool {
+    *number == 0
 }
 
 // The field's name says what large is.
@@ -104,29 +120,34 @@ const _: () = assert!(LARGE == 1_400);
 #[derive(Serialize)]
 struct RequestsField {
     requests: u64,
+    /// Streams that were reset, with HTTP/2.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    resets: Option<u64>,
     hosts: Vec<String>,
 }
 
 #[derive(Serialize)]
-struct HelloLine {
+struct HelloLine<'a> {
     #[serde(flatten)]
-    head: Head,
+    head: Head<'a>,
     community_id: String,
     tls: TlsField,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    xff: Option<IpAddr>,
 }
 
 #[derive(Serialize)]
 struct TlsField {
     sni: Option<String>,
     ja4: String,
-    version: Option<&'static str>,
+    version: String,
     alpn: Vec<String>,
 }
 
 #[derive(Serialize)]
-struct RequestLine {
+struct RequestLine<'a> {
     #[serde(flatten)]
-    head: Head,
+    head: Head<'a>,
     community_id: String,
     http: HttpField,
     ttfb_us: Option<u64>,
@@ -138,35 +159,49 @@ struct HttpField {
     url: String,
     http_method: String,
     http_user_agent: Option<String>,
-    protocol: &'static str,
+    protocol: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    xff: Option<IpAddr>,
     status: Option<u16>,
     length: Option<u64>,
 }
 
-/// The record of what was recorded of a flow.
-pub fn flow_record(recorded: &Recorded, sensor: &str, zone: &Zone) -> Record {
-    let around = Around { sensor, zone };
-    let (kind, line) = match recorded {
-        Recorded::Flow(flow) => (EventType::Flow, json(&around.flow(flow))),
-        Recorded::Request(request) => (EventType::Http, json(&around.request(request))),
-        Recorded::Hello(hello) => (EventType::Tls, json(&around.hello(hello))),
-    };
-    Record { kind, severity: None, time: Some(recorded.time()), incident: None, line: Arc::from(line) }
-}
-
-/// Who tells, and in which zone.
-struct Around<'a> {
-    sensor: &'a str,
+/// Writes records of flows: who tells, and in which zone.
+pub struct FlowWriter<'a> {
+    sensor: String,
     zone: &'a Zone,
+    /// The line that is being written; its room serves the next one.
+    line: Vec<u8>,
 }
 
-impl Around<'_> {
-    fn head(&self, event_type: EventType, time: Timestamp, ends: &Ends) -> Head {
+impl<'a> FlowWriter<'a> {
+    /// A writer for a sensor.
+    pub fn new(sensor: &str, zone: &'a Zone) -> Self {
+        Self { sensor: told(sensor), zone, line: Vec::new() }
+    }
+
+    /// The record of what was recorded of a flow.
+    pub fn record(&mut self, recorded: &Recorded) -> Record {
+        let mut line = std::mem::take(&mut self.line);
+        line.clear();
+        let (kind, written) = match recorded {
+            Recorded::Flow(flow) => (EventType::Flow, to_writer(&mut line, &self.flow(flow))),
+            Recorded::Request(request) => (EventType::Http, to_writer(&mut line, &self.request(request))),
+            Recorded::Hello(hello) => (EventType::Tls, to_writer(&mut line, &self.hello(hello))),
+        };
+        // Records are structs of text, numbers and lists: of these none can fail.
+        debug_assert!(written.is_ok());
+        let text = Arc::from(std::str::from_utf8(&line).unwrap_or_default());
+        self.line = line;
+        Record { kind, severity: None, time: Some(recorded.time()), incident: None, line: text }
+    }
+
+    fn head(&self, event_type: EventType, time: Timestamp, ends: &Ends) -> Head<'_> {
         let port = |port| (!ends.is_icmp()).then_some(port);
         Head {
             timestamp: time.rfc3339(self.zone),
             event_type,
-            sensor: told(self.sensor),
+            sensor: &self.sensor,
             src_ip: ends.originator.ip(),
             src_port: port(ends.originator.port()),
             dest_ip: ends.responder.ip(),
@@ -175,7 +210,7 @@ impl Around<'_> {
         }
     }
 
-    fn flow(&self, flow: &FlowRecord) -> FlowLine {
+    fn flow(&self, flow: &FlowRecord) -> FlowLine<'_> {
         let carried = flow.carried.as_deref();
         let said = flow.said.as_deref();
         FlowLine {
@@ -189,7 +224,7 @@ impl Around<'_> {
             conn_state: flow.state.code(),
             history: flow.history.as_str().to_owned(),
             flow: self.sums(flow),
-            tcp: flow.tcp.as_deref().map(tcp),
+            tcp: flow.tcp.as_deref().and_then(tcp),
             tls: said.and_then(|said| said.tls.as_ref()).map(tls),
             http: said.and_then(requests),
         }
@@ -209,15 +244,16 @@ impl Around<'_> {
         }
     }
 
-    fn hello(&self, hello: &HelloRecord) -> HelloLine {
+    fn hello(&self, hello: &HelloRecord) -> HelloLine<'_> {
         HelloLine {
             head: self.head(EventType::Tls, hello.time, &hello.ends),
             community_id: hello.ends.community_id(),
             tls: tls(&hello.tls),
+            xff: hello.forwarded,
         }
     }
 
-    fn request(&self, request: &RequestRecord) -> RequestLine {
+    fn request(&self, request: &RequestRecord) -> RequestLine<'_> {
         RequestLine {
             head: self.head(EventType::Http, request.time, &request.ends),
             community_id: request.ends.community_id(),
@@ -226,7 +262,8 @@ impl Around<'_> {
                 url: told(&request.url()),
                 http_method: told(&request.method),
                 http_user_agent: request.user_agent.as_deref().map(told),
-                protocol: request.protocol,
+                protocol: told(&request.protocol),
+                xff: request.forwarded,
                 status: request.status,
                 length: request.length,
             },
@@ -257,17 +294,19 @@ fn tunnels(carried: &Layers) -> Vec<TunnelField> {
     carried.tunnels().iter().map(told).collect()
 }
 
-fn tcp(record: &TcpRecord) -> TcpField {
-    TcpField {
+fn tcp(record: &TcpRecord) -> Option<TcpField> {
+    let field = TcpField {
         handshake_server_us: record.handshake.server_us,
         handshake_client_us: record.handshake.client_us,
         toserver: noticed(&record.originator),
         toclient: noticed(&record.responder),
-    }
+    };
+    let says = field.handshake_server_us.is_some() || field.toserver.is_some() || field.toclient.is_some();
+    says.then_some(field)
 }
 
-fn noticed(noticed: &Noticed) -> NoticedField {
-    NoticedField {
+fn noticed(noticed: &Noticed) -> Option<NoticedField> {
+    noticed.is_anything().then_some(NoticedField {
         retransmitted: noticed.retransmitted,
         retransmitted_large: noticed.retransmitted_large,
         out_of_order: noticed.out_of_order,
@@ -275,19 +314,34 @@ fn noticed(noticed: &Noticed) -> NoticedField {
         zero_windows: noticed.zero_windows,
         resets: noticed.resets,
         gaps: noticed.gaps,
-    }
+    })
 }
 
 fn tls(tls: &Tls) -> TlsField {
     TlsField {
         sni: tls.sni.as_deref().map(told),
-        ja4: tls.ja4.clone(),
-        version: tls.version,
+        ja4: tls.ja4.as_str().to_owned(),
+        version: version(tls.version),
         alpn: tls.alpn.iter().map(|name| told(name)).collect(),
+    }
+}
+
+/// Suricata's names of versions.
+fn version(number: u16) -> String {
+    match number {
+        0x0002 => "SSLv2".to_owned(),
+        0x0300 => "SSLv3".to_owned(),
+        0x0301 => "TLS 1.0".to_owned(),
+        0x0302 => "TLS 1.1".to_owned(),
+        0x0303 => "TLS 1.2".to_owned(),
+        0x0304 => "TLS 1.3".to_owned(),
+        other => format!("0x{other:04x}"),
     }
 }
 
 fn requests(said: &Summary) -> Option<RequestsField> {
     let hosts = said.hosts.iter().map(|host| told(host)).collect();
-    (said.requests > 0).then_some(RequestsField { requests: said.requests, hosts })
+    let resets = Some(said.resets).filter(|resets| *resets > 0);
+    let says = said.requests > 0 || resets.is_some();
+    says.then_some(RequestsField { requests: said.requests, resets, hosts })
 }

@@ -31,7 +31,7 @@ use crate::service::Services;
 use crate::time::Zone;
 
 pub use digest::Digest;
-pub use flow::flow_record;
+pub use flow::FlowWriter;
 pub use record::{EventType, Record};
 pub use sensor::{Configuration, Heartbeat, Watching};
 pub use stats::{CaptureStats, Named, OneWay, PacketStats, Stats, seen};

@@ -55,6 +55,9 @@ pub struct Common {
     /// Which records, as LIST of alert, flow, http, tls, stats, heartbeat, config
     #[arg(long, value_name = "LIST", value_delimiter = ',', default_value = "alert,stats")]
     pub events: Vec<String>,
+    /// Keep the query of a request's target in http records
+    #[arg(long)]
+    pub keep_query: bool,
     /// Packet workers; all the machine has unless told
     #[arg(long, value_name = "N")]
     pub workers: Option<usize>,

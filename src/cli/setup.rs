@@ -14,7 +14,7 @@ use crate::config::{Config, SinkConfig, SyslogTarget};
 use crate::detect::rule::{Level, RuleSet};
 use crate::detect::switched_off;
 use crate::document::Scalar;
-use crate::flow::RecordKinds;
+use crate::flow::{RecordKinds, TrustedProxies};
 use crate::pipeline::{Outcome, Scene, Setup, Teller};
 use crate::service::{Service, Services};
 use crate::sink::{Begin, SinkSpec, Sinks, Target as SinkTarget, WhenFull};
@@ -34,6 +34,8 @@ pub struct Run {
     filter: Option<Filter>,
     workers: usize,
     seed: u64,
+    keep_query: bool,
+    proxies: TrustedProxies,
     sensor: String,
 }
 
@@ -109,6 +111,8 @@ impl Run {
             filter,
             workers: workers(common.workers)?,
             seed: common.sketch_seed,
+            keep_query: common.keep_query,
+            proxies: TrustedProxies::new(&config.trusted_proxies),
             sensor: config.sensor,
         })
     }
@@ -134,7 +138,9 @@ impl Run {
                 flows: self.events.contains(&EventType::Flow),
                 requests: self.events.contains(&EventType::Http),
                 hellos: self.events.contains(&EventType::Tls),
+                query: self.keep_query,
             },
+            proxies: self.proxies.clone(),
         }
     }
 

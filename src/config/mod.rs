@@ -7,6 +7,8 @@ mod sink;
 
 use std::path::{Path, PathBuf};
 
+use ipnet::IpNet;
+
 use crate::attribute::{Country, Label};
 use crate::detect::rule::{RulePatch, RuleSet};
 use crate::document::{Problems, Reader, Source, words};
@@ -26,6 +28,8 @@ pub struct Config {
     pub services: Vec<Service>,
     /// Known neighbours.
     pub labels: Vec<Label>,
+    /// Proxies that are believed when they say for whom they speak.
+    pub trusted_proxies: Vec<IpNet>,
     /// Planned work and expected crowds.
     pub calendar: Vec<Event>,
     /// Changes to rules, by id.
@@ -77,6 +81,7 @@ impl Default for Config {
             home: Vec::new(),
             services: Vec::new(),
             labels: Vec::new(),
+            trusted_proxies: Vec::new(),
             calendar: Vec::new(),
             rules: Vec::new(),
             rule_files: Vec::new(),

@@ -33,6 +33,7 @@ pub(super) fn config(tree: &Node, folder: &Path, reader: &mut Reader<'_>) -> Opt
         home: fields.or("home", Vec::new()),
         services: named(&mut fields, "services", MAX_SERVICES),
         labels: named(&mut fields, "labels", MAX_LABELS),
+        trusted_proxies: fields.or("trusted_proxies", Vec::new()),
         calendar: named(&mut fields, "calendar", MAX_EVENTS),
         rules: patches(&mut fields),
         rule_files: fields

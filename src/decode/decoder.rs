@@ -10,7 +10,7 @@ use etherparse::ip_number;
 use super::fragments::{FragmentCounts, Fragments};
 use super::link::{self, Inner};
 use super::network::{Datagram, Part};
-use super::{Layers, Packet, Skip, Transport, carrier, transport, tunnel};
+use super::{Layers, Packet, Skip, carrier, plain, transport, tunnel};
 use crate::capture::Frame;
 use crate::time::Timestamp;
 
@@ -31,13 +31,23 @@ impl Decoder {
     /// alone. `frame.time` ages the fragments that wait.
     #[inline]
     pub fn decode<'a>(&'a mut self, frame: &Frame<'a>) -> Result<Packet<'a>, Skip> {
-        self.layers.clear();
-        let datagram = Datagram::read_in_place(&link::peel(frame, &mut self.layers)?)?;
-        if datagram.is_plain_tcp() {
-            return Ok(datagram.packet_of(transport::tcp(&datagram)?, &self.layers));
+        if let Some(packet) = plain::read(frame, &Layers::NONE) {
+            return Ok(packet);
         }
-        if is_plain_udp(&datagram) {
-            return datagram.packet(&self.layers);
+        self.decode_anything(frame)
+    }
+
+    /// The general way.
+    #[inline(never)]
+    pub(super) fn decode_anything<'a>(&'a mut self, frame: &Frame<'a>) -> Result<Packet<'a>, Skip> {
+        self.layers.clear();
+        let datagram = Datagram::read(&link::peel(frame, &mut self.layers)?)?;
+        // Nothing can be inside: a segment in one piece, or a datagram that no tunnel begins like.
+        match datagram.protocol {
+            _ if datagram.part != Part::Whole => {}
+            ip_number::TCP => return datagram.packet(&self.layers),
+            ip_number::UDP if !carrier::may_carry(datagram.payload) => return datagram.packet(&self.layers),
+            _ => {}
         }
         let Self { layers, fragments, wholes } = self;
         Descent { layers, fragments, wholes, now: frame.time }.packet(datagram)
@@ -47,14 +57,6 @@ impl Decoder {
     pub fn fragment_counts(&self) -> FragmentCounts {
         self.fragments.counts()
     }
-}
-
-/// Whether nothing can be hidden inside: a UDP datagram in one piece that does not look like a tunnel.
-#[inline]
-fn is_plain_udp(datagram: &Datagram<'_>) -> bool {
-    datagram.protocol == ip_number::UDP
-        && datagram.part == Part::Whole
-        && !carrier::may_carry(datagram.payload)
 }
 
 /// The way from a frame's outermost IP packet to its innermost.
@@ -71,27 +73,24 @@ impl<'a> Descent<'a> {
     fn packet(self, mut datagram: Datagram<'a>) -> Result<Packet<'a>, Skip> {
         let Self { layers, fragments, wholes, now } = self;
         let mut wholes = wholes.iter_mut();
-        let mut pieces = None;
+        let (mut pieces, mut completed_by) = (None, None);
         loop {
             if datagram.part != Part::Whole {
                 let Some(whole) = fragments.take(&datagram, now) else { return datagram.packet(layers) };
                 let slot = wholes.next().ok_or(Skip::TooManyLayers)?;
                 *slot = whole.bytes;
-                pieces = Some(Pieces {
-                    fragments: whole.fragments,
-                    last: datagram.ip,
-                    fresh_len: datagram.ip_len,
-                });
+                pieces = Some(Pieces { fragments: whole.fragments, fresh_len: datagram.ip_len });
+                completed_by.get_or_insert(datagram.ip);
                 datagram = Datagram::read(&Inner { version: datagram.version(), bytes: slot, cut: 0 })?;
                 continue;
             }
             let Some(inner) = tunnel::enter(&datagram, layers)? else {
-                let packet = datagram.packet(layers)?;
+                let packet = Packet { completed_by, ..datagram.packet(layers)? };
                 return Ok(match pieces {
-                    Some(Pieces { fragments, fresh_len, last }) => {
+                    Some(Pieces { fragments, fresh_len }) => {
                         // Options in the last fragment alone may make it longer than the whole.
                         let fresh_len = fresh_len.min(packet.ip_len);
-                        Packet { fragments, fresh_len, completed_by: Some(last), ..packet }
+                        Packet { fragments, fresh_len, ..packet }
                     }
                     None => packet,
                 });
@@ -103,24 +102,16 @@ impl<'a> Descent<'a> {
 }
 
 /// What an innermost packet was put together from.
-struct Pieces<'a> {
+struct Pieces {
     fragments: u16,
-    /// The fragment that completed it.
-    last: &'a [u8],
     /// The length of the fragment that completed it.
     fresh_len: u32,
 }
 
 impl<'a> Datagram<'a> {
     /// The packet that this datagram is, where it carries no other.
-    #[inline(never)]
     fn packet(&self, layers: &'a Layers) -> Result<Packet<'a>, Skip> {
-        Ok(self.packet_of(transport::read(self)?, layers))
-    }
-
-    #[inline(always)]
-    fn packet_of(&self, transport: Transport<'a>, layers: &'a Layers) -> Packet<'a> {
-        Packet {
+        Ok(Packet {
             source: self.source,
             destination: self.destination,
             ip_len: self.ip_len,
@@ -128,11 +119,11 @@ impl<'a> Datagram<'a> {
             fragments: 1,
             hop_limit: self.hop_limit,
             identification: self.identification,
-            transport,
+            transport: transport::read(self)?,
             ip: self.ip,
             completed_by: None,
             layers,
-        }
+        })
     }
 }
 

@@ -2,7 +2,7 @@
 //! Comes in: its segments and datagrams in order of arrival. Goes out: events. What its bytes say is heard in `speech`.
 
 use super::key::{FlowKey, Side};
-use super::speech::{Hearing, Room, Said, Speech};
+use super::speech::{Hearing, Hello, Request, Room, Said, Speech, TrustedProxies};
 use super::{Client, End, FlowEvent, News, Observer, Progress, Proof, ServerEnd, Volume, What};
 use crate::decode::TcpSegment;
 use crate::service::{Direction, Scope, ServiceId};
@@ -83,6 +83,7 @@ pub(super) struct Moment<'a, O: Observer> {
     pub now: Timestamp,
     pub tick: TickId,
     pub heads: &'a mut Room,
+    pub proxies: &'a TrustedProxies,
     pub observer: &'a mut O,
 }
 
@@ -184,10 +185,11 @@ impl Connection {
         listen: impl FnOnce(&mut Speech, &mut Hearing<'_>, &mut dyn FnMut(Said<'_>)),
     ) {
         let Self { speech, news, account, key, .. } = self;
-        let Moment { now, tick, heads, observer } = moment;
+        let Moment { now, tick, heads, proxies, observer } = moment;
         let mut hearing = Hearing { now: *now, room: heads };
         listen(speech, &mut hearing, &mut |said| {
-            if let Some(what) = evidence(&said, account.client(key), news) {
+            let client = asker(&said, account.client(key), proxies);
+            if let Some(what) = evidence(&said, client, news) {
                 observer.observe(account.event(key, *tick, what));
             }
         });
@@ -234,6 +236,17 @@ impl Account {
     }
 }
 
+/// Whose words they are: of the client that a trusted proxy names, else of the sender.
+fn asker(said: &Said<'_>, sender: Client, proxies: &TrustedProxies) -> Client {
+    let (Said::Request(Request { forwarded, .. }) | Said::Hello(Hello { forwarded, .. })) = said else {
+        return sender;
+    };
+    match forwarded.filter(|_| proxies.contain(sender.address)) {
+        Some(address) => Client { address, ..sender },
+        None => sender,
+    }
+}
+
 /// What is told at once of what was said, and what with the second: what a client asks of the service, and what that
 /// answers.
 fn evidence<'a>(said: &Said<'a>, client: Client, news: &mut News) -> Option<What<'a>> {
@@ -243,6 +256,10 @@ fn evidence<'a>(said: &Said<'a>, client: Client, news: &mut News) -> Option<What
             return Some(What::Request(client, request.head));
         }
         Said::Hello(hello) if hello.from == ToServer => return Some(What::Hello(client, hello.hello)),
+        Said::Http2 { from, headers, resets } => {
+            let requests = if *from == ToServer { *headers } else { 0 };
+            return Some(What::Http2 { client, requests, resets: *resets });
+        }
         Said::Response(response) if response.from == ToClient => news.response(response.status),
         Said::Spoken(ToServer) => news.spoken = true,
         _ => {}

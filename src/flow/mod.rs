@@ -26,7 +26,7 @@ use crate::time::TickId;
 
 pub use community::{Answer, community_id};
 pub use ledger::{Ledger, LedgerCounts, RecordKinds};
-pub use speech::{Carrier, ClientHello, Forwarded, Ja4, Ja4Memo, RequestHead};
+pub use speech::{Carrier, ClientHello, Forwarded, Ja4, Ja4Memo, RequestHead, TrustedProxies};
 pub use tcp::{ConnState, Handshake, History, LARGE, Noticed, Role};
 pub use tracker::{FlowCounts, FlowLimits, Sighting, Tracker};
 
@@ -129,9 +129,9 @@ pub enum What<'a> {
         /// Bytes of the IP packet.
         bytes: u32,
     },
-    /// A client acknowledged an answer that is not on the mirror: the third packet of a handshake, as far as its numbers
-    /// tell. Told once for an attempt.
-    Acknowledged,
+    /// One side of a handshake alone is on the mirror: a client's third packet without the answer that it acknowledges,
+    /// or an answer without its SYN, as far as their numbers tell. Told once for a conversation.
+    OneSided,
     /// A client earned state; `earlier` is what was told as [`What::Unearned`] to the service before.
     Admitted {
         /// The client.
@@ -145,6 +145,15 @@ pub enum What<'a> {
     Request(Client, RequestHead<'a>),
     /// A TLS ClientHello.
     Hello(Client, ClientHello<'a>),
+    /// Requests over HTTP/2 in cleartext, which are counted and not read.
+    Http2 {
+        /// The client.
+        client: Client,
+        /// Its HEADERS frames.
+        requests: u32,
+        /// RST_STREAM frames of either side.
+        resets: u32,
+    },
     /// Payload bytes of a sampled connection: those seen, and those that were acknowledged and never seen.
     Measured {
         /// Bytes seen.

@@ -1,12 +1,12 @@
 //! What is told of a flow when it is over, of a request and of a ClientHello: plain values, ready to be written.
 //! Nothing here follows packets or writes text.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
-use super::Volume;
 use super::community::{Answer, community_id};
 use super::icmp::{self, Pairing};
 use super::tcp::{ConnState, Handshake, History, Noticed};
+use super::{Ja4, Volume};
 use crate::decode::Layers;
 use crate::time::Timestamp;
 
@@ -81,6 +81,8 @@ pub struct Summary {
     pub tls: Option<Tls>,
     /// HTTP requests.
     pub requests: u64,
+    /// HTTP/2 streams that were reset.
+    pub resets: u64,
     /// The hosts that were asked for, each once, at most [`MAX_HOSTS`].
     pub hosts: Vec<String>,
 }
@@ -89,14 +91,14 @@ pub struct Summary {
 pub const MAX_HOSTS: usize = 8;
 
 /// What a ClientHello says.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Tls {
     /// The server name.
     pub sni: Option<String>,
     /// The JA4 fingerprint.
-    pub ja4: String,
-    /// The highest version offered, as in JA4 (`13`, `12`).
-    pub version: Option<&'static str>,
+    pub ja4: Ja4,
+    /// The highest version offered, as on the wire (0x0304 is TLS 1.3).
+    pub version: u16,
     /// The protocols offered, in order.
     pub alpn: Vec<String>,
 }
@@ -108,6 +110,8 @@ pub struct RequestRecord {
     pub ends: Ends,
     /// When the request was read.
     pub time: Timestamp,
+    /// When no more of its answer was to be expected: the record's place among others.
+    pub told: Timestamp,
     /// The `Host` header.
     pub host: Option<String>,
     /// The path.
@@ -119,7 +123,9 @@ pub struct RequestRecord {
     /// The `User-Agent` header.
     pub user_agent: Option<String>,
     /// The protocol version (`HTTP/1.1`).
-    pub protocol: &'static str,
+    pub protocol: String,
+    /// The client that a trusted proxy says it speaks for.
+    pub forwarded: Option<IpAddr>,
     /// The status of the response; `None` where none was seen.
     pub status: Option<u16>,
     /// The length of the response's body in bytes, where it is known.
@@ -135,6 +141,8 @@ pub struct HelloRecord {
     pub ends: Ends,
     /// When it was read.
     pub time: Timestamp,
+    /// The client that the PROXY protocol told of before.
+    pub forwarded: Option<IpAddr>,
     /// What it says.
     pub tls: Tls,
 }
@@ -177,7 +185,7 @@ impl Record {
     pub fn order(&self) -> (Timestamp, u8, Ends, Timestamp) {
         match self {
             Record::Hello(hello) => (hello.time, 0, hello.ends, hello.time),
-            Record::Request(request) => (request.time, 1, request.ends, request.time),
+            Record::Request(request) => (request.told, 1, request.ends, request.time),
             Record::Flow(flow) => (flow.end, 2, flow.ends, flow.start),
         }
     }

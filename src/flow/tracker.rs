@@ -8,7 +8,7 @@ use super::connection::{self, Connection, LINGER, Moment, Named};
 use super::key::{FlowKey, Protocol, Side};
 use super::loss::{Flow, Losses};
 use super::pending::{self, Admission, Knock, Outcome, Pending};
-use super::speech::Room;
+use super::speech::{Room, TrustedProxies};
 use super::table::{SlotId, Table};
 use super::{Client, FlowEvent, Observer, Proof, ServerEnd, What};
 use crate::decode::{Packet, TcpSegment, Transport};
@@ -103,6 +103,7 @@ pub struct Tracker {
     limits: FlowLimits,
     held: Held,
     heads: Room,
+    proxies: TrustedProxies,
     counts: FlowCounts,
     swept: TickId,
 }
@@ -118,8 +119,8 @@ struct Held {
 const SWEEP: i64 = 64;
 
 impl Tracker {
-    /// An empty shard.
-    pub fn new(limits: FlowLimits) -> Self {
+    /// An empty shard; a request that one of the `proxies` passes on counts for the client it names.
+    pub fn new(limits: FlowLimits, proxies: TrustedProxies) -> Self {
         Self {
             pending: Pending::new(limits.pending, limits.seed),
             connections: Table::default(),
@@ -128,7 +129,8 @@ impl Tracker {
             ended: VecDeque::new(),
             limits,
             held: Held::default(),
-            heads: Room::new(limits.head_bytes, [].into()),
+            heads: Room::new(limits.head_bytes, proxies.clone()),
+            proxies,
             counts: FlowCounts::default(),
             swept: TickId::default(),
         }
@@ -178,7 +180,7 @@ impl Tracker {
         }
         let direction = toward(seen.from == connection.account.client);
         let (now, tick) = (sighting.now, sighting.tick);
-        let mut moment = Moment { now, tick, heads: &mut self.heads, observer };
+        let mut moment = Moment { now, tick, heads: &mut self.heads, proxies: &self.proxies, observer };
         if connection.count(direction, seen.bytes, &mut moment) {
             self.moved.push(seen.id);
         }
@@ -234,8 +236,8 @@ impl Tracker {
                 account.tell(What::Attempted { source: account.outside, bytes: account.bytes }, observer);
             }
             Outcome::Waiting => account.unearned(observer),
-            Outcome::Acknowledged => {
-                account.tell(What::Acknowledged, observer);
+            Outcome::OneSided => {
+                account.tell(What::OneSided, observer);
                 account.unearned(observer);
             }
             Outcome::Admit(admission) => self.admit(arrival, &account, &admission, observer),
@@ -266,7 +268,7 @@ impl Tracker {
         let named = Named::of(account.scope);
         let party = connection::Account { named, client: admission.client, proof: admission.proof };
         let mut connection = Connection::new(arrival.key, party, now, tick);
-        let mut moment = Moment { now, tick, heads: &mut self.heads, observer };
+        let mut moment = Moment { now, tick, heads: &mut self.heads, proxies: &self.proxies, observer };
         connection.count(account.direction, arrival.packet.fresh_len, &mut moment);
         if client.proof == Proof::Unproven && account.direction == Direction::ToClient {
             connection.shows_answers_alone();
@@ -279,7 +281,7 @@ impl Tracker {
         if room {
             self.held.take(client.proof);
             let id = self.connections.insert(connection);
-            self.losses.begin(id);
+            self.losses.begin(id, admission.first);
             if let (Some(flow), Some(segment)) = (self.losses.get(id), arrival.segment) {
                 flow.segment(account.direction, segment);
             }

@@ -23,7 +23,7 @@ use crate::capture::{Beat, Filter, Frame, LinkType};
 use crate::decode::{Decoder, FragmentCounts, PacketCounts, Skip};
 use crate::detect::rule::{Condition, RuleSet};
 use crate::detect::{Grounds, RuleDetector, Subject, Watch};
-use crate::flow::{FlowCounts, FlowLimits, LedgerCounts, RecordKinds};
+use crate::flow::{FlowCounts, FlowLimits, LedgerCounts, RecordKinds, TrustedProxies};
 use crate::incident::{Incidents, Policy};
 use crate::service::Services;
 use crate::time::{TickId, Timestamp};
@@ -62,6 +62,8 @@ pub struct Setup {
     pub to: Option<Timestamp>,
     /// Which records of flows are told.
     pub wanted: RecordKinds,
+    /// The proxies whose clients count in their stead.
+    pub proxies: TrustedProxies,
 }
 
 /// The stages, joined.
@@ -127,7 +129,8 @@ struct Held {
 impl<L: Listener + 'static> Pipeline<L> {
     /// Joins the stages; `listener` is told of incidents, in the reducer's thread where there are several workers.
     pub fn new(setup: Setup, listener: L) -> Self {
-        let Setup { services, attributor, rules, home, workers, seed, filter, from, to, wanted } = setup;
+        let Setup { services, attributor, rules, home, workers, seed, filter, from, to, wanted, proxies } =
+            setup;
         let board = Arc::new(OpenTicks::default());
         let homes = homes(&services, &attributor, home);
         let names = services.iter().map(|(_, service)| service.name.clone()).collect();
@@ -136,7 +139,7 @@ impl<L: Listener + 'static> Pipeline<L> {
         let watch = Watch::new(vec![Box::new(RuleDetector::new(&rules, grounds))]);
         let reducer = Reducer::new(Arc::clone(&board), watch, Incidents::new(policy, homes), listener);
         let limits = FlowLimits { seed, ..FlowLimits::default() };
-        let kit = Kit { attributor, board: Arc::clone(&board), limits, wanted };
+        let kit = Kit { attributor, board: Arc::clone(&board), limits, wanted, proxies };
         Self {
             services,
             filter,
@@ -250,10 +253,8 @@ impl<L: Listener + 'static> Pipeline<L> {
     /// Lets the first packets go, now that they show whether the mirror is doubled.
     fn go_ahead(&mut self) {
         let Some(ahead) = self.ahead.take() else { return };
-        self.mirror = ahead.survey();
-        for held in ahead.frames {
-            self.arrive(&held.frame());
-        }
+        self.mirror = ahead.shows();
+        ahead.frames().for_each(|frame| self.arrive(&frame));
     }
 
     fn arrive(&mut self, frame: &Frame<'_>) {

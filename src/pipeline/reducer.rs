@@ -17,8 +17,8 @@ pub trait Listener: Send {
     /// An incident opened, changed or closed; `quality` is that of the capture when its tick closed.
     fn told(&mut self, incident: Incident, quality: &Quality);
 
-    /// A flow, a request or a ClientHello is to be told, where such records are wanted.
-    fn recorded(&mut self, _record: &Record) {}
+    /// Flows, requests and ClientHellos are to be told, where such records are wanted.
+    fn recorded(&mut self, _records: &[Record]) {}
 }
 
 /// How good the capture was up to a tick.
@@ -117,9 +117,7 @@ impl<L: Listener> Reducer<L> {
     pub fn record(&mut self, mut records: Vec<Record>) {
         // Stable: what is equal here came from one shard, which had it in order.
         records.sort_by_key(Record::order);
-        for record in &records {
-            self.listener.recorded(record);
-        }
+        self.listener.recorded(&records);
     }
 
     fn close_incidents(&mut self) {

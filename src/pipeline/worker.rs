@@ -9,7 +9,9 @@ use crate::aggregate::{OpenTicks, Tallies};
 use crate::attribute::Attributor;
 use crate::decode::Packet;
 use crate::flow::record::Record;
-use crate::flow::{FlowCounts, FlowLimits, Ledger, LedgerCounts, RecordKinds, Sighting, Tracker};
+use crate::flow::{
+    FlowCounts, FlowLimits, Ledger, LedgerCounts, RecordKinds, Sighting, Tracker, TrustedProxies,
+};
 use crate::time::{TickId, Timestamp};
 
 /// A worker.
@@ -34,6 +36,7 @@ pub(super) struct Kit {
     pub board: Arc<OpenTicks>,
     pub limits: FlowLimits,
     pub wanted: RecordKinds,
+    pub proxies: TrustedProxies,
 }
 
 impl Worker {
@@ -120,7 +123,7 @@ impl Worker {
 
 impl Shard {
     fn new(kit: &Kit) -> Self {
-        let ledger = kit.wanted.any().then(|| Box::new(Ledger::new(kit.wanted)));
-        Self { tracker: Tracker::new(kit.limits), ledger }
+        let ledger = kit.wanted.any().then(|| Box::new(Ledger::new(kit.wanted, kit.proxies.clone())));
+        Self { tracker: Tracker::new(kit.limits, kit.proxies.clone()), ledger }
     }
 }

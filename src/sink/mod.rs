@@ -20,7 +20,7 @@ use crate::detect::rule::Level;
 
 pub use crate::alert::{EventType, Record};
 pub use datagram::DatagramSink;
-pub use queue::{QUEUE_LENGTH, Sinks, WhenFull};
+pub use queue::{PARCEL, QUEUE_LENGTH, Sinks, WhenFull};
 pub use report::{SinkCounts, SinkReport, SinkState};
 pub use stream::StreamSink;
 pub use syslog::MAX_DATAGRAM;

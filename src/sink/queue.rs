@@ -14,8 +14,12 @@ use super::runner::{self, Lane};
 use super::{DatagramSink, Record, Sink, SinkCounts, SinkError, SinkReport, SinkSpec, StreamSink, Target};
 use crate::detect::rule::Level;
 
-/// Records that wait for a sink: a few seconds of the worst that incidents bring, under 16 MiB at 16 kB each.
+/// Parcels of records that wait for a sink: a few seconds of the worst that incidents bring, under 16 MiB at 16 kB each;
+/// parcels of as many flows as one may hold are under 64 MiB.
 pub const QUEUE_LENGTH: usize = 1_024;
+
+/// Records that are sent as one: waking the sinks for each would cost more than writing it.
+pub const PARCEL: usize = 64;
 
 /// What happens to a record whose sink has no room.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,7 +40,7 @@ pub struct Sinks {
 
 /// The sender's end of a sink's queue.
 struct Entrance {
-    queue: mpsc::Sender<Record>,
+    queue: mpsc::Sender<Box<[Record]>>,
     reopen: Arc<Notify>,
     counters: Arc<Counters>,
     min_severity: Level,
@@ -55,10 +59,10 @@ impl Sinks {
     pub fn with(sinks: Vec<(Box<dyn Sink>, Level)>, when_full: WhenFull) -> Result<Self, SinkError> {
         let (mut lanes, mut entrances) = (Vec::new(), Vec::new());
         for (sink, min_severity) in sinks {
-            let (queue, records) = mpsc::channel(QUEUE_LENGTH);
+            let (queue, parcels) = mpsc::channel(QUEUE_LENGTH);
             let reopen = Arc::new(Notify::new());
             let counters = Arc::new(Counters::new(sink.name()));
-            lanes.push(Lane { sink, records, reopen: reopen.clone(), counters: counters.clone() });
+            lanes.push(Lane { sink, parcels, reopen: reopen.clone(), counters: counters.clone() });
             entrances.push(Entrance { queue, reopen, counters, min_severity });
         }
         let (stop, stopped) = oneshot::channel();
@@ -70,8 +74,21 @@ impl Sinks {
     /// [`WhenFull::Wait`] is chosen.
     pub fn send(&self, record: &Record) {
         for lane in &self.lanes {
-            if record.severity.is_none_or(|severity| severity >= lane.min_severity) {
-                lane.send(record.clone(), self.when_full);
+            if lane.takes(record) {
+                lane.send(Box::new([record.clone()]), self.when_full);
+            }
+        }
+    }
+
+    /// Sends records, [`PARCEL`] at once, to every sink that takes them.
+    pub fn send_all(&self, records: &[Record]) {
+        for lane in &self.lanes {
+            for parcel in records.chunks(PARCEL) {
+                let taken: Box<[Record]> =
+                    parcel.iter().filter(|record| lane.takes(record)).cloned().collect();
+                if !taken.is_empty() {
+                    lane.send(taken, self.when_full);
+                }
             }
         }
     }
@@ -103,19 +120,24 @@ impl Sinks {
 }
 
 impl Entrance {
-    fn send(&self, record: Record, when_full: WhenFull) {
+    fn takes(&self, record: &Record) -> bool {
+        record.severity.is_none_or(|severity| severity >= self.min_severity)
+    }
+
+    fn send(&self, parcel: Box<[Record]>, when_full: WhenFull) {
+        let records = parcel.len() as u64;
         // Counted first: what is in the queue is never delivered before it was sent.
-        self.counters.send();
-        let refused = match self.queue.try_send(record) {
+        self.counters.send(records);
+        let refused = match self.queue.try_send(parcel) {
             Ok(()) => false,
-            Err(TrySendError::Full(record)) => match when_full {
-                WhenFull::Wait => self.queue.blocking_send(record).is_err(),
+            Err(TrySendError::Full(parcel)) => match when_full {
+                WhenFull::Wait => self.queue.blocking_send(parcel).is_err(),
                 WhenFull::Discard => true,
             },
             Err(TrySendError::Closed(_)) => true,
         };
         if refused {
-            self.counters.refuse();
+            self.counters.refuse(records);
         }
     }
 }

@@ -100,15 +100,17 @@ impl Counters {
         &self.name
     }
 
-    /// A record was sent.
-    pub fn send(&self) {
-        self.sent.fetch_add(1, Relaxed);
+    /// Records were sent.
+    pub fn send(&self, records: u64) {
+        self.sent.fetch_add(records, Relaxed);
     }
 
-    /// A record found no room.
-    pub fn refuse(&self) {
-        let discarded = self.refused.fetch_add(1, Relaxed) + 1;
-        if tells(discarded) {
+    /// Records found no room.
+    pub fn refuse(&self, records: u64) {
+        let before = self.refused.fetch_add(records, Relaxed);
+        let discarded = before + records;
+        // One more digit of two: often enough to see that it goes on.
+        if before.checked_ilog2() != discarded.checked_ilog2() {
             warn!(sink = self.name, discarded, "no room for records");
         }
     }

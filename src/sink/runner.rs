@@ -16,13 +16,13 @@ use super::{Record, Sink, SinkError};
 /// A sink with the receiving end of its queue.
 pub(super) struct Lane {
     pub sink: Box<dyn Sink>,
-    pub records: mpsc::Receiver<Record>,
+    pub parcels: mpsc::Receiver<Box<[Record]>>,
     pub reopen: Arc<Notify>,
     pub counters: Arc<Counters>,
 }
 
-/// Records that are delivered at once: a write for each would cost a replay with many records dear.
-const BATCH: usize = 256;
+/// Parcels that are delivered at once: a write for each would cost a replay with many records dear.
+const BATCH: usize = 64;
 
 /// Starts the thread; it ends by itself when `stopped` says how long it may still take, or its sender is gone.
 pub(super) fn start(
@@ -57,17 +57,17 @@ fn deliver(runtime: Runtime, lanes: Vec<Lane>, stopped: oneshot::Receiver<Durati
 
 /// Delivers a sink's records until its queue is closed and empty.
 async fn run(mut lane: Lane) {
-    let mut batch = Vec::with_capacity(BATCH);
+    let mut parcels = Vec::with_capacity(BATCH);
     loop {
         tokio::select! {
             biased;
             () = lane.reopen.notified() => lane.counters.note(lane.sink.reopen().await),
-            count = lane.records.recv_many(&mut batch, BATCH) => {
+            count = lane.parcels.recv_many(&mut parcels, BATCH) => {
                 if count == 0 {
                     break;
                 }
+                let batch: Vec<Record> = parcels.drain(..).flatten().collect();
                 lane.take(&batch).await;
-                batch.clear();
             }
         }
     }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use crate::attribute::{Attributor, Country, Home};
 use crate::detect::rule::{Expect, Mode, Origin, Rule, RuleSet, RuleTest, TestTraffic, TrafficKind};
-use crate::flow::RecordKinds;
+use crate::flow::{RecordKinds, TrustedProxies};
 use crate::incident::{Incident, State};
 use crate::pipeline::{Listener, Pipeline, Quality, Setup};
 use crate::service::{Service, ServiceError, Services};
@@ -78,6 +78,7 @@ pub fn play(rule: &Rule, test: &RuleTest, attributor: &Arc<Attributor>) -> Resul
         from: None,
         to: None,
         wanted: RecordKinds::default(),
+        proxies: TrustedProxies::default(),
     };
     let wrong = |error: SynthError| TestError::Traffic {
         rule: rule.id.clone(),

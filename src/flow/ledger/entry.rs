@@ -2,10 +2,11 @@
 //! over, and its record.
 
 use super::ports::{is_dns, is_likely_server};
+use super::talk::{Desk, Party, Talk};
 use crate::decode::{Layers, TcpSegment, Transport};
 use crate::flow::Volume;
 use crate::flow::key::{FlowKey, Protocol, Side};
-use crate::flow::record::{Ends, FlowRecord, Summary, TcpRecord};
+use crate::flow::record::{FlowRecord, TcpRecord};
 use crate::flow::tcp::{ConnState, History, Role, Tcp, Turn};
 use crate::time::{Span, Timestamp};
 
@@ -23,11 +24,15 @@ pub(super) struct Entry {
     to_originator: Volume,
     kind: Kind,
     pub carried: Option<Box<Layers>>,
-    pub said: Option<Box<Summary>>,
+    pub talk: Talk,
 }
 
 /// What is followed of a flow besides its volume.
 #[derive(Debug)]
+#[allow(
+    clippy::large_enum_variant,
+    reason = "most flows are TCP; a box would cost their packets a cache line more"
+)]
 enum Kind {
     /// TCP.
     Tcp(Tcp),
@@ -107,7 +112,7 @@ impl Entry {
             to_originator: Volume::default(),
             kind,
             carried: None,
-            said: None,
+            talk: Talk::default(),
         }
     }
 
@@ -119,15 +124,17 @@ impl Entry {
         }
     }
 
-    /// Takes a packet; answers who sent it.
-    pub fn take(&mut self, arrival: &Arrival<'_, '_>) -> Role {
+    /// Takes a packet, and has written down what it says.
+    pub fn take(&mut self, arrival: &Arrival<'_, '_>, desk: &mut Desk) {
         self.last = self.last.max(arrival.now);
         let mut role = self.role_of(arrival.from);
         match (&mut self.kind, arrival.segment()) {
             (Kind::Tcp(tcp), Some(segment)) => {
-                if tcp.segment(role, segment, arrival.now) == Turn::Flipped {
+                let turn = tcp.segment(role, segment, arrival.now);
+                if turn == Turn::Flipped {
                     self.originator = self.originator.other();
                     std::mem::swap(&mut self.to_responder, &mut self.to_originator);
+                    self.talk.turn(desk);
                     role = role.other();
                 }
             }
@@ -141,7 +148,12 @@ impl Entry {
             Role::Originator => self.to_responder.add(arrival.bytes),
             Role::Responder => self.to_originator.add(arrival.bytes),
         }
-        role
+        let party = self.party(arrival.now);
+        self.talk.hear(role, arrival.transport, party, desk);
+    }
+
+    fn party(&self, now: Timestamp) -> Party {
+        Party { key: self.key, originator: self.originator, now }
     }
 
     /// Counts a copy that the mirror made.
@@ -150,7 +162,7 @@ impl Entry {
     }
 
     /// Who sends from `side`.
-    pub fn role_of(&self, side: Side) -> Role {
+    fn role_of(&self, side: Side) -> Role {
         if side == self.originator { Role::Originator } else { Role::Responder }
     }
 
@@ -173,18 +185,11 @@ impl Entry {
         self.last = self.last.min(now);
     }
 
-    /// Its ends.
-    pub fn ends(&self) -> Ends {
-        Ends {
-            originator: self.key.end(self.originator),
-            responder: self.key.end(self.originator.other()),
-            protocol: self.key.protocol_number(),
-        }
-    }
-
-    /// Its record.
-    pub fn record(self) -> FlowRecord {
-        let ends = self.ends();
+    /// It is over: its record, behind what it had left to say.
+    pub fn end(mut self, desk: &mut Desk) -> FlowRecord {
+        let party = self.party(self.last);
+        let said = std::mem::take(&mut self.talk).end(party, desk);
+        let ends = party.ends();
         let (state, history, tcp) = match &self.kind {
             Kind::Tcp(tcp) => {
                 let (originator, responder) = tcp.noticed();
@@ -208,7 +213,7 @@ impl Entry {
             to_originator: self.to_originator,
             duplicates: u64::from(self.duplicates),
             tcp,
-            said: self.said,
+            said,
         }
     }
 }

@@ -5,6 +5,7 @@
 mod entry;
 mod ports;
 mod table;
+mod talk;
 #[cfg(test)]
 mod tests;
 mod wheel;
@@ -14,11 +15,13 @@ use std::net::{IpAddr, Ipv4Addr};
 use super::icmp::{self, Pairing};
 use super::key::{FlowKey, Protocol, Side};
 use super::record::Record;
+use super::speech::TrustedProxies;
 use crate::decode::{Layers, Packet, Transport};
 use crate::time::{TickId, Timestamp};
 
 use entry::{Arrival, Entry};
 use table::Table;
+use talk::Desk;
 
 /// Which records are wanted; where none is, there is no ledger.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -29,6 +32,8 @@ pub struct RecordKinds {
     pub requests: bool,
     /// One for every ClientHello.
     pub hellos: bool,
+    /// Requests with the query of their target.
+    pub query: bool,
 }
 
 impl RecordKinds {
@@ -43,7 +48,7 @@ impl RecordKinds {
 pub struct Ledger {
     table: Table,
     wanted: RecordKinds,
-    records: Vec<Record>,
+    desk: Desk,
     epoch: u32,
     counts: LedgerCounts,
 }
@@ -70,11 +75,11 @@ const MAX_FLOWS: usize = 4_096;
 
 impl Ledger {
     /// An empty ledger that makes the records that are `wanted`.
-    pub fn new(wanted: RecordKinds) -> Self {
+    pub fn new(wanted: RecordKinds, proxies: TrustedProxies) -> Self {
         Self {
             table: Table::default(),
             wanted,
-            records: Vec::new(),
+            desk: Desk::new(wanted, proxies),
             epoch: 0,
             counts: LedgerCounts::default(),
         }
@@ -104,7 +109,7 @@ impl Ledger {
         if arrival.now > deadline || entry.is_reused_by(arrival) {
             return false;
         }
-        entry.take(arrival);
+        entry.take(arrival, &mut self.desk);
         if entry.deadline() < deadline {
             self.table.bring_forward(id);
         }
@@ -140,7 +145,7 @@ impl Ledger {
 
     /// What is to be told since the last time, in the order it happened.
     pub fn take_records(&mut self) -> Vec<Record> {
-        std::mem::take(&mut self.records)
+        self.desk.take_records()
     }
 
     fn begin(&mut self, arrival: &Arrival<'_, '_>) {
@@ -152,8 +157,8 @@ impl Ledger {
         }
         self.counts.followed += 1;
         let mut entry = Entry::begin(arrival);
-        entry.take(arrival);
         entry.carried = carried(arrival.layers);
+        entry.take(arrival, &mut self.desk);
         self.table.insert(entry);
     }
 
@@ -164,8 +169,9 @@ impl Ledger {
     }
 
     fn tell(&mut self, entry: Entry) {
+        let record = entry.end(&mut self.desk);
         if self.wanted.flows {
-            self.records.push(Record::Flow(Box::new(entry.record())));
+            self.desk.write(Record::Flow(Box::new(record)));
         }
     }
 }

@@ -5,7 +5,7 @@ use crate::decode::{TcpFlags, TcpSegment, UdpDatagram};
 use crate::flow::record::FlowRecord;
 use crate::flow::tcp::ConnState;
 
-const ALL: RecordKinds = RecordKinds { flows: true, requests: true, hellos: true };
+const ALL: RecordKinds = RecordKinds { flows: true, requests: true, hellos: true, query: false };
 
 struct Book {
     ledger: Ledger,
@@ -14,7 +14,7 @@ struct Book {
 
 impl Book {
     fn open() -> Self {
-        Self { ledger: Ledger::new(ALL), now: Timestamp::from_secs(1_000) }
+        Self { ledger: Ledger::new(ALL, TrustedProxies::default()), now: Timestamp::from_secs(1_000) }
     }
 
     fn at(&mut self, secs: i64) -> &mut Self {

@@ -181,7 +181,9 @@ impl<'a> RequestLine<'a> {
             None if method == "GET" && rest.starts_with(b"/") => (rest, &b"HTTP/0.9"[..]),
             None => return None,
         };
-        let is_http = matches!(protocol, [b'H', b'T', b'T', b'P', b'/', b'0' | b'1', b'.', b'0'..=b'9']);
+        let is_http = matches!(protocol, [b'H', b'T', b'T', b'P', b'/', b'0' | b'1', b'.', minor @ ..]
+            if minor.len() <= 1 && minor.iter().all(u8::is_ascii_digit));
+        let target = target.trim_ascii();
         let protocol = str::from_utf8(protocol).ok().filter(|_| is_http && !target.is_empty())?;
         Some(Self { method, target, protocol })
     }
@@ -400,7 +402,7 @@ mod tests {
         assert_eq!((absolute.path, absolute.host), ("/", Some("a.example")));
         assert_eq!(read(b"GET http://a.example/x#y HTTP/1.1\r\n\r\n").head.path, "/x");
         assert_eq!(read(b"OPTIONS * HTTP/1.1\r\n\r\n").head.path, "*");
-        assert_eq!(read(b"GET /a b HTTP/1.0\n\n").head.path, "/a b");
+        assert_eq!(read(b"GET   /a b HTTP/1.\n\n").head.path, "/a b");
         assert_eq!(text(b"ab\xffcd", 9), "ab");
         assert_eq!(text("가나".as_bytes(), 4), "가");
     }

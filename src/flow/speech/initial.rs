@@ -11,7 +11,7 @@ use ring::hmac;
 /// A version of QUIC whose Initial packets can be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Version {
-    /// RFC 9000, and the drafts from 22 on, which differ in their salts.
+    /// RFC 9000, and the drafts from 21 on, which differ in their salts.
     One(&'static Salt),
     /// RFC 9369.
     Two,
@@ -41,8 +41,8 @@ const SALT_DRAFT_23: Salt = [
 ];
 /// draft-ietf-quic-tls-21 and -22.
 const SALT_DRAFT_21: Salt = [
-    0x7f, 0xbc, 0xdb, 0x0e, 0x7c, 0x66, 0xbb, 0xe9, 0x2a, 0x96, 0xcd, 0x21, 0x51, 0x9e, 0xbd, 0x7a, 0x5c,
-    0xa7, 0xed, 0x53,
+    0x7f, 0xbc, 0xdb, 0x0e, 0x7c, 0x66, 0xbb, 0xe9, 0x19, 0x3a, 0x96, 0xcd, 0x21, 0x51, 0x9e, 0xbd, 0x7a,
+    0x02, 0x64, 0x4a,
 ];
 
 impl Version {
@@ -181,8 +181,30 @@ fn expand<const LEN: usize>(secret: &[u8], label: &str) -> [u8; LEN] {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
+
+    /// An Initial packet of the client that first wrote to `first`, sent to `id`, with these frames.
+    pub fn sealed(version: u32, first: &[u8], id: &[u8], number: u8, frames: &[u8]) -> Vec<u8> {
+        let known = Version::of(version).unwrap();
+        let keys = Keys::of(known, first).unwrap();
+        let mut packet = vec![0xc0 | known.initial_type() << 4];
+        packet.extend(version.to_be_bytes());
+        packet.push(id.len() as u8);
+        packet.extend_from_slice(id);
+        packet.extend([0, 0]);
+        packet.extend((0x4000 | (1 + frames.len() + 16) as u16).to_be_bytes());
+        let number_at = packet.len();
+        packet.push(number);
+        let mut payload = frames.to_vec();
+        let nonce = Nonce::assume_unique_for_key(keys.nonce(u64::from(number)));
+        keys.payload.seal_in_place_append_tag(nonce, Aad::from(&packet), &mut payload).unwrap();
+        packet.extend(payload);
+        let mask = keys.header.new_mask(&packet[number_at + MAX_NUMBER..][..SAMPLE]).unwrap();
+        packet[0] ^= mask[0] & 0x0f;
+        packet[number_at] ^= mask[1];
+        packet
+    }
 
     #[test]
     fn the_keys_of_the_specifications_come_out() {

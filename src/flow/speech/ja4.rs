@@ -123,6 +123,7 @@ fn carrier(hello: &ClientHello<'_>) -> char {
     match hello.carrier {
         Carrier::Tcp => 't',
         Carrier::Quic => 'q',
+        Carrier::Dtls => 'd',
     }
 }
 
@@ -134,6 +135,9 @@ fn version(hello: &ClientHello<'_>) -> &'static str {
         0x0301 => "10",
         0x0300 => "s3",
         0x0002 => "s2",
+        0xfeff => "d1",
+        0xfefd => "d2",
+        0xfefc => "d3",
         _ => "00",
     }
 }

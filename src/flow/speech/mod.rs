@@ -28,7 +28,7 @@ use crate::time::{Span, Timestamp};
 
 pub use http::RequestHead;
 pub use ja4::{Ja4, Ja4Memo};
-pub use proxy::Forwarded;
+pub use proxy::{Forwarded, TrustedProxies};
 pub use tls::{Carrier, ClientHello};
 
 pub(super) use room::Room;
@@ -104,8 +104,8 @@ pub(super) struct Request<'a> {
     pub from: Direction,
     /// What it asks for.
     pub head: RequestHead<'a>,
-    /// The client that a proxy says it speaks for: the last address in `X-Forwarded-For` or `Forwarded` that is no
-    /// trusted proxy's, else that of the PROXY protocol. Worth as much as who says so.
+    /// The client that a proxy says it speaks for: going back from the connection's sender, the first in the PROXY
+    /// protocol, then in `X-Forwarded-For` or `Forwarded`, that is no trusted proxy. Worth as much as who says so.
     pub forwarded: Option<IpAddr>,
 }
 
@@ -189,10 +189,14 @@ impl Speech {
         hearing: &mut Hearing<'_>,
         say: &mut dyn FnMut(Said<'_>),
     ) {
-        if self.talk.is_none() && (self.at[from as usize] == Place::Done || !quic::may_be(payload)) {
-            // One packet that is no long-header QUIC is enough: an Initial is what a conversation begins with.
-            self.at[from as usize] = Place::Done;
-            return;
+        if self.talk.is_none() {
+            let may_be = self.at[from as usize] == Place::Start
+                && (quic::may_be(payload) || tls::datagram(payload).is_some());
+            if !may_be {
+                // A hello is what a conversation begins with.
+                self.at[from as usize] = Place::Done;
+                return;
+            }
         }
         let mut talk = self.talk.take().unwrap_or_else(|| hearing.room.talk(self.at));
         let mut ear = Ear { from, now: hearing.now, room: hearing.room, requests: &mut self.requests, say };
@@ -250,5 +254,7 @@ impl Speech {
     }
 }
 
+#[cfg(test)]
+mod corpus_tests;
 #[cfg(test)]
 mod tests;

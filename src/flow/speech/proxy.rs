@@ -5,8 +5,25 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::str;
+use std::sync::Arc;
 
 use ipnet::IpNet;
+
+/// The proxies whose word on their clients is believed.
+#[derive(Debug, Clone, Default)]
+pub struct TrustedProxies(Arc<[IpNet]>);
+
+impl TrustedProxies {
+    /// Those with addresses in these prefixes.
+    pub fn new(prefixes: &[IpNet]) -> Self {
+        Self(prefixes.into())
+    }
+
+    /// Whether the one with this address is believed.
+    pub fn contain(&self, address: IpAddr) -> bool {
+        self.0.iter().any(|prefix| prefix.contains(&address))
+    }
+}
 
 /// A header in which proxies list whom they speak for, the nearest proxy's word last.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,7 +57,7 @@ const MAX_FIELDS: usize = 2_048;
 impl Forwarded<'_> {
     /// The client: going back from the end, the first address that is no trusted proxy's; the first of all where all
     /// are. `None` where something stands before it that is no address.
-    pub fn client(&self, trusted: &[IpNet]) -> Option<IpAddr> {
+    pub fn client(&self, trusted: &TrustedProxies) -> Option<IpAddr> {
         let mut client = None;
         let list = match self {
             Forwarded::For(list) | Forwarded::Elements(list) => list,
@@ -52,7 +69,7 @@ impl Forwarded<'_> {
             };
             let Some(address) = node.and_then(address) else { break };
             client = Some(address);
-            if !trusted.iter().any(|prefix| prefix.contains(&address)) {
+            if !trusted.contain(address) {
                 break;
             }
         }
@@ -135,10 +152,11 @@ mod tests {
 
     #[test]
     fn the_last_address_that_is_not_trusted() {
-        let trusted: [IpNet; 1] = ["10.0.0.0/8".parse().unwrap()];
+        let trusted = TrustedProxies::new(&["10.0.0.0/8".parse().unwrap()]);
+        let nobody = TrustedProxies::default();
         let list = Forwarded::For("1.2.3.4, 198.51.100.7:4711, 10.0.0.9");
         assert_eq!(list.client(&trusted), Some(ip("198.51.100.7")));
-        assert_eq!(list.client(&[]), Some(ip("10.0.0.9")));
+        assert_eq!(list.client(&nobody), Some(ip("10.0.0.9")));
         assert_eq!(Forwarded::For("10.1.1.1, 10.0.0.9").client(&trusted), Some(ip("10.1.1.1")));
         assert_eq!(Forwarded::For("198.51.100.7, unknown").client(&trusted), None);
     }
@@ -146,8 +164,9 @@ mod tests {
     #[test]
     fn elements_of_rfc_7239() {
         let list = Forwarded::Elements("for=192.0.2.43;proto=http, For=\"[2001:db8:cafe::17]:4711\"");
-        assert_eq!(list.client(&[]), Some(ip("2001:db8:cafe::17")));
-        assert_eq!(Forwarded::Elements("by=203.0.113.60").client(&[]), None);
+        let nobody = TrustedProxies::default();
+        assert_eq!(list.client(&nobody), Some(ip("2001:db8:cafe::17")));
+        assert_eq!(Forwarded::Elements("by=203.0.113.60").client(&nobody), None);
     }
 
     #[test]

@@ -1,13 +1,15 @@
 //! The readers of a conversation: bytes in order become what was said. Comes in: the bytes of one direction from where
 //! its lane stands. Goes out: how many were read, and [`Said`].
 
+use std::net::IpAddr;
+
 use super::begin::{Begin, begin};
 use super::body::{Body, Passed};
 use super::exchange::Asked;
 use super::h2::{FRAME_HEADER, PREFACE};
-use super::http::{self, Method, Read, RequestRead, ResponseRead};
+use super::http::{self, Method, Read, RequestHead, RequestRead, ResponseRead};
 use super::lane::{FirstReply, Message, Reading};
-use super::proxy::begins;
+use super::proxy::{TrustedProxies, begins};
 use super::socks;
 use super::talk::{Ear, Talk};
 use super::tls;
@@ -156,10 +158,18 @@ impl Talk {
         }
         let number = *ear.requests;
         *ear.requests = number.wrapping_add(1);
-        let told = read.head.forwarded.and_then(|header| header.client(ear.room.trusted()));
-        let forwarded = told.or(self.proxied);
+        let forwarded = self.forwarded(&read.head, ear.room.trusted());
         (ear.say)(Said::Request(Request { number, from, head: read.head, forwarded }));
         self.exchanges.ask(Asked { number, at, method: read.method, forwarded }, ear.say);
+    }
+
+    /// Whom the request is for: what a header adds counts only where whoever sent it is a trusted proxy.
+    fn forwarded(&self, head: &RequestHead<'_>, trusted: &TrustedProxies) -> Option<IpAddr> {
+        let header = || head.forwarded.and_then(|header| header.client(trusted));
+        match self.proxied {
+            Some(client) if !trusted.contain(client) => Some(client),
+            proxied => header().or(proxied),
+        }
     }
 
     fn after_request(&mut self, read: &RequestRead<'_>, ear: &Ear<'_>) -> Step {

@@ -1,11 +1,8 @@
 //! What the conversations of one shard share: room for what is not whole yet, counts of what went wrong, and state
 //! that one conversation has no more use for and the next one takes over.
 
-use std::sync::Arc;
-
-use ipnet::IpNet;
-
 use super::Place;
+use super::proxy::TrustedProxies;
 use super::talk::Talk;
 
 /// The room of one shard.
@@ -14,7 +11,7 @@ pub(in crate::flow) struct Room {
     used: usize,
     most: usize,
     counts: RoomCounts,
-    trusted: Arc<[IpNet]>,
+    trusted: TrustedProxies,
     spare: Vec<Box<Talk>>,
     /// For a message that has to be put together from several records.
     pub(super) scratch: Vec<u8>,
@@ -36,7 +33,7 @@ const MAX_SPARE: usize = 8;
 
 impl Room {
     /// Room for `most` bytes; `trusted` are the proxies that are believed when they name their clients.
-    pub fn new(most: usize, trusted: Arc<[IpNet]>) -> Self {
+    pub fn new(most: usize, trusted: TrustedProxies) -> Self {
         Self { used: 0, most, counts: RoomCounts::default(), trusted, spare: Vec::new(), scratch: Vec::new() }
     }
 
@@ -46,7 +43,7 @@ impl Room {
     }
 
     /// The proxies that are believed.
-    pub fn trusted(&self) -> &[IpNet] {
+    pub fn trusted(&self) -> &TrustedProxies {
         &self.trusted
     }
 

@@ -281,6 +281,10 @@ impl Talk {
 
     /// Hears a datagram.
     pub fn datagram(&mut self, payload: &[u8], ear: &mut Ear<'_>) {
+        if let Some(hello) = tls::datagram(payload) {
+            (ear.say)(Said::Hello(Hello { from: ear.from, hello, forwarded: None }));
+            return self.end_initials(ear);
+        }
         if !quic::may_be(payload) {
             return self.no_hello(ear);
         }

@@ -25,7 +25,7 @@ type Segments<'a> = Vec<(usize, &'a [u8])>;
 
 impl Wire {
     fn new() -> Self {
-        Self::with(Room::new(1 << 20, [].into()))
+        Self::with(Room::new(1 << 20, TrustedProxies::default()))
     }
 
     fn with(room: Room) -> Self {
@@ -115,7 +115,7 @@ impl Wire {
 
 const FLAGS: TcpFlags = TcpFlags { syn: false, ack: false, fin: false, rst: false };
 
-fn told(said: &Said<'_>) -> String {
+pub fn told(said: &Said<'_>) -> String {
     let number = |request: &Option<u32>| request.map_or("-".to_owned(), |number| number.to_string());
     match said {
         Said::Request(Request { number, head, forwarded, .. }) => format!(
@@ -259,14 +259,17 @@ fn whoever_says_hello_is_the_client() {
 
 #[test]
 fn proxies_name_their_clients() {
-    let trusted = Room::new(1 << 20, ["10.0.0.0/8".parse().unwrap()].into());
+    let trusted = Room::new(1 << 20, TrustedProxies::new(&["10.0.0.0/8".parse().unwrap()]));
     let wire = Wire::with(trusted)
-        .client(b"PROXY TCP4 192.0.2.9 192.0.2.1 5000 80\r\nGET /a HTTP/1.1\r\n\r\n")
+        .client(b"PROXY TCP4 10.0.0.8 192.0.2.1 5000 80\r\nGET /a HTTP/1.1\r\n\r\n")
         .client(b"GET /b HTTP/1.1\r\nX-Forwarded-For: 6.6.6.6, 198.51.100.7, 10.0.0.1\r\n\r\n");
     assert_eq!(
         wire.end()[..2],
-        ["0> GET /a HTTP/1.1 - - for 192.0.2.9", "1> GET /b HTTP/1.1 - - for 198.51.100.7"]
+        ["0> GET /a HTTP/1.1 - - for 10.0.0.8", "1> GET /b HTTP/1.1 - - for 198.51.100.7"]
     );
+    let liar = Wire::new()
+        .client(b"PROXY TCP4 192.0.2.9 ::1 1 2\r\nGET / HTTP/1.1\r\nX-Forwarded-For: 6.6.6.6\r\n\r\n");
+    assert_eq!(liar.end()[0], "0> GET / HTTP/1.1 - - for 192.0.2.9");
     let said = Wire::new().client(b"PROXY TCP6 2001:db8::7 ::1 1 2\r\n").client(&hello("pps.example")).end();
     assert_eq!(said, [format!("{} for 2001:db8::7", hello_said("pps.example"))]);
 }
@@ -365,7 +368,7 @@ fn the_first_copy_of_a_byte_is_read() {
 
 #[test]
 fn without_room_a_head_is_told_as_it_stands() {
-    let wire = Wire::with(Room::new(10, [].into()))
+    let wire = Wire::with(Room::new(10, TrustedProxies::default()))
         .client(b"GET /a HTTP/1.1\r\nHost: a\r\nUser-")
         .client(b"Agent: x\r\n\r\n");
     assert_eq!(wire.room.counts().refused, 1);
@@ -385,6 +388,67 @@ fn many_waiting_requests_stay_in_order() {
     let said = wire.end();
     assert_eq!(said.iter().filter(|line| line.contains("unanswered")).count(), 6);
     assert_eq!(said[said.len() - 3..], ["70> GET / HTTP/1.1 - -", "70< 204 after 10ms", "70. 0"]);
+}
+
+/// CRYPTO frames (RFC 9000 section 19.6) of these parts of a handshake message, each with padding.
+fn crypto(message: &[u8], parts: &[(usize, usize)]) -> Vec<u8> {
+    let frame = |(from, to): &(usize, usize)| {
+        let head = [0x4000 | *from as u16, 0x4000 | (to - from) as u16].map(u16::to_be_bytes).concat();
+        [&[6][..], &head, &message[*from..*to], &[0; 30]].concat()
+    };
+    parts.iter().flat_map(frame).collect()
+}
+
+const ID: [u8; 8] = [1, 2, 3, 4, 5, 6, 7, 8];
+
+/// The version numbers of RFC 9000 and RFC 9369.
+const QUIC: [u32; 2] = [1, 0x6b33_43cf];
+
+#[test]
+fn a_hello_over_quic_may_come_in_pieces() {
+    let message = &hello("pps.example")[5..];
+    let len = message.len();
+    for version in QUIC {
+        let packet = |id: &[u8], number, parts: &[(usize, usize)]| {
+            initial::tests::sealed(version, &ID, id, number, &crypto(message, parts))
+        };
+        let expected = [hello_said("pps.example").replace(" t13", " q13")];
+        assert_eq!(Wire::new().datagram(ToServer, &packet(&ID, 0, &[(0, len)])).end(), expected);
+        let (first, second) =
+            (packet(&ID, 0, &[(200, 300), (0, 90)]), packet(&[9; 4], 1, &[(300, len), (90, 200)]));
+        let in_turn = Wire::new().datagram(ToServer, &first).datagram(ToServer, &second);
+        assert_eq!(in_turn.datagram(ToServer, &first).end(), expected);
+        let turned = Wire::new().datagram(ToServer, &packet(&ID, 1, &[(90, len)])).datagram(ToServer, &first);
+        assert_eq!(turned.end(), expected);
+        let coalesced = [packet(&ID, 0, &[(0, 90)]), packet(&ID, 1, &[(90, len)])].concat();
+        assert_eq!(Wire::new().datagram(ToServer, &coalesced).end(), expected);
+    }
+}
+
+#[test]
+fn after_a_retry_a_hello_begins_anew() {
+    let message = &hello("pps.example")[5..];
+    let packet = |id, parts: &[(usize, usize)]| initial::tests::sealed(1, id, id, 0, &crypto(message, parts));
+    let wire = Wire::new()
+        .datagram(ToServer, &packet(&ID, &[(0, 90)]))
+        .datagram(ToServer, &packet(&[9; 8], &[(0, message.len())]));
+    assert_eq!(wire.end().len(), 1);
+}
+
+#[test]
+fn what_is_not_sealed_right_is_no_hello() {
+    let message = &hello("pps.example")[5..];
+    let mut packet = initial::tests::sealed(1, &ID, &ID, 0, &crypto(message, &[(0, message.len())]));
+    let whole = packet.clone();
+    *packet.last_mut().unwrap() ^= 1;
+    assert_eq!(
+        Wire::new().datagram(ToServer, &packet).datagram(ToServer, b"\x40short").end(),
+        ["spoken ToServer"]
+    );
+    assert_eq!(
+        Wire::new().datagram(ToServer, b"\0\x1c\x01\0").datagram(ToServer, &whole).end(),
+        Vec::<String>::new()
+    );
 }
 
 /// Conversations that the metamorphic tests cut up.
@@ -473,6 +537,25 @@ proptest! {
         prop_assert_eq!(&heard(turns, mixed), &whole);
     }
 
+    /// No datagram does harm, and all room is given back.
+    #[test]
+    fn any_datagrams_do(
+        packets in proptest::collection::vec((any::<bool>(), proptest::collection::vec(any::<u8>(), 0..80), 0..4_u8), 1..20),
+    ) {
+        let mut wire = Wire::with(Room::new(500, TrustedProxies::default()));
+        for (to_client, bytes, how) in packets {
+            let from = if to_client { ToClient } else { ToServer };
+            let bytes = match how {
+                0 => bytes,
+                1 => [&[0xc0, 0, 0, 0, 1, 8][..], &bytes].concat(),
+                2 => [&[22, 0xfe, 0xfd, 0, 0, 0, 0, 0, 0, 0, 0, 0, bytes.len() as u8, 1, 0][..], &bytes].concat(),
+                _ => initial::tests::sealed(1, &ID, &ID, 0, &[&bytes[..], &[0; 20]].concat()),
+            };
+            wire = wire.datagram(from, &bytes);
+        }
+        wire.end();
+    }
+
     /// No bytes, numbers or cuts do harm, and all room is given back.
     #[test]
     fn any_segments_do(
@@ -482,7 +565,7 @@ proptest! {
         ),
         lead in 0..7_usize,
     ) {
-        let mut wire = Wire::with(Room::new(2_000, [].into()));
+        let mut wire = Wire::with(Room::new(2_000, TrustedProxies::default()));
         for (from, bytes) in conversations()[lead].iter().take(2) {
             wire = wire.turn(*from, bytes);
         }

@@ -33,13 +33,17 @@ pub enum Carrier {
     Tcp,
     /// QUIC.
     Quic,
+    /// UDP, by DTLS.
+    Dtls,
 }
 
 impl ClientHello<'_> {
     /// The highest version offered (RFC 8446 section 4.2.1), values reserved by RFC 8701 apart.
     pub fn version(&self) -> u16 {
-        let offered = numbers(self.versions).filter(|version| !is_grease(*version)).max();
-        offered.unwrap_or(self.legacy_version)
+        let offered = numbers(self.versions).filter(|version| !is_grease(*version));
+        // The numbers of DTLS go down from 0xfeff.
+        let highest = if self.carrier == Carrier::Dtls { offered.min() } else { offered.max() };
+        highest.unwrap_or(self.legacy_version)
     }
 }
 
@@ -106,6 +110,22 @@ pub(super) fn message(bytes: &[u8], carrier: Carrier) -> Begin<'_> {
         None => Begin::Partial,
     }
 }
+
+/// Reads a datagram that may be a DTLS client's first (RFC 6347 section 4.2.2); the hello must lie in it whole.
+pub(super) fn datagram(bytes: &[u8]) -> Option<ClientHello<'_>> {
+    let mut cursor = Cursor(bytes);
+    let &[HANDSHAKE, 0xfe, _, 0, 0, ..] = cursor.take(DTLS_HEADER - 2)? else { return None };
+    let mut message = Cursor(cursor.block16()?);
+    let &[CLIENT_HELLO, _, high, low, _, _, 0, 0, 0, _, here_high, here_low] = message.take(12)? else {
+        return None;
+    };
+    let len = u16::from_be_bytes([high, low]);
+    let whole = len == u16::from_be_bytes([here_high, here_low]);
+    Cursor(message.take(usize::from(len)).filter(|_| whole)?).hello(Carrier::Dtls)
+}
+
+/// Type, version, epoch, number and length of a DTLS record.
+const DTLS_HEADER: usize = 13;
 
 enum Record<'a> {
     /// Its content, and what follows it.
@@ -193,6 +213,10 @@ impl<'a> Cursor<'a> {
         let legacy_version = self.u16()?;
         self.take(32)?;
         self.block8()?;
+        if carrier == Carrier::Dtls {
+            // The cookie by which the client shows that it hears the server (RFC 6347 section 4.2.1).
+            self.block8()?;
+        }
         let ciphers = self.block16()?;
         self.block8()?;
         // A hello without extensions ends here.
@@ -320,6 +344,20 @@ pub(super) mod tests {
             let cut = &records[..records.len() - 1];
             assert_eq!(client_hello(cut, &mut Vec::new()), Begin::Partial);
         }
+    }
+
+    #[test]
+    fn a_hello_over_dtls_has_a_cookie() {
+        let name = server_name("a.example");
+        let record = hello_bytes(&[0xc02b], &[name, (43, vec![4, 0xfe, 0xfd, 0xfe, 0xff])]);
+        let body = &record[RECORD_HEADER + 4..];
+        let body = [&[0xfe, 0xfd], &body[2..35], &[3, 1, 2, 3], &body[35..]].concat();
+        let len = (body.len() as u16).to_be_bytes();
+        let message = [&[CLIENT_HELLO, 0], &len[..], &[0, 1, 0, 0, 0, 0], &len[..], &body[..]].concat();
+        let datagram = [&[HANDSHAKE, 0xfe, 0xff, 0, 0, 0, 0, 0, 0, 0, 1][..], &block16(&message)].concat();
+        let hello = super::datagram(&datagram).unwrap();
+        assert_eq!((hello.sni, hello.version()), (Some("a.example"), 0xfefd));
+        assert_eq!(super::datagram(&datagram[..datagram.len() - 1]), None);
     }
 
     #[test]
