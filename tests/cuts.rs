@@ -77,7 +77,7 @@ impl Bench {
             filter: None,
             from: None,
             to: None,
-            wanted: RecordKinds { flows: true, requests: true, hellos: true, query: true },
+            wanted: RecordKinds { flows: true, requests: true, hellos: true, query: false },
             proxies: TrustedProxies::default(),
         }
     }
