@@ -64,27 +64,24 @@ impl<'a> Descent<'a> {
     fn packet(self, mut datagram: Datagram<'a>) -> Result<Packet<'a>, Skip> {
         let Self { layers, fragments, wholes, now } = self;
         let mut wholes = wholes.iter_mut();
-        let mut pieces = None;
+        let (mut pieces, mut completed_by) = (None, None);
         loop {
             if datagram.part != Part::Whole {
                 let Some(whole) = fragments.take(&datagram, now) else { return datagram.packet(layers) };
                 let slot = wholes.next().ok_or(Skip::TooManyLayers)?;
                 *slot = whole.bytes;
-                pieces = Some(Pieces {
-                    fragments: whole.fragments,
-                    last: datagram.ip,
-                    fresh_len: datagram.ip_len,
-                });
+                pieces = Some(Pieces { fragments: whole.fragments, fresh_len: datagram.ip_len });
+                completed_by.get_or_insert(datagram.ip);
                 datagram = Datagram::read(&Inner { version: datagram.version(), bytes: slot, cut: 0 })?;
                 continue;
             }
             let Some(inner) = tunnel::enter(&datagram, layers)? else {
-                let packet = datagram.packet(layers)?;
+                let packet = Packet { completed_by, ..datagram.packet(layers)? };
                 return Ok(match pieces {
-                    Some(Pieces { fragments, fresh_len, last }) => {
+                    Some(Pieces { fragments, fresh_len }) => {
                         // Options in the last fragment alone may make it longer than the whole.
                         let fresh_len = fresh_len.min(packet.ip_len);
-                        Packet { fragments, fresh_len, completed_by: Some(last), ..packet }
+                        Packet { fragments, fresh_len, ..packet }
                     }
                     None => packet,
                 });
@@ -96,10 +93,8 @@ impl<'a> Descent<'a> {
 }
 
 /// What an innermost packet was put together from.
-struct Pieces<'a> {
+struct Pieces {
     fragments: u16,
-    /// The fragment that completed it.
-    last: &'a [u8],
     /// The length of the fragment that completed it.
     fresh_len: u32,
 }

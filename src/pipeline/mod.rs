@@ -253,7 +253,7 @@ impl<L: Listener + 'static> Pipeline<L> {
     /// Lets the first packets go, now that they show whether the mirror is doubled.
     fn go_ahead(&mut self) {
         let Some(ahead) = self.ahead.take() else { return };
-        self.mirror = ahead.survey();
+        self.mirror = ahead.shows();
         ahead.frames().for_each(|frame| self.arrive(&frame));
     }
 
