@@ -52,14 +52,8 @@ pub(super) enum Part {
 
 impl<'a> Datagram<'a> {
     /// Reads an IP packet down to what it carries.
-    #[inline(never)]
+    #[inline]
     pub fn read(inner: &Inner<'a>) -> Result<Self, Skip> {
-        Self::read_in_place(inner)
-    }
-
-    /// The same without a call, for the one place that reads nearly every packet.
-    #[inline(always)]
-    pub fn read_in_place(inner: &Inner<'a>) -> Result<Self, Skip> {
         match inner.version {
             IpVersion::V4 => Self::from_ipv4(inner),
             IpVersion::V6 => Self::from_ipv6(inner),
@@ -79,7 +73,7 @@ impl<'a> Datagram<'a> {
 
     /// Reads an IPv4 header and the authentication header behind it; the length on the wire stands in where the
     /// header leaves the length to segmentation offload.
-    #[inline(always)]
+    #[inline]
     fn from_ipv4(inner: &Inner<'a>) -> Result<Self, Skip> {
         let bytes = inner.bytes;
         let header = Ipv4HeaderSlice::from_slice(bytes).map_err(skip_ipv4)?;
@@ -108,7 +102,7 @@ impl<'a> Datagram<'a> {
 
     /// Reads an IPv6 header and the extensions behind it; the length on the wire stands in where the header leaves
     /// the length to segmentation offload or to a jumbo payload option.
-    #[inline(never)]
+    #[inline]
     fn from_ipv6(inner: &Inner<'a>) -> Result<Self, Skip> {
         let bytes = inner.bytes;
         let header = Ipv6HeaderSlice::from_slice(bytes).map_err(skip_ipv6)?;
