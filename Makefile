@@ -23,6 +23,11 @@ test: ## Passes all tests
 	@cargo nextest run --locked --profile $(nextest_profile)
 	@cargo test --locked --doc --quiet
 
+.PHONY: damage
+damage: ## Cuts every shared capture at 64 places and reads what is left
+	@$(setup) build test
+	@cargo nextest run --locked --release --run-ignored only -E 'binary(cuts)'
+
 .PHONY: bench
 bench: ## Measures the stages, then the whole program against a bare loop
 	@$(setup) build

@@ -1,60 +1,66 @@
 //! Every frame of the shared captures through the decoder: whatever a capture holds, each packet is decoded or
-//! skipped for a reason that has a name.
+//! skipped for a reason that has a name, and so is what is left of it when it is cut.
 
-use std::ffi::OsStr;
-use std::fs::File;
-use std::io;
-use std::path::{Path, PathBuf};
-
-use bongsu::capture::{Frame, LinkType};
+use bongsu::capture::{Files, Frame, Source, Step};
 use bongsu::decode::{Decoder, PacketCounts, Skip};
-use bongsu::time::Timestamp;
 
-#[path = "../benches/blocks/mod.rs"]
-mod blocks;
 mod support;
 
+/// Places at which each frame is cut.
+const CUTS: usize = 16;
+
 #[test]
-fn every_frame_of_the_shared_captures_is_accounted_for() -> io::Result<()> {
-    let Some(folder) = support::shared("") else { return Ok(()) };
+fn every_frame_of_the_shared_captures_is_accounted_for() {
+    let Some(folder) = support::shared("") else { return };
+    let mut files = Files::open(&[folder]);
+    let mut decoder = Decoder::default();
     let mut counts = PacketCounts::default();
-    for capture in captures_below(&folder)? {
-        count(File::open(capture)?, &mut counts);
+    loop {
+        match files.step() {
+            Ok(Step::Frame) => count(&mut decoder, &files.frame(), &mut counts),
+            Ok(Step::End) => break,
+            // Damage ends one capture; the others go on.
+            Ok(_) | Err(_) => {}
+        }
     }
-    println!("{} read, {} decoded", counts.read, counts.decoded);
+    println!("{} read, {} decoded, {:?}", counts.read, counts.decoded, decoder.fragment_counts());
     assert!(counts.is_balanced());
     assert!(counts.decoded > 0);
     assert_eq!(counts.skipped.get(Skip::Filter), 0, "the decoder knows of no filter");
-    Ok(())
 }
 
-fn captures_below(folder: &Path) -> io::Result<Vec<PathBuf>> {
-    let mut found = Vec::new();
-    for entry in std::fs::read_dir(folder)? {
-        let path = entry?.path();
-        match path.extension().and_then(OsStr::to_str) {
-            _ if path.is_dir() => found.extend(captures_below(&path)?),
-            Some("pcap" | "cap" | "dmp") => found.push(path),
-            _ => {}
+#[test]
+fn frames_of_the_shared_captures_may_be_cut_anywhere() {
+    let Some(folder) = support::shared("") else { return };
+    let mut files = Files::open(&[folder]);
+    let mut decoder = Decoder::default();
+    let mut counts = PacketCounts::default();
+    loop {
+        match files.step() {
+            Ok(Step::Frame) => {
+                let whole = files.frame();
+                for cut in 0..CUTS {
+                    // Most headers end within the first 160 bytes.
+                    let kept = cut * whole.data.len().min(160) / CUTS;
+                    let data = whole.data.get(..kept).unwrap_or_default();
+                    count(&mut decoder, &Frame { data, ..whole }, &mut counts);
+                }
+            }
+            Ok(Step::End) => break,
+            Ok(_) | Err(_) => {}
         }
     }
-    Ok(found)
+    assert!(counts.is_balanced());
 }
 
-/// Counts the packets of a classic pcap file up to its end or its first damage; other formats have none.
-fn count(capture: File, counts: &mut PacketCounts) {
-    let mut decoder = Decoder::default();
-    let _ = blocks::walk(capture, |record| {
-        counts.count_read(record.wire_len);
-        let frame = Frame {
-            time: Timestamp::default(),
-            link: LinkType(record.link),
-            wire_len: record.wire_len,
-            data: record.data,
-        };
-        match decoder.decode(&frame) {
-            Ok(_) => counts.count_decoded(),
-            Err(skip) => counts.count_skipped(skip),
+fn count(decoder: &mut Decoder, frame: &Frame<'_>, counts: &mut PacketCounts) {
+    counts.count_read(frame.wire_len);
+    match decoder.decode(frame) {
+        Ok(packet) => {
+            counts.count_decoded();
+            assert!(packet.ip.len() as u64 <= u64::from(packet.ip_len));
+            assert!(packet.fresh_len <= packet.ip_len);
         }
-    });
+        Err(skip) => counts.count_skipped(skip),
+    }
 }

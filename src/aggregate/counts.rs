@@ -40,8 +40,8 @@ pub enum Count {
     Resets,
     /// Connections that ended.
     Closed,
-    /// Attempts whose client sent a third packet, with no answer on the mirror.
-    Acknowledged,
+    /// Handshakes of which one side alone was seen: a third packet without an answer, an answer without a SYN.
+    OneSided,
     /// Payload bytes seen on sampled connections.
     DataSeen,
     /// Payload bytes acknowledged and never seen on sampled connections.
@@ -104,14 +104,14 @@ impl Counts {
     /// packet of the client's is as much as can be had.
     pub fn half_open(&self) -> u64 {
         let answers_seen = self[Count::PacketsOut] > 0;
-        let acknowledged = if answers_seen { 0 } else { self[Count::Acknowledged] };
+        let acknowledged = if answers_seen { 0 } else { self[Count::OneSided] };
         self[Count::Attempts].saturating_sub(self[Count::Opened].max(acknowledged))
     }
 
     /// Which directions these packets show; `None` where no conversation tells. One direction is missing where clients
     /// carry on conversations and not one packet goes the other way: a service that is only silent carries on none.
     pub fn sides(&self) -> Option<Sides> {
-        let one_sided = self[Count::OpenedUnproven] + self[Count::Acknowledged];
+        let one_sided = self[Count::OpenedUnproven] + self[Count::OneSided];
         if self[Count::Opened] > self[Count::OpenedUnproven] {
             return Some(Sides::Both);
         }

@@ -307,7 +307,7 @@ impl Observer for Tallies {
     fn observe(&mut self, event: FlowEvent<'_>) {
         match event.what {
             What::Unearned { source, direction, bytes } => self.unearned(&event, source, direction, bytes),
-            What::Acknowledged => self.count(&event, &[(Count::Acknowledged, 1)]),
+            What::OneSided => self.count(&event, &[(Count::OneSided, 1)]),
             What::Measured { seen, missed } => {
                 self.count(&event, &[(Count::DataSeen, seen), (Count::DataMissed, missed)]);
             }

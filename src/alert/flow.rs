@@ -84,19 +84,34 @@ struct TcpField {
     handshake_server_us: Option<u32>,
     #[serde(skip_serializing_if = "Option::is_none")]
     handshake_client_us: Option<u32>,
-    toserver: NoticedField,
-    toclient: NoticedField,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    toserver: Option<NoticedField>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    toclient: Option<NoticedField>,
 }
 
+/// What was noticed of one side; what was not is left out.
 #[derive(Serialize)]
 struct NoticedField {
+    #[serde(skip_serializing_if = "is_zero")]
     retransmitted: u32,
+    #[serde(skip_serializing_if = "is_zero")]
     retransmitted_large: u32,
+    #[serde(skip_serializing_if = "is_zero")]
     out_of_order: u32,
+    #[serde(skip_serializing_if = "is_zero")]
     keep_alives: u32,
+    #[serde(skip_serializing_if = "is_zero")]
     zero_windows: u32,
+    #[serde(skip_serializing_if = "is_zero")]
     resets: u32,
+    #[serde(skip_serializing_if = "is_zero")]
     gaps: u32,
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde asks with references")]
+fn is_zero(number: &u32) -> bool {
+    *number == 0
 }
 
 // The field's name says what large is.
@@ -105,6 +120,9 @@ const _: () = assert!(LARGE == 1_400);
 #[derive(Serialize)]
 struct RequestsField {
     requests: u64,
+    /// Streams that were reset, with HTTP/2.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    resets: Option<u64>,
     hosts: Vec<String>,
 }
 
@@ -114,6 +132,8 @@ struct HelloLine<'a> {
     head: Head<'a>,
     community_id: String,
     tls: TlsField,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    xff: Option<IpAddr>,
 }
 
 #[derive(Serialize)]
@@ -204,7 +224,7 @@ impl<'a> FlowWriter<'a> {
             conn_state: flow.state.code(),
             history: flow.history.as_str().to_owned(),
             flow: self.sums(flow),
-            tcp: flow.tcp.as_deref().map(tcp),
+            tcp: flow.tcp.as_deref().and_then(tcp),
             tls: said.and_then(|said| said.tls.as_ref()).map(tls),
             http: said.and_then(requests),
         }
@@ -229,6 +249,7 @@ impl<'a> FlowWriter<'a> {
             head: self.head(EventType::Tls, hello.time, &hello.ends),
             community_id: hello.ends.community_id(),
             tls: tls(&hello.tls),
+            xff: hello.forwarded,
         }
     }
 
@@ -273,17 +294,19 @@ fn tunnels(carried: &Layers) -> Vec<TunnelField> {
     carried.tunnels().iter().map(told).collect()
 }
 
-fn tcp(record: &TcpRecord) -> TcpField {
-    TcpField {
+fn tcp(record: &TcpRecord) -> Option<TcpField> {
+    let field = TcpField {
         handshake_server_us: record.handshake.server_us,
         handshake_client_us: record.handshake.client_us,
         toserver: noticed(&record.originator),
         toclient: noticed(&record.responder),
-    }
+    };
+    let says = field.handshake_server_us.is_some() || field.toserver.is_some() || field.toclient.is_some();
+    says.then_some(field)
 }
 
-fn noticed(noticed: &Noticed) -> NoticedField {
-    NoticedField {
+fn noticed(noticed: &Noticed) -> Option<NoticedField> {
+    noticed.is_anything().then_some(NoticedField {
         retransmitted: noticed.retransmitted,
         retransmitted_large: noticed.retransmitted_large,
         out_of_order: noticed.out_of_order,
@@ -291,7 +314,7 @@ fn noticed(noticed: &Noticed) -> NoticedField {
         zero_windows: noticed.zero_windows,
         resets: noticed.resets,
         gaps: noticed.gaps,
-    }
+    })
 }
 
 fn tls(tls: &Tls) -> TlsField {
@@ -318,5 +341,7 @@ fn version(number: u16) -> String {
 
 fn requests(said: &Summary) -> Option<RequestsField> {
     let hosts = said.hosts.iter().map(|host| told(host)).collect();
-    (said.requests > 0).then_some(RequestsField { requests: said.requests, hosts })
+    let resets = Some(said.resets).filter(|resets| *resets > 0);
+    let says = said.requests > 0 || resets.is_some();
+    says.then_some(RequestsField { requests: said.requests, resets, hosts })
 }

@@ -5,10 +5,12 @@
 //! Every fragment is a packet: one that is kept counts as [`Transport::Fragment`](super::Transport::Fragment) when it
 //! comes, and the one that completes its datagram is the whole datagram, of which only its own bytes are fresh.
 
+use etherparse::ip_number;
+
 use super::fragments::{FragmentCounts, Fragments};
 use super::link::{self, Inner};
 use super::network::{Datagram, Part};
-use super::{Layers, Packet, Skip, Transport, transport, tunnel};
+use super::{Layers, Packet, Skip, carrier, plain, transport, tunnel};
 use crate::capture::Frame;
 use crate::time::Timestamp;
 
@@ -29,10 +31,23 @@ impl Decoder {
     /// alone. `frame.time` ages the fragments that wait.
     #[inline]
     pub fn decode<'a>(&'a mut self, frame: &Frame<'a>) -> Result<Packet<'a>, Skip> {
+        if let Some(packet) = plain::read(frame, &Layers::NONE) {
+            return Ok(packet);
+        }
+        self.decode_anything(frame)
+    }
+
+    /// The general way.
+    #[inline(never)]
+    pub(super) fn decode_anything<'a>(&'a mut self, frame: &Frame<'a>) -> Result<Packet<'a>, Skip> {
         self.layers.clear();
-        let datagram = Datagram::read_in_place(&link::peel(frame, &mut self.layers)?)?;
-        if datagram.is_plain_tcp() {
-            return Ok(datagram.packet_of(transport::tcp(&datagram)?, &self.layers));
+        let datagram = Datagram::read(&link::peel(frame, &mut self.layers)?)?;
+        // Nothing can be inside: a segment in one piece, or a datagram that no tunnel begins like.
+        match datagram.protocol {
+            _ if datagram.part != Part::Whole => {}
+            ip_number::TCP => return datagram.packet(&self.layers),
+            ip_number::UDP if !carrier::may_carry(datagram.payload) => return datagram.packet(&self.layers),
+            _ => {}
         }
         let Self { layers, fragments, wholes } = self;
         Descent { layers, fragments, wholes, now: frame.time }.packet(datagram)
@@ -58,25 +73,24 @@ impl<'a> Descent<'a> {
     fn packet(self, mut datagram: Datagram<'a>) -> Result<Packet<'a>, Skip> {
         let Self { layers, fragments, wholes, now } = self;
         let mut wholes = wholes.iter_mut();
-        let mut pieces = None;
+        let (mut pieces, mut completed_by) = (None, None);
         loop {
             if datagram.part != Part::Whole {
                 let Some(whole) = fragments.take(&datagram, now) else { return datagram.packet(layers) };
                 let slot = wholes.next().ok_or(Skip::TooManyLayers)?;
                 *slot = whole.bytes;
-                pieces = Some(Pieces {
-                    fragments: whole.fragments,
-                    last: datagram.ip,
-                    fresh_len: datagram.ip_len,
-                });
+                pieces = Some(Pieces { fragments: whole.fragments, fresh_len: datagram.ip_len });
+                completed_by.get_or_insert(datagram.ip);
                 datagram = Datagram::read(&Inner { version: datagram.version(), bytes: slot, cut: 0 })?;
                 continue;
             }
             let Some(inner) = tunnel::enter(&datagram, layers)? else {
-                let packet = datagram.packet(layers)?;
+                let packet = Packet { completed_by, ..datagram.packet(layers)? };
                 return Ok(match pieces {
-                    Some(Pieces { fragments, fresh_len, last }) => {
-                        Packet { fragments, fresh_len, completed_by: Some(last), ..packet }
+                    Some(Pieces { fragments, fresh_len }) => {
+                        // Options in the last fragment alone may make it longer than the whole.
+                        let fresh_len = fresh_len.min(packet.ip_len);
+                        Packet { fragments, fresh_len, ..packet }
                     }
                     None => packet,
                 });
@@ -88,24 +102,16 @@ impl<'a> Descent<'a> {
 }
 
 /// What an innermost packet was put together from.
-struct Pieces<'a> {
+struct Pieces {
     fragments: u16,
-    /// The fragment that completed it.
-    last: &'a [u8],
     /// The length of the fragment that completed it.
     fresh_len: u32,
 }
 
 impl<'a> Datagram<'a> {
     /// The packet that this datagram is, where it carries no other.
-    #[inline(never)]
     fn packet(&self, layers: &'a Layers) -> Result<Packet<'a>, Skip> {
-        Ok(self.packet_of(transport::read(self)?, layers))
-    }
-
-    #[inline(always)]
-    fn packet_of(&self, transport: Transport<'a>, layers: &'a Layers) -> Packet<'a> {
-        Packet {
+        Ok(Packet {
             source: self.source,
             destination: self.destination,
             ip_len: self.ip_len,
@@ -113,11 +119,11 @@ impl<'a> Datagram<'a> {
             fragments: 1,
             hop_limit: self.hop_limit,
             identification: self.identification,
-            transport,
+            transport: transport::read(self)?,
             ip: self.ip,
             completed_by: None,
             layers,
-        }
+        })
     }
 }
 
@@ -136,7 +142,7 @@ impl Sealed {
     }
 
     /// The packet again, from a copy of its `ip` bytes and its layers: what was innermost once is not searched for
-    /// tunnels or fragments again.
+    /// tunnels or fragments again, and which fragment completed it is forgotten.
     pub fn open<'a>(&self, ip: &'a [u8], layers: &'a Layers) -> Result<Packet<'a>, Skip> {
         let cut = self.ip_len.saturating_sub(u32::try_from(ip.len()).unwrap_or(u32::MAX));
         let datagram =

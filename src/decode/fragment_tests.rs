@@ -1,6 +1,7 @@
 //! Scenarios of fragments: what is put together, what is given up, and what a flood of them costs.
 
 use etherparse::ip_number;
+use proptest::prelude::*;
 
 use super::tests::{at_offset, frame, ipv4, ipv6, request, udp_bytes};
 use super::*;
@@ -101,9 +102,11 @@ fn a_datagram_that_was_put_together_is_the_same_when_it_is_opened_again() {
     let mut line = Line::default();
     line.hears_in_vain(&[piece(0, 185)]);
     let packet = line.hears(&piece(185, 400));
-    assert_eq!(Sealed::of(&packet).open(packet.ip, packet.layers), Ok(packet));
+    // Which fragment came last is looked at before packets are handed on.
+    let again = Sealed::of(&packet).open(packet.ip, packet.layers);
+    assert!(again == Ok(Packet { completed_by: None, ..packet }));
     let lone = line.hears(&piece(0, 185));
-    assert_eq!(Sealed::of(&lone).open(lone.ip, lone.layers), Ok(lone));
+    assert!(Sealed::of(&lone).open(lone.ip, lone.layers) == Ok(lone));
 }
 
 #[test]
@@ -227,4 +230,33 @@ fn many_datagrams_that_complete_behind_one_that_waits_leave_nothing() {
     }
     assert_eq!(line.counts().completed, 20_000);
     assert_eq!(line.counts().displaced, 0);
+}
+
+proptest! {
+    #[test]
+    fn however_a_datagram_is_cut_it_comes_out_whole_once(
+        cuts in proptest::collection::btree_set(1..376_u16, 1..20),
+        order in proptest::collection::vec(any::<u32>(), 42),
+        over_ipv6 in any::<bool>(),
+    ) {
+        let ends: Vec<u16> = [0].into_iter().chain(cuts).chain([400]).collect();
+        let of = if over_ipv6 { piece_6 } else { piece };
+        let pieces = ends.windows(2).map(|ends| of(ends[0], ends[1]));
+        // Each piece twice, in any order.
+        let mut shuffled: Vec<_> = pieces.flat_map(|piece| [piece.clone(), piece]).zip(order).collect();
+        shuffled.sort_by_key(|(_, key)| *key);
+        let mut line = Line::default();
+        let mut completed = 0;
+        for (fragment, _) in shuffled {
+            let packet = line.hears(&fragment);
+            if packet.fragments > 1 {
+                is_whole(&packet);
+                prop_assert_eq!(usize::from(packet.fragments), ends.len() - 1);
+                completed += 1;
+            }
+        }
+        // Copies that come behind the last piece may make a second whole of their own.
+        prop_assert!((1..=2).contains(&completed));
+        prop_assert_eq!(line.counts().overlapping, 0);
+    }
 }

@@ -14,6 +14,7 @@ mod gre;
 mod layers;
 mod link;
 mod network;
+mod plain;
 mod skip;
 mod transport;
 mod tunnel;
@@ -49,7 +50,7 @@ pub struct Packet<'a> {
     pub transport: Transport<'a>,
     /// The IP packet as far as it was captured, without padding behind it.
     pub ip: &'a [u8],
-    /// The fragment that completed it, where it was put together from fragments.
+    /// The fragment that completed it, where it or the outermost of its carriers was put together from fragments.
     pub completed_by: Option<&'a [u8]>,
     /// The VLAN tags and tunnels around it.
     pub layers: &'a Layers,

@@ -395,7 +395,7 @@ fn a_cut_frame_is_the_same_packet_or_cut_short() {
 }
 
 /// What holds of every packet, whatever the bytes it was read from.
-fn check(frame: &Frame<'_>) {
+pub(super) fn check(frame: &Frame<'_>) {
     let Ok(packet) = decode(frame) else { return };
     let payload = match packet.transport {
         Transport::Tcp(segment) => {
@@ -410,7 +410,36 @@ fn check(frame: &Frame<'_>) {
     assert!(payload.len() < packet.ip_len as usize);
 }
 
-const LINKS: [u32; 13] = [0, 1, 12, 14, 101, 108, 113, 228, 229, 276, 105, 9, u32::MAX];
+const LINKS: [u32; 28] = [
+    0,
+    1,
+    8,
+    9,
+    10,
+    12,
+    14,
+    50,
+    51,
+    101,
+    104,
+    105,
+    107,
+    108,
+    113,
+    127,
+    149,
+    192,
+    204,
+    228,
+    229,
+    239,
+    242,
+    258,
+    276,
+    281,
+    285,
+    u32::MAX,
+];
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(2_000))]

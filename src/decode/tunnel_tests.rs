@@ -1,8 +1,9 @@
 //! Scenarios of tunnels: what is inside is the packet, what is around it stays known, and a port alone proves nothing.
 
 use etherparse::{IpNumber, ip_number};
+use proptest::prelude::*;
 
-use super::tests::{SERVER, decode, ethernet, frame, ipv4, ipv6, raw, request, udp};
+use super::tests::{SERVER, check, decode, ethernet, frame, ipv4, ipv6, raw, request, udp};
 use super::*;
 use crate::capture::LinkType;
 
@@ -93,6 +94,19 @@ fn gre_is_read_with_all_its_options() {
     assert_eq!(gre(&[&[0, 0, 0x88, 0x47], &[0, 1, 1, 64]]), [(Gre, None)]);
     let bridged = over_ip(ip_number::GRE, &[&[0x20, 0, 0x65, 0x58, 0, 0x10, 0, 1], &inner_frame()]);
     assert_eq!(around(&bridged), [(Gre, Some(0x0010_0001))], "NVGRE's network and flow");
+}
+
+#[test]
+fn access_points_and_caches_use_gre_in_their_own_ways() {
+    let air = [&[0x08, 1][..], &[0; 22], &[0xaa, 0xaa, 3, 0, 0, 0, 8, 0]].concat();
+    for radio in [[0x82, 0], [0x83, 0x70], [0x90, 0]] {
+        let carrier = over_ip(ip_number::GRE, &[&[0, 0], &radio, &air, &inner()]);
+        assert_eq!(around(&carrier), [(TunnelKind::Gre, None)]);
+    }
+    for redirect in [&[][..], &[0, 0, 0, 1]] {
+        let carrier = over_ip(ip_number::GRE, &[&[0, 0, 0x88, 0x3e], redirect, &inner()]);
+        assert_eq!(around(&carrier), [(TunnelKind::Gre, None)]);
+    }
 }
 
 #[test]
@@ -249,5 +263,53 @@ fn a_packet_is_the_same_when_it_is_opened_again() {
             let again = Sealed::of(&packet).open(packet.ip, packet.layers);
             assert_eq!(again, Ok(packet));
         }
+    }
+}
+
+/// Carriers of many kinds, whole.
+fn carriers() -> Vec<Vec<u8>> {
+    let gre = |parts: &[&[u8]]| over_ip(ip_number::GRE, parts);
+    let gtp = [0x34, 255, 0, 88, 0, 0, 0, 42, 0, 1, 0, 0x85, 1, 0, 9, 0x85, 2, 0, 0, 0, 0, 0, 0, 0];
+    let ayiya = [&[0x44, 0x52, 0x11, 4, 0, 0, 0, 1][..], &[1; 16], &[2; 20]].concat();
+    vec![
+        over_ip(ip_number::IPV4, &[&inner()]),
+        ipv6(ip_number::IPV6, &inner_6()),
+        gre(&[&[0xf0, 0, 8, 0], &[0; 12], &[8, 0, 0, 4, 10, 0, 0, 1], &[0; 4], &inner()]),
+        gre(&[&[0x30, 0x81, 0x88, 0x0b, 0, 76, 0, 9], &[0; 8], &[0xff, 3, 0, 0x21], &inner()]),
+        gre(&[&[0x10, 0, 0x22, 0xeb], &[0; 4], &[0x20, 5, 0, 102], &[0; 7], &[1], &[0; 8], &inner_frame()]),
+        over_udp(4_789, &[&VXLAN, &inner_frame()]),
+        over_udp(6_081, &[&GENEVE, &inner_frame()]),
+        over_udp(2_152, &[&gtp, &inner()]),
+        over_udp(3_544, &[&[0, 1, 2, 3], &[7; 14], &[0, 0, 1, 2, 3, 4, 5, 6], &inner_6()]),
+        over_udp(5_072, &[&ayiya, &inner()]),
+        over_udp(4_789, &[&VXLAN, &[0xaa; 12], &[0x88, 0x47, 0, 1, 1, 64], &inner()]),
+    ]
+}
+
+#[test]
+fn the_carriers_that_are_damaged_below_carry_something() {
+    for carrier in carriers() {
+        assert!(!raw(&carrier).unwrap().layers.tunnels().is_empty(), "{carrier:02x?}");
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(4_000))]
+
+    #[test]
+    fn no_damage_to_a_carrier_panics(
+        which in 0..11usize,
+        hits in proptest::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..4),
+        kept in any::<prop::sample::Index>(),
+    ) {
+        let mut carrier = carriers().swap_remove(which);
+        let wire_len = carrier.len();
+        for (at, value) in hits {
+            // Most headers end within the first hundred bytes.
+            let at = at.index(wire_len.min(100));
+            carrier[at] = value;
+        }
+        check(&frame(LinkType::RAW, &carrier[..=kept.index(wire_len)], wire_len));
+        check(&frame(LinkType::RAW, &carrier, wire_len));
     }
 }

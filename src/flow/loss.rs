@@ -23,15 +23,17 @@ impl Losses {
         self.by_slot.get_mut(id as usize)
     }
 
-    /// A connection begins in a slot.
-    pub fn begin(&mut self, id: SlotId) {
+    /// A connection begins in a slot; `first` are the numbers of the first bytes of client and service, where known.
+    pub fn begin(&mut self, id: SlotId, first: [Option<u32>; 2]) {
         let id = id as usize;
         if id >= SAMPLED {
             return;
         }
-        match self.by_slot.get_mut(id) {
-            Some(flow) => *flow = Flow::default(),
-            None => self.by_slot.resize_with(id + 1, Flow::default),
+        if self.by_slot.len() <= id {
+            self.by_slot.resize_with(id + 1, Flow::default);
+        }
+        if let Some(flow) = self.by_slot.get_mut(id) {
+            *flow = Flow { sides: first.map(Side::begin), ..Flow::default() };
         }
     }
 
@@ -58,6 +60,9 @@ pub(super) struct Account {
 /// One direction.
 #[derive(Debug, Default)]
 struct Side {
+    /// Whether the mirror shows its packets.
+    shown: bool,
+    /// Whether `next` is known.
     heard: bool,
     /// The number that follows the last one seen or acknowledged.
     next: u32,
@@ -101,7 +106,7 @@ impl Flow {
 
     /// What is certain by the end of a tick and was not told yet.
     pub fn take(&mut self) -> Option<What<'static>> {
-        let both = self.sides.iter().all(|side| side.heard);
+        let both = self.sides.iter().all(|side| side.shown);
         for side in &mut self.sides {
             side.settle(both, &mut self.untold);
         }
@@ -111,7 +116,12 @@ impl Flow {
 }
 
 impl Side {
+    fn begin(first: Option<u32>) -> Self {
+        Self { heard: first.is_some(), next: first.unwrap_or(0), ..Self::default() }
+    }
+
     fn sent(&mut self, segment: &TcpSegment<'_>, account: &mut Account) {
+        self.shown = true;
         let len = segment.payload_len;
         let whole = len + u32::from(segment.flags.syn) + u32::from(segment.flags.fin);
         let end = segment.sequence.wrapping_add(whole);
@@ -136,7 +146,7 @@ impl Side {
 
     /// The other side has everything before `number`.
     fn acknowledged(&mut self, number: u32, account: &mut Account) {
-        if !self.heard {
+        if !self.shown || !self.heard {
             return;
         }
         let ahead = number.wrapping_sub(self.next);

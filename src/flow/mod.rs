@@ -129,9 +129,9 @@ pub enum What<'a> {
         /// Bytes of the IP packet.
         bytes: u32,
     },
-    /// A client acknowledged an answer that is not on the mirror: the third packet of a handshake, as far as its numbers
-    /// tell. Told once for an attempt.
-    Acknowledged,
+    /// One side of a handshake alone is on the mirror: a client's third packet without the answer that it acknowledges,
+    /// or an answer without its SYN, as far as their numbers tell. Told once for a conversation.
+    OneSided,
     /// A client earned state; `earlier` is what was told as [`What::Unearned`] to the service before.
     Admitted {
         /// The client.

@@ -33,8 +33,8 @@ pub(super) enum Outcome {
     Attempt,
     /// Nothing is proven.
     Waiting,
-    /// The client acknowledged what may have been an answer, which the mirror does not show.
-    Acknowledged,
+    /// One side of the handshake is seen alone: the client's third packet without an answer, or an answer without a SYN.
+    OneSided,
     /// The client has earned state.
     Admit(Admission),
 }
@@ -50,6 +50,8 @@ pub(super) struct Admission {
     pub earlier: Volume,
     /// The client's side of the key.
     pub client: Side,
+    /// The first numbers of client and service, where they are known.
+    pub first: [Option<u32>; 2],
 }
 
 /// A segment as the pending table needs it.
@@ -133,11 +135,12 @@ impl Pending {
         let outcome = match step {
             Step::Earned { proof, opened } => {
                 let earlier = Volume { packets: u64::from(entry.packets), bytes: u64::from(entry.bytes) };
+                let first = entry.first_numbers();
                 *entry = FREE;
-                return (Outcome::Admit(Admission { proof, opened, earlier, client }), client);
+                return (Outcome::Admit(Admission { proof, opened, earlier, client, first }), client);
             }
             Step::Attempt if first => Outcome::Attempt,
-            Step::Acknowledged => Outcome::Acknowledged,
+            Step::OneSided => Outcome::OneSided,
             Step::Attempt | Step::Waiting => Outcome::Waiting,
         };
         if knock.from == client {
@@ -180,7 +183,7 @@ impl Pending {
 
 enum Step {
     Attempt,
-    Acknowledged,
+    OneSided,
     Waiting,
     Earned { proof: Proof, opened: bool },
 }
@@ -192,6 +195,18 @@ impl Entry {
         // A little older than the newest is no wrapped-around age.
         let age = (now.wrapping_sub(self.seen) as i32).max(0) as u32;
         self.stage.is_some() && self.tag == tag && age <= MEMORY_MILLIS
+    }
+
+    /// The numbers of the first bytes of client and service.
+    fn first_numbers(&self) -> [Option<u32>; 2] {
+        match self.stage {
+            Some(Stage::SynAck { client_next, server_isn, .. }) => {
+                [Some(client_next), Some(server_isn.wrapping_add(1))]
+            }
+            Some(Stage::Acked { client_next }) => [Some(client_next), None],
+            Some(Stage::Syn { client_isn }) => [Some(client_isn.wrapping_add(1)), None],
+            Some(Stage::Midstream { .. } | Stage::Datagram { .. }) | None => [None; 2],
+        }
     }
 
     fn datagram(&mut self, knock: &Knock<'_>) -> Step {
@@ -244,13 +259,14 @@ impl Entry {
             Some(Stage::SynAck { syn_seen, .. }) => syn_seen,
             _ => false,
         };
+        let first = self.stage.is_none();
         self.client = from.other();
         self.stage = Some(Stage::SynAck {
             client_next: segment.acknowledgment,
             server_isn: segment.sequence,
             syn_seen,
         });
-        Step::Waiting
+        if first { Step::OneSided } else { Step::Waiting }
     }
 
     fn client_sends(&mut self, segment: &TcpSegment<'_>) -> Step {
@@ -274,7 +290,7 @@ impl Entry {
                     return Step::Earned { proof: Proof::Unproven, opened: true };
                 }
                 self.stage = Some(Stage::Acked { client_next });
-                Step::Acknowledged
+                Step::OneSided
             }
             Some(Stage::Acked { client_next }) => {
                 if segment.payload_len > 0 && segment.sequence == client_next {
@@ -429,7 +445,7 @@ mod tests {
         let mut talk = Talk::new();
         talk.client(SYN, 100, 0, 0);
         assert_eq!(talk.client(ACK, 500, 7, 90), Outcome::Waiting);
-        assert_eq!(talk.client(ACK, 101, 7, 0), Outcome::Acknowledged);
+        assert_eq!(talk.client(ACK, 101, 7, 0), Outcome::OneSided);
         assert_eq!(talk.client(ACK, 101, 7, 0), Outcome::Waiting, "told once");
         assert_eq!(admitted(talk.client(ACK, 101, 7, 90)).0, Proof::Unproven);
     }
@@ -437,7 +453,8 @@ mod tests {
     #[test]
     fn the_services_side_alone_needs_its_data() {
         let mut talk = Talk::new();
-        assert_eq!(talk.server(SYN_ACK, 900, 101, 0), Outcome::Waiting);
+        assert_eq!(talk.server(SYN_ACK, 900, 101, 0), Outcome::OneSided);
+        assert_eq!(talk.server(SYN_ACK, 900, 101, 0), Outcome::Waiting, "told once");
         assert_eq!(admitted(talk.server(ACK, 901, 200, 500)), (Proof::Unproven, true, 0));
     }
 

@@ -81,6 +81,8 @@ pub struct Summary {
     pub tls: Option<Tls>,
     /// HTTP requests.
     pub requests: u64,
+    /// HTTP/2 streams that were reset.
+    pub resets: u64,
     /// The hosts that were asked for, each once, at most [`MAX_HOSTS`].
     pub hosts: Vec<String>,
 }
@@ -139,6 +141,8 @@ pub struct HelloRecord {
     pub ends: Ends,
     /// When it was read.
     pub time: Timestamp,
+    /// The client that the PROXY protocol told of before.
+    pub forwarded: Option<IpAddr>,
     /// What it says.
     pub tls: Tls,
 }

@@ -236,8 +236,8 @@ impl Tracker {
                 account.tell(What::Attempted { source: account.outside, bytes: account.bytes }, observer);
             }
             Outcome::Waiting => account.unearned(observer),
-            Outcome::Acknowledged => {
-                account.tell(What::Acknowledged, observer);
+            Outcome::OneSided => {
+                account.tell(What::OneSided, observer);
                 account.unearned(observer);
             }
             Outcome::Admit(admission) => self.admit(arrival, &account, &admission, observer),
@@ -281,7 +281,7 @@ impl Tracker {
         if room {
             self.held.take(client.proof);
             let id = self.connections.insert(connection);
-            self.losses.begin(id);
+            self.losses.begin(id, admission.first);
             if let (Some(flow), Some(segment)) = (self.losses.get(id), arrival.segment) {
                 flow.segment(account.direction, segment);
             }

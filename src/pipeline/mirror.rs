@@ -10,9 +10,8 @@ use std::net::{IpAddr, SocketAddr};
 
 use foldhash::fast::FixedState;
 
-use super::Held;
 use super::twins::{Print, Recent, TOGETHER};
-use crate::capture::Frame;
+use crate::capture::{Frame, LinkType};
 use crate::decode::{Decoder, Packet, TcpSegment, Transport};
 use crate::time::{Span, Timestamp};
 
@@ -20,6 +19,8 @@ use crate::time::{Span, Timestamp};
 #[derive(Debug, Default)]
 pub(super) struct Mirror {
     doubled: bool,
+    /// The copies that it hands over of each packet; as many as there are while it is not known.
+    copies: u8,
     sample: Sample,
     talks: Talks,
     recent: Recent,
@@ -30,13 +31,16 @@ pub(super) struct Mirror {
 /// Segments after the look-ahead, and after a repeated one, that are looked at whichever conversation they belong to.
 const CLOSELY: u32 = 4_096;
 
+/// While nobody knows how many copies there are, each packet is remembered for as long as they come.
+const UNKNOWN: u8 = u8::MAX;
+
 /// Otherwise one conversation in so many is looked at, another one each second: 10 ns a packet on average.
 const ONE_IN: u16 = 8;
 
 impl Mirror {
     /// A mirror of which the beginning shows whether it is doubled.
-    pub fn surveyed(doubled: bool) -> Self {
-        Self { doubled, closely: CLOSELY, ..Self::default() }
+    pub fn surveyed(doubled: bool, copies: u8) -> Self {
+        Self { doubled, copies, closely: CLOSELY, ..Self::default() }
     }
 
     /// Whether this packet is the mirror's copy of another.
@@ -54,9 +58,10 @@ impl Mirror {
     fn look_closely(&mut self, packet: &Packet<'_>, time: Timestamp) -> bool {
         let (was, closely) = (self.doubled, self.closely > 0);
         self.closely = self.closely.saturating_sub(1);
-        let is_twin = self.look_at(packet, time);
+        let is_twin = self.look_at(packet, time) > 0;
         if was {
             self.doubled = !self.sample.shows_end();
+            self.copies = if self.doubled { self.copies } else { UNKNOWN };
         } else if is_twin {
             if !closely {
                 // What came before the first twin shows nothing of what comes now.
@@ -64,13 +69,15 @@ impl Mirror {
             }
             self.closely = CLOSELY;
             self.doubled = self.sample.shows(Enough::Some);
+            self.copies = if self.doubled { self.sample.copies() } else { UNKNOWN };
         }
         self.sample.age();
         is_twin && (was || self.doubled)
     }
 
-    /// Whether the packet was there a moment ago. A segment that carries on its conversation counts in the sample.
-    fn look_at(&mut self, packet: &Packet<'_>, time: Timestamp) -> bool {
+    /// How often the packet was there already a moment ago. A segment that carries on its conversation counts in the
+    /// sample.
+    fn look_at(&mut self, packet: &Packet<'_>, time: Timestamp) -> u8 {
         let segment = match &packet.transport {
             Transport::Tcp(segment) => Some(segment),
             _ => None,
@@ -78,14 +85,16 @@ impl Mirror {
         let carries = segment.is_some_and(|segment| segment.payload_len > 0);
         if !self.doubled && !carries {
             segment.map(|segment| self.talks.carries_on(packet, segment));
-            return false;
+            return 0;
         }
         let print = Print::of(packet);
-        if let Some((earlier, distance)) = self.recent.take(print, time) {
-            if earlier.sampled {
-                self.sample.pair(distance);
+        if let Some((earlier, distance)) = self.recent.twin(print, time, self.copies) {
+            match (earlier.sampled, earlier.twins) {
+                (true, 1) => self.sample.pair(distance),
+                (true, _) => self.sample.more += 1,
+                (false, _) => {}
             }
-            return true;
+            return earlier.twins;
         }
         let sampled = segment.is_some_and(|segment| self.talks.carries_on(packet, segment)) && carries;
         if sampled {
@@ -94,57 +103,92 @@ impl Mirror {
         if sampled || self.doubled {
             self.recent.put(print, time, sampled);
         }
-        false
+        0
     }
 }
 
 /// The first packets of a capture, kept until they show whether the mirror is doubled: copies are told from the first
 /// packet on.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Ahead {
-    /// In the order of arrival.
-    pub frames: Vec<Held>,
-    bytes: usize,
+    bytes: Vec<u8>,
+    kept: Vec<Kept>,
+    decoder: Decoder,
+    survey: Mirror,
+    decoded: u64,
+    twins: u64,
 }
 
-/// Packets and bytes that are kept: some thousand segments with payload, a fraction of a second on a busy line.
-const AHEAD: usize = 4_096;
-const AHEAD_BYTES: usize = 4 << 20;
+/// A packet that is kept, its bytes apart.
+#[derive(Debug, Clone, Copy)]
+struct Kept {
+    end: usize,
+    time: Timestamp,
+    link: LinkType,
+    wire_len: u32,
+}
 
-/// No more is kept after so much capture time: who replays at the recorded speed waits for what is kept.
-const AHEAD_SPAN: Span = Span::from_secs(60);
+/// Packets and bytes that are kept at most: enough even where a crowd begins with its handshakes.
+const AHEAD: usize = 16_384;
+const AHEAD_BYTES: usize = 8 << 20;
+
+/// Segments in the sample that are enough: a fifth of them does not look like three tenths (five standard errors).
+const AHEAD_SAMPLE: u32 = 512;
+
+impl Default for Ahead {
+    fn default() -> Self {
+        let (bytes, kept, decoder) = (Vec::new(), Vec::new(), Decoder::default());
+        Self { bytes, kept, decoder, survey: Mirror::surveyed(true, UNKNOWN), decoded: 0, twins: 0 }
+    }
+}
 
 impl Ahead {
     /// Keeps a packet.
     pub fn keep(&mut self, frame: &Frame<'_>) {
-        self.bytes += frame.data.len();
-        self.frames.push(Held::of(frame));
+        let Frame { time, link, wire_len, data } = *frame;
+        self.bytes.extend_from_slice(data);
+        self.kept.push(Kept { end: self.bytes.len(), time, link, wire_len });
+        if let Ok(packet) = self.decoder.decode(frame) {
+            self.decoded += 1;
+            self.twins += u64::from(self.survey.look_at(&packet, time) == 1);
+        }
     }
 
     /// When it begins.
     pub fn begins(&self) -> Option<Timestamp> {
-        self.frames.first().map(|held| held.time)
+        self.kept.first().map(|kept| kept.time)
     }
 
-    /// Whether no more is to be kept.
+    /// Whether no more is to be kept. How much that is depends on the packets alone, not on when they come.
     pub fn is_over(&self) -> bool {
-        let span = self.frames.last().zip(self.begins()).map(|(last, first)| last.time.since(first));
-        self.frames.len() >= AHEAD || self.bytes >= AHEAD_BYTES || span > Some(AHEAD_SPAN)
+        self.survey.sample.firsts >= AHEAD_SAMPLE
+            || self.kept.len() >= AHEAD
+            || self.bytes.len() >= AHEAD_BYTES
+    }
+
+    /// The packets in the order of arrival.
+    pub fn frames(&self) -> impl Iterator<Item = Frame<'_>> {
+        let mut begin = 0;
+        self.kept.iter().map(move |kept| {
+            let Kept { end, time, link, wire_len } = *kept;
+            let data = self.bytes.get(std::mem::replace(&mut begin, end)..end).unwrap_or_default();
+            Frame { time, link, wire_len, data }
+        })
     }
 
     /// The mirror as these packets show it.
-    pub fn survey(&self) -> Mirror {
-        let (mut survey, mut decoder) = (Mirror::surveyed(true), Decoder::default());
-        let (mut all, mut twins) = (0_u64, 0_u64);
-        for held in &self.frames {
-            if let Ok(packet) = decoder.decode(&held.frame()) {
-                all += 1;
-                twins += u64::from(survey.look_at(&packet, held.time));
-            }
+    pub fn shows(&self) -> Mirror {
+        let mut sample = self.survey.sample;
+        if let Some(last) = self.kept.last().filter(|_| self.is_over()) {
+            // Packets go on: what came last may still come twice.
+            let young = self.survey.recent.sampled_since(last.time - TOGETHER);
+            sample.firsts = sample.firsts.saturating_sub(young);
         }
         // Too short to tell from the segments with payload alone, it is plain where nearly everything is there twice.
-        let plain = survey.sample.pairs > 0 && survey.sample.is_constant() && 20 * twins >= 9 * all;
-        Mirror::surveyed(plain || survey.sample.shows(Enough::Any))
+        let nearly_all = 20 * self.twins >= 9 * self.decoded;
+        let plain = sample.pairs > 0 && sample.is_constant() && nearly_all;
+        let doubled = plain || sample.shows(Enough::Any);
+        Mirror::surveyed(doubled, if doubled { sample.copies() } else { UNKNOWN })
     }
 }
 
@@ -155,10 +199,12 @@ fn is_turn_of(segment: &TcpSegment<'_>, time: Timestamp) -> bool {
 }
 
 /// Segments with payload that were looked at, and those of them that came twice, by the time between.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Copy, Default)]
 struct Sample {
     firsts: u32,
     pairs: u32,
+    /// Copies that came after the second packet of a pair.
+    more: u32,
     distances: [u32; BINS],
 }
 
@@ -184,6 +230,9 @@ const NO_MORE: u32 = 20;
 /// The distance is near constant where this part of the pairs, in percent, lies within a millisecond and a half.
 const CONSTANT: u32 = 80;
 const NEAR: usize = 3;
+
+/// Nobody mirrors more often.
+const MOST_COPIES: u8 = 7;
 
 /// Segments of a whole sample: a part of 20 % does not look like 30 % in so many (seven standard errors).
 const WHOLE: u32 = 1_024;
@@ -220,6 +269,13 @@ impl Sample {
     /// Whether a whole sample shows that the mirror is doubled no more.
     fn shows_end(&self) -> bool {
         self.firsts >= WHOLE && 100 * self.pairs < NO_MORE * self.firsts
+    }
+
+    /// How many copies there are of a packet that comes more than once: one, unless the mirrored traffic was mirrored
+    /// before.
+    fn copies(&self) -> u8 {
+        let pairs = self.pairs.max(1);
+        1 + ((self.more + pairs / 2) / pairs).min(u32::from(MOST_COPIES - 1)) as u8
     }
 
     fn is_constant(&self) -> bool {
@@ -327,7 +383,7 @@ mod tests {
     fn survey(frames: &[SynthFrame]) -> bool {
         let mut ahead = Ahead::default();
         frames.iter().for_each(|frame| ahead.keep(&frame.as_frame()));
-        ahead.survey().doubled
+        ahead.shows().doubled
     }
 
     fn copies(mirror: &mut Mirror, frames: &[SynthFrame]) -> usize {
@@ -342,8 +398,8 @@ mod tests {
         let frames = talk(20, 5);
         let twice = doubled(&frames);
         assert!(survey(&twice) && !survey(&frames));
-        assert_eq!(copies(&mut Mirror::surveyed(true), &twice), frames.len());
-        assert_eq!(copies(&mut Mirror::surveyed(false), &frames), 0);
+        assert_eq!(copies(&mut Mirror::surveyed(true, 1), &twice), frames.len());
+        assert_eq!(copies(&mut Mirror::surveyed(false, UNKNOWN), &frames), 0);
     }
 
     #[test]
@@ -375,7 +431,7 @@ mod tests {
         let again = (0..2_000).map(|nth| later(&one, Span::from_micros(200 * nth)));
         let frames = in_order(talk(20, 5).into_iter().chain(again).collect());
         assert!(!survey(&frames));
-        assert_eq!(copies(&mut Mirror::surveyed(false), &frames), 0);
+        assert_eq!(copies(&mut Mirror::surveyed(false, UNKNOWN), &frames), 0);
         let request = talk(1, 1).into_iter().find(|frame| frame.bytes.len() > 100).unwrap();
         let segments: Vec<_> = (0..2_000).map(|nth| later(&request, Span::from_millis(6 * nth))).collect();
         assert!(!survey(&segments), "a segment that is sent again and again carries nothing on");
@@ -391,12 +447,25 @@ mod tests {
         let flood: Vec<_> = (0..3_000).map(|nth| later(&datagram, Span::from_micros(50 * nth))).collect();
         let twice = in_order(doubled(&flood).into_iter().chain(doubled(&talk(20, 3))).collect());
         assert!(survey(&twice));
-        assert_eq!(copies(&mut Mirror::surveyed(true), &twice), twice.len() / 2);
+        assert_eq!(copies(&mut Mirror::surveyed(true, 1), &twice), twice.len() / 2);
+    }
+
+    #[test]
+    fn what_was_doubled_before_is_doubled_again() {
+        let frames = talk(20, 5);
+        let four = doubled(&doubled(&frames));
+        let mut mirror = {
+            let mut ahead = Ahead::default();
+            four.iter().for_each(|frame| ahead.keep(&frame.as_frame()));
+            ahead.shows()
+        };
+        assert_eq!((mirror.doubled, mirror.copies), (true, 3));
+        assert_eq!(copies(&mut mirror, &four), 3 * frames.len());
     }
 
     #[test]
     fn a_state_may_begin_and_end_midway() {
-        let mut mirror = Mirror::surveyed(false);
+        let mut mirror = Mirror::surveyed(false, UNKNOWN);
         let calm = talk(100, 20);
         assert_eq!(copies(&mut mirror, &calm), 0);
         let shift = |frames: Vec<SynthFrame>, by: u64| -> Vec<SynthFrame> {

@@ -253,10 +253,8 @@ impl<L: Listener + 'static> Pipeline<L> {
     /// Lets the first packets go, now that they show whether the mirror is doubled.
     fn go_ahead(&mut self) {
         let Some(ahead) = self.ahead.take() else { return };
-        self.mirror = ahead.survey();
-        for held in ahead.frames {
-            self.arrive(&held.frame());
-        }
+        self.mirror = ahead.shows();
+        ahead.frames().for_each(|frame| self.arrive(&frame));
     }
 
     fn arrive(&mut self, frame: &Frame<'_>) {

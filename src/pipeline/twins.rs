@@ -8,8 +8,8 @@ use foldhash::fast::FixedState;
 use crate::decode::Packet;
 use crate::time::{Span, Timestamp};
 
-/// The packets of the last moment, each until its twin came: a table of fixed size.
-#[derive(Debug)]
+/// The packets of the last moment, each until its last twin came: a table of fixed size, made when it is needed.
+#[derive(Debug, Default)]
 pub(super) struct Recent {
     sets: Vec<[Seen; WAYS]>,
 }
@@ -28,6 +28,8 @@ pub(super) struct Seen {
     time: Timestamp,
     /// Whether it counts in the sample.
     pub sampled: bool,
+    /// The twins that came so far.
+    pub twins: u8,
     free: bool,
 }
 
@@ -37,38 +39,45 @@ pub(super) const TOGETHER: Span = Span::from_millis(10);
 /// Entries that share one place; the oldest gives way.
 const WAYS: usize = 4;
 
-/// 8,192 packets: a million a second for the eight milliseconds that matter, 192 KiB.
-const SETS: usize = 2_048;
+/// 32,768 packets, 1 MiB: three million a second for the ten milliseconds that matter.
+const SETS: usize = 8_192;
 
 const FREE: Seen = Seen {
     print: Print { hash: 0, hop_limit: 0 },
     time: Timestamp::from_nanos(0),
     sampled: false,
+    twins: 0,
     free: true,
 };
 
-impl Default for Recent {
-    fn default() -> Self {
-        Self { sets: vec![[FREE; WAYS]; SETS] }
-    }
-}
-
 impl Recent {
-    /// Takes out the packet whose twin this is, with the time between them.
-    pub fn take(&mut self, print: Print, time: Timestamp) -> Option<(Seen, Span)> {
-        let set = self.set(print)?;
-        let twin = set.iter_mut().find(|seen| seen.is_twin(print, time))?;
-        let seen = std::mem::replace(twin, FREE);
-        Some((seen, apart(seen.time, time)))
+    /// The packet whose twin this is, with the time between them; it is forgotten with the last of `most` twins.
+    pub fn twin(&mut self, print: Print, time: Timestamp, most: u8) -> Option<(Seen, Span)> {
+        let seen = self.set(print)?.iter_mut().find(|seen| seen.is_twin(print, time))?;
+        seen.twins = seen.twins.saturating_add(1);
+        let found = *seen;
+        if found.twins >= most {
+            *seen = FREE;
+        }
+        Some((found, apart(found.time, time)))
     }
 
     /// Remembers a packet.
     pub fn put(&mut self, print: Print, time: Timestamp, sampled: bool) {
+        if self.sets.is_empty() {
+            self.sets = vec![[FREE; WAYS]; SETS];
+        }
         let Some(set) = self.set(print) else { return };
         let age = |seen: &Seen| if seen.free { Timestamp::from_nanos(i64::MIN) } else { seen.time };
         if let Some(oldest) = set.iter_mut().min_by_key(|seen| age(seen)) {
-            *oldest = Seen { print, time, sampled, free: false };
+            *oldest = Seen { print, time, sampled, twins: 0, free: false };
         }
+    }
+
+    /// How many packets of the sample were seen since `time` and had no twin yet.
+    pub fn sampled_since(&self, time: Timestamp) -> u32 {
+        let waits = |seen: &&Seen| seen.sampled && !seen.free && seen.time >= time;
+        self.sets.iter().flatten().filter(waits).count() as u32
     }
 
     fn set(&mut self, print: Print) -> Option<&mut [Seen; WAYS]> {

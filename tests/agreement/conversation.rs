@@ -58,6 +58,8 @@ pub struct Conversation {
     pub bytes: Option<[u64; 2]>,
     /// Copies that a mirror made, which `packets` leaves out.
     pub duplicates: u64,
+    /// Whether its packets came in a tunnel, as far as that is known.
+    pub tunnelled: bool,
     /// The type of an ICMP conversation's first packet.
     pub icmp_type: Option<u16>,
     /// Zeek's `conn_state`.
@@ -70,6 +72,7 @@ impl Conversation {
     pub fn new(proto: Proto, ends: [End; 2], packets: [u64; 2]) -> Self {
         let ends = if proto.is_icmp() { ends.map(|(address, _)| (address, 0)) } else { ends };
         Self {
+            tunnelled: false,
             proto,
             ends,
             packets,
@@ -84,6 +87,11 @@ impl Conversation {
     /// The same, its bytes left open.
     pub fn without_bytes(&self) -> Self {
         Self { bytes: None, ..self.clone() }
+    }
+
+    /// Whether its protocol has ports and none was read.
+    pub fn lacks_ports(&self) -> bool {
+        !self.proto.is_icmp() && self.ends.iter().all(|(_, port)| *port == 0)
     }
 
     /// Who talks with whom, whoever began.

@@ -38,8 +38,42 @@ impl Fingerprint {
             capture: capture.to_owned(),
             theirs: format!("{}:{} → {}:{}: {}", one.0, one.1, other.0, other.1, self.ja4),
             ours: if ours.is_empty() { "none".to_owned() } else { ours.join(", ") },
-            reason: Reason::Ours(if ours.is_empty() { "no ClientHello" } else { "another fingerprint" }),
+            reason: self.reason(&ours),
         });
+    }
+
+    /// Why none of our fingerprints of these ends is this one.
+    fn reason(&self, ours: &[&str]) -> Reason {
+        if ours.is_empty() {
+            return Reason::Ours("no ClientHello");
+        }
+        let theirs = Parts::of(&self.ja4);
+        match ours.iter().map(|ours| Parts::of(ours)).find(|ours| ours.rest == theirs.rest) {
+            Some(ours) if ours.name != theirs.name => {
+                Reason::TheirBug("`d` where no server is named, or the hash of nothing")
+            }
+            Some(_) => Reason::TheirBug(
+                "the first two letters of the protocol, where JA4 takes the first and the last",
+            ),
+            None => Reason::Ours("another fingerprint"),
+        }
+    }
+}
+
+/// A fingerprint apart: `t13d1516h2_8daaf6152771_e5627efa2ab1`.
+struct Parts {
+    /// Whether a server is named.
+    name: Option<char>,
+    /// Version, numbers, and both hashes; the hash of nothing is written as zeros.
+    rest: String,
+}
+
+impl Parts {
+    fn of(ja4: &str) -> Self {
+        const OF_NOTHING: &str = "e3b0c44298fc";
+        let without = |range: std::ops::Range<usize>| ja4.get(range).unwrap_or_default();
+        let rest = format!("{}{}{}", without(0..3), without(4..8), without(10..ja4.len()));
+        Self { name: ja4.chars().nth(3), rest: rest.replace(OF_NOTHING, "000000000000") }
     }
 }
 

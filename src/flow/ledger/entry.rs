@@ -29,6 +29,10 @@ pub(super) struct Entry {
 
 /// What is followed of a flow besides its volume.
 #[derive(Debug)]
+#[allow(
+    clippy::large_enum_variant,
+    reason = "most flows are TCP; a box would cost their packets a cache line more"
+)]
 enum Kind {
     /// TCP.
     Tcp(Tcp),
@@ -126,7 +130,8 @@ impl Entry {
         let mut role = self.role_of(arrival.from);
         match (&mut self.kind, arrival.segment()) {
             (Kind::Tcp(tcp), Some(segment)) => {
-                if tcp.segment(role, segment, arrival.now) == Turn::Flipped {
+                let turn = tcp.segment(role, segment, arrival.now);
+                if turn == Turn::Flipped {
                     self.originator = self.originator.other();
                     std::mem::swap(&mut self.to_responder, &mut self.to_originator);
                     self.talk.turn(desk);

@@ -145,10 +145,11 @@ impl Clerk {
                 }
             }
             Said::Hello(hello) => self.hello(hello, notes.get_or_insert_default(), party),
-            Said::Http2 { from, headers, .. } => {
+            Said::Http2 { from, headers, resets } => {
                 let summary = &mut notes.get_or_insert_default().summary;
                 summary.protocol = Some("http2");
                 summary.requests += if *from == Direction::ToServer { u64::from(*headers) } else { 0 };
+                summary.resets += u64::from(*resets);
             }
             Said::Spoken(_) => {}
         }
@@ -213,7 +214,8 @@ impl Clerk {
     fn hello(&mut self, hello: &Hello<'_>, notes: &mut Notes, party: Party) {
         let tls = self.tls(&hello.hello);
         if self.kinds.hellos {
-            let record = HelloRecord { ends: party.ends(), time: party.now, tls: tls.clone() };
+            let (ends, time, forwarded) = (party.ends(), party.now, hello.forwarded);
+            let record = HelloRecord { ends, time, forwarded, tls: tls.clone() };
             self.records.push(Record::Hello(Box::new(record)));
         }
         notes.summary.protocol.get_or_insert(match hello.hello.carrier {

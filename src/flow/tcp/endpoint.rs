@@ -1,8 +1,7 @@
 //! One end of a TCP connection: how far it is, and the numbers it has sent and had acknowledged.
 //! Comes in: segments of it and acknowledgments for it. Goes out: its state and what was noticed of its numbers.
 
-use super::Role;
-use super::history::History;
+use super::history::Pen;
 use crate::decode::TcpSegment;
 use crate::time::{Span, Timestamp};
 
@@ -70,6 +69,13 @@ pub struct Noticed {
     pub gaps: u32,
     /// Segments whose bytes came as repeats in Zeek's reckoning.
     repeated: u32,
+}
+
+impl Noticed {
+    /// Whether anything was.
+    pub fn is_anything(&self) -> bool {
+        *self != Self::default()
+    }
 }
 
 /// Payloads from here on fill a packet of a usual path (1,500 bytes less headers and options).
@@ -157,57 +163,57 @@ impl Endpoint {
     }
 
     /// Writes the segment's flags into the history.
-    pub fn mark(&mut self, segment: &TcpSegment<'_>, role: Role, history: &mut History) {
+    pub fn mark(&mut self, segment: &TcpSegment<'_>, pen: &mut Pen<'_>) {
         let flags = &segment.flags;
         let offset = segment.sequence.wrapping_sub(self.start);
         match (flags.syn, flags.fin, flags.rst) {
-            (_, true, true) => self.once(Mark::FinRst, b'I', role, history),
-            (true, true, false) | (true, false, true) => self.once(Mark::MultiFlag, b'Q', role, history),
+            (_, true, true) => self.once(Mark::FinRst, b'I', pen),
+            (true, true, false) | (true, false, true) => self.once(Mark::MultiFlag, b'Q', pen),
             (true, false, false) => {
                 let letter = if flags.ack { b'H' } else { b'S' };
-                self.at(Mark::Syn, letter, offset, role, history);
+                self.at(Mark::Syn, letter, offset, pen);
             }
             (false, true, false) => {
                 let end = offset.wrapping_add(segment.payload_len);
-                self.at(Mark::Fin, b'F', end, role, history);
+                self.at(Mark::Fin, b'F', end, pen);
             }
-            (false, false, true) => self.at(Mark::Rst, b'R', offset, role, history),
-            (false, false, false) if segment.payload_len > 0 => self.once(Mark::Data, b'D', role, history),
-            (false, false, false) if flags.ack => self.once(Mark::Ack, b'A', role, history),
+            (false, false, true) => self.at(Mark::Rst, b'R', offset, pen),
+            (false, false, false) if segment.payload_len > 0 => self.once(Mark::Data, b'D', pen),
+            (false, false, false) if flags.ack => self.once(Mark::Ack, b'A', pen),
             (false, false, false) => {}
         }
     }
 
-    fn once(&mut self, mark: Mark, letter: u8, role: Role, history: &mut History) {
+    fn once(&mut self, mark: Mark, letter: u8, pen: &mut Pen<'_>) {
         if self.seen & 1 << mark as u8 == 0 {
             self.seen |= 1 << mark as u8;
-            history.add(letter, role);
+            pen.write(letter);
         }
     }
 
     /// Flags are told again where they come with another number.
-    fn at(&mut self, mark: Mark, letter: u8, offset: u32, role: Role, history: &mut History) {
+    fn at(&mut self, mark: Mark, letter: u8, offset: u32, pen: &mut Pen<'_>) {
         let again = self.seen & 1 << mark as u8 != 0;
         if let Some(last) = self.last_flags.get_mut(mark as usize) {
             if again && *last != offset {
-                history.add(letter, role);
+                pen.write(letter);
             }
             *last = offset;
         }
-        self.once(mark, letter, role, history);
+        self.once(mark, letter, pen);
     }
 
     /// Counts a window of zero where it says something: not with a reset, and not when the other end is done.
-    pub fn mark_window(&mut self, segment: &TcpSegment<'_>, peer: State, role: Role, history: &mut History) {
+    pub fn mark_window(&mut self, segment: &TcpSegment<'_>, peer: State, pen: &mut Pen<'_>) {
         let says = segment.window == 0 && !segment.flags.rst;
         if says && peer != State::Closed && self.state != State::Reset {
             self.noticed.zero_windows = self.noticed.zero_windows.saturating_add(1);
-            history.add_scaled(b'W', role, self.noticed.zero_windows);
+            pen.write_scaled(b'W', self.noticed.zero_windows);
         }
     }
 
     /// Moves its numbers on, and notices what comes again.
-    pub fn advance(&mut self, segment: &TcpSegment<'_>, now: Timestamp, role: Role, history: &mut History) {
+    pub fn advance(&mut self, segment: &TcpSegment<'_>, now: Timestamp, pen: &mut Pen<'_>) {
         let flags = &segment.flags;
         self.finished |= flags.fin;
         self.noticed.resets = self.noticed.resets.saturating_add(u32::from(flags.rst));
@@ -226,7 +232,7 @@ impl Endpoint {
             self.last = end;
         } else if segment.payload_len > 0 {
             self.noticed.repeated = self.noticed.repeated.saturating_add(1);
-            history.add_scaled(b'T', role, self.noticed.repeated);
+            pen.write_scaled(b'T', self.noticed.repeated);
             self.note_repeat(segment, now);
         } else {
             let probe = !flags.syn && !flags.fin && !flags.rst && self.is_probe(segment);

@@ -16,6 +16,27 @@ pub struct History {
 /// with ever new numbers go on, and of them the first ones tell.
 const MAX_LETTERS: usize = 23;
 
+/// Writes what one end does into the history.
+pub(super) struct Pen<'h> {
+    /// Whose end it is.
+    pub role: Role,
+    pub history: &'h mut History,
+}
+
+impl Pen<'_> {
+    /// Adds an upper-case letter.
+    pub fn write(&mut self, letter: u8) {
+        self.history.add(letter, self.role);
+    }
+
+    /// Adds a letter that stands for a number of times: the first, the tenth, the hundredth.
+    pub fn write_scaled(&mut self, letter: u8, times: u32) {
+        if is_power_of_ten(times) {
+            self.write(letter);
+        }
+    }
+}
+
 /// Says that the roles of the two ends were taken the other way round than the first packet went.
 const FLIPPED: u8 = b'^';
 
@@ -29,13 +50,6 @@ impl History {
         if let Some(place) = self.letters.get_mut(usize::from(self.len)) {
             *place = letter;
             self.len += 1;
-        }
-    }
-
-    /// Adds a letter that stands for a number of times: the first, the tenth, the hundredth.
-    pub(super) fn add_scaled(&mut self, letter: u8, role: Role, times: u32) {
-        if is_power_of_ten(times) {
-            self.add(letter, role);
         }
     }
 
@@ -70,7 +84,7 @@ impl History {
 }
 
 fn is_power_of_ten(mut number: u32) -> bool {
-    while number >= 10 && number % 10 == 0 {
+    while number >= 10 && number.is_multiple_of(10) {
         number /= 10;
     }
     number == 1
@@ -99,7 +113,7 @@ mod tests {
     fn what_repeats_is_told_by_powers_of_ten() {
         let mut told = History::default();
         for times in 1..=1_000 {
-            told.add_scaled(b'T', Role::Responder, times);
+            Pen { role: Role::Responder, history: &mut told }.write_scaled(b'T', times);
         }
         assert_eq!(told.as_str(), "tttt");
     }

@@ -14,6 +14,7 @@ pub use endpoint::{LARGE, Noticed};
 pub use history::History;
 
 use endpoint::{Endpoint, State, delta};
+use history::Pen;
 
 /// Which end of a conversation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -162,8 +163,9 @@ impl Tcp {
             Role::Responder => (responder, originator),
         };
         end.begin(segment);
-        end.mark(segment, from, history);
-        end.mark_window(segment, peer.state, from, history);
+        let mut pen = Pen { role: from, history };
+        end.mark(segment, &mut pen);
+        end.mark_window(segment, peer.state, &mut pen);
         let mut gap = false;
         if segment.flags.ack {
             if peer.state == State::Inactive {
@@ -172,7 +174,7 @@ impl Tcp {
                 gap = peer.take_acknowledgment(segment.acknowledgment);
             }
         }
-        end.advance(segment, now, from, history);
+        end.advance(segment, now, &mut pen);
         if self.step(from, segment, now) == Turn::Flipped {
             turn = Turn::Flipped;
         } else if gap {
@@ -187,7 +189,7 @@ impl Tcp {
             let noticed = &mut self.end_mut(role).noticed;
             noticed.gaps = noticed.gaps.saturating_add(1);
             let gaps = noticed.gaps;
-            self.history.add_scaled(b'G', role, gaps);
+            Pen { role, history: &mut self.history }.write_scaled(b'G', gaps);
         }
     }
 

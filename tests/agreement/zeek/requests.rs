@@ -12,6 +12,16 @@ pub fn add(capture: &Capture, logs: &[Log], tally: &mut Tally) {
         let mut ours: Vec<&Request> = capture.records().requests.iter().collect();
         for row in &log.rows {
             let Some(request) = request(row) else { continue };
+            let name = format!("{} ({})", capture.name, log.name);
+            if request.method.is_none() {
+                tally.left_out.push(Difference {
+                    capture: name,
+                    theirs: told(&request),
+                    ours: "none".to_owned(),
+                    reason: Reason::Definition("a response to what is no request"),
+                });
+                continue;
+            }
             tally.rows += 1;
             if let Some(place) = ours.iter().position(|our| agrees(&request, our)) {
                 ours.remove(place);
@@ -19,16 +29,26 @@ pub fn add(capture: &Capture, logs: &[Log], tally: &mut Tally) {
                 continue;
             }
             tally.differences.push(Difference {
-                capture: format!("{} ({})", capture.name, log.name),
+                capture: name,
                 theirs: told(&request),
                 ours: ours
                     .iter()
                     .find(|our| our.ends == request.ends)
                     .map_or("none".to_owned(), |our| told(our)),
-                reason: Reason::Ours("no such request"),
+                reason: reason(&request, row),
             });
         }
     }
+}
+
+/// Why a request of theirs is none of ours.
+fn reason(request: &Request, row: &Row) -> Reason {
+    if request.path.is_none() || row.get("version").is_some_and(|version| version == "0.9") {
+        return Reason::Definition(
+            "a request line without a path or a version, which HTTP/0.9 has for GET alone",
+        );
+    }
+    Reason::Ours("no such request")
 }
 
 fn request(row: &Row) -> Option<Request> {
