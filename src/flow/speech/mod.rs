@@ -166,15 +166,16 @@ impl Speech {
         say: &mut dyn FnMut(Said<'_>),
     ) {
         self.note_numbers(from, segment);
+        let heard = segment.acknowledgment;
         if let Some(talk) = &mut self.talk {
             let mut ear =
-                Ear { from, now: hearing.now, room: hearing.room, requests: &mut self.requests, say };
+                Ear { from, now: hearing.now, heard, room: hearing.room, requests: &mut self.requests, say };
             talk.segment(segment, &mut self.next, &mut ear);
             self.fold(hearing.room);
         } else if segment.payload_len > 0 && self.at[from as usize] != Place::Done {
             let mut talk = hearing.room.talk(self.at);
             let mut ear =
-                Ear { from, now: hearing.now, room: hearing.room, requests: &mut self.requests, say };
+                Ear { from, now: hearing.now, heard, room: hearing.room, requests: &mut self.requests, say };
             talk.segment(segment, &mut self.next, &mut ear);
             self.talk = Some(talk);
             self.fold(hearing.room);
@@ -199,7 +200,8 @@ impl Speech {
             }
         }
         let mut talk = self.talk.take().unwrap_or_else(|| hearing.room.talk(self.at));
-        let mut ear = Ear { from, now: hearing.now, room: hearing.room, requests: &mut self.requests, say };
+        let mut ear =
+            Ear { from, now: hearing.now, heard: 0, room: hearing.room, requests: &mut self.requests, say };
         talk.datagram(payload, &mut ear);
         self.talk = Some(talk);
         self.fold(hearing.room);
@@ -209,8 +211,14 @@ impl Speech {
     pub fn end(&mut self, hearing: &mut Hearing<'_>, say: &mut dyn FnMut(Said<'_>)) {
         if let Some(mut talk) = self.talk.take() {
             for from in [Direction::ToServer, Direction::ToClient] {
-                let mut ear =
-                    Ear { from, now: hearing.now, room: hearing.room, requests: &mut self.requests, say };
+                let mut ear = Ear {
+                    from,
+                    now: hearing.now,
+                    heard: 0,
+                    room: hearing.room,
+                    requests: &mut self.requests,
+                    say,
+                };
                 talk.finish(&mut self.next, &mut ear);
             }
             talk.leave(say);

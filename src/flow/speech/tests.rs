@@ -317,6 +317,20 @@ fn a_request_that_was_missed_does_not_shift_the_answers() {
 }
 
 #[test]
+fn a_response_that_was_missed_does_not_shift_the_others() {
+    let wire = Wire::new()
+        .client(b"GET /a HTTP/1.1\r\n\r\n")
+        .missed(ToClient, 300)
+        .client(b"GET /b HTTP/1.1\r\n\r\n")
+        .server(b"HTTP/1.1 404 \r\nContent-Length: 0\r\n\r\n")
+        .client(b"GET /c HTTP/1.1\r\n\r\n")
+        .server(b"HTTP/1.1 204 \r\n\r\n");
+    let said = wire.end();
+    assert_eq!(said[2..5], ["0? unanswered", "1< 404 after 10ms", "1. 0"]);
+    assert_eq!(said[6..], ["2< 204 after 10ms", "2. 0"]);
+}
+
+#[test]
 fn cut_packets_give_no_nonsense() {
     let wire = Wire::new()
         .cut(ToServer, ASK, 12)
