@@ -18,8 +18,22 @@ const MPLS: u16 = 6635;
 
 const UDP_LEN: usize = 8;
 
-/// Reads a UDP header and what may be a tunnel behind it.
+/// Whether a datagram has a tunnel's port, or the shape of those that translators move to other ports. Every datagram
+/// is asked, so this looks at a few bytes alone.
 #[inline]
+pub(super) fn may_carry(udp: &[u8]) -> bool {
+    let &[source_high, source_low, high, low, _, _, _, _, ref payload @ ..] = udp else { return false };
+    let is_known = |port| matches!(port, VXLAN | VXLAN_GPE | VXLAN_LINUX | GENEVE | GTP_USER | TEREDO | MPLS);
+    is_known(u16::from_be_bytes([high, low]))
+        || is_known(u16::from_be_bytes([source_high, source_low]))
+        || match payload {
+            [_, 0x52, 0x11, ..] | [0, 0 | 1, ..] => true,
+            [0x60..=0x6f, ..] => has_teredo_address(payload),
+            _ => false,
+        }
+}
+
+/// Reads a UDP header and what may be a tunnel behind it.
 pub(super) fn load(udp: &[u8]) -> Option<Load<'_>> {
     let [source_high, source_low, high, low, ..] = *udp.first_chunk::<UDP_LEN>()?;
     let payload = udp.get(UDP_LEN..)?;
@@ -27,7 +41,6 @@ pub(super) fn load(udp: &[u8]) -> Option<Load<'_>> {
     ports.into_iter().find_map(|port| by_port(port, payload)).or_else(|| by_shape(payload))
 }
 
-#[inline]
 fn by_port(port: u16, payload: &[u8]) -> Option<Load<'_>> {
     match port {
         VXLAN | VXLAN_LINUX => vxlan(payload),
@@ -40,13 +53,12 @@ fn by_port(port: u16, payload: &[u8]) -> Option<Load<'_>> {
     }
 }
 
-/// Tunnels that translators move to other ports, and whose bytes are like no other protocol's.
-#[inline]
+/// Tunnels whose bytes are like no other protocol's; away from Teredo's port one of the addresses must be of Teredo's
+/// prefix.
 fn by_shape(payload: &[u8]) -> Option<Load<'_>> {
     match payload {
-        [_, 0x52, 0x11, _, ..] => ayiya(payload),
-        [0x60..=0x6f, ..] => bare_teredo(payload),
-        [0, 0 | 1, ..] => teredo_address(teredo(payload)?),
+        [_, 0x52, 0x11, ..] => ayiya(payload),
+        [0x60..=0x6f, ..] | [0, 0 | 1, ..] => teredo(payload).filter(|load| has_teredo_address(load.bytes)),
         _ => None,
     }
 }
@@ -136,22 +148,15 @@ fn teredo(payload: &[u8]) -> Option<Load<'_>> {
         [0, 0, ..] => payload.get(8..)?,
         _ => payload,
     };
-    bare(payload)
-}
-
-fn bare(payload: &[u8]) -> Option<Load<'_>> {
     (payload.first()? >> 4 == 6).then(|| Load::ip(TunnelKind::Teredo, payload))
 }
 
-fn bare_teredo(payload: &[u8]) -> Option<Load<'_>> {
-    teredo_address(bare(payload)?)
-}
-
-/// Away from Teredo's port one of the addresses must be of Teredo's prefix.
-fn teredo_address(load: Load<'_>) -> Option<Load<'_>> {
+/// Whether an IPv6 header has an address of Teredo's prefix.
+#[inline]
+fn has_teredo_address(ip: &[u8]) -> bool {
     const PREFIX: [u8; 4] = [0x20, 0x01, 0, 0];
-    let begins = |at: usize| load.bytes.get(at..at + 4) == Some(&PREFIX[..]);
-    (begins(8) || begins(24)).then_some(load)
+    let begins = |at: usize| ip.get(at..at + 4) == Some(&PREFIX[..]);
+    begins(8) || begins(24)
 }
 
 /// AYIYA (draft-massar-v6ops-ayiya): a packet to forward, signed by a hash of five words, sender named by an integer.

@@ -5,10 +5,12 @@
 //! Every fragment is a packet: one that is kept counts as [`Transport::Fragment`](super::Transport::Fragment) when it
 //! comes, and the one that completes its datagram is the whole datagram, of which only its own bytes are fresh.
 
+use etherparse::ip_number;
+
 use super::fragments::{FragmentCounts, Fragments};
 use super::link::{self, Inner};
 use super::network::{Datagram, Part};
-use super::{Layers, Packet, Skip, Transport, transport, tunnel};
+use super::{Layers, Packet, Skip, carrier, plain, transport, tunnel};
 use crate::capture::Frame;
 use crate::time::Timestamp;
 
@@ -29,10 +31,23 @@ impl Decoder {
     /// alone. `frame.time` ages the fragments that wait.
     #[inline]
     pub fn decode<'a>(&'a mut self, frame: &Frame<'a>) -> Result<Packet<'a>, Skip> {
+        if let Some(packet) = plain::read(frame, &Layers::NONE) {
+            return Ok(packet);
+        }
+        self.decode_anything(frame)
+    }
+
+    /// The general way.
+    #[inline(never)]
+    pub(super) fn decode_anything<'a>(&'a mut self, frame: &Frame<'a>) -> Result<Packet<'a>, Skip> {
         self.layers.clear();
-        let datagram = Datagram::read_in_place(&link::peel(frame, &mut self.layers)?)?;
-        if datagram.is_plain_tcp() {
-            return Ok(datagram.packet_of(transport::tcp(&datagram)?, &self.layers));
+        let datagram = Datagram::read(&link::peel(frame, &mut self.layers)?)?;
+        // Nothing can be inside: a segment in one piece, or a datagram that no tunnel begins like.
+        match datagram.protocol {
+            _ if datagram.part != Part::Whole => {}
+            ip_number::TCP => return datagram.packet(&self.layers),
+            ip_number::UDP if !carrier::may_carry(datagram.payload) => return datagram.packet(&self.layers),
+            _ => {}
         }
         let Self { layers, fragments, wholes } = self;
         Descent { layers, fragments, wholes, now: frame.time }.packet(datagram)
@@ -95,14 +110,8 @@ struct Pieces {
 
 impl<'a> Datagram<'a> {
     /// The packet that this datagram is, where it carries no other.
-    #[inline(never)]
     fn packet(&self, layers: &'a Layers) -> Result<Packet<'a>, Skip> {
-        Ok(self.packet_of(transport::read(self)?, layers))
-    }
-
-    #[inline(always)]
-    fn packet_of(&self, transport: Transport<'a>, layers: &'a Layers) -> Packet<'a> {
-        Packet {
+        Ok(Packet {
             source: self.source,
             destination: self.destination,
             ip_len: self.ip_len,
@@ -110,11 +119,11 @@ impl<'a> Datagram<'a> {
             fragments: 1,
             hop_limit: self.hop_limit,
             identification: self.identification,
-            transport,
+            transport: transport::read(self)?,
             ip: self.ip,
             completed_by: None,
             layers,
-        }
+        })
     }
 }
 

@@ -102,6 +102,7 @@ fn a_datagram_that_was_put_together_is_the_same_when_it_is_opened_again() {
     let mut line = Line::default();
     line.hears_in_vain(&[piece(0, 185)]);
     let packet = line.hears(&piece(185, 400));
+    // Which fragment came last is looked at before packets are handed on.
     let again = Sealed::of(&packet).open(packet.ip, packet.layers);
     assert!(again == Ok(Packet { completed_by: None, ..packet }));
     let lone = line.hears(&piece(0, 185));

@@ -366,7 +366,7 @@ impl<'a> Fragment<'a> {
     }
 
     fn of_ipv6(datagram: &Datagram<'a>) -> Option<Self> {
-        let (header, rest) = datagram.ip.split_at_checked(datagram.fragment_at)?;
+        let (header, rest) = datagram.ip.split_at_checked(usize::from(datagram.fragment_at))?;
         let (own, data) = rest.split_first_chunk::<8>()?;
         let [next, _, high, low, identification @ ..] = *own;
         let offset = u16::from_be_bytes([high, low]);
@@ -378,7 +378,7 @@ impl<'a> Fragment<'a> {
         };
         // 13 bits in units of eight bytes, two that are reserved, and one that says that more follow.
         let (start, more) = (usize::from(offset & 0xfff8), offset & 1 == 1);
-        Some(Self { key, start, more, header, renamed: Some((datagram.named_at, next)), data })
+        Some(Self { key, start, more, header, renamed: Some((usize::from(datagram.named_at), next)), data })
     }
 
     /// Writes the headers of the whole datagram, its length apart.

@@ -14,6 +14,7 @@ mod gre;
 mod layers;
 mod link;
 mod network;
+mod plain;
 mod skip;
 mod transport;
 mod tunnel;

@@ -37,9 +37,9 @@ pub(super) struct Datagram<'a> {
     /// The whole IP packet as far as it was captured.
     pub ip: &'a [u8],
     /// Where in `ip` the fragment header stands (IPv6).
-    pub fragment_at: usize,
+    pub fragment_at: u16,
     /// Where in `ip` the number of the fragment header stands (IPv6).
-    pub named_at: usize,
+    pub named_at: u16,
 }
 
 /// Which part of a datagram an IP packet carries.
@@ -52,24 +52,12 @@ pub(super) enum Part {
 
 impl<'a> Datagram<'a> {
     /// Reads an IP packet down to what it carries.
-    #[inline(never)]
+    #[inline]
     pub fn read(inner: &Inner<'a>) -> Result<Self, Skip> {
-        Self::read_in_place(inner)
-    }
-
-    /// The same without a call, for the one place that reads nearly every packet.
-    #[inline(always)]
-    pub fn read_in_place(inner: &Inner<'a>) -> Result<Self, Skip> {
         match inner.version {
             IpVersion::V4 => Self::from_ipv4(inner),
             IpVersion::V6 => Self::from_ipv6(inner),
         }
-    }
-
-    /// Whether nothing can be hidden inside: a TCP segment in one piece.
-    #[inline]
-    pub fn is_plain_tcp(&self) -> bool {
-        self.protocol == ip_number::TCP && self.part == Part::Whole
     }
 
     /// The version of the header.
@@ -85,7 +73,7 @@ impl<'a> Datagram<'a> {
 
     /// Reads an IPv4 header and the authentication header behind it; the length on the wire stands in where the
     /// header leaves the length to segmentation offload.
-    #[inline(always)]
+    #[inline]
     fn from_ipv4(inner: &Inner<'a>) -> Result<Self, Skip> {
         let bytes = inner.bytes;
         let header = Ipv4HeaderSlice::from_slice(bytes).map_err(skip_ipv4)?;
@@ -114,7 +102,7 @@ impl<'a> Datagram<'a> {
 
     /// Reads an IPv6 header and the extensions behind it; the length on the wire stands in where the header leaves
     /// the length to segmentation offload or to a jumbo payload option.
-    #[inline(never)]
+    #[inline]
     fn from_ipv6(inner: &Inner<'a>) -> Result<Self, Skip> {
         let bytes = inner.bytes;
         let header = Ipv6HeaderSlice::from_slice(bytes).map_err(skip_ipv6)?;
@@ -159,7 +147,7 @@ impl<'a> Datagram<'a> {
 
     /// Follows IPv6 extension headers. Behind the header of a later fragment stands the middle of something.
     fn behind_extensions(mut self) -> Result<Self, Skip> {
-        let mut header_at = IPV6_HEADER_LEN;
+        let mut header_at = IPV6_HEADER_LEN as u16;
         for _ in 0..=MAX_IPV6_EXTENSIONS {
             let (next, len) = match self.protocol {
                 ip_number::IPV6_HOP_BY_HOP
@@ -194,7 +182,8 @@ impl<'a> Datagram<'a> {
             if self.fragment_at == 0 {
                 self.named_at = header_at;
             }
-            header_at += len;
+            // Eight extensions of at most 2,048 bytes.
+            header_at = header_at.saturating_add(len as u16);
             self.step_over(next, len);
         }
         Err(Skip::Ipv6Extensions)
@@ -220,7 +209,7 @@ impl Part {
 
 const IPV6_HEADER_LEN: usize = etherparse::Ipv6Header::LEN;
 /// Where an IPv6 header names what stands behind it.
-const NEXT_HEADER_AT: usize = 6;
+const NEXT_HEADER_AT: u16 = 6;
 
 /// The packet of `len` bytes, as far as it was captured.
 #[inline]

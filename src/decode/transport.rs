@@ -25,9 +25,8 @@ pub(super) fn read<'a>(datagram: &Datagram<'a>) -> Result<Transport<'a>, Skip> {
     }
 }
 
-/// Reads the segment of a datagram that is TCP.
-#[inline(always)]
-pub(super) fn tcp<'a>(datagram: &Datagram<'a>) -> Result<Transport<'a>, Skip> {
+#[inline]
+fn tcp<'a>(datagram: &Datagram<'a>) -> Result<Transport<'a>, Skip> {
     match TcpHeaderSlice::from_slice(datagram.payload) {
         Ok(header) => Ok(segment(&header, header.slice().len(), datagram)),
         Err(HeaderSliceError::Content(_)) => Err(Skip::TcpHeader),
@@ -56,7 +55,7 @@ const DATA_OFFSET: usize = 12;
 /// The upper half of that byte in a header of 20 bytes.
 const NO_OPTIONS: u8 = 5 << 4;
 
-#[inline(always)]
+#[inline]
 fn segment<'a>(header: &TcpHeaderSlice<'_>, header_len: usize, datagram: &Datagram<'a>) -> Transport<'a> {
     Transport::Tcp(TcpSegment {
         source_port: header.source_port(),

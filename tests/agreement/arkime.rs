@@ -7,6 +7,7 @@ use crate::compare::compare;
 use crate::conversation::{Conversation, End, Proto};
 use crate::corpus::Corpus;
 use crate::ja4::Fingerprint;
+use crate::reasons::{Grounds, Rows};
 use crate::records::Records;
 use crate::report::{Difference, Reason, Tally};
 
@@ -48,8 +49,6 @@ fn fingerprints(corpus: &Corpus) -> Tally {
 fn hellos(body: Value) -> Vec<Fingerprint> {
     let Some(ends) = row(&body).map(|row| row.ends) else { return Vec::new() };
     let ja4 = body["tls"]["ja4"].as_array().into_iter().flatten().filter_map(Value::as_str);
-    // Those of DTLS begin with `d`; its ClientHello is none of TLS or QUIC.
-    let ja4 = ja4.filter(|ja4| !ja4.starts_with('d'));
     ja4.map(|ja4| Fingerprint { ends, ja4: ja4.to_owned() }).collect()
 }
 
@@ -84,6 +83,7 @@ fn end(side: &Value) -> Option<End> {
 
 /// One of our flows between the same ends must have the ID that the session has.
 fn compare_ids(capture: &str, rows: &[Conversation], records: &Records, ids: &mut Tally) {
+    let all = Rows::of(rows);
     for row in rows.iter().filter(|row| row.community_id.is_some()) {
         let flows = records.between(&row.key());
         ids.rows += 1;
@@ -91,8 +91,9 @@ fn compare_ids(capture: &str, rows: &[Conversation], records: &Records, ids: &mu
             ids.matched += 1;
             continue;
         }
+        let grounds = Grounds { row, rows: std::slice::from_ref(row), flows, capture: &all, records };
         let reason = match flows {
-            [] => Reason::Ours("no such flow"),
+            [] => grounds.reason(),
             _ if row.proto.is_icmp() && row.ends != row.key().ends => Reason::TheirBug(
                 "they order the ends of messages that have no answer, which the specification does not",
             ),

@@ -1,12 +1,12 @@
-//! Rows that somebody else counted against the flows that we tell of the same capture: which agree, and why the others
-//! do not. A reason follows from what differs, never from the name of a capture.
+//! Rows that somebody else counted against the flows that we tell of the same capture: which agree, and which
+//! do not. Why is for `reasons` to say.
 
-use std::cmp::Ordering;
 use std::collections::BTreeMap;
 
 use crate::conversation::{Conversation, Key};
+use crate::reasons::{Grounds, Rows, sum};
 use crate::records::Records;
-use crate::report::{Difference, Reason};
+use crate::report::Difference;
 
 /// Which rows of a capture agree with our flows.
 #[derive(Default)]
@@ -21,8 +21,10 @@ pub struct Comparison {
 /// Compares the rows of one capture.
 ///
 /// A row agrees with one flow between the same ends that has as many packets from each of them, and where the row tells
-/// bytes, Zeek's state or the type of an ICMP conversation, the same bytes, originator, state and type. Each flow agrees with one row.
+/// bytes, Zeek's state or the type of an ICMP conversation, the same bytes, originator, state and type. Each flow agrees
+/// with one row.
 pub fn compare(capture: &str, rows: Vec<Conversation>, records: &Records) -> Comparison {
+    let all = Rows::of(&rows);
     let mut between: BTreeMap<Key, Vec<Conversation>> = BTreeMap::new();
     for row in rows {
         between.entry(row.key()).or_default().push(row);
@@ -42,7 +44,7 @@ pub fn compare(capture: &str, rows: Vec<Conversation>, records: &Records) -> Com
             capture: capture.to_owned(),
             theirs: counted(row),
             ours: group.told(),
-            reason: group.reason(row, records),
+            reason: Grounds { row, rows: &rows, flows, capture: &all, records }.reason(),
         }));
     }
     comparison
@@ -82,35 +84,6 @@ impl Group<'_> {
         self.rows.iter().all(|row| row.state.is_none()) && sum(self.rows) == sum(self.flows)
     }
 
-    /// Why a row agrees with none of the flows.
-    fn reason(&self, row: &Conversation, records: &Records) -> Reason {
-        let (theirs, ours) = (sum(self.rows), sum(self.flows));
-        if self.flows.is_empty() {
-            return missing(row, records);
-        }
-        if theirs == ours && (self.rows.len(), self.flows.len()) != (1, 1) {
-            return Reason::TimeOut("the same packets, divided into flows at other times");
-        }
-        let [theirs, ours] = [theirs, ours].map(|[first, second]| (first, second, first + second));
-        if theirs == ours && self.flows.iter().all(|flow| flow.ends != row.ends) {
-            return turned(row);
-        }
-        if theirs == ours && row.bytes.is_some() {
-            return Reason::Ours("other bytes of the same packets");
-        }
-        if theirs == ours {
-            return Reason::Ours("another conn_state of the same packets");
-        }
-        if theirs.2 < ours.2 && self.flows.iter().all(|flow| flow.tunnelled) {
-            return Reason::Definition("a tunnel that they open where its port is the destination only");
-        }
-        Reason::Ours(match theirs.2.cmp(&ours.2) {
-            Ordering::Equal => "the same packets, divided between the ends in another way",
-            Ordering::Greater => "we count fewer packets",
-            Ordering::Less => "we count more packets",
-        })
-    }
-
     /// The flows that are left, or all where none is.
     fn told(&self) -> String {
         const SHOWN: usize = 4;
@@ -134,48 +107,9 @@ fn agrees(row: &Conversation, flow: &Conversation) -> bool {
     let same_type = row.icmp_type.is_none() || row.icmp_type == flow.icmp_type;
     let same_state = row.state.is_none() || (row.state == flow.state && row.ends == flow.ends);
     let same_bytes = row.bytes.is_none()
+        || flow.duplicates > 0
         || row.bytes.map(|bytes| row.keyed(bytes)) == flow.bytes.map(|bytes| flow.keyed(bytes));
     same_packets && same_type && same_state && same_bytes
-}
-
-/// Why the originator of a row is our responder.
-fn turned(row: &Conversation) -> Reason {
-    const WELL_KNOWN: u16 = 1_024;
-    let [(_, from), (_, to)] = row.ends;
-    if from < WELL_KNOWN && to >= WELL_KNOWN {
-        return Reason::Definition(
-            "a run that knows no ports of servers: whoever is seen first is the originator",
-        );
-    }
-    Reason::Ours("the originator is the other end")
-}
-
-/// Why there is no flow at all between the ends of a row.
-fn missing(row: &Conversation, records: &Records) -> Reason {
-    let outer = row.key().ends.map(|(address, _)| address);
-    let has_no_ports = !row.proto.is_icmp() && row.ends.iter().all(|(_, port)| *port == 0);
-    if records.tunnels.iter().any(|tunnel| tunnel.ends == outer) {
-        return Reason::Definition("the carrier of a tunnel, which stands in `tunnel[]`");
-    }
-    if has_no_ports && records.skipped.keys().any(|name| name.ends_with("_header")) {
-        return Reason::Definition(
-            "a broken packet, theirs with ports 0, ours skipped and counted by reason",
-        );
-    }
-    if has_no_ports {
-        return Reason::Definition("a conversation whose ports they do not read");
-    }
-    if !records.skipped.is_empty() {
-        return Reason::Ours("packets that we do not decode");
-    }
-    Reason::Ours("no such flow")
-}
-
-fn sum<'a>(conversations: impl IntoIterator<Item = &'a Conversation>) -> [u64; 2] {
-    conversations.into_iter().fold([0, 0], |[a, b], conversation| {
-        let [first, second] = conversation.keyed_packets();
-        [a + first, b + second]
-    })
 }
 
 /// A row as it stands in the list of differences.

@@ -89,6 +89,11 @@ impl Conversation {
         Self { bytes: None, ..self.clone() }
     }
 
+    /// Whether its protocol has ports and none was read.
+    pub fn lacks_ports(&self) -> bool {
+        !self.proto.is_icmp() && self.ends.iter().all(|(_, port)| *port == 0)
+    }
+
     /// Who talks with whom, whoever began.
     pub fn key(&self) -> Key {
         let [one, other] = self.ends;

@@ -18,6 +18,7 @@ mod corpus;
 mod ipfixprobe;
 mod ja4;
 mod ndpi;
+mod reasons;
 mod records;
 mod report;
 #[path = "../support/mod.rs"]

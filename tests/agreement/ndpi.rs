@@ -51,7 +51,10 @@ fn row(line: &str) -> Option<Conversation> {
     let proto = Proto::named(name, from.0)?;
     let figures = flow.split('[').find(|field| field.contains(" pkts/"))?;
     let mut counts = figures.split(" pkts/").filter_map(|part| part.rsplit(' ').next()?.parse().ok());
-    Some(Conversation::new(proto, [from, to], [counts.next()?, counts.next()?]))
+    // A protocol inside a tunnel is told behind the tunnel's name: `[proto: GTP:5/DNS]`.
+    let tunnelled =
+        flow.split('[').any(|field| field.strip_prefix("proto: ").is_some_and(|proto| proto.contains(':')));
+    Some(Conversation { tunnelled, ..Conversation::new(proto, [from, to], [counts.next()?, counts.next()?]) })
 }
 
 /// `10.0.0.1:80` or `[2001:db8::1]:80`.

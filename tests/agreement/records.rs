@@ -3,7 +3,8 @@
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
 use serde_json::Value;
 
@@ -23,6 +24,10 @@ pub struct Records {
     pub all: Vec<Value>,
     /// Packets left out, by reason.
     pub skipped: BTreeMap<String, u64>,
+    /// Fragments that were seen.
+    pub fragments: u64,
+    capture: PathBuf,
+    within_frames: OnceLock<Box<Records>>,
 }
 
 /// An outer layer of a flow.
@@ -53,9 +58,22 @@ pub struct Request {
 impl Records {
     /// Replays a capture. One that is damaged is read up to there.
     pub fn of(capture: &Path) -> Self {
-        let answer = replay(capture, &["--events", "flow,http,tls,stats", "--workers", "1"]);
+        Self::with(capture, &[])
+    }
+
+    /// The records of a capture that is read with these options.
+    fn with(capture: &Path, options: &[&str]) -> Self {
+        let options = [&["--events", "flow,http,tls,stats", "--workers", "1"], options].concat();
+        let answer = replay(capture, &options);
         assert!(matches!(answer.code, Some(0 | 1)), "{}: {}", capture.display(), answer.stderr);
-        Self::read(answer.records())
+        Self { capture: capture.to_owned(), ..Self::read(answer.records()) }
+    }
+
+    /// What is said of the capture without the IPv4 packets that say they are longer than what their Ethernet frame has
+    /// room for. Of other links nothing is left, which explains nothing.
+    pub fn within_frames(&self) -> &Self {
+        self.within_frames
+            .get_or_init(|| Box::new(Self::with(&self.capture, &["--filter", "not (ip[2:2] + 14 > len)"])))
     }
 
     /// Sorts records by what they tell.
@@ -68,6 +86,7 @@ impl Records {
                 Some("http") => records.requests.extend(request(record)),
                 Some("stats") => {
                     let skipped = record["packets"]["skipped"].as_object().into_iter().flatten();
+                    records.fragments = record["packets"]["fragments"]["seen"].as_u64().unwrap_or_default();
                     records.skipped =
                         skipped.map(|(reason, n)| (reason.clone(), n.as_u64().unwrap_or_default())).collect();
                 }

@@ -88,7 +88,7 @@ impl Check<'_> {
         };
         if self.is_carrier(records) {
             Reason::Definition("the carrier of a tunnel, which stands in `tunnel[]`")
-        } else if has_without(&["http.url"]) {
+        } else if self.value("http.url").is_some_and(|url| url.contains('?')) && has_without(&["http.url"]) {
             Reason::Definition("a URL with its query")
         } else if has_without(&["vlan", "flow.pkts"]) && self.value("vlan").is_some()
             || self.values.is_empty()
@@ -192,20 +192,18 @@ fn field<'a>(record: &'a Value, name: &str) -> &'a Value {
     if first { &value[0] } else { value }
 }
 
-/// From here on a value may be broken over lines.
+/// From this length on a value may go on in the next line, which is not read.
 const LONG: usize = 40;
 
 fn is_value(ours: &Value, theirs: &str) -> bool {
     let Some(text) = ours.as_str() else { return ours.to_string() == theirs.replace(' ', "") };
     let addresses = text.parse::<IpAddr>().ok().zip(theirs.parse::<IpAddr>().ok());
-    let any = IpAddr::from([0; 4]);
-    match addresses {
-        Some((ours, theirs)) => ours == theirs,
-        None => {
-            text == theirs
-                || Proto::named(text, any).is_some_and(|proto| Proto::named(theirs, any) == Some(proto))
-        }
+    if let Some((ours, theirs)) = addresses {
+        return ours == theirs;
     }
+    let proto = |name: &str| Proto::named(name, IpAddr::from([0; 4]));
+    let is_begun = theirs.len() > LONG && text.starts_with(theirs);
+    text == theirs || is_begun || proto(text).is_some_and(|ours| proto(theirs) == Some(ours))
 }
 
 #[cfg(test)]

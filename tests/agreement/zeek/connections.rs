@@ -6,7 +6,7 @@ use super::{Log, Row, ends};
 use crate::compare::compare;
 use crate::conversation::{Conversation, Proto};
 use crate::corpus::{Capture, holder_of};
-use crate::report::Tally;
+use crate::report::{Difference, Reason, Tally};
 
 /// How many connections are ours too.
 pub struct Connections {
@@ -33,7 +33,10 @@ impl Connections {
                 let mut comparison = compare(&name, rows, capture.records());
                 if log.is_of_a_run_of_its_own() {
                     comparison.rows = comparison.matched;
-                    tally.left_out.append(&mut comparison.differences);
+                    let differ = std::mem::take(&mut comparison.differences);
+                    tally
+                        .left_out
+                        .extend(differ.into_iter().map(|row| Difference { reason: OWN_RUN, ..row }));
                 }
                 tally.add(comparison);
             }
@@ -41,8 +44,23 @@ impl Connections {
     }
 
     pub fn into_tallies(self) -> [Tally; 2] {
-        [self.by_state, self.by_bytes]
+        [self.by_state, self.by_bytes].map(capped)
     }
+}
+
+/// So many in a hundred rows may be left out, whatever settings their runs had.
+const LEFT_OUT: usize = 5;
+
+const OWN_RUN: Reason =
+    Reason::Definition("a run that leaves packets out or joins them by a key or time of its own");
+
+/// Counts what is left out where that is too much.
+fn capped(mut tally: Tally) -> Tally {
+    if tally.left_out.len() * 100 > LEFT_OUT * (tally.rows + tally.left_out.len()) {
+        tally.rows += tally.left_out.len();
+        tally.differences.append(&mut tally.left_out);
+    }
+    tally
 }
 
 impl Default for Connections {

@@ -35,16 +35,18 @@ pub fn add(capture: &Capture, logs: &[Log], tally: &mut Tally) {
                     .iter()
                     .find(|our| our.ends == request.ends)
                     .map_or("none".to_owned(), |our| told(our)),
-                reason: reason(&request),
+                reason: reason(&request, row),
             });
         }
     }
 }
 
 /// Why a request of theirs is none of ours.
-fn reason(request: &Request) -> Reason {
-    if request.path.is_none() {
-        return Reason::Definition("a request line without a path");
+fn reason(request: &Request, row: &Row) -> Reason {
+    if request.path.is_none() || row.get("version").is_some_and(|version| version == "0.9") {
+        return Reason::Definition(
+            "a request line without a path or a version, which HTTP/0.9 has for GET alone",
+        );
     }
     Reason::Ours("no such request")
 }
