@@ -14,7 +14,7 @@ use std::sync::{Mutex, PoisonError};
 use bongsu::attribute::{Attributor, Home, Labels};
 use bongsu::capture::{Reader, Source, Step};
 use bongsu::detect::rule::RuleSet;
-use bongsu::flow::{RecordKinds, TrustedProxies};
+use bongsu::flow::RecordKinds;
 use bongsu::incident::Incident;
 use bongsu::pipeline::{Listener, Pipeline, Quality, Setup};
 use bongsu::service::Services;
@@ -77,8 +77,8 @@ impl Bench {
             filter: None,
             from: None,
             to: None,
-            wanted: RecordKinds { flows: true, requests: true, hellos: true, query: false },
-            proxies: TrustedProxies::default(),
+            wanted: RecordKinds { flows: true, requests: true, hellos: true, query: true },
+            proxies: Default::default(),
         }
     }
 }

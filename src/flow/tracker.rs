@@ -6,7 +6,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use super::connection::{self, Connection, LINGER, Moment, Named};
 use super::key::{FlowKey, Protocol, Side};
-use super::loss::{Flow, Losses};
+use super::loss::Losses;
 use super::pending::{self, Admission, Knock, Outcome, Pending};
 use super::speech::{Room, TrustedProxies};
 use super::table::{SlotId, Table};
@@ -187,9 +187,7 @@ impl Tracker {
         if let Some(segment) = seen.segment {
             let before = connection.ended;
             connection.segment(direction, segment, &mut moment);
-            if let Some(flow) = self.losses.get(seen.id) {
-                flow.segment(direction, segment);
-            }
+            self.losses.segment(seen.id, direction, segment);
             // One that is not listed leaves with the next sweep.
             if connection.ended && !before && self.ended.len() < self.limits.listed() {
                 self.ended.push_back((sighting.now, seen.id));
@@ -204,7 +202,7 @@ impl Tracker {
     fn forget<O: Observer>(&mut self, id: SlotId, tick: TickId, observer: &mut O) {
         if let Some(mut connection) = self.connections.remove(id) {
             connection.flush(observer);
-            if let Some(measured) = self.losses.get(id).and_then(Flow::take) {
+            if let Some(measured) = self.losses.take(id) {
                 connection.account_for(measured, tick, observer);
             }
             connection.release(&mut self.heads);
@@ -282,8 +280,8 @@ impl Tracker {
             self.held.take(client.proof);
             let id = self.connections.insert(connection);
             self.losses.begin(id, admission.first);
-            if let (Some(flow), Some(segment)) = (self.losses.get(id), arrival.segment) {
-                flow.segment(account.direction, segment);
+            if let Some(segment) = arrival.segment {
+                self.losses.segment(id, account.direction, segment);
             }
             self.moved.push(id);
         } else {
@@ -330,11 +328,12 @@ impl Tracker {
     /// Tells what the sampled connections missed, as of the tick that closes.
     fn tell_losses<O: Observer>(&mut self, tick: TickId, observer: &mut O) {
         for id in self.losses.slots() {
-            let Some(measured) = self.losses.get(id).and_then(Flow::take) else { continue };
+            let Some(measured) = self.losses.take(id) else { continue };
             if let Some(connection) = self.connections.get(id) {
                 connection.account_for(measured, tick, observer);
             }
         }
+        self.losses.close_tick();
     }
 
     /// The clock was set back: what was last seen in the future is as if seen now, or it would stay till then.
