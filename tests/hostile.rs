@@ -1,6 +1,8 @@
 //! Hostile bytes for every reader: seeds of our own making, mutilated, and bytes out of nothing. The entries are those
 //! of the fuzzer (`fuzz/`), which goes deeper; here they run a few hundred times each, always with the same inputs.
 
+#![allow(clippy::panic, reason = "the lint does not see that helpers of tests are tests")]
+
 #[path = "../fuzz/src/entries/mod.rs"]
 mod entries;
 
@@ -85,6 +87,24 @@ fn survives(run: fn(&[u8]), seeds: Vec<Vec<u8>>, cases: u32) {
     if let Err(TestError::Fail(reason, bytes)) = outcome {
         panic!("{reason}: {} bytes: {}", bytes.len(), bytes.escape_ascii());
     }
+}
+
+/// How many of the lines hold `text`.
+fn holding(lines: &[String], text: &str) -> usize {
+    lines.iter().filter(|line| line.contains(text)).count()
+}
+
+#[test]
+fn seeds_get_where_they_should() {
+    for (nth, seed) in pipeline::seeds().iter().enumerate() {
+        let lines = pipeline::told(seed, 1);
+        for kind in ["alert", "flow", "http", "tls"] {
+            assert!(holding(&lines, &format!("\"event_type\":\"{kind}\"")) > 0, "{kind} of seed {nth}");
+        }
+    }
+    let said: Vec<String> = speech::seeds().iter().flat_map(|seed| speech::told(seed)).collect();
+    assert!(holding(&said, "\"sni\":\"pps.example\"") >= 8, "{said:#?}");
+    assert!(holding(&said, "\"ja4\":\"q") >= 2 && holding(&said, "\"xff\":\"1.2.3.4\"") >= 2, "{said:#?}");
 }
 
 #[test]

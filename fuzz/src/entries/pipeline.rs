@@ -51,7 +51,11 @@ pub fn told(bytes: &[u8], workers: usize) -> Vec<String> {
         Walked::Damage(_) => {}
     });
     let outcome = pipeline.finish();
-    assert!(outcome.packets.is_balanced() && outcome.packets.read == frames, "{:?} of {frames}", outcome.packets);
+    assert!(
+        outcome.packets.is_balanced() && outcome.packets.read == frames,
+        "{:?} of {frames}",
+        outcome.packets
+    );
     outcome.listener.lines
 }
 

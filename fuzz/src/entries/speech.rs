@@ -13,8 +13,13 @@ use bongsu::time::{Span, TickId, Timestamp};
 use super::pipeline::{trusted, written};
 use super::quic;
 
-/// Follows a conversation that the bytes tell: an [`Act`], a length in two bytes, and so many bytes said, each time.
+/// Follows a conversation that the bytes tell.
 pub fn run(bytes: &[u8]) {
+    told(bytes);
+}
+
+/// The records of a conversation: an [`Act`], a length in two bytes, and so many bytes said, each time.
+pub fn told(bytes: &[u8]) -> Vec<String> {
     let mut ears = Ears::new();
     ears.handshake();
     let (mut talk, mut rest) = (Talk::default(), bytes);
@@ -24,7 +29,7 @@ pub fn run(bytes: &[u8]) {
         talk.act(Act(*act), said, &mut ears);
         rest = after;
     }
-    ears.finish();
+    ears.finish()
 }
 
 /// What happens to something that is said. Bit 0: the server says it. Bits 1 to 3: how. Bits 4 to 7: flags, see below.
@@ -218,7 +223,7 @@ impl Ears {
     }
 
     /// Each packet was in one flow, and whatever was said can be written.
-    fn finish(mut self) {
+    fn finish(mut self) -> Vec<String> {
         self.wait(Span::from_millis(3_600_000));
         self.ledger.finish();
         let records = self.ledger.take_records();
@@ -227,12 +232,15 @@ impl Ears {
         let counts = self.ledger.counts();
         let flows = lines.iter().filter(|line| line.contains("\"event_type\":\"flow\"")).count();
         assert_eq!(flows as u64, counts.followed);
+        lines
     }
 }
 
 /// One conversation of each kind, and some that break off.
 pub fn seeds() -> Vec<Vec<u8>> {
-    let ask = RequestHead { method: "POST", path: "/bid?n=1", host: "pps.example", agent: "b/1", body_len: 3 }.bytes();
+    let ask =
+        RequestHead { method: "POST", path: "/bid?n=1", host: "pps.example", agent: "b/1", body_len: 3 }
+            .bytes();
     let answer = [http::response_head(200, 5), b"hello".to_vec()].concat();
     let chunked = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n".to_vec();
     let forwarded = b"GET / HTTP/1.1\r\nHost: a\r\nX-Forwarded-For: 1.2.3.4, 10.0.0.1\r\nForwarded: for=\"[2001:db8::1]:80\"\r\n\r\n".to_vec();
@@ -241,26 +249,49 @@ pub fn seeds() -> Vec<Vec<u8>> {
     let proxy1 = b"PROXY TCP4 1.2.3.4 10.0.0.1 4000 443\r\n".to_vec();
     let mut proxy2 = b"\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x0c".to_vec();
     proxy2.extend([1, 2, 3, 4, 10, 0, 0, 1, 15, 160, 1, 187]);
-    let http2 = [b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_vec(), frame2(4, 0, 0, &[0; 6]), frame2(1, 5, 1, &[0x82])].concat();
+    let http2 =
+        [b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_vec(), frame2(4, 0, 0, &[0; 6]), frame2(1, 5, 1, &[0x82])]
+            .concat();
     let crypto = crypto_at(0, &hello[5..]);
     let bodied = [&ask[..], b"abc"].concat();
-    let say = |server: u8, bytes: &[u8]| told(server, bytes);
-    let how = |how: u8, server: u8, bytes: &[u8]| told(how << 1 | server, bytes);
-    let small = |server: u8, bytes: &[u8]| told(0x10 | server, bytes);
+    let say = |server: u8, bytes: &[u8]| act(server, bytes);
+    let how = |how: u8, server: u8, bytes: &[u8]| act(how << 1 | server, bytes);
+    let small = |server: u8, bytes: &[u8]| act(0x10 | server, bytes);
     let connect = b"CONNECT pps.example:443 HTTP/1.1\r\nHost: pps.example\r\n\r\n";
     [
-        vec![say(0, &bodied), say(1, &answer), say(0, &forwarded), say(1, &chunked), told(0x20, b""), told(0x21, b"")],
+        vec![
+            say(0, &bodied),
+            say(1, &answer),
+            say(0, &forwarded),
+            say(1, &chunked),
+            act(0x20, b""),
+            act(0x21, b""),
+        ],
         vec![small(0, &bodied), small(1, &answer), how(Act::AGAIN, 0, &bodied), how(Act::MISSED, 1, &answer)],
-        vec![how(Act::LATER, 0, &bodied[..9]), say(0, &bodied[9..]), how(Act::CUT, 1, &answer), told(0x60, b"")],
+        vec![
+            how(Act::LATER, 0, &bodied[..9]),
+            say(0, &bodied[9..]),
+            how(Act::CUT, 1, &answer),
+            act(0x60, b""),
+        ],
         vec![say(0, &[&proxy1[..], &bodied].concat()), say(1, &answer)],
         vec![say(0, &[&proxy2[..], &hello].concat()), say(1, &server)],
-        vec![small(0, &hello), say(1, &server), told(0x80, b"x")],
+        vec![small(0, &hello), say(1, &server), act(0x80, b"x")],
         vec![say(0, &http2), say(1, &frame2(4, 0, 0, &[])), say(0, &frame2(3, 0, 1, &[0, 0, 0, 8]))],
-        vec![say(0, &[5, 1, 0]), say(1, &[5, 0]), say(0, b"\x05\x01\0\x01\x01\x02\x03\x04\x01\xbb"), say(1, b"\x05\0\0\x01\0\0\0\0\0\0"), say(0, &hello)],
+        vec![
+            say(0, &[5, 1, 0]),
+            say(1, &[5, 0]),
+            say(0, b"\x05\x01\0\x01\x01\x02\x03\x04\x01\xbb"),
+            say(1, b"\x05\0\0\x01\0\0\0\0\0\0"),
+            say(0, &hello),
+        ],
         vec![say(0, b"\x04\x01\x01\xbb\x01\x02\x03\x04me\0"), say(1, b"\0\x5a\0\0\0\0\0\0"), say(0, &hello)],
         vec![say(0, connect), say(1, b"HTTP/1.1 200 OK\r\n\r\n"), say(0, &hello), say(1, &server)],
         vec![how(Act::QUIC, 0, &crypto), how(Act::DATAGRAM, 1, b"\xc0\0\0\0\x01answer")],
-        vec![how(Act::QUIC, 0, &crypto_at(100, &hello[105..])), how(Act::QUIC, 0, &crypto_at(0, &hello[5..105]))],
+        vec![
+            how(Act::QUIC, 0, &crypto_at(100, &hello[105..])),
+            how(Act::QUIC, 0, &crypto_at(0, &hello[5..105])),
+        ],
         vec![say(1, b"220 mail ESMTP\r\n"), say(0, b"STARTTLS\r\n"), say(1, b"220 go\r\n"), say(0, &hello)],
     ]
     .map(|acts| acts.concat())
@@ -268,7 +299,7 @@ pub fn seeds() -> Vec<Vec<u8>> {
 }
 
 /// An act as [`run`] reads it.
-fn told(act: u8, bytes: &[u8]) -> Vec<u8> {
+fn act(act: u8, bytes: &[u8]) -> Vec<u8> {
     [&[act], &(bytes.len() as u16).to_be_bytes()[..], bytes].concat()
 }
 
