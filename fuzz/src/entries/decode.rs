@@ -128,7 +128,7 @@ fn pieces(packet: &[u8]) -> Vec<Vec<u8>> {
     let (protocol, payload) = (packet[9], &packet[20..]);
     let count = payload.len().div_ceil(16);
     let more = |place: usize| if place + 1 < count { 0x2000 } else { 0 };
-    let piece = |(place, bytes): (usize, &[u8])| ipv4(protocol, 2 * place as u16 | more(place), bytes);
+    let piece = |(place, bytes): (usize, &[u8])| ipv4(protocol, (2 * place as u16) | more(place), bytes);
     payload.chunks(16).enumerate().map(piece).rev().collect()
 }
 

@@ -11,5 +11,5 @@ mod quic;
 pub mod speech;
 
 #[path = "../../../src/attribute/fixture.rs"]
-#[allow(dead_code, unreachable_pub, reason = "the program's tests use the rest")]
+#[allow(dead_code, clippy::unwrap_used, reason = "a test of the program, which uses the rest")]
 mod fixture;

@@ -107,7 +107,7 @@ impl Talk {
         }
         let flags = TcpFlags { ack: true, fin: act.ends(), rst: act.resets(), syn: false };
         if flags.fin || flags.rst {
-            ears.segment(side, self.sent, flags, &[], 0);
+            ears.segment(side, self.sent, flags, Part::NONE);
         }
     }
 
@@ -117,16 +117,16 @@ impl Talk {
         match act.how() {
             Act::MISSED => {}
             Act::LATER => self.late = Some((side, at[side], part.to_vec())),
-            Act::CUT => ears.segment(side, at, DATA, &part[..part.len() / 2], len),
+            Act::CUT => ears.segment(side, at, DATA, Part { payload: &part[..part.len() / 2], len }),
             how => {
-                ears.segment(side, at, DATA, part, len);
+                ears.segment(side, at, DATA, Part::whole(part));
                 if how == Act::AGAIN {
-                    ears.segment(side, at, DATA, part, len);
+                    ears.segment(side, at, DATA, Part::whole(part));
                 }
                 if let Some((side, sequence, part)) = self.late.take() {
                     let mut at = self.sent;
                     at[side] = sequence;
-                    ears.segment(side, at, DATA, &part, part.len() as u32);
+                    ears.segment(side, at, DATA, Part::whole(&part));
                 }
             }
         }
@@ -134,6 +134,21 @@ impl Talk {
 }
 
 const DATA: TcpFlags = TcpFlags { syn: false, ack: true, fin: false, rst: false };
+
+/// What a segment carries: the bytes that were captured, and how many there were.
+#[derive(Clone, Copy)]
+struct Part<'a> {
+    payload: &'a [u8],
+    len: u32,
+}
+
+impl<'a> Part<'a> {
+    const NONE: Self = Self { payload: &[], len: 0 };
+
+    fn whole(payload: &'a [u8]) -> Self {
+        Self { payload, len: payload.len() as u32 }
+    }
+}
 
 /// The two that listen.
 struct Ears {
@@ -177,12 +192,13 @@ impl Ears {
     fn handshake(&mut self) {
         let [client, server] = SEQUENCE;
         let syn = TcpFlags { syn: true, ..TcpFlags::default() };
-        self.segment(0, [client, 0], syn, &[], 0);
-        self.segment(1, [client.wrapping_add(1), server], TcpFlags { ack: true, ..syn }, &[], 0);
-        self.segment(0, [client.wrapping_add(1), server.wrapping_add(1)], DATA, &[], 0);
+        self.segment(0, [client, 0], syn, Part::NONE);
+        self.segment(1, [client.wrapping_add(1), server], TcpFlags { ack: true, ..syn }, Part::NONE);
+        self.segment(0, [client.wrapping_add(1), server.wrapping_add(1)], DATA, Part::NONE);
     }
 
-    fn segment(&mut self, side: usize, at: [u32; 2], flags: TcpFlags, payload: &[u8], payload_len: u32) {
+    fn segment(&mut self, side: usize, at: [u32; 2], flags: TcpFlags, part: Part<'_>) {
+        let Part { payload, len: payload_len } = part;
         let tcp = TcpSegment {
             source_port: PORTS[side],
             destination_port: PORTS[1 - side],
