@@ -386,7 +386,7 @@ mod tests {
         let mut rng = crate::synth::rng::Rng::new(5);
         let mut flow = Flow::default();
         for _ in 0..20_000 {
-            let direction = if rng.next() % 2 == 0 { ToServer } else { ToClient };
+            let direction = if rng.next().is_multiple_of(2) { ToServer } else { ToClient };
             let number = (rng.next() as u32) >> (rng.next() % 32);
             flow.segment(direction, &segment(number, rng.next() as u32 % 3_000, rng.next() as u32));
         }
