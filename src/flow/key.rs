@@ -25,7 +25,8 @@ pub(super) struct FlowKey {
 }
 
 impl Hash for FlowKey {
-    #[inline]
+    // Inlined whatever it takes: a hasher that knows how much it holds hashes this in a third of the steps.
+    #[inline(always)]
     fn hash<H: Hasher>(&self, state: &mut H) {
         // The upper halves of two IPv4 addresses tell nothing.
         if (self.low[0] | self.high[0]) != 0 {

@@ -296,7 +296,7 @@ impl Tracker {
     /// Tells what moved before the tick ends: connections that are reopened, or whose packets change between two
     /// seconds, stand in the list again and again.
     fn tell_moved<O: Observer>(&mut self, observer: &mut O) {
-        for id in std::mem::take(&mut self.moved) {
+        for id in self.moved.drain(..) {
             if let Some(connection) = self.connections.get(id) {
                 connection.flush(observer);
             }
@@ -305,15 +305,16 @@ impl Tracker {
 
     /// Tells what moved up to and including `tick`, and forgets what is over.
     pub fn close_tick<O: Observer>(&mut self, tick: TickId, observer: &mut O) {
-        for id in std::mem::take(&mut self.moved) {
+        // The list keeps its room: the next tick's will be as long.
+        self.moved.retain(|id| {
             // A slot may have been taken over since: then its successor is told of, which does no harm.
-            let Some(connection) = self.connections.get(id) else { continue };
-            if connection.open_tick() <= tick {
+            let Some(connection) = self.connections.get(*id) else { return false };
+            let is_open = connection.open_tick() > tick;
+            if !is_open {
                 connection.flush(observer);
-            } else {
-                self.moved.push(id);
             }
-        }
+            is_open
+        });
         self.tell_losses(tick, observer);
         if tick.epoch != self.swept.epoch {
             self.come_back_to(tick.end());
