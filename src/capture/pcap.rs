@@ -36,7 +36,7 @@ pub(super) struct Pcap {
 /// What the magic number tells.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Kind {
-    nanos_per_unit: i64,
+    nanos_per_unit: u32,
     record_header: usize,
 }
 
@@ -75,9 +75,9 @@ impl Pcap {
         Ok(Self { order, kind, lengths, link, longest })
     }
 
-    /// Moves to the next record.
+    /// Moves to the next record and lends its packet.
     #[inline]
-    pub(super) fn next(&mut self, input: &mut Input) -> Result<Found, Damage> {
+    pub(super) fn next(&mut self, input: &mut Input, lent: &mut Lent) -> Result<Found, Damage> {
         let header = self.kind.record_header;
         let begin = input.offset();
         let ahead = input.ahead(header).map_err(|error| Damage::unreadable(begin, &error))?;
@@ -86,7 +86,7 @@ impl Pcap {
         let [secs, fraction, captured, wire, ..] = words else {
             return cut_in_header(begin, header, held);
         };
-        let nanos = i64::from(self.order.u32(*fraction)).saturating_mul(self.kind.nanos_per_unit);
+        let nanos = i64::from(self.order.u32(*fraction)) * i64::from(self.kind.nanos_per_unit);
         let time = Timestamp::from_parts(i64::from(self.order.u32(*secs)), nanos);
         let (captured, wire) = self.lengths(*captured, *wire);
         if captured > self.longest {
@@ -102,7 +102,8 @@ impl Pcap {
         let position = input.position() + header;
         input.consume(whole);
         let wire_len = wire.max(captured);
-        Ok(Found::Packet(Lent { time, link: self.link, wire_len, position, len: captured as usize }))
+        *lent = Lent { time, link: self.link, wire_len, position, len: captured as usize };
+        Ok(Found::Packet)
     }
 
     #[inline]

@@ -54,8 +54,8 @@ pub(super) struct Lent {
 /// What a format found next.
 #[derive(Debug)]
 pub(super) enum Found {
-    /// A packet.
-    Packet(Lent),
+    /// A packet, which is lent.
+    Packet,
     /// The recorder's clock and drops.
     Beat(Beat),
     /// The end, at a record border.
@@ -85,11 +85,12 @@ impl Reader {
         Self { path: path.to_path_buf(), input, format, lent, packets: 0, state: State::Reading }
     }
 
+    /// Moves on; a packet is lent in place, since it is too large to be handed from one to the next.
     #[inline]
     fn found(&mut self) -> Result<Found, Damage> {
         match &mut self.format {
-            Format::Pcap(pcap) => pcap.next(&mut self.input),
-            Format::Pcapng(pcapng) => pcapng.next(&mut self.input),
+            Format::Pcap(pcap) => pcap.next(&mut self.input, &mut self.lent),
+            Format::Pcapng(pcapng) => pcapng.next(&mut self.input, &mut self.lent),
         }
     }
 
@@ -114,9 +115,8 @@ impl Source for Reader {
             return Ok(Step::End);
         }
         match self.found() {
-            Ok(Found::Packet(lent)) => {
+            Ok(Found::Packet) => {
                 self.packets += 1;
-                self.lent = lent;
                 Ok(Step::Frame)
             }
             Ok(Found::Beat(beat)) => {
