@@ -5,7 +5,7 @@ use super::key::{FlowKey, Side};
 use super::speech::{Hearing, Hello, Request, Room, Said, Speech, TrustedProxies};
 use super::{Client, End, FlowEvent, News, Observer, Progress, Proof, ServerEnd, Volume, What};
 use crate::decode::TcpSegment;
-use crate::service::{Direction, Scope, ServiceId};
+use crate::service::{Direction, Named, Scope};
 use crate::time::{Span, TickId, Timestamp};
 
 /// A conversation whose client has earned state. Kept small: what a packet costs is the cache lines it touches, so what
@@ -34,13 +34,6 @@ pub(super) struct Account {
     pub proof: Proof,
 }
 
-/// The scopes of named services.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Named {
-    Own(ServiceId),
-    Beside(ServiceId),
-}
-
 /// What moved one way since it was last told, at most a tick ago: 4 GiB of one connection in a second are 34 Gbit/s.
 #[derive(Debug, Clone, Copy, Default)]
 struct Moved {
@@ -57,17 +50,6 @@ impl Moved {
     fn take(&mut self) -> Volume {
         let Self { bytes, packets } = std::mem::take(self);
         Volume { packets: u64::from(packets), bytes: u64::from(bytes) }
-    }
-}
-
-impl Named {
-    /// The named scope, where it is one.
-    pub fn of(scope: Scope) -> Option<Self> {
-        match scope {
-            Scope::Service(id) => Some(Self::Own(id)),
-            Scope::Beside(id) => Some(Self::Beside(id)),
-            Scope::Candidate(_) | Scope::CandidateHost(_) => None,
-        }
     }
 }
 
@@ -227,8 +209,7 @@ impl Account {
         let address = key.end(self.client.other());
         let protocol = key.protocol_number();
         let scope = match self.named {
-            Some(Named::Own(id)) => Scope::Service(id),
-            Some(Named::Beside(id)) => Scope::Beside(id),
+            Some(named) => named.into(),
             None if protocol == 6 => Scope::Candidate(address),
             None => Scope::CandidateHost(address.ip()),
         };

@@ -4,7 +4,7 @@
 use std::collections::VecDeque;
 use std::net::{IpAddr, SocketAddr};
 
-use super::connection::{self, Connection, LINGER, Moment, Named};
+use super::connection::{self, Connection, LINGER, Moment};
 use super::key::{FlowKey, Protocol, Side};
 use super::loss::{Flow, Losses};
 use super::pending::{self, Admission, Knock, Outcome, Pending};
@@ -12,7 +12,7 @@ use super::speech::{Room, TrustedProxies};
 use super::table::{SlotId, Table};
 use super::{Client, FlowEvent, Observer, Proof, ServerEnd, What};
 use crate::decode::{Packet, TcpSegment, Transport};
-use crate::service::{Direction, Scope};
+use crate::service::{Direction, Named, Scope};
 use crate::time::{TickId, Timestamp};
 
 /// How much one shard may hold.
@@ -87,7 +87,7 @@ pub struct Sighting {
     /// The second it counts in.
     pub tick: TickId,
     /// The named service it belongs to and its direction; `None` where services are still to be found.
-    pub named: Option<(Scope, Direction)>,
+    pub named: Option<(Named, Direction)>,
 }
 
 /// The conversations of one shard.
@@ -265,8 +265,7 @@ impl Tracker {
             Proof::Unproven => self.counts.unproven += 1,
         }
         let (now, tick) = (account.now, account.tick);
-        let named = Named::of(account.scope);
-        let party = connection::Account { named, client: admission.client, proof: admission.proof };
+        let party = connection::Account { named: account.named, client: admission.client, proof: admission.proof };
         let mut connection = Connection::new(arrival.key, party, now, tick);
         let mut moment = Moment { now, tick, heads: &mut self.heads, proxies: &self.proxies, observer };
         connection.count(account.direction, arrival.packet.fresh_len, &mut moment);
@@ -428,6 +427,7 @@ impl Arrival<'_, '_> {
 
     fn account(&self, from_client: bool, sighting: &Sighting) -> Account {
         let direction = toward(from_client);
+        let named = sighting.named.map(|(named, _)| named);
         let (outside, inside) = match direction {
             Direction::ToServer => (self.source, self.destination),
             Direction::ToClient => (self.destination, self.source),
@@ -437,7 +437,8 @@ impl Arrival<'_, '_> {
             None => Scope::CandidateHost(inside.ip()),
         };
         Account {
-            scope: sighting.named.map_or(found, |(scope, _)| scope),
+            scope: named.map_or(found, Scope::from),
+            named,
             tick: sighting.tick,
             now: sighting.now,
             direction,
@@ -451,6 +452,7 @@ impl Arrival<'_, '_> {
 /// For whom and when a packet without a connection counts.
 struct Account {
     scope: Scope,
+    named: Option<Named>,
     tick: TickId,
     now: Timestamp,
     direction: Direction,
@@ -472,15 +474,16 @@ impl Account {
 
 /// A packet without ports proves nothing and has no conversation.
 fn portless<O: Observer>(packet: &Packet<'_>, sighting: &Sighting, observer: &mut O) {
-    let (scope, direction) =
-        sighting.named.unwrap_or((Scope::CandidateHost(packet.destination), Direction::ToServer));
+    let (named, direction) = sighting.named.unzip();
+    let scope = named.map_or(Scope::CandidateHost(packet.destination), Scope::from);
+    let direction = direction.unwrap_or(Direction::ToServer);
     let (outside, inside) = match direction {
         Direction::ToServer => (packet.source, packet.destination),
         Direction::ToClient => (packet.destination, packet.source),
     };
     let server = ServerEnd { address: SocketAddr::new(inside, 0), protocol: protocol_number(packet) };
     let (tick, now, bytes) = (sighting.tick, sighting.now, packet.fresh_len);
-    Account { scope, tick, now, direction, outside, server, bytes }.unearned(observer);
+    Account { scope, named, tick, now, direction, outside, server, bytes }.unearned(observer);
 }
 
 /// The IP protocol number (<https://www.iana.org/assignments/protocol-numbers>).

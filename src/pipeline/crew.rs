@@ -96,6 +96,7 @@ impl<L: Listener + 'static> Crew<L> {
     }
 
     /// Follows a packet.
+    #[inline]
     pub fn packet(&mut self, packet: &Packet<'_>, handed: &Handed) {
         match self {
             Crew::InPlace(crew) => {

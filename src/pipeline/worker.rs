@@ -49,6 +49,7 @@ impl Worker {
     }
 
     /// Follows a packet.
+    #[inline]
     pub fn packet(&mut self, packet: &Packet<'_>, placement: Placement, tick: TickId, now: Timestamp) {
         let Some(Some(shard)) = self.shards.get_mut(usize::from(placement.shard)) else { return };
         match &mut shard.ledger {
