@@ -198,6 +198,7 @@ impl Tallies {
     }
 
     /// The sums of a tick, and who knows whose addresses are.
+    #[inline]
     fn tally(&mut self, tick: TickId) -> (&mut Tally, &mut Attributions) {
         let Self { attributions, prints: _, expected, open, hasher } = self;
         let at = match open.iter().position(|(have, _)| *have == tick) {
@@ -313,7 +314,7 @@ impl Observer for Tallies {
             }
             What::Attempted { source, bytes } => self.attempted(&event, source, bytes),
             What::Admitted { client, earlier, opened } => self.admitted(&event, client, earlier, opened),
-            What::Request(client, head) => self.request(&event, client, &head),
+            What::Request(client, head) => self.request(&event, client, head),
             What::Hello(client, hello) => self.hello(&event, client, &hello),
             What::Http2 { client, requests, .. } => self.http2(&event, client, u64::from(requests)),
             What::Progress(client, progress) => self.progress(&event, client, &progress),
@@ -339,6 +340,7 @@ impl Tally {
     }
 
     /// The sums of a scope; `None` where nobody named it and there are too many of those.
+    #[inline]
     fn scope(&mut self, scope: Scope) -> Option<&mut ScopeTally> {
         if self.scopes.get(self.last).is_none_or(|sums| sums.scope != scope) {
             self.last = match self.places.get(&scope) {

@@ -141,6 +141,7 @@ impl Connection {
     }
 
     /// Hears a segment, and notes ends.
+    #[inline]
     pub fn segment<O: Observer>(
         &mut self,
         direction: Direction,
@@ -170,7 +171,7 @@ impl Connection {
         let Moment { now, tick, heads, proxies, observer } = moment;
         let mut hearing = Hearing { now: *now, room: heads };
         listen(speech, &mut hearing, &mut |said| {
-            let client = asker(&said, account.client(key), proxies);
+            let client = || asker(&said, account.client(key), proxies);
             if let Some(what) = evidence(&said, client, news) {
                 observer.observe(account.event(key, *tick, what));
             }
@@ -183,6 +184,9 @@ impl Connection {
         segment: &TcpSegment<'_>,
         moment: &mut Moment<'_, O>,
     ) {
+        if !segment.flags.fin && !segment.flags.rst {
+            return;
+        }
         let before = self.ended;
         if segment.flags.fin {
             self.ended |= *self.finished.get_or_insert(direction) != direction;
@@ -230,16 +234,16 @@ fn asker(said: &Said<'_>, sender: Client, proxies: &TrustedProxies) -> Client {
 
 /// What is told at once of what was said, and what with the second: what a client asks of the service, and what that
 /// answers.
-fn evidence<'a>(said: &Said<'a>, client: Client, news: &mut News) -> Option<What<'a>> {
+fn evidence<'a>(said: &Said<'a>, client: impl FnOnce() -> Client, news: &mut News) -> Option<What<'a>> {
     use Direction::{ToClient, ToServer};
     match said {
         Said::Request(request) if request.from == ToServer => {
-            return Some(What::Request(client, request.head));
+            return Some(What::Request(client(), request.head));
         }
-        Said::Hello(hello) if hello.from == ToServer => return Some(What::Hello(client, hello.hello)),
+        Said::Hello(hello) if hello.from == ToServer => return Some(What::Hello(client(), hello.hello)),
         Said::Http2 { from, headers, resets } => {
             let requests = if *from == ToServer { *headers } else { 0 };
-            return Some(What::Http2 { client, requests, resets: *resets });
+            return Some(What::Http2 { client: client(), requests, resets: *resets });
         }
         Said::Response(response) if response.from == ToClient => news.response(response.status),
         Said::Spoken(ToServer) => news.spoken = true,

@@ -2,7 +2,7 @@
 //! Comes in: two ends. Goes out: a key, and which of its ends is which.
 
 use std::hash::{Hash, Hasher};
-use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 /// The protocol of a conversation, by its [number](https://www.iana.org/assignments/protocol-numbers).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -66,14 +66,19 @@ impl FlowKey {
         (key, side)
     }
 
-    /// Address and port of one end.
+    /// Address and port of one end; an IPv4-mapped address is given as IPv4.
+    #[inline]
     pub fn end(&self, side: Side) -> SocketAddr {
         let (halves, port) = match side {
             Side::Low => (self.low, self.rest as u16),
             Side::High => (self.high, (self.rest >> 16) as u16),
         };
-        let bits = u128::from(halves[0]) << 64 | u128::from(halves[1]);
-        SocketAddr::new(IpAddr::V6(Ipv6Addr::from_bits(bits)).to_canonical(), port)
+        let address = if halves[0] == 0 && halves[1] >> 32 == MAPPED >> 32 {
+            IpAddr::V4(Ipv4Addr::from_bits(halves[1] as u32))
+        } else {
+            IpAddr::V6(Ipv6Addr::from_bits(u128::from(halves[0]) << 64 | u128::from(halves[1])))
+        };
+        SocketAddr::new(address, port)
     }
 
     /// The IP protocol number.

@@ -265,7 +265,8 @@ impl Tracker {
             Proof::Unproven => self.counts.unproven += 1,
         }
         let (now, tick) = (account.now, account.tick);
-        let party = connection::Account { named: account.named, client: admission.client, proof: admission.proof };
+        let party =
+            connection::Account { named: account.named, client: admission.client, proof: admission.proof };
         let mut connection = Connection::new(arrival.key, party, now, tick);
         let mut moment = Moment { now, tick, heads: &mut self.heads, proxies: &self.proxies, observer };
         connection.count(account.direction, arrival.packet.fresh_len, &mut moment);

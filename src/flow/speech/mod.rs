@@ -26,7 +26,7 @@ use crate::decode::TcpSegment;
 use crate::service::Direction;
 use crate::time::{Span, Timestamp};
 
-pub use http::RequestHead;
+pub use http::{RequestHead, Unread};
 pub use ja4::{Ja4, Ja4Memo};
 pub use proxy::{Forwarded, TrustedProxies};
 pub use tls::{Carrier, ClientHello};
@@ -103,7 +103,7 @@ pub(super) struct Request<'a> {
     /// Which way it went.
     pub from: Direction,
     /// What it asks for.
-    pub head: RequestHead<'a>,
+    pub head: &'a RequestHead<'a>,
     /// The client that a proxy says it speaks for: going back from the connection's sender, the first in the PROXY
     /// protocol, then in `X-Forwarded-For` or `Forwarded`, that is no trusted proxy. Worth as much as who says so.
     pub forwarded: Option<IpAddr>,
@@ -166,19 +166,28 @@ impl Speech {
         say: &mut dyn FnMut(Said<'_>),
     ) {
         self.note_numbers(from, segment);
-        if let Some(talk) = &mut self.talk {
-            let mut ear =
-                Ear { from, now: hearing.now, room: hearing.room, requests: &mut self.requests, say };
-            talk.segment(segment, &mut self.next, &mut ear);
-            self.fold(hearing.room);
-        } else if segment.payload_len > 0 && self.at[from as usize] != Place::Done {
-            let mut talk = hearing.room.talk(self.at);
-            let mut ear =
-                Ear { from, now: hearing.now, room: hearing.room, requests: &mut self.requests, say };
-            talk.segment(segment, &mut self.next, &mut ear);
-            self.talk = Some(talk);
-            self.fold(hearing.room);
+        let speaks = match &self.talk {
+            Some(talk) => segment.payload_len > 0 || segment.flags.fin || talk.waits(),
+            None => segment.payload_len > 0 && self.at[from as usize] != Place::Done,
+        };
+        if speaks {
+            self.listen(from, segment, hearing, say);
         }
+    }
+
+    /// Hears a segment that says something, or shows that what waits for its turn waits in vain.
+    fn listen(
+        &mut self,
+        from: Direction,
+        segment: &TcpSegment<'_>,
+        hearing: &mut Hearing<'_>,
+        say: &mut dyn FnMut(Said<'_>),
+    ) {
+        let mut talk = self.talk.take().unwrap_or_else(|| hearing.room.talk(self.at));
+        let mut ear = Ear { from, now: hearing.now, room: hearing.room, requests: &mut self.requests, say };
+        talk.segment(segment, &mut self.next, &mut ear);
+        self.talk = Some(talk);
+        self.fold(hearing.room);
     }
 
     /// Hears a datagram's payload.
