@@ -83,12 +83,13 @@ impl Pcap {
         let ahead = input.ahead(header).map_err(|error| Damage::unreadable(begin, &error))?;
         let held = ahead.len();
         let (words, _) = ahead.as_chunks::<4>();
-        let [secs, fraction, captured, wire, ..] = words else {
+        let Some(fields) = words.first_chunk::<4>() else {
             return cut_in_header(begin, header, held);
         };
-        let nanos = i64::from(self.order.u32(*fraction)) * i64::from(self.kind.nanos_per_unit);
-        let time = Timestamp::from_parts(i64::from(self.order.u32(*secs)), nanos);
-        let (captured, wire) = self.lengths(*captured, *wire);
+        let [secs, fraction, captured, wire] = self.order.words(*fields);
+        let nanos = i64::from(fraction) * i64::from(self.kind.nanos_per_unit);
+        let time = Timestamp::from_parts(i64::from(secs), nanos);
+        let (captured, wire) = self.lengths(captured, wire);
         if captured > self.longest {
             return Err(too_long(begin, captured, self.longest));
         }
@@ -107,8 +108,7 @@ impl Pcap {
     }
 
     #[inline]
-    fn lengths(&self, first: [u8; 4], second: [u8; 4]) -> (u32, u32) {
-        let (first, second) = (self.order.u32(first), self.order.u32(second));
+    fn lengths(&self, first: u32, second: u32) -> (u32, u32) {
         match self.lengths {
             Lengths::CapturedFirst => (first, second),
             Lengths::WireFirst => (second, first),

@@ -95,7 +95,7 @@ impl Pcapng {
     }
 
     /// Moves to the next packet, which is lent, or beat.
-    #[inline]
+    #[inline(never)]
     pub(super) fn next(&mut self, input: &mut Input, lent: &mut Lent) -> Result<Found, Damage> {
         while let Some(block) = self.next_block(input)? {
             let found = match block.kind {

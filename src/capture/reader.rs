@@ -109,7 +109,8 @@ impl Lent {
 }
 
 impl Source for Reader {
-    #[inline]
+    // A part of what reads packet after packet.
+    #[inline(always)]
     fn step(&mut self) -> Result<Step, CaptureError> {
         if self.state == State::Ended {
             return Ok(Step::End);
@@ -186,6 +187,15 @@ impl Order {
         match self {
             Self::Little => u32::from_le_bytes(bytes),
             Self::Big => u32::from_be_bytes(bytes),
+        }
+    }
+
+    /// Several numbers, so that the order is looked at once.
+    #[inline]
+    pub(super) fn words<const N: usize>(self, words: [[u8; 4]; N]) -> [u32; N] {
+        match self {
+            Self::Little => words.map(u32::from_le_bytes),
+            Self::Big => words.map(u32::from_be_bytes),
         }
     }
 
