@@ -354,7 +354,7 @@ impl<L: Listener + 'static> Pipeline<L> {
     #[inline(always)]
     fn follow(&mut self, frame: &Frame<'_>, tick: TickId, now: Timestamp) {
         // Fragments age by the time that is believed: a lone wrong date does not outdate them.
-        let decoded = self.decoder.decode(&Frame { time: now, ..*frame });
+        let decoded = self.decoder.decode_at(frame, now);
         // Looked at where it lies: a packet is too large to be moved for nothing.
         let packet = match &decoded {
             Ok(packet) => packet,
