@@ -3,7 +3,7 @@
 
 use super::key::{FlowKey, Side};
 use super::speech::{Hearing, Hello, Request, Room, Said, Speech, TrustedProxies};
-use super::{Client, End, FlowEvent, News, Observer, Progress, Proof, ServerEnd, Volume, What};
+use super::{Client, End, FlowEvent, News, Observer, Progress, Proof, ServerEnd, Sighting, Volume, What};
 use crate::decode::TcpSegment;
 use crate::service::{Direction, Named, Scope};
 use crate::time::{Span, TickId, Timestamp};
@@ -91,22 +91,24 @@ impl Connection {
     }
 
     /// Counts a packet; answers whether the connection had nothing to tell before.
+    #[inline]
     pub fn count<O: Observer>(
         &mut self,
         direction: Direction,
         bytes: u32,
-        moment: &mut Moment<'_, O>,
+        sighting: &Sighting,
+        observer: &mut O,
     ) -> bool {
-        if self.tick != moment.tick {
-            self.flush(moment.observer);
-            self.tick = moment.tick;
+        if self.tick != sighting.tick {
+            self.flush(observer);
+            self.tick = sighting.tick;
         }
         let quiet = self.is_told();
         match direction {
             Direction::ToServer => self.to_server.add(bytes),
             Direction::ToClient => self.to_client.add(bytes),
         }
-        self.last_seen = self.last_seen.max(moment.now);
+        self.last_seen = self.last_seen.max(sighting.now);
         quiet
     }
 
@@ -115,6 +117,7 @@ impl Connection {
     }
 
     /// Tells what moved since it was last told.
+    #[inline(never)]
     pub fn flush<O: Observer>(&mut self, observer: &mut O) {
         if self.is_told() {
             return;
@@ -140,8 +143,13 @@ impl Connection {
         self.tick
     }
 
-    /// Hears a segment, and notes ends.
+    /// Notes a segment; answers whether it says something or ends the conversation, and so is to be heard.
     #[inline]
+    pub fn notes(&mut self, direction: Direction, segment: &TcpSegment<'_>) -> bool {
+        self.speech.notes(direction, segment) || segment.flags.fin || segment.flags.rst
+    }
+
+    /// Hears a segment, and notes ends.
     pub fn segment<O: Observer>(
         &mut self,
         direction: Direction,
@@ -184,9 +192,6 @@ impl Connection {
         segment: &TcpSegment<'_>,
         moment: &mut Moment<'_, O>,
     ) {
-        if !segment.flags.fin && !segment.flags.rst {
-            return;
-        }
         let before = self.ended;
         if segment.flags.fin {
             self.ended |= *self.finished.get_or_insert(direction) != direction;

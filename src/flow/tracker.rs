@@ -172,6 +172,7 @@ impl Tracker {
     }
 
     /// A packet of a connection; answers whether the connection was still there to take it.
+    #[inline]
     fn go_on<O: Observer>(&mut self, seen: &Seen<'_, '_>, sighting: &Sighting, observer: &mut O) -> bool {
         let Some(connection) = self.connections.get(seen.id) else { return false };
         let reopened = connection.ended && seen.segment.is_some_and(|s| s.flags.syn && !s.flags.ack);
@@ -180,21 +181,26 @@ impl Tracker {
         }
         let direction = toward(seen.from == connection.account.client);
         let (now, tick) = (sighting.now, sighting.tick);
-        let mut moment = Moment { now, tick, heads: &mut self.heads, proxies: &self.proxies, observer };
-        if connection.count(direction, seen.bytes, &mut moment) {
+        if connection.count(direction, seen.bytes, sighting, observer) {
             self.moved.push(seen.id);
         }
         if let Some(segment) = seen.segment {
-            let before = connection.ended;
-            connection.segment(direction, segment, &mut moment);
             if let Some(flow) = self.losses.get(seen.id) {
                 flow.segment(direction, segment);
             }
+            // Most segments say nothing and end nothing.
+            if !connection.notes(direction, segment) {
+                return true;
+            }
+            let before = connection.ended;
+            let mut moment = Moment { now, tick, heads: &mut self.heads, proxies: &self.proxies, observer };
+            connection.segment(direction, segment, &mut moment);
             // One that is not listed leaves with the next sweep.
             if connection.ended && !before && self.ended.len() < self.limits.listed() {
                 self.ended.push_back((sighting.now, seen.id));
             }
         } else if let Some(payload) = seen.datagram {
+            let mut moment = Moment { now, tick, heads: &mut self.heads, proxies: &self.proxies, observer };
             connection.datagram(direction, payload, &mut moment);
         }
         true
@@ -214,6 +220,7 @@ impl Tracker {
     }
 
     /// A packet of a conversation that has no entry.
+    #[inline(never)]
     fn arrive<O: Observer>(&mut self, arrival: &Arrival<'_, '_>, sighting: &Sighting, observer: &mut O) {
         let client = match sighting.named {
             Some((_, Direction::ToServer)) => pending::Client::Known(arrival.from),
@@ -244,10 +251,11 @@ impl Tracker {
         }
     }
 
+    #[inline(never)]
     fn admit<O: Observer>(
         &mut self,
         arrival: &Arrival<'_, '_>,
-        account: &Account,
+        account: &Account<'_>,
         admission: &Admission,
         observer: &mut O,
     ) {
@@ -264,12 +272,12 @@ impl Tracker {
             Proof::Proven => self.counts.proven += 1,
             Proof::Unproven => self.counts.unproven += 1,
         }
-        let (now, tick) = (account.now, account.tick);
-        let party =
-            connection::Account { named: account.named, client: admission.client, proof: admission.proof };
+        let Sighting { now, tick, named } = *account.sighting;
+        let named = named.map(|(named, _)| named);
+        let party = connection::Account { named, client: admission.client, proof: admission.proof };
         let mut connection = Connection::new(arrival.key, party, now, tick);
         let mut moment = Moment { now, tick, heads: &mut self.heads, proxies: &self.proxies, observer };
-        connection.count(account.direction, arrival.packet.fresh_len, &mut moment);
+        connection.count(account.direction, arrival.packet.fresh_len, account.sighting, moment.observer);
         if client.proof == Proof::Unproven && account.direction == Direction::ToClient {
             connection.shows_answers_alone();
         }
@@ -295,6 +303,7 @@ impl Tracker {
 
     /// Tells what moved before the tick ends: connections that are reopened, or whose packets change between two
     /// seconds, stand in the list again and again.
+    #[cold]
     fn tell_moved<O: Observer>(&mut self, observer: &mut O) {
         for id in self.moved.drain(..) {
             if let Some(connection) = self.connections.get(id) {
@@ -426,9 +435,8 @@ impl Arrival<'_, '_> {
         if sender_is_client { self.from } else { self.from.other() }
     }
 
-    fn account(&self, from_client: bool, sighting: &Sighting) -> Account {
+    fn account<'s>(&self, from_client: bool, sighting: &'s Sighting) -> Account<'s> {
         let direction = toward(from_client);
-        let named = sighting.named.map(|(named, _)| named);
         let (outside, inside) = match direction {
             Direction::ToServer => (self.source, self.destination),
             Direction::ToClient => (self.destination, self.source),
@@ -438,10 +446,8 @@ impl Arrival<'_, '_> {
             None => Scope::CandidateHost(inside.ip()),
         };
         Account {
-            scope: named.map_or(found, Scope::from),
-            named,
-            tick: sighting.tick,
-            now: sighting.now,
+            scope: sighting.named.map_or(found, |(named, _)| named.into()),
+            sighting,
             direction,
             outside: outside.ip(),
             server: ServerEnd { address: inside, protocol: protocol_number(self.packet) },
@@ -451,20 +457,23 @@ impl Arrival<'_, '_> {
 }
 
 /// For whom and when a packet without a connection counts.
-struct Account {
+struct Account<'s> {
     scope: Scope,
-    named: Option<Named>,
-    tick: TickId,
-    now: Timestamp,
+    sighting: &'s Sighting,
     direction: Direction,
     outside: IpAddr,
     server: ServerEnd,
     bytes: u32,
 }
 
-impl Account {
+impl Account<'_> {
     fn tell<O: Observer>(&self, what: What<'_>, observer: &mut O) {
-        observer.observe(FlowEvent { scope: self.scope, tick: self.tick, server: self.server, what });
+        observer.observe(FlowEvent {
+            scope: self.scope,
+            tick: self.sighting.tick,
+            server: self.server,
+            what,
+        });
     }
 
     fn unearned<O: Observer>(&self, observer: &mut O) {
@@ -474,6 +483,7 @@ impl Account {
 }
 
 /// A packet without ports proves nothing and has no conversation.
+#[inline(never)]
 fn portless<O: Observer>(packet: &Packet<'_>, sighting: &Sighting, observer: &mut O) {
     let (named, direction) = sighting.named.unzip();
     let scope = named.map_or(Scope::CandidateHost(packet.destination), Scope::from);
@@ -483,8 +493,8 @@ fn portless<O: Observer>(packet: &Packet<'_>, sighting: &Sighting, observer: &mu
         Direction::ToClient => (packet.destination, packet.source),
     };
     let server = ServerEnd { address: SocketAddr::new(inside, 0), protocol: protocol_number(packet) };
-    let (tick, now, bytes) = (sighting.tick, sighting.now, packet.fresh_len);
-    Account { scope, named, tick, now, direction, outside, server, bytes }.unearned(observer);
+    let bytes = packet.fresh_len;
+    Account { scope, sighting, direction, outside, server, bytes }.unearned(observer);
 }
 
 /// The IP protocol number (<https://www.iana.org/assignments/protocol-numbers>).

@@ -156,8 +156,18 @@ pub(super) struct Hearing<'r> {
 }
 
 impl Speech {
-    /// Hears a segment that `from` names the direction of.
+    /// Notes the numbers of a segment; answers whether it says something, or may show that what waits for its turn waits
+    /// in vain. [`Speech::segment`] need not hear what does neither.
     #[inline]
+    pub fn notes(&mut self, from: Direction, segment: &TcpSegment<'_>) -> bool {
+        self.note_numbers(from, segment);
+        match &self.talk {
+            Some(talk) => segment.payload_len > 0 || segment.flags.fin || talk.waits(),
+            None => segment.payload_len > 0 && self.at[from as usize] != Place::Done,
+        }
+    }
+
+    /// Hears a segment that `from` names the direction of.
     pub fn segment(
         &mut self,
         from: Direction,
@@ -165,24 +175,9 @@ impl Speech {
         hearing: &mut Hearing<'_>,
         say: &mut dyn FnMut(Said<'_>),
     ) {
-        self.note_numbers(from, segment);
-        let speaks = match &self.talk {
-            Some(talk) => segment.payload_len > 0 || segment.flags.fin || talk.waits(),
-            None => segment.payload_len > 0 && self.at[from as usize] != Place::Done,
-        };
-        if speaks {
-            self.listen(from, segment, hearing, say);
+        if !self.notes(from, segment) {
+            return;
         }
-    }
-
-    /// Hears a segment that says something, or shows that what waits for its turn waits in vain.
-    fn listen(
-        &mut self,
-        from: Direction,
-        segment: &TcpSegment<'_>,
-        hearing: &mut Hearing<'_>,
-        say: &mut dyn FnMut(Said<'_>),
-    ) {
         let mut talk = self.talk.take().unwrap_or_else(|| hearing.room.talk(self.at));
         let mut ear = Ear { from, now: hearing.now, room: hearing.room, requests: &mut self.requests, say };
         talk.segment(segment, &mut self.next, &mut ear);
