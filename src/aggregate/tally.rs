@@ -201,7 +201,8 @@ impl Tallies {
     #[inline]
     fn tally(&mut self, tick: TickId) -> (&mut Tally, &mut Attributions) {
         let Self { attributions, prints: _, expected, open, hasher } = self;
-        let at = match open.iter().position(|(have, _)| *have == tick) {
+        // The newest is the one that nearly all events belong to.
+        let at = match open.iter().rposition(|(have, _)| *have == tick) {
             Some(at) => at,
             None => {
                 open.push((tick, Tally::new(hasher.clone(), *expected)));
@@ -340,15 +341,20 @@ impl Tally {
     }
 
     /// The sums of a scope; `None` where nobody named it and there are too many of those.
-    #[inline]
+    #[inline(always)]
     fn scope(&mut self, scope: Scope) -> Option<&mut ScopeTally> {
         if self.scopes.get(self.last).is_none_or(|sums| sums.scope != scope) {
-            self.last = match self.places.get(&scope) {
-                Some(place) => *place,
-                None => self.begin(scope)?,
-            };
+            self.last = self.place(scope)?;
         }
         self.scopes.get_mut(self.last)
+    }
+
+    #[inline(never)]
+    fn place(&mut self, scope: Scope) -> Option<usize> {
+        match self.places.get(&scope) {
+            Some(place) => Some(*place),
+            None => self.begin(scope),
+        }
     }
 
     fn begin(&mut self, scope: Scope) -> Option<usize> {
