@@ -166,8 +166,7 @@ impl Tracker {
             }
             self.forget(id, sighting.tick, observer);
         }
-        let (source, destination) = packet.endpoints();
-        let arrival = Arrival { packet, key, from, segment, source, destination };
+        let arrival = Arrival { packet, key, from, segment, ports };
         self.arrive(&arrival, sighting, observer);
     }
 
@@ -419,8 +418,8 @@ struct Arrival<'p, 'a> {
     key: FlowKey,
     from: Side,
     segment: Option<&'p TcpSegment<'a>>,
-    source: SocketAddr,
-    destination: SocketAddr,
+    /// The sender's and the receiver's.
+    ports: (u16, u16),
 }
 
 impl Arrival<'_, '_> {
@@ -430,26 +429,28 @@ impl Arrival<'_, '_> {
         let sender_is_client = match self.segment {
             None => true,
             Some(segment) if segment.flags.syn => !segment.flags.ack,
-            Some(_) => self.source.port() >= self.destination.port(),
+            Some(_) => self.ports.0 >= self.ports.1,
         };
         if sender_is_client { self.from } else { self.from.other() }
     }
 
     fn account<'s>(&self, from_client: bool, sighting: &'s Sighting) -> Account<'s> {
         let direction = toward(from_client);
+        let (source, destination) = (self.packet.source, self.packet.destination);
         let (outside, inside) = match direction {
-            Direction::ToServer => (self.source, self.destination),
-            Direction::ToClient => (self.destination, self.source),
+            Direction::ToServer => (source, SocketAddr::new(destination, self.ports.1)),
+            Direction::ToClient => (destination, SocketAddr::new(source, self.ports.0)),
         };
-        let found = match self.segment {
-            Some(_) => Scope::Candidate(inside),
-            None => Scope::CandidateHost(inside.ip()),
+        let scope = match (sighting.named, self.segment) {
+            (Some((named, _)), _) => named.into(),
+            (None, Some(_)) => Scope::Candidate(inside),
+            (None, None) => Scope::CandidateHost(inside.ip()),
         };
         Account {
-            scope: sighting.named.map_or(found, |(named, _)| named.into()),
+            scope,
             sighting,
             direction,
-            outside: outside.ip(),
+            outside,
             server: ServerEnd { address: inside, protocol: protocol_number(self.packet) },
             bytes: self.packet.fresh_len,
         }
