@@ -182,19 +182,26 @@ struct RequestLine<'a> {
 impl<'a> RequestLine<'a> {
     fn of(line: &'a [u8]) -> Option<Self> {
         let line = line.strip_suffix(b"\r").unwrap_or(line);
-        let space = memchr::memchr(b' ', line)?;
+        // A method is short: its end is found before a longer search has begun.
+        let space = line.iter().position(|byte| *byte == b' ')?;
         let method = method_of(&line[..space])?;
         let rest = &line[space + 1..];
-        // The last space, since careless clients leave some in the target.
-        let (target, protocol) = match memchr::memrchr(b' ', rest) {
-            Some(at) => (&rest[..at], &rest[at + 1..]),
-            // HTTP/0.9 had neither versions nor other methods.
-            None if method == "GET" && rest.starts_with(b"/") => (rest, &b"HTTP/0.9"[..]),
-            None => return None,
+        let (target, protocol) = match rest.strip_suffix(b" HTTP/1.1") {
+            Some(target) => (target, "HTTP/1.1"),
+            None => Self::before_protocol(method, rest)?,
         };
         let target = target.trim_ascii();
-        let protocol = protocol_of(protocol).filter(|_| !target.is_empty())?;
-        Some(Self { method, target, protocol })
+        (!target.is_empty()).then_some(Self { method, target, protocol })
+    }
+
+    /// Target and protocol of what stands behind the method.
+    fn before_protocol(method: &str, rest: &'a [u8]) -> Option<(&'a [u8], &'a str)> {
+        // The last space, since careless clients leave some in the target.
+        match memchr::memrchr(b' ', rest) {
+            Some(at) => protocol_of(&rest[at + 1..]).map(|protocol| (&rest[..at], protocol)),
+            // HTTP/0.9 had neither versions nor other methods.
+            None => (method == "GET" && rest.starts_with(b"/")).then_some((rest, "HTTP/0.9")),
+        }
     }
 
     /// A line without its end: a common method and the beginning of a path are enough to call it a request.
@@ -239,15 +246,9 @@ fn method_of(bytes: &[u8]) -> Option<&str> {
 
 /// The protocol and its version that `bytes` spell, where it is HTTP before version 2.
 fn protocol_of(bytes: &[u8]) -> Option<&str> {
-    match bytes {
-        b"HTTP/1.1" => Some("HTTP/1.1"),
-        [b'H', b'T', b'T', b'P', b'/', b'0' | b'1', b'.', minor @ ..]
-            if minor.len() <= 1 && minor.iter().all(u8::is_ascii_digit) =>
-        {
-            str::from_utf8(bytes).ok()
-        }
-        _ => None,
-    }
+    let is_http = matches!(bytes, [b'H', b'T', b'T', b'P', b'/', b'0' | b'1', b'.', minor @ ..]
+        if minor.len() <= 1 && minor.iter().all(u8::is_ascii_digit));
+    str::from_utf8(bytes).ok().filter(|_| is_http)
 }
 
 /// The methods of RFC 9110 and RFC 5789.
