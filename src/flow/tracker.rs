@@ -11,7 +11,7 @@ use super::pending::{self, Admission, Knock, Outcome, Pending};
 use super::speech::{Room, TrustedProxies};
 use super::table::{SlotId, Table};
 use super::{Client, FlowEvent, Observer, Proof, ServerEnd, What};
-use crate::decode::{Packet, TcpSegment, Transport};
+use crate::decode::{Packet, TcpSegment, Transport, UdpDatagram};
 use crate::service::{Direction, Named, Scope};
 use crate::time::{TickId, Timestamp};
 
@@ -146,44 +146,74 @@ impl Tracker {
     }
 
     /// Takes a packet.
+    #[inline]
     pub fn packet<O: Observer>(&mut self, packet: &Packet<'_>, sighting: &Sighting, observer: &mut O) {
-        let (protocol, ports, segment) = match &packet.transport {
-            Transport::Tcp(tcp) => (Protocol::Tcp, (tcp.source_port, tcp.destination_port), Some(tcp)),
-            Transport::Udp(udp) => (Protocol::Udp, (udp.source_port, udp.destination_port), None),
+        match &packet.transport {
+            Transport::Tcp(tcp) => self.segment(packet, tcp, sighting, observer),
+            Transport::Udp(udp) => self.datagram(packet, udp, sighting, observer),
             Transport::Icmp { .. } | Transport::Sctp { .. } | Transport::Fragment | Transport::Other(_) => {
-                return portless(packet, sighting, observer);
+                portless(packet, sighting, observer);
             }
-        };
+        }
+    }
+
+    // Nearly all packets are segments: a function for these alone need not ask what a packet is again and again.
+    fn segment<O: Observer>(
+        &mut self,
+        packet: &Packet<'_>,
+        tcp: &TcpSegment<'_>,
+        sighting: &Sighting,
+        observer: &mut O,
+    ) {
+        let ports = (tcp.source_port, tcp.destination_port);
+        let carried = Carried { packet, protocol: Protocol::Tcp, ports, segment: Some(tcp) };
+        self.follow(&carried, sighting, observer);
+    }
+
+    fn datagram<O: Observer>(
+        &mut self,
+        packet: &Packet<'_>,
+        udp: &UdpDatagram<'_>,
+        sighting: &Sighting,
+        observer: &mut O,
+    ) {
+        let ports = (udp.source_port, udp.destination_port);
+        let carried = Carried { packet, protocol: Protocol::Udp, ports, segment: None };
+        self.follow(&carried, sighting, observer);
+    }
+
+    #[inline(always)]
+    fn follow<O: Observer>(&mut self, carried: &Carried<'_, '_>, sighting: &Sighting, observer: &mut O) {
         if self.moved.len() >= self.limits.listed() {
             self.tell_moved(observer);
         }
+        let Carried { packet, protocol, ports, segment } = *carried;
         let ends = [(packet.source, ports.0), (packet.destination, ports.1)];
         let (key, from) = FlowKey::of(ends, protocol);
         if let Some(id) = self.connections.find(&key) {
-            let seen = Seen { id, from, segment, datagram: datagram(packet), bytes: packet.fresh_len };
-            if self.go_on(&seen, sighting, observer) {
+            if self.go_on(&Seen { id, from, carried }, sighting, observer) {
                 return;
             }
             self.forget(id, sighting.tick, observer);
         }
-        let arrival = Arrival { packet, key, from, segment, ports };
-        self.arrive(&arrival, sighting, observer);
+        self.arrive(&Arrival { packet, key, from, segment, ports }, sighting, observer);
     }
 
     /// A packet of a connection; answers whether the connection was still there to take it.
-    #[inline]
-    fn go_on<O: Observer>(&mut self, seen: &Seen<'_, '_>, sighting: &Sighting, observer: &mut O) -> bool {
+    #[inline(always)]
+    fn go_on<O: Observer>(&mut self, seen: &Seen<'_, '_, '_>, sighting: &Sighting, observer: &mut O) -> bool {
+        let Carried { packet, segment, .. } = *seen.carried;
         let Some(connection) = self.connections.get(seen.id) else { return false };
-        let reopened = connection.ended && seen.segment.is_some_and(|s| s.flags.syn && !s.flags.ack);
+        let reopened = connection.ended && segment.is_some_and(|s| s.flags.syn && !s.flags.ack);
         if reopened || connection.is_over(sighting.now) {
             return false;
         }
         let direction = toward(seen.from == connection.account.client);
         let (now, tick) = (sighting.now, sighting.tick);
-        if connection.count(direction, seen.bytes, sighting, observer) {
+        if connection.count(direction, packet.fresh_len, sighting, observer) {
             self.moved.push(seen.id);
         }
-        if let Some(segment) = seen.segment {
+        if let Some(segment) = segment {
             if let Some(flow) = self.losses.get(seen.id) {
                 flow.segment(direction, segment);
             }
@@ -198,7 +228,7 @@ impl Tracker {
             if connection.ended && !before && self.ended.len() < self.limits.listed() {
                 self.ended.push_back((sighting.now, seen.id));
             }
-        } else if let Some(payload) = seen.datagram {
+        } else if let Some(payload) = datagram(packet) {
             let mut moment = Moment { now, tick, heads: &mut self.heads, proxies: &self.proxies, observer };
             connection.datagram(direction, payload, &mut moment);
         }
@@ -403,13 +433,21 @@ impl Held {
     }
 }
 
+/// A packet with ports.
+struct Carried<'p, 'a> {
+    packet: &'p Packet<'a>,
+    protocol: Protocol,
+    /// The sender's and the receiver's.
+    ports: (u16, u16),
+    /// The segment, where it is one.
+    segment: Option<&'p TcpSegment<'a>>,
+}
+
 /// A packet of a connection.
-struct Seen<'p, 'a> {
+struct Seen<'s, 'p, 'a> {
     id: SlotId,
     from: Side,
-    segment: Option<&'p TcpSegment<'a>>,
-    datagram: Option<&'a [u8]>,
-    bytes: u32,
+    carried: &'s Carried<'p, 'a>,
 }
 
 /// A packet of a conversation without an entry.

@@ -131,7 +131,7 @@ mod tests {
         let (client, server) = (("198.51.100.9", 5000), ("192.0.2.1", 80));
         let there = Placement::of(&packet(client, server), &services).unwrap();
         let back = Placement::of(&packet(server, client), &services).unwrap();
-        let scope = Scope::Service(ServiceId(0));
+        let scope = Named::Own(ServiceId(0));
         assert_eq!(there.named, Some((scope, Direction::ToServer)));
         assert_eq!(back.named, Some((scope, Direction::ToClient)));
         assert_eq!(there.shard, back.shard);
@@ -149,7 +149,7 @@ mod tests {
             layers.enter(Tunnel { kind: TunnelKind::Gre, source, destination, id: None }).unwrap();
         }
         let placement = Placement::of(&Packet { layers: &layers, ..inside }, &services).unwrap();
-        assert_eq!(placement.named, Some((Scope::Beside(ServiceId(0)), Direction::ToServer)));
+        assert_eq!(placement.named, Some((Named::Beside(ServiceId(0)), Direction::ToServer)));
         assert_eq!(placement.follow, Follow::Carrier(1));
         let carrier = Packet { layers: &layers, ..inside }.carrier(1).unwrap();
         assert_eq!(
