@@ -77,7 +77,8 @@ impl Bench {
             filter: None,
             from: None,
             to: None,
-            wanted: RecordKinds { flows: true, requests: true, hellos: true },
+            wanted: RecordKinds { flows: true, requests: true, hellos: true, query: true },
+            proxies: Default::default(),
         }
     }
 }

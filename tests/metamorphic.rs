@@ -305,7 +305,7 @@ fn one_direction_of_ordinary_traffic_is_no_flood_and_no_outage() {
         assert_eq!(capture["one_way"], true, "{view:?}");
         let services = capture["one_way_services"].as_array().unwrap();
         assert_eq!(services.len(), 2, "{capture}");
-        assert!(services.iter().all(|service| service["rules_off"].as_array().unwrap().len() >= 1));
+        assert!(services.iter().all(|service| !service["rules_off"].as_array().unwrap().is_empty()));
     }
     let both = told(&made(&ordinary(View::BothSides)), &NAMED).stats();
     assert_eq!(
@@ -351,8 +351,9 @@ fn the_loss_of_one_packet_in_twenty_is_estimated() {
         .with(crowd_at_home(per_sec(60)).over(secs(30)).body(2_000, 40_000))
         .with(Traffic::to(&web()).from(AT_HOME[1]).sources(50).tls(per_sec(20)).over(secs(30)));
     let mut cases = vec![("made".to_owned(), made(&busy), &NAMED[..])];
-    let others = ["zeek/http__1000-requests-one-dropped-response.pcap.gz", "goldeneye/goldeneye.pcap"];
-    cases.extend(others.iter().filter_map(|name| Some(((*name).to_owned(), read(&shared(name)?), &[][..]))));
+    // Where senders repeat what nobody answers, the repetition of a lost packet hides the loss: no such capture here.
+    let other = "zeek/http__1000-requests-one-dropped-response.pcap.gz";
+    cases.extend(shared(other).map(|path| (other.to_owned(), read(&path), &[][..])));
     for (name, packets, more) in cases {
         let whole = loss(&told(&packets, more));
         for (seed, percent) in [(1, 5), (2, 5), (3, 10)] {

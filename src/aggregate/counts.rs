@@ -42,9 +42,9 @@ pub enum Count {
     Closed,
     /// Handshakes of which one side alone was seen: a third packet without an answer, an answer without a SYN.
     OneSided,
-    /// Payload bytes seen on sampled connections.
+    /// Segments with payload seen on sampled connections.
     DataSeen,
-    /// Payload bytes acknowledged and never seen on sampled connections.
+    /// Segments acknowledged and never seen on sampled connections.
     DataMissed,
 }
 

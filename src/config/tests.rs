@@ -14,6 +14,7 @@ services:
   - name: pps
     addresses: [211.34.105.10, "2001:220::10"]
     ports: [80, 443]
+trusted_proxies: [10.0.0.0/28, "2001:db8::5/128"]
 labels:
   - name: searchbot
     role: crawler
@@ -57,6 +58,7 @@ fn a_right_configuration_is_read_whole() {
         (config.services[0].addresses.len(), config.services[0].ports.as_slice()),
         (2, &[80, 443][..])
     );
+    assert_eq!(config.trusted_proxies.len(), 2);
     assert_eq!(config.labels[0].role, Role::Crawler);
     assert_eq!(config.calendar[0].to.since(config.calendar[0].from).secs(), 3_600);
     assert_eq!(config.rules[0].id.text, "foreign-concentration");

@@ -256,3 +256,32 @@ fn evidence<'a>(said: &Said<'a>, client: impl FnOnce() -> Client, news: &mut New
     }
     None
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::flow::{Carrier, ClientHello};
+
+    #[test]
+    fn only_a_trusted_proxy_speaks_for_others() {
+        let proxies = TrustedProxies::new(&["10.0.0.0/28".parse().unwrap()]);
+        let client = |text: &str| Client { address: text.parse().unwrap(), proof: Proof::Proven };
+        let forwarded = Some(client("198.51.100.7").address);
+        let hello = ClientHello {
+            carrier: Carrier::Tcp,
+            sni: None,
+            alpn: None,
+            protocols: &[],
+            legacy_version: 0x0303,
+            versions: &[],
+            ciphers: &[],
+            extensions: &[],
+            signatures: &[],
+        };
+        let said = Said::Hello(Hello { from: Direction::ToServer, hello, forwarded });
+        assert_eq!(asker(&said, client("10.0.0.3"), &proxies), client("198.51.100.7"));
+        assert_eq!(asker(&said, client("192.0.2.3"), &proxies), client("192.0.2.3"));
+        let spoken = Said::Spoken(Direction::ToServer);
+        assert_eq!(asker(&spoken, client("10.0.0.3"), &proxies), client("10.0.0.3"));
+    }
+}

@@ -154,11 +154,11 @@ pub enum What<'a> {
         /// RST_STREAM frames of either side.
         resets: u32,
     },
-    /// Payload bytes of a sampled connection: those seen, and those that were acknowledged and never seen.
+    /// Segments with payload of a sampled connection: those seen, and those that were acknowledged and never seen.
     Measured {
-        /// Bytes seen.
+        /// Segments seen.
         seen: u64,
-        /// Bytes missed.
+        /// Segments missed.
         missed: u64,
     },
     /// What moved since it was last told, at most a tick ago.

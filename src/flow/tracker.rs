@@ -6,7 +6,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use super::connection::{self, Connection, LINGER, Moment};
 use super::key::{FlowKey, Protocol, Side};
-use super::loss::{Flow, Losses};
+use super::loss::Losses;
 use super::pending::{self, Admission, Knock, Outcome, Pending};
 use super::speech::{Room, TrustedProxies};
 use super::table::{SlotId, Table};
@@ -214,9 +214,7 @@ impl Tracker {
             self.moved.push(seen.id);
         }
         if let Some(segment) = segment {
-            if let Some(flow) = self.losses.get(seen.id) {
-                flow.segment(direction, segment);
-            }
+            self.losses.segment(seen.id, direction, segment);
             // Most segments say nothing and end nothing.
             if !connection.notes(direction, segment) {
                 return true;
@@ -239,7 +237,7 @@ impl Tracker {
     fn forget<O: Observer>(&mut self, id: SlotId, tick: TickId, observer: &mut O) {
         if let Some(mut connection) = self.connections.remove(id) {
             connection.flush(observer);
-            if let Some(measured) = self.losses.get(id).and_then(Flow::take) {
+            if let Some(measured) = self.losses.take(id) {
                 connection.account_for(measured, tick, observer);
             }
             connection.release(&mut self.heads);
@@ -319,8 +317,8 @@ impl Tracker {
             self.held.take(client.proof);
             let id = self.connections.insert(connection);
             self.losses.begin(id, admission.first);
-            if let (Some(flow), Some(segment)) = (self.losses.get(id), arrival.segment) {
-                flow.segment(account.direction, segment);
+            if let Some(segment) = arrival.segment {
+                self.losses.segment(id, account.direction, segment);
             }
             self.moved.push(id);
         } else {
@@ -369,11 +367,12 @@ impl Tracker {
     /// Tells what the sampled connections missed, as of the tick that closes.
     fn tell_losses<O: Observer>(&mut self, tick: TickId, observer: &mut O) {
         for id in self.losses.slots() {
-            let Some(measured) = self.losses.get(id).and_then(Flow::take) else { continue };
+            let Some(measured) = self.losses.take(id) else { continue };
             if let Some(connection) = self.connections.get(id) {
                 connection.account_for(measured, tick, observer);
             }
         }
+        self.losses.close_tick();
     }
 
     /// The clock was set back: what was last seen in the future is as if seen now, or it would stay till then.

@@ -37,12 +37,12 @@ pub(super) struct Reducer<L> {
     incidents: Incidents,
     listener: L,
     quality: Quality,
-    /// Payload bytes seen and missed so far.
+    /// Segments seen and missed so far.
     data: Data,
     epoch: u32,
 }
 
-/// Payload bytes of sampled connections.
+/// Segments of sampled connections.
 #[derive(Debug, Clone, Copy, Default)]
 struct Data {
     seen: u64,

@@ -196,7 +196,10 @@ fn field<'a>(record: &'a Value, name: &str) -> &'a Value {
 const LONG: usize = 40;
 
 fn is_value(ours: &Value, theirs: &str) -> bool {
-    let Some(text) = ours.as_str() else { return ours.to_string() == theirs.replace(' ', "") };
+    let Some(text) = ours.as_str() else {
+        let number = ours.to_string();
+        return number == theirs.replace(' ', "");
+    };
     let addresses = text.parse::<IpAddr>().ok().zip(theirs.parse::<IpAddr>().ok());
     if let Some((ours, theirs)) = addresses {
         return ours == theirs;

@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 use std::net::IpAddr;
 
 use super::http::Method;
+use super::stream::ahead;
 use super::{Answered, Said};
 use crate::time::Timestamp;
 
@@ -15,6 +16,8 @@ pub(super) struct Asked {
     /// When its last byte came, as far as it came.
     pub at: Timestamp,
     pub method: Method,
+    /// The number up to which its sender had heard the other side.
+    pub heard: u32,
     pub forwarded: Option<IpAddr>,
 }
 
@@ -46,6 +49,19 @@ impl Exchanges {
     pub fn asked_fully(&mut self, at: Timestamp) {
         if let Some(last) = self.waiting.back_mut() {
             last.at = at;
+        }
+    }
+
+    /// Behind a hole, a response that begins at number `at` answers no request older than one that was asked by somebody
+    /// who had heard more, up to `at`: what answered the older ones lies in the hole.
+    pub fn skip_to(&mut self, at: u32, say: &mut dyn FnMut(Said<'_>)) {
+        while let (Some(first), Some(second)) = (self.waiting.front(), self.waiting.get(1)) {
+            let heard_more = ahead(second.heard, first.heard).is_some_and(|more| more > 0);
+            if !heard_more || ahead(at, second.heard).is_none() {
+                return;
+            }
+            say(Said::Unanswered { request: first.number });
+            self.waiting.pop_front();
         }
     }
 

@@ -24,6 +24,10 @@ pub(super) struct Lane {
     /// That it speaks something unknown was said, or that it speaks something known.
     pub introduced: bool,
     pub early: Early,
+    /// The number of the first byte of the segment being read.
+    pub at: u32,
+    /// Something was missed since the last response.
+    pub torn: bool,
 }
 
 /// What a direction's next bytes are.
@@ -100,7 +104,7 @@ impl Lane {
             Place::Done => Reading::Done,
         };
         self.introduced = at != Place::Start;
-        (self.scanned, self.told) = (0, false);
+        (self.scanned, self.told, self.torn) = (0, false, false);
     }
 
     /// Where it stands, if it is in the middle of nothing.

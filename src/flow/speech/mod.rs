@@ -179,7 +179,9 @@ impl Speech {
             return;
         }
         let mut talk = self.talk.take().unwrap_or_else(|| hearing.room.talk(self.at));
-        let mut ear = Ear { from, now: hearing.now, room: hearing.room, requests: &mut self.requests, say };
+        let heard = segment.acknowledgment;
+        let mut ear =
+            Ear { from, now: hearing.now, heard, room: hearing.room, requests: &mut self.requests, say };
         talk.segment(segment, &mut self.next, &mut ear);
         self.talk = Some(talk);
         self.fold(hearing.room);
@@ -203,7 +205,8 @@ impl Speech {
             }
         }
         let mut talk = self.talk.take().unwrap_or_else(|| hearing.room.talk(self.at));
-        let mut ear = Ear { from, now: hearing.now, room: hearing.room, requests: &mut self.requests, say };
+        let mut ear =
+            Ear { from, now: hearing.now, heard: 0, room: hearing.room, requests: &mut self.requests, say };
         talk.datagram(payload, &mut ear);
         self.talk = Some(talk);
         self.fold(hearing.room);
@@ -213,8 +216,14 @@ impl Speech {
     pub fn end(&mut self, hearing: &mut Hearing<'_>, say: &mut dyn FnMut(Said<'_>)) {
         if let Some(mut talk) = self.talk.take() {
             for from in [Direction::ToServer, Direction::ToClient] {
-                let mut ear =
-                    Ear { from, now: hearing.now, room: hearing.room, requests: &mut self.requests, say };
+                let mut ear = Ear {
+                    from,
+                    now: hearing.now,
+                    heard: 0,
+                    room: hearing.room,
+                    requests: &mut self.requests,
+                    say,
+                };
                 talk.finish(&mut self.next, &mut ear);
             }
             talk.leave(say);

@@ -160,7 +160,7 @@ impl Talk {
         *ear.requests = number.wrapping_add(1);
         let forwarded = self.forwarded(&read.head, ear.room.trusted());
         (ear.say)(Said::Request(Request { number, from, head: &read.head, forwarded }));
-        self.exchanges.ask(Asked { number, at, method: read.method, forwarded }, ear.say);
+        self.exchanges.ask(Asked { number, at, method: read.method, heard: ear.heard, forwarded }, ear.say);
     }
 
     /// Whom the request is for: what a header adds counts only where whoever sent it is a trusted proxy.
@@ -204,8 +204,11 @@ impl Talk {
     fn answer(&mut self, status: u16, ear: &mut Ear<'_>) -> Method {
         let lane = self.lane(ear.from);
         lane.introduced = true;
-        let since = lane.since;
+        let (since, at, torn) = (lane.since, lane.at, std::mem::take(&mut lane.torn));
         self.other_to(Reading::Request, ear);
+        if torn {
+            self.exchanges.skip_to(at, ear.say);
+        }
         let asked = self.exchanges.answer(ear.say);
         (ear.say)(Said::Response(Response {
             request: asked.map(|asked| asked.number),

@@ -12,6 +12,7 @@ pub(in crate::flow) struct Room {
     most: usize,
     counts: RoomCounts,
     trusted: TrustedProxies,
+    #[allow(clippy::vec_box, reason = "a conversation takes the box over as it is")]
     spare: Vec<Box<Talk>>,
     /// For a message that has to be put together from several records.
     pub(super) scratch: Vec<u8>,

@@ -31,6 +31,8 @@ pub(super) struct Talk {
 pub(super) struct Ear<'e> {
     pub from: Direction,
     pub now: Timestamp,
+    /// The number up to which the sender has heard the other side.
+    pub heard: u32,
     pub room: &'e mut Room,
     /// The number of the next request.
     pub requests: &'e mut u32,
@@ -43,6 +45,7 @@ impl Ear<'_> {
         Ear {
             from: self.from.reverse(),
             now: self.now,
+            heard: self.heard,
             room: self.room,
             requests: self.requests,
             say: self.say,
@@ -136,6 +139,7 @@ impl Talk {
         if hole > 0 {
             self.gap(hole, ear);
         }
+        self.lane(ear.from).at = run.at;
         self.deliver(run.bytes, ear);
         let missing = run.len.saturating_sub(run.bytes.len() as u32);
         if missing > 0 {
@@ -198,6 +202,7 @@ impl Talk {
             Reading::Start if self.lane(ear.from).kept.is_empty() => {}
             _ => self.break_off(ear),
         }
+        self.lane(ear.from).torn = true;
         ear.room.note_gap();
     }
 
