@@ -317,11 +317,6 @@ impl Look<'_> {
     }
 
     fn add(&self, groups: &mut Groups, row: &Row<'_>) {
-        let count = of_cell(self.rule.measure, row.cell);
-        // A row of nothing makes no group large enough; it may have members.
-        if count == 0 && !self.judged.members && self.judged.least.count > 0 {
-            return;
-        }
         if !admits(&self.rule.filter, self.home, row.lineage, row.prefix) {
             return;
         }
@@ -334,7 +329,7 @@ impl Look<'_> {
         };
         let Some(key) = key else { return };
         let group = groups.entry(key).or_default();
-        group.count += count;
+        group.count += of_cell(self.rule.measure, row.cell);
         if self.judged.members {
             let members = group.members.get_or_insert_default();
             members.sources.extend(row.source);
