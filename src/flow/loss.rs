@@ -18,7 +18,7 @@ pub(super) struct Losses {
     broken: u32,
 }
 
-/// Slots that are looked at, 2 MiB over all shards and 96 bytes more for a direction with holes. One client alone has one shard: its crowd of connections must show
+/// Slots that are looked at, 2 MiB over all shards and 48 bytes more for a direction with holes. One client alone has one shard: its crowd of connections must show
 /// a loss of 5 % within 2 points.
 const SAMPLED: usize = 256;
 
