@@ -76,7 +76,7 @@ impl Pcap {
     }
 
     /// Moves to the next record and lends its packet.
-    #[inline]
+    #[inline(always)]
     pub(super) fn next(&mut self, input: &mut Input, lent: &mut Lent) -> Result<Found, Damage> {
         let header = self.kind.record_header;
         let begin = input.offset();

@@ -266,12 +266,13 @@ impl<L: Listener + 'static> Pipeline<L> {
         ahead.frames().for_each(|frame| self.arrive(&frame));
     }
 
-    #[inline]
+    #[inline(always)]
     fn arrive(&mut self, frame: &Frame<'_>) {
         self.counts.count_read(frame.wire_len);
         self.sight(frame);
     }
 
+    #[inline(always)]
     fn sight(&mut self, frame: &Frame<'_>) {
         match self.mark.sight(frame.time) {
             Sight::In(tick, now) => {
@@ -286,13 +287,16 @@ impl<L: Listener + 'static> Pipeline<L> {
                 self.release_held_as_strays();
                 self.hold(frame);
             }
-            Sight::StepBack => {
-                self.close_rest();
-                self.mark.step_back(frame.time);
-                self.order.step_back(frame.time);
-                self.sight(frame);
-            }
+            Sight::StepBack => self.step_back(frame),
         }
+    }
+
+    #[inline(never)]
+    fn step_back(&mut self, frame: &Frame<'_>) {
+        self.close_rest();
+        self.mark.step_back(frame.time);
+        self.order.step_back(frame.time);
+        self.sight(frame);
     }
 
     #[cold]
