@@ -124,7 +124,7 @@ pub fn told(said: &Said<'_>) -> String {
             head.method,
             head.path,
             head.protocol,
-            head.host.unwrap_or("-"),
+            head.host.map_or("-", Unread::text),
             head.user_agent.unwrap_or("-"),
             forwarded.map_or(String::new(), |client| format!(" for {client}")),
             if head.whole { "" } else { " cut" },
