@@ -6,6 +6,7 @@
 //! replay` measures on captures of yours (classic pcap, Ethernet).
 
 use std::env;
+use std::ffi::OsStr;
 use std::fs::File;
 use std::hint::black_box;
 use std::io::{self, BufWriter, Write};
@@ -32,7 +33,9 @@ fn main() -> io::Result<()> {
     let folder = tempfile::tempdir()?;
     for capture in captures(folder.path())? {
         let name = capture.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        println!("{name}: {}", Comparison::of(&capture)?);
+        println!("{name}: {}", Comparison::of(&capture, &[])?);
+        let records = Comparison::of(&capture, &["--events", "alert,flow,http,tls"])?;
+        println!("{name}, with records of flows: {records}");
     }
     Ok(())
 }
@@ -96,14 +99,15 @@ struct Comparison {
 }
 
 impl Comparison {
-    fn of(capture: &Path) -> io::Result<Self> {
+    /// Runs the bare loop and `bongsu replay` with these flags in turn.
+    fn of(capture: &Path, flags: &[&str]) -> io::Result<Self> {
         let itself = env::current_exe()?.into_os_string();
         let path = capture.as_os_str();
         let bare = [itself.as_os_str(), BARE.as_ref(), path];
-        let flags = ["--workers", "1", "-q", "-o", "/dev/null"].map(AsRef::as_ref);
+        let always = ["--workers", "1", "-q", "-o", "/dev/null"];
+        let flags: Vec<&OsStr> = always.iter().chain(flags).map(OsStr::new).collect();
         let bongsu =
-            [[env!("CARGO_BIN_EXE_bongsu"), "replay"].map(AsRef::as_ref).as_slice(), &[path], &flags]
-                .concat();
+            [[env!("CARGO_BIN_EXE_bongsu"), "replay"].map(OsStr::new).as_slice(), &[path], &flags].concat();
         let counted = Command::new(bare[0]).args(&bare[1..]).output()?;
         let mut found = Self {
             packets: String::from_utf8_lossy(&counted.stdout).trim().parse().unwrap_or(0),

@@ -36,6 +36,24 @@ pub enum Scope {
     CandidateHost(IpAddr),
 }
 
+/// The scope of a named service: small, since every packet is placed in one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Named {
+    /// Traffic to its ports.
+    Own(ServiceId),
+    /// Traffic to its addresses at other ports and protocols.
+    Beside(ServiceId),
+}
+
+impl From<Named> for Scope {
+    fn from(named: Named) -> Self {
+        match named {
+            Named::Own(id) => Scope::Service(id),
+            Named::Beside(id) => Scope::Beside(id),
+        }
+    }
+}
+
 impl Hash for Scope {
     /// In few words, since every row's key begins with a scope.
     fn hash<H: Hasher>(&self, state: &mut H) {
@@ -183,17 +201,17 @@ impl Services {
 
     /// On whose account traffic to `address` and `port` goes; `None` where no service owns the address. A packet
     /// without ports is beside traffic of the address's first service.
-    pub fn scope_of(&self, address: IpAddr, port: Option<u16>) -> Option<Scope> {
+    pub fn scope_of(&self, address: IpAddr, port: Option<u16>) -> Option<Named> {
         let by_host = self.hosts.get(&address).into_iter().flatten().copied();
         let by_prefix = self.prefixes.iter().filter(|(net, _)| net.contains(&address)).map(|(_, id)| *id);
         let mut first = None;
         for id in by_host.chain(by_prefix) {
             if port.is_some_and(|port| self.get(id).ports.contains(&port)) {
-                return Some(Scope::Service(id));
+                return Some(Named::Own(id));
             }
             first.get_or_insert(id);
         }
-        first.map(Scope::Beside)
+        first.map(Named::Beside)
     }
 }
 
@@ -230,10 +248,10 @@ mod tests {
         let net = Service::parse("net=192.0.2.0/24:443").unwrap();
         let services = Services::new(vec![web, net]).unwrap();
         let host: IpAddr = "192.0.2.1".parse().unwrap();
-        assert_eq!(services.scope_of(host, Some(80)), Some(Scope::Service(ServiceId(0))));
-        assert_eq!(services.scope_of(host, Some(443)), Some(Scope::Service(ServiceId(1))));
-        assert_eq!(services.scope_of(host, Some(53)), Some(Scope::Beside(ServiceId(0))));
-        assert_eq!(services.scope_of(host, None), Some(Scope::Beside(ServiceId(0))));
+        assert_eq!(services.scope_of(host, Some(80)), Some(Named::Own(ServiceId(0))));
+        assert_eq!(services.scope_of(host, Some(443)), Some(Named::Own(ServiceId(1))));
+        assert_eq!(services.scope_of(host, Some(53)), Some(Named::Beside(ServiceId(0))));
+        assert_eq!(services.scope_of(host, None), Some(Named::Beside(ServiceId(0))));
         assert_eq!(services.scope_of("198.51.100.1".parse().unwrap(), Some(80)), None);
     }
 }

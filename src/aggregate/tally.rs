@@ -198,9 +198,11 @@ impl Tallies {
     }
 
     /// The sums of a tick, and who knows whose addresses are.
+    #[inline]
     fn tally(&mut self, tick: TickId) -> (&mut Tally, &mut Attributions) {
         let Self { attributions, prints: _, expected, open, hasher } = self;
-        let at = match open.iter().position(|(have, _)| *have == tick) {
+        // The newest is the one that nearly all events belong to.
+        let at = match open.iter().rposition(|(have, _)| *have == tick) {
             Some(at) => at,
             None => {
                 open.push((tick, Tally::new(hasher.clone(), *expected)));
@@ -313,7 +315,7 @@ impl Observer for Tallies {
             }
             What::Attempted { source, bytes } => self.attempted(&event, source, bytes),
             What::Admitted { client, earlier, opened } => self.admitted(&event, client, earlier, opened),
-            What::Request(client, head) => self.request(&event, client, &head),
+            What::Request(client, head) => self.request(&event, client, head),
             What::Hello(client, hello) => self.hello(&event, client, &hello),
             What::Http2 { client, requests, .. } => self.http2(&event, client, u64::from(requests)),
             What::Progress(client, progress) => self.progress(&event, client, &progress),
@@ -339,14 +341,20 @@ impl Tally {
     }
 
     /// The sums of a scope; `None` where nobody named it and there are too many of those.
+    #[inline(always)]
     fn scope(&mut self, scope: Scope) -> Option<&mut ScopeTally> {
         if self.scopes.get(self.last).is_none_or(|sums| sums.scope != scope) {
-            self.last = match self.places.get(&scope) {
-                Some(place) => *place,
-                None => self.begin(scope)?,
-            };
+            self.last = self.place(scope)?;
         }
         self.scopes.get_mut(self.last)
+    }
+
+    #[inline(never)]
+    fn place(&mut self, scope: Scope) -> Option<usize> {
+        match self.places.get(&scope) {
+            Some(place) => Some(*place),
+            None => self.begin(scope),
+        }
     }
 
     fn begin(&mut self, scope: Scope) -> Option<usize> {

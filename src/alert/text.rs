@@ -9,6 +9,10 @@ const CUT: char = '…';
 /// Shows control characters (C0, DEL, C1), line and paragraph separators, bidirectional controls and other invisible
 /// marks as escapes (`\x1b`, `\u{202e}`), doubles the backslash, and cuts at [`MAX_TOLD`] bytes with an ellipsis.
 pub fn told(text: &str) -> String {
+    let is_plain = |byte: u8| matches!(byte, b' '..=b'~') && byte != b'\\';
+    if text.len() <= MAX_TOLD && text.bytes().all(is_plain) {
+        return text.to_owned();
+    }
     let mut out = String::with_capacity(text.len().min(MAX_TOLD));
     // Where the text ends if the next piece is one too many.
     let mut end = 0;

@@ -36,7 +36,7 @@ pub(super) struct Pcap {
 /// What the magic number tells.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Kind {
-    nanos_per_unit: i64,
+    nanos_per_unit: u32,
     record_header: usize,
 }
 
@@ -75,20 +75,21 @@ impl Pcap {
         Ok(Self { order, kind, lengths, link, longest })
     }
 
-    /// Moves to the next record.
-    #[inline]
-    pub(super) fn next(&mut self, input: &mut Input) -> Result<Found, Damage> {
+    /// Moves to the next record and lends its packet.
+    #[inline(always)]
+    pub(super) fn next(&mut self, input: &mut Input, lent: &mut Lent) -> Result<Found, Damage> {
         let header = self.kind.record_header;
         let begin = input.offset();
         let ahead = input.ahead(header).map_err(|error| Damage::unreadable(begin, &error))?;
         let held = ahead.len();
         let (words, _) = ahead.as_chunks::<4>();
-        let [secs, fraction, captured, wire, ..] = words else {
+        let Some(fields) = words.first_chunk::<4>() else {
             return cut_in_header(begin, header, held);
         };
-        let nanos = i64::from(self.order.u32(*fraction)).saturating_mul(self.kind.nanos_per_unit);
-        let time = Timestamp::from_parts(i64::from(self.order.u32(*secs)), nanos);
-        let (captured, wire) = self.lengths(*captured, *wire);
+        let [secs, fraction, captured, wire] = self.order.words(*fields);
+        let nanos = i64::from(fraction) * i64::from(self.kind.nanos_per_unit);
+        let time = Timestamp::from_parts(i64::from(secs), nanos);
+        let (captured, wire) = self.lengths(captured, wire);
         if captured > self.longest {
             return Err(too_long(begin, captured, self.longest));
         }
@@ -102,12 +103,12 @@ impl Pcap {
         let position = input.position() + header;
         input.consume(whole);
         let wire_len = wire.max(captured);
-        Ok(Found::Packet(Lent { time, link: self.link, wire_len, position, len: captured as usize }))
+        *lent = Lent { time, link: self.link, wire_len, position, len: captured as usize };
+        Ok(Found::Packet)
     }
 
     #[inline]
-    fn lengths(&self, first: [u8; 4], second: [u8; 4]) -> (u32, u32) {
-        let (first, second) = (self.order.u32(first), self.order.u32(second));
+    fn lengths(&self, first: u32, second: u32) -> (u32, u32) {
         match self.lengths {
             Lengths::CapturedFirst => (first, second),
             Lengths::WireFirst => (second, first),

@@ -94,13 +94,13 @@ impl Pcapng {
         }
     }
 
-    /// Moves to the next packet or beat.
-    #[inline]
-    pub(super) fn next(&mut self, input: &mut Input) -> Result<Found, Damage> {
+    /// Moves to the next packet, which is lent, or beat.
+    #[inline(never)]
+    pub(super) fn next(&mut self, input: &mut Input, lent: &mut Lent) -> Result<Found, Damage> {
         while let Some(block) = self.next_block(input)? {
             let found = match block.kind {
-                ENHANCED_PACKET | OLD_PACKET => self.packet(input, block).map(Some),
-                SIMPLE_PACKET => self.simple_packet(input, block).map(Some),
+                ENHANCED_PACKET | OLD_PACKET => self.packet(input, block, lent).map(Some),
+                SIMPLE_PACKET => self.simple_packet(input, block, lent).map(Some),
                 SECTION => self.section(input, block).map(|()| None),
                 INTERFACE => self.interface(input, block).map(|()| None),
                 STATISTICS if self.author == Author::Ours => self.statistics(input, block).map(Some),
@@ -169,7 +169,7 @@ impl Pcapng {
 
     /// An enhanced packet block, or the packet block it replaced: the same but for the first word.
     #[inline]
-    fn packet(&mut self, input: &mut Input, block: Block) -> Result<Found, Damage> {
+    fn packet(&mut self, input: &mut Input, block: Block, lent: &mut Lent) -> Result<Found, Damage> {
         let order = self.order;
         let body = whole(input, block, order)?;
         let (fields, rest) = body.split_first_chunk::<20>().ok_or_else(|| too_small(block))?;
@@ -189,17 +189,12 @@ impl Pcapng {
         let position = input.position() + BLOCK_HEAD + 20;
         input.consume(block.total as usize);
         let wire_len = fields.wire.max(fields.captured);
-        Ok(Found::Packet(Lent {
-            time,
-            link: interface.link,
-            wire_len,
-            position,
-            len: fields.captured as usize,
-        }))
+        *lent = Lent { time, link: interface.link, wire_len, position, len: fields.captured as usize };
+        Ok(Found::Packet)
     }
 
     /// A packet without a time, of the first interface.
-    fn simple_packet(&mut self, input: &mut Input, block: Block) -> Result<Found, Damage> {
+    fn simple_packet(&mut self, input: &mut Input, block: Block, lent: &mut Lent) -> Result<Found, Damage> {
         let body = whole(input, block, self.order)?;
         let (&wire, rest) = body.split_first_chunk::<4>().ok_or_else(|| too_small(block))?;
         let interface = self.interfaces.first().ok_or_else(|| undescribed(block, 0))?;
@@ -211,7 +206,8 @@ impl Pcapng {
         }
         let position = input.position() + BLOCK_HEAD + 4;
         input.consume(block.total as usize);
-        Ok(Found::Packet(Lent { time: self.last, link: interface.link, wire_len, position, len }))
+        *lent = Lent { time: self.last, link: interface.link, wire_len, position, len };
+        Ok(Found::Packet)
     }
 
     /// Statistics of an interface, which our own writer uses for the recorder's clock and drops.

@@ -54,8 +54,8 @@ pub(super) struct Lent {
 /// What a format found next.
 #[derive(Debug)]
 pub(super) enum Found {
-    /// A packet.
-    Packet(Lent),
+    /// A packet, which is lent.
+    Packet,
     /// The recorder's clock and drops.
     Beat(Beat),
     /// The end, at a record border.
@@ -85,11 +85,12 @@ impl Reader {
         Self { path: path.to_path_buf(), input, format, lent, packets: 0, state: State::Reading }
     }
 
+    /// Moves on; a packet is lent in place, since it is too large to be handed from one to the next.
     #[inline]
     fn found(&mut self) -> Result<Found, Damage> {
         match &mut self.format {
-            Format::Pcap(pcap) => pcap.next(&mut self.input),
-            Format::Pcapng(pcapng) => pcapng.next(&mut self.input),
+            Format::Pcap(pcap) => pcap.next(&mut self.input, &mut self.lent),
+            Format::Pcapng(pcapng) => pcapng.next(&mut self.input, &mut self.lent),
         }
     }
 
@@ -108,15 +109,15 @@ impl Lent {
 }
 
 impl Source for Reader {
-    #[inline]
+    // A part of what reads packet after packet.
+    #[inline(always)]
     fn step(&mut self) -> Result<Step, CaptureError> {
         if self.state == State::Ended {
             return Ok(Step::End);
         }
         match self.found() {
-            Ok(Found::Packet(lent)) => {
+            Ok(Found::Packet) => {
                 self.packets += 1;
-                self.lent = lent;
                 Ok(Step::Frame)
             }
             Ok(Found::Beat(beat)) => {
@@ -186,6 +187,15 @@ impl Order {
         match self {
             Self::Little => u32::from_le_bytes(bytes),
             Self::Big => u32::from_be_bytes(bytes),
+        }
+    }
+
+    /// Several numbers, so that the order is looked at once.
+    #[inline]
+    pub(super) fn words<const N: usize>(self, words: [[u8; 4]; N]) -> [u32; N] {
+        match self {
+            Self::Little => words.map(u32::from_le_bytes),
+            Self::Big => words.map(u32::from_be_bytes),
         }
     }
 

@@ -62,10 +62,11 @@ impl Replay<'_> {
                     }
                     pipeline.push(&frame);
                     let read = pipeline.counts().read;
-                    self.bar.update(read, || files.progress());
-                    let look = self.pace.is_some() || read.is_multiple_of(LOOK_EVERY);
-                    if look && (self.signals.stop() || self.sinks.is_closed()) {
-                        return Ok(complete);
+                    if self.pace.is_some() || read.is_multiple_of(LOOK_EVERY) {
+                        self.bar.update(read, || files.progress());
+                        if self.signals.stop() || self.sinks.is_closed() {
+                            return Ok(complete);
+                        }
                     }
                 }
                 Ok(Step::Beat(beat)) => pipeline.beat(beat),
@@ -82,7 +83,7 @@ impl Replay<'_> {
     }
 }
 
-/// Packets between two looks at signals and closed outputs.
+/// Packets between two looks at signals, closed outputs and the bar, which moves after a multiple of so many.
 const LOOK_EVERY: u64 = 1_024;
 
 /// Replays at a multiple of the recorded speed.

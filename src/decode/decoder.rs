@@ -29,17 +29,26 @@ pub struct Decoder {
 impl Decoder {
     /// Peels a frame down to its packet, or says why there is none; panics on no bytes, and allocates for fragments
     /// alone. `frame.time` ages the fragments that wait.
-    #[inline]
     pub fn decode<'a>(&'a mut self, frame: &Frame<'a>) -> Result<Packet<'a>, Skip> {
+        self.decode_at(frame, frame.time)
+    }
+
+    /// The same where it is `now` that ages the fragments.
+    #[inline(always)]
+    pub fn decode_at<'a>(&'a mut self, frame: &Frame<'a>, now: Timestamp) -> Result<Packet<'a>, Skip> {
         if let Some(packet) = plain::read(frame, &Layers::NONE) {
             return Ok(packet);
         }
-        self.decode_anything(frame)
+        self.decode_anything(frame, now)
     }
 
     /// The general way.
     #[inline(never)]
-    pub(super) fn decode_anything<'a>(&'a mut self, frame: &Frame<'a>) -> Result<Packet<'a>, Skip> {
+    pub(super) fn decode_anything<'a>(
+        &'a mut self,
+        frame: &Frame<'a>,
+        now: Timestamp,
+    ) -> Result<Packet<'a>, Skip> {
         self.layers.clear();
         let datagram = Datagram::read(&link::peel(frame, &mut self.layers)?)?;
         // Nothing can be inside: a segment in one piece, or a datagram that no tunnel begins like.
@@ -50,7 +59,7 @@ impl Decoder {
             _ => {}
         }
         let Self { layers, fragments, wholes } = self;
-        Descent { layers, fragments, wholes, now: frame.time }.packet(datagram)
+        Descent { layers, fragments, wholes, now }.packet(datagram)
     }
 
     /// What became of fragments so far.

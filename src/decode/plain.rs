@@ -39,7 +39,7 @@ mod at {
 const FRAGMENTED: u16 = 0x3fff;
 
 /// The packet of a plain frame.
-#[inline]
+#[inline(always)]
 pub(super) fn read<'a>(frame: &Frame<'a>, layers: &'a Layers) -> Option<Packet<'a>> {
     let head: &[u8; HEADERS] = frame.data.first_chunk()?;
     let is_plain = frame.link == LinkType::ETHERNET
@@ -127,7 +127,7 @@ mod tests {
         let frame = Frame { time, link: LinkType::ETHERNET, wire_len, data: bytes };
         let plain = read(&frame, &Layers::NONE);
         if let Some(plain) = plain {
-            assert_eq!(Decoder::default().decode_anything(&frame).as_ref(), Ok(&plain));
+            assert_eq!(Decoder::default().decode_anything(&frame, time).as_ref(), Ok(&plain));
         }
         plain.is_some()
     }

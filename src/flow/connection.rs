@@ -3,9 +3,9 @@
 
 use super::key::{FlowKey, Side};
 use super::speech::{Hearing, Hello, Request, Room, Said, Speech, TrustedProxies};
-use super::{Client, End, FlowEvent, News, Observer, Progress, Proof, ServerEnd, Volume, What};
+use super::{Client, End, FlowEvent, News, Observer, Progress, Proof, ServerEnd, Sighting, Volume, What};
 use crate::decode::TcpSegment;
-use crate::service::{Direction, Scope, ServiceId};
+use crate::service::{Direction, Named, Scope};
 use crate::time::{Span, TickId, Timestamp};
 
 /// A conversation whose client has earned state. Kept small: what a packet costs is the cache lines it touches, so what
@@ -34,13 +34,6 @@ pub(super) struct Account {
     pub proof: Proof,
 }
 
-/// The scopes of named services.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Named {
-    Own(ServiceId),
-    Beside(ServiceId),
-}
-
 /// What moved one way since it was last told, at most a tick ago: 4 GiB of one connection in a second are 34 Gbit/s.
 #[derive(Debug, Clone, Copy, Default)]
 struct Moved {
@@ -57,17 +50,6 @@ impl Moved {
     fn take(&mut self) -> Volume {
         let Self { bytes, packets } = std::mem::take(self);
         Volume { packets: u64::from(packets), bytes: u64::from(bytes) }
-    }
-}
-
-impl Named {
-    /// The named scope, where it is one.
-    pub fn of(scope: Scope) -> Option<Self> {
-        match scope {
-            Scope::Service(id) => Some(Self::Own(id)),
-            Scope::Beside(id) => Some(Self::Beside(id)),
-            Scope::Candidate(_) | Scope::CandidateHost(_) => None,
-        }
     }
 }
 
@@ -109,22 +91,24 @@ impl Connection {
     }
 
     /// Counts a packet; answers whether the connection had nothing to tell before.
+    #[inline]
     pub fn count<O: Observer>(
         &mut self,
         direction: Direction,
         bytes: u32,
-        moment: &mut Moment<'_, O>,
+        sighting: &Sighting,
+        observer: &mut O,
     ) -> bool {
-        if self.tick != moment.tick {
-            self.flush(moment.observer);
-            self.tick = moment.tick;
+        if self.tick != sighting.tick {
+            self.flush(observer);
+            self.tick = sighting.tick;
         }
         let quiet = self.is_told();
         match direction {
             Direction::ToServer => self.to_server.add(bytes),
             Direction::ToClient => self.to_client.add(bytes),
         }
-        self.last_seen = self.last_seen.max(moment.now);
+        self.last_seen = self.last_seen.max(sighting.now);
         quiet
     }
 
@@ -133,6 +117,7 @@ impl Connection {
     }
 
     /// Tells what moved since it was last told.
+    #[inline(never)]
     pub fn flush<O: Observer>(&mut self, observer: &mut O) {
         if self.is_told() {
             return;
@@ -156,6 +141,12 @@ impl Connection {
     /// The tick that the unflushed counts belong to.
     pub fn open_tick(&self) -> TickId {
         self.tick
+    }
+
+    /// Notes a segment; answers whether it says something or ends the conversation, and so is to be heard.
+    #[inline]
+    pub fn notes(&mut self, direction: Direction, segment: &TcpSegment<'_>) -> bool {
+        self.speech.notes(direction, segment) || segment.flags.fin || segment.flags.rst
     }
 
     /// Hears a segment, and notes ends.
@@ -188,7 +179,7 @@ impl Connection {
         let Moment { now, tick, heads, proxies, observer } = moment;
         let mut hearing = Hearing { now: *now, room: heads };
         listen(speech, &mut hearing, &mut |said| {
-            let client = asker(&said, account.client(key), proxies);
+            let client = || asker(&said, account.client(key), proxies);
             if let Some(what) = evidence(&said, client, news) {
                 observer.observe(account.event(key, *tick, what));
             }
@@ -227,8 +218,7 @@ impl Account {
         let address = key.end(self.client.other());
         let protocol = key.protocol_number();
         let scope = match self.named {
-            Some(Named::Own(id)) => Scope::Service(id),
-            Some(Named::Beside(id)) => Scope::Beside(id),
+            Some(named) => named.into(),
             None if protocol == 6 => Scope::Candidate(address),
             None => Scope::CandidateHost(address.ip()),
         };
@@ -249,16 +239,16 @@ fn asker(said: &Said<'_>, sender: Client, proxies: &TrustedProxies) -> Client {
 
 /// What is told at once of what was said, and what with the second: what a client asks of the service, and what that
 /// answers.
-fn evidence<'a>(said: &Said<'a>, client: Client, news: &mut News) -> Option<What<'a>> {
+fn evidence<'a>(said: &Said<'a>, client: impl FnOnce() -> Client, news: &mut News) -> Option<What<'a>> {
     use Direction::{ToClient, ToServer};
     match said {
         Said::Request(request) if request.from == ToServer => {
-            return Some(What::Request(client, request.head));
+            return Some(What::Request(client(), request.head));
         }
-        Said::Hello(hello) if hello.from == ToServer => return Some(What::Hello(client, hello.hello)),
+        Said::Hello(hello) if hello.from == ToServer => return Some(What::Hello(client(), hello.hello)),
         Said::Http2 { from, headers, resets } => {
             let requests = if *from == ToServer { *headers } else { 0 };
-            return Some(What::Http2 { client, requests, resets: *resets });
+            return Some(What::Http2 { client: client(), requests, resets: *resets });
         }
         Said::Response(response) if response.from == ToClient => news.response(response.status),
         Said::Spoken(ToServer) => news.spoken = true,

@@ -26,7 +26,7 @@ use crate::time::TickId;
 
 pub use community::{Answer, community_id};
 pub use ledger::{Ledger, LedgerCounts, RecordKinds};
-pub use speech::{Carrier, ClientHello, Forwarded, Ja4, Ja4Memo, RequestHead, TrustedProxies};
+pub use speech::{Carrier, ClientHello, Forwarded, Ja4, Ja4Memo, RequestHead, TrustedProxies, Unread};
 pub use tcp::{ConnState, Handshake, History, LARGE, Noticed, Role};
 pub use tracker::{FlowCounts, FlowLimits, Sighting, Tracker};
 
@@ -142,7 +142,7 @@ pub enum What<'a> {
         opened: bool,
     },
     /// The head of an HTTP/1 request.
-    Request(Client, RequestHead<'a>),
+    Request(Client, &'a RequestHead<'a>),
     /// A TLS ClientHello.
     Hello(Client, ClientHello<'a>),
     /// Requests over HTTP/2 in cleartext, which are counted and not read.

@@ -157,7 +157,7 @@ impl Pending {
     }
 
     fn locate(&self, key: &FlowKey) -> (u64, usize) {
-        let tag = self.place.hash_one(key);
+        let tag = self.place.hash_one(*key);
         // The upper half picks the set, so that the tag still tells apart what shares one.
         (tag, (tag >> 32) as usize & (self.sets.len() - 1))
     }

@@ -32,12 +32,14 @@ const _: () = assert!(size_of::<Option<Slot>>() <= 128);
 
 impl Table {
     /// The slot of a conversation.
+    #[inline]
     pub fn find(&self, key: &FlowKey) -> Option<SlotId> {
         let slots = &self.slots;
-        self.index.find(self.hasher.hash_one(key), |id| is(slots, *id, key)).copied()
+        self.index.find(self.hasher.hash_one(*key), |id| is(slots, *id, key)).copied()
     }
 
     /// The connection in a slot.
+    #[inline]
     pub fn get(&mut self, id: SlotId) -> Option<&mut Connection> {
         let slot = self.slots.get_mut(id as usize)?.as_mut()?;
         Some(&mut slot.connection)
@@ -80,6 +82,7 @@ impl Table {
     }
 }
 
+#[inline]
 fn is(slots: &[Option<Slot>], id: SlotId, key: &FlowKey) -> bool {
     slots.get(id as usize).is_some_and(|slot| slot.as_ref().is_some_and(|slot| slot.connection.key == *key))
 }

@@ -4,15 +4,15 @@
 use std::collections::VecDeque;
 use std::net::{IpAddr, SocketAddr};
 
-use super::connection::{self, Connection, LINGER, Moment, Named};
+use super::connection::{self, Connection, LINGER, Moment};
 use super::key::{FlowKey, Protocol, Side};
 use super::loss::Losses;
 use super::pending::{self, Admission, Knock, Outcome, Pending};
 use super::speech::{Room, TrustedProxies};
 use super::table::{SlotId, Table};
 use super::{Client, FlowEvent, Observer, Proof, ServerEnd, What};
-use crate::decode::{Packet, TcpSegment, Transport};
-use crate::service::{Direction, Scope};
+use crate::decode::{Packet, TcpSegment, Transport, UdpDatagram};
+use crate::service::{Direction, Named, Scope};
 use crate::time::{TickId, Timestamp};
 
 /// How much one shard may hold.
@@ -87,7 +87,7 @@ pub struct Sighting {
     /// The second it counts in.
     pub tick: TickId,
     /// The named service it belongs to and its direction; `None` where services are still to be found.
-    pub named: Option<(Scope, Direction)>,
+    pub named: Option<(Named, Direction)>,
 }
 
 /// The conversations of one shard.
@@ -146,53 +146,88 @@ impl Tracker {
     }
 
     /// Takes a packet.
+    #[inline]
     pub fn packet<O: Observer>(&mut self, packet: &Packet<'_>, sighting: &Sighting, observer: &mut O) {
-        let (protocol, ports, segment) = match &packet.transport {
-            Transport::Tcp(tcp) => (Protocol::Tcp, (tcp.source_port, tcp.destination_port), Some(tcp)),
-            Transport::Udp(udp) => (Protocol::Udp, (udp.source_port, udp.destination_port), None),
+        match &packet.transport {
+            Transport::Tcp(tcp) => self.segment(packet, tcp, sighting, observer),
+            Transport::Udp(udp) => self.datagram(packet, udp, sighting, observer),
             Transport::Icmp { .. } | Transport::Sctp { .. } | Transport::Fragment | Transport::Other(_) => {
-                return portless(packet, sighting, observer);
+                portless(packet, sighting, observer);
             }
-        };
+        }
+    }
+
+    // Nearly all packets are segments: a function for these alone need not ask what a packet is again and again.
+    fn segment<O: Observer>(
+        &mut self,
+        packet: &Packet<'_>,
+        tcp: &TcpSegment<'_>,
+        sighting: &Sighting,
+        observer: &mut O,
+    ) {
+        let ports = (tcp.source_port, tcp.destination_port);
+        let carried = Carried { packet, protocol: Protocol::Tcp, ports, segment: Some(tcp) };
+        self.follow(&carried, sighting, observer);
+    }
+
+    fn datagram<O: Observer>(
+        &mut self,
+        packet: &Packet<'_>,
+        udp: &UdpDatagram<'_>,
+        sighting: &Sighting,
+        observer: &mut O,
+    ) {
+        let ports = (udp.source_port, udp.destination_port);
+        let carried = Carried { packet, protocol: Protocol::Udp, ports, segment: None };
+        self.follow(&carried, sighting, observer);
+    }
+
+    #[inline(always)]
+    fn follow<O: Observer>(&mut self, carried: &Carried<'_, '_>, sighting: &Sighting, observer: &mut O) {
         if self.moved.len() >= self.limits.listed() {
             self.tell_moved(observer);
         }
+        let Carried { packet, protocol, ports, segment } = *carried;
         let ends = [(packet.source, ports.0), (packet.destination, ports.1)];
         let (key, from) = FlowKey::of(ends, protocol);
         if let Some(id) = self.connections.find(&key) {
-            let seen = Seen { id, from, segment, datagram: datagram(packet), bytes: packet.fresh_len };
-            if self.go_on(&seen, sighting, observer) {
+            if self.go_on(&Seen { id, from, carried }, sighting, observer) {
                 return;
             }
             self.forget(id, sighting.tick, observer);
         }
-        let (source, destination) = packet.endpoints();
-        let arrival = Arrival { packet, key, from, segment, source, destination };
-        self.arrive(&arrival, sighting, observer);
+        self.arrive(&Arrival { packet, key, from, segment, ports }, sighting, observer);
     }
 
     /// A packet of a connection; answers whether the connection was still there to take it.
-    fn go_on<O: Observer>(&mut self, seen: &Seen<'_, '_>, sighting: &Sighting, observer: &mut O) -> bool {
+    #[inline(always)]
+    fn go_on<O: Observer>(&mut self, seen: &Seen<'_, '_, '_>, sighting: &Sighting, observer: &mut O) -> bool {
+        let Carried { packet, segment, .. } = *seen.carried;
         let Some(connection) = self.connections.get(seen.id) else { return false };
-        let reopened = connection.ended && seen.segment.is_some_and(|s| s.flags.syn && !s.flags.ack);
+        let reopened = connection.ended && segment.is_some_and(|s| s.flags.syn && !s.flags.ack);
         if reopened || connection.is_over(sighting.now) {
             return false;
         }
         let direction = toward(seen.from == connection.account.client);
         let (now, tick) = (sighting.now, sighting.tick);
-        let mut moment = Moment { now, tick, heads: &mut self.heads, proxies: &self.proxies, observer };
-        if connection.count(direction, seen.bytes, &mut moment) {
+        if connection.count(direction, packet.fresh_len, sighting, observer) {
             self.moved.push(seen.id);
         }
-        if let Some(segment) = seen.segment {
-            let before = connection.ended;
-            connection.segment(direction, segment, &mut moment);
+        if let Some(segment) = segment {
             self.losses.segment(seen.id, direction, segment);
+            // Most segments say nothing and end nothing.
+            if !connection.notes(direction, segment) {
+                return true;
+            }
+            let before = connection.ended;
+            let mut moment = Moment { now, tick, heads: &mut self.heads, proxies: &self.proxies, observer };
+            connection.segment(direction, segment, &mut moment);
             // One that is not listed leaves with the next sweep.
             if connection.ended && !before && self.ended.len() < self.limits.listed() {
                 self.ended.push_back((sighting.now, seen.id));
             }
-        } else if let Some(payload) = seen.datagram {
+        } else if let Some(payload) = datagram(packet) {
+            let mut moment = Moment { now, tick, heads: &mut self.heads, proxies: &self.proxies, observer };
             connection.datagram(direction, payload, &mut moment);
         }
         true
@@ -212,6 +247,7 @@ impl Tracker {
     }
 
     /// A packet of a conversation that has no entry.
+    #[inline(never)]
     fn arrive<O: Observer>(&mut self, arrival: &Arrival<'_, '_>, sighting: &Sighting, observer: &mut O) {
         let client = match sighting.named {
             Some((_, Direction::ToServer)) => pending::Client::Known(arrival.from),
@@ -242,10 +278,11 @@ impl Tracker {
         }
     }
 
+    #[inline(never)]
     fn admit<O: Observer>(
         &mut self,
         arrival: &Arrival<'_, '_>,
-        account: &Account,
+        account: &Account<'_>,
         admission: &Admission,
         observer: &mut O,
     ) {
@@ -262,12 +299,12 @@ impl Tracker {
             Proof::Proven => self.counts.proven += 1,
             Proof::Unproven => self.counts.unproven += 1,
         }
-        let (now, tick) = (account.now, account.tick);
-        let named = Named::of(account.scope);
+        let Sighting { now, tick, named } = *account.sighting;
+        let named = named.map(|(named, _)| named);
         let party = connection::Account { named, client: admission.client, proof: admission.proof };
         let mut connection = Connection::new(arrival.key, party, now, tick);
         let mut moment = Moment { now, tick, heads: &mut self.heads, proxies: &self.proxies, observer };
-        connection.count(account.direction, arrival.packet.fresh_len, &mut moment);
+        connection.count(account.direction, arrival.packet.fresh_len, account.sighting, moment.observer);
         if client.proof == Proof::Unproven && account.direction == Direction::ToClient {
             connection.shows_answers_alone();
         }
@@ -293,8 +330,9 @@ impl Tracker {
 
     /// Tells what moved before the tick ends: connections that are reopened, or whose packets change between two
     /// seconds, stand in the list again and again.
+    #[cold]
     fn tell_moved<O: Observer>(&mut self, observer: &mut O) {
-        for id in std::mem::take(&mut self.moved) {
+        for id in self.moved.drain(..) {
             if let Some(connection) = self.connections.get(id) {
                 connection.flush(observer);
             }
@@ -303,15 +341,16 @@ impl Tracker {
 
     /// Tells what moved up to and including `tick`, and forgets what is over.
     pub fn close_tick<O: Observer>(&mut self, tick: TickId, observer: &mut O) {
-        for id in std::mem::take(&mut self.moved) {
+        // The list keeps its room: the next tick's will be as long.
+        self.moved.retain(|id| {
             // A slot may have been taken over since: then its successor is told of, which does no harm.
-            let Some(connection) = self.connections.get(id) else { continue };
-            if connection.open_tick() <= tick {
+            let Some(connection) = self.connections.get(*id) else { return false };
+            let is_open = connection.open_tick() > tick;
+            if !is_open {
                 connection.flush(observer);
-            } else {
-                self.moved.push(id);
             }
-        }
+            is_open
+        });
         self.tell_losses(tick, observer);
         if tick.epoch != self.swept.epoch {
             self.come_back_to(tick.end());
@@ -393,13 +432,21 @@ impl Held {
     }
 }
 
+/// A packet with ports.
+struct Carried<'p, 'a> {
+    packet: &'p Packet<'a>,
+    protocol: Protocol,
+    /// The sender's and the receiver's.
+    ports: (u16, u16),
+    /// The segment, where it is one.
+    segment: Option<&'p TcpSegment<'a>>,
+}
+
 /// A packet of a connection.
-struct Seen<'p, 'a> {
+struct Seen<'s, 'p, 'a> {
     id: SlotId,
     from: Side,
-    segment: Option<&'p TcpSegment<'a>>,
-    datagram: Option<&'a [u8]>,
-    bytes: u32,
+    carried: &'s Carried<'p, 'a>,
 }
 
 /// A packet of a conversation without an entry.
@@ -408,8 +455,8 @@ struct Arrival<'p, 'a> {
     key: FlowKey,
     from: Side,
     segment: Option<&'p TcpSegment<'a>>,
-    source: SocketAddr,
-    destination: SocketAddr,
+    /// The sender's and the receiver's.
+    ports: (u16, u16),
 }
 
 impl Arrival<'_, '_> {
@@ -419,27 +466,28 @@ impl Arrival<'_, '_> {
         let sender_is_client = match self.segment {
             None => true,
             Some(segment) if segment.flags.syn => !segment.flags.ack,
-            Some(_) => self.source.port() >= self.destination.port(),
+            Some(_) => self.ports.0 >= self.ports.1,
         };
         if sender_is_client { self.from } else { self.from.other() }
     }
 
-    fn account(&self, from_client: bool, sighting: &Sighting) -> Account {
+    fn account<'s>(&self, from_client: bool, sighting: &'s Sighting) -> Account<'s> {
         let direction = toward(from_client);
+        let (source, destination) = (self.packet.source, self.packet.destination);
         let (outside, inside) = match direction {
-            Direction::ToServer => (self.source, self.destination),
-            Direction::ToClient => (self.destination, self.source),
+            Direction::ToServer => (source, SocketAddr::new(destination, self.ports.1)),
+            Direction::ToClient => (destination, SocketAddr::new(source, self.ports.0)),
         };
-        let found = match self.segment {
-            Some(_) => Scope::Candidate(inside),
-            None => Scope::CandidateHost(inside.ip()),
+        let scope = match (sighting.named, self.segment) {
+            (Some((named, _)), _) => named.into(),
+            (None, Some(_)) => Scope::Candidate(inside),
+            (None, None) => Scope::CandidateHost(inside.ip()),
         };
         Account {
-            scope: sighting.named.map_or(found, |(scope, _)| scope),
-            tick: sighting.tick,
-            now: sighting.now,
+            scope,
+            sighting,
             direction,
-            outside: outside.ip(),
+            outside,
             server: ServerEnd { address: inside, protocol: protocol_number(self.packet) },
             bytes: self.packet.fresh_len,
         }
@@ -447,19 +495,23 @@ impl Arrival<'_, '_> {
 }
 
 /// For whom and when a packet without a connection counts.
-struct Account {
+struct Account<'s> {
     scope: Scope,
-    tick: TickId,
-    now: Timestamp,
+    sighting: &'s Sighting,
     direction: Direction,
     outside: IpAddr,
     server: ServerEnd,
     bytes: u32,
 }
 
-impl Account {
+impl Account<'_> {
     fn tell<O: Observer>(&self, what: What<'_>, observer: &mut O) {
-        observer.observe(FlowEvent { scope: self.scope, tick: self.tick, server: self.server, what });
+        observer.observe(FlowEvent {
+            scope: self.scope,
+            tick: self.sighting.tick,
+            server: self.server,
+            what,
+        });
     }
 
     fn unearned<O: Observer>(&self, observer: &mut O) {
@@ -469,16 +521,18 @@ impl Account {
 }
 
 /// A packet without ports proves nothing and has no conversation.
+#[inline(never)]
 fn portless<O: Observer>(packet: &Packet<'_>, sighting: &Sighting, observer: &mut O) {
-    let (scope, direction) =
-        sighting.named.unwrap_or((Scope::CandidateHost(packet.destination), Direction::ToServer));
+    let (named, direction) = sighting.named.unzip();
+    let scope = named.map_or(Scope::CandidateHost(packet.destination), Scope::from);
+    let direction = direction.unwrap_or(Direction::ToServer);
     let (outside, inside) = match direction {
         Direction::ToServer => (packet.source, packet.destination),
         Direction::ToClient => (packet.destination, packet.source),
     };
     let server = ServerEnd { address: SocketAddr::new(inside, 0), protocol: protocol_number(packet) };
-    let (tick, now, bytes) = (sighting.tick, sighting.now, packet.fresh_len);
-    Account { scope, tick, now, direction, outside, server, bytes }.unearned(observer);
+    let bytes = packet.fresh_len;
+    Account { scope, sighting, direction, outside, server, bytes }.unearned(observer);
 }
 
 /// The IP protocol number (<https://www.iana.org/assignments/protocol-numbers>).

@@ -96,6 +96,7 @@ impl<L: Listener + 'static> Crew<L> {
     }
 
     /// Follows a packet.
+    #[inline(always)]
     pub fn packet(&mut self, packet: &Packet<'_>, handed: &Handed) {
         match self {
             Crew::InPlace(crew) => {
@@ -106,12 +107,7 @@ impl<L: Listener + 'static> Crew<L> {
                     crew.worker.show();
                 }
             }
-            Crew::Threads(threads) => {
-                let index = usize::from(handed.placement.shard) % threads.lines.len();
-                if let Some(line) = threads.lines.get_mut(index) {
-                    line.hand(packet, handed);
-                }
-            }
+            Crew::Threads(threads) => threads.hand(packet, handed),
         }
     }
 
@@ -165,6 +161,14 @@ impl<L: Listener + 'static> Crew<L> {
 }
 
 impl<L> Threads<L> {
+    #[inline(never)]
+    fn hand(&mut self, packet: &Packet<'_>, handed: &Handed) {
+        let index = usize::from(handed.placement.shard) % self.lines.len();
+        if let Some(line) = self.lines.get_mut(index) {
+            line.hand(packet, handed);
+        }
+    }
+
     fn meet(&mut self, meeting: Meeting) {
         for line in &mut self.lines {
             line.batch.meeting = Some(meeting);

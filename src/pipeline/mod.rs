@@ -166,7 +166,15 @@ impl<L: Listener + 'static> Pipeline<L> {
             self.counts.count_read(frame.wire_len);
             return self.counts.count_skipped(skip);
         }
-        let Some(ahead) = &mut self.ahead else { return self.arrive(frame) };
+        if self.ahead.is_some() {
+            return self.look_ahead(frame);
+        }
+        self.arrive(frame);
+    }
+
+    #[inline(never)]
+    fn look_ahead(&mut self, frame: &Frame<'_>) {
+        let Some(ahead) = &mut self.ahead else { return };
         ahead.keep(frame);
         if ahead.is_over() {
             self.go_ahead();
@@ -241,6 +249,7 @@ impl<L: Listener + 'static> Pipeline<L> {
         }
     }
 
+    #[inline]
     fn refusal(&mut self, frame: &Frame<'_>) -> Option<Skip> {
         let (from, to) = self.range;
         if from.is_some_and(|from| frame.time < from) || to.is_some_and(|to| frame.time >= to) {
@@ -257,11 +266,13 @@ impl<L: Listener + 'static> Pipeline<L> {
         ahead.frames().for_each(|frame| self.arrive(&frame));
     }
 
+    #[inline(always)]
     fn arrive(&mut self, frame: &Frame<'_>) {
         self.counts.count_read(frame.wire_len);
         self.sight(frame);
     }
 
+    #[inline(always)]
     fn sight(&mut self, frame: &Frame<'_>) {
         match self.mark.sight(frame.time) {
             Sight::In(tick, now) => {
@@ -276,15 +287,19 @@ impl<L: Listener + 'static> Pipeline<L> {
                 self.release_held_as_strays();
                 self.hold(frame);
             }
-            Sight::StepBack => {
-                self.close_rest();
-                self.mark.step_back(frame.time);
-                self.order.step_back(frame.time);
-                self.sight(frame);
-            }
+            Sight::StepBack => self.step_back(frame),
         }
     }
 
+    #[inline(never)]
+    fn step_back(&mut self, frame: &Frame<'_>) {
+        self.close_rest();
+        self.mark.step_back(frame.time);
+        self.order.step_back(frame.time);
+        self.sight(frame);
+    }
+
+    #[cold]
     fn hold(&mut self, frame: &Frame<'_>) {
         self.held.push(Held::of(frame));
         if self.held.len() >= BELIEVE_AHEAD {
@@ -293,6 +308,7 @@ impl<L: Listener + 'static> Pipeline<L> {
     }
 
     /// The held frames are where time is now.
+    #[inline(never)]
     fn believe_held(&mut self) {
         let held = std::mem::take(&mut self.held);
         for held in held {
@@ -302,11 +318,13 @@ impl<L: Listener + 'static> Pipeline<L> {
         }
     }
 
+    #[cold]
     fn release_strays(&mut self) {
         self.mark.disbelieve();
         self.release_held_as_strays();
     }
 
+    #[inline(never)]
     fn release_held_as_strays(&mut self) {
         for held in std::mem::take(&mut self.held) {
             let (tick, now) = self.mark.stray();
@@ -314,24 +332,33 @@ impl<L: Listener + 'static> Pipeline<L> {
         }
     }
 
+    #[inline(always)]
     fn put_in_order(&mut self, frame: &Frame<'_>, tick: TickId, now: Timestamp) {
         if self.order.passes(now) {
             return self.follow(frame, tick, now);
         }
+        self.park(frame, tick, now);
+    }
+
+    #[inline(never)]
+    fn park(&mut self, frame: &Frame<'_>, tick: TickId, now: Timestamp) {
         self.order.keep(frame, tick, now);
         while let Some(parked) = self.order.due() {
             self.follow_parked(parked);
         }
     }
 
+    #[inline(never)]
     fn follow_parked(&mut self, parked: Parked) {
         self.follow(&parked.frame(), parked.tick, parked.now);
         self.order.reuse(parked);
     }
 
+    // A part of what calls it, since each call on the way of every packet saves and restores registers.
+    #[inline(always)]
     fn follow(&mut self, frame: &Frame<'_>, tick: TickId, now: Timestamp) {
         // Fragments age by the time that is believed: a lone wrong date does not outdate them.
-        let decoded = self.decoder.decode(&Frame { time: now, ..*frame });
+        let decoded = self.decoder.decode_at(frame, now);
         // Looked at where it lies: a packet is too large to be moved for nothing.
         let packet = match &decoded {
             Ok(packet) => packet,
@@ -377,12 +404,14 @@ impl<L: Listener + 'static> Pipeline<L> {
         }
     }
 
+    #[cold]
     fn close_rest(&mut self) {
         if let Some(over) = self.mark.rest() {
             self.close(over);
         }
     }
 
+    #[inline(never)]
     fn close(&mut self, over: Over) {
         while let Some(parked) = self.order.due_by(over.to) {
             self.follow_parked(parked);

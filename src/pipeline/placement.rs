@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use crate::decode::Packet;
-use crate::service::{Direction, Scope, Services};
+use crate::service::{Direction, Named, Services};
 
 /// The shards that work is cut into. A shard owns its flows and its caps, so that nothing depends on how many workers
 /// share the shards out.
@@ -15,7 +15,7 @@ pub(super) struct Placement {
     /// The shard.
     pub shard: u8,
     /// The named service and the direction; `None` where services are still to be found.
-    pub named: Option<(Scope, Direction)>,
+    pub named: Option<(Named, Direction)>,
     /// Who follows it there.
     pub follow: Follow,
 }
@@ -36,17 +36,22 @@ pub(super) enum Follow {
 
 impl Placement {
     /// Places a packet; `None` where it concerns no named service.
+    #[inline]
     pub fn of(packet: &Packet<'_>, services: &Services) -> Option<Self> {
         if services.is_empty() {
             return Some(Self { shard: pair(packet), named: None, follow: Follow::All });
         }
+        Self::of_named(packet, services)
+    }
+
+    fn of_named(packet: &Packet<'_>, services: &Services) -> Option<Self> {
         let ports = packet.ports();
         let to = services.scope_of(packet.destination, ports.map(|(_, port)| port));
         let from = || services.scope_of(packet.source, ports.map(|(port, _)| port));
         let (scope, direction) = match to {
-            Some(scope @ Scope::Service(_)) => (scope, Direction::ToServer),
+            Some(scope @ Named::Own(_)) => (scope, Direction::ToServer),
             Some(scope) => match from() {
-                Some(own @ Scope::Service(_)) => (own, Direction::ToClient),
+                Some(own @ Named::Own(_)) => (own, Direction::ToClient),
                 Some(_) => return Some(Self::between_services(packet, scope)),
                 None => (scope, Direction::ToServer),
             },
@@ -84,7 +89,7 @@ impl Placement {
     }
 
     /// Between addresses of services, beside the ports of either, no end is the client's: the pair decides.
-    fn between_services(packet: &Packet<'_>, scope: Scope) -> Self {
+    fn between_services(packet: &Packet<'_>, scope: Named) -> Self {
         let named = Some((scope, Direction::ToServer));
         Self { shard: pair(packet), named, follow: Follow::All }
     }
@@ -126,7 +131,7 @@ mod tests {
         let (client, server) = (("198.51.100.9", 5000), ("192.0.2.1", 80));
         let there = Placement::of(&packet(client, server), &services).unwrap();
         let back = Placement::of(&packet(server, client), &services).unwrap();
-        let scope = Scope::Service(ServiceId(0));
+        let scope = Named::Own(ServiceId(0));
         assert_eq!(there.named, Some((scope, Direction::ToServer)));
         assert_eq!(back.named, Some((scope, Direction::ToClient)));
         assert_eq!(there.shard, back.shard);
@@ -144,7 +149,7 @@ mod tests {
             layers.enter(Tunnel { kind: TunnelKind::Gre, source, destination, id: None }).unwrap();
         }
         let placement = Placement::of(&Packet { layers: &layers, ..inside }, &services).unwrap();
-        assert_eq!(placement.named, Some((Scope::Beside(ServiceId(0)), Direction::ToServer)));
+        assert_eq!(placement.named, Some((Named::Beside(ServiceId(0)), Direction::ToServer)));
         assert_eq!(placement.follow, Follow::Carrier(1));
         let carrier = Packet { layers: &layers, ..inside }.carrier(1).unwrap();
         assert_eq!(

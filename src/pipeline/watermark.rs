@@ -94,6 +94,7 @@ impl Watermark {
         self.sight_anew(time)
     }
 
+    #[inline(never)]
     fn sight_anew(&mut self, time: Timestamp) -> Sight {
         let Some(highest) = self.highest else {
             self.begin(time);
@@ -170,11 +171,14 @@ impl Watermark {
     }
 
     /// Ticks that are over by now.
+    #[inline]
     pub fn over(&mut self) -> Option<Over> {
         // One comparison for nearly every packet: the oldest open tick ends some time after.
-        if self.highest? < self.due {
-            return None;
-        }
+        if self.highest? < self.due { None } else { self.over_by_now() }
+    }
+
+    #[inline(never)]
+    fn over_by_now(&mut self) -> Option<Over> {
         let last = (self.highest? - LAG).secs() - 1;
         self.close_to(last)
     }

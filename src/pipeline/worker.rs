@@ -49,6 +49,7 @@ impl Worker {
     }
 
     /// Follows a packet.
+    #[inline(always)]
     pub fn packet(&mut self, packet: &Packet<'_>, placement: Placement, tick: TickId, now: Timestamp) {
         let Some(Some(shard)) = self.shards.get_mut(usize::from(placement.shard)) else { return };
         match &mut shard.ledger {
@@ -60,11 +61,7 @@ impl Worker {
         match placement.follow {
             Follow::All => shard.tracker.packet(packet, &sighting, &mut self.tallies),
             Follow::Ledger | Follow::Copy => {}
-            Follow::Carrier(place) => {
-                if let Some(carrier) = packet.carrier(usize::from(place)) {
-                    shard.tracker.packet(&carrier, &sighting, &mut self.tallies);
-                }
-            }
+            Follow::Carrier(place) => shard.carrier(packet, place, &sighting, &mut self.tallies),
         }
     }
 
@@ -125,5 +122,13 @@ impl Shard {
     fn new(kit: &Kit) -> Self {
         let ledger = kit.wanted.any().then(|| Box::new(Ledger::new(kit.wanted, kit.proxies.clone())));
         Self { tracker: Tracker::new(kit.limits, kit.proxies.clone()), ledger }
+    }
+
+    /// Follows a packet in the name of the carrier at `place` around it.
+    #[inline(never)]
+    fn carrier(&mut self, packet: &Packet<'_>, place: u8, sighting: &Sighting, tallies: &mut Tallies) {
+        if let Some(carrier) = packet.carrier(usize::from(place)) {
+            self.tracker.packet(&carrier, sighting, tallies);
+        }
     }
 }

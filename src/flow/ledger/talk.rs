@@ -158,7 +158,7 @@ impl Clerk {
     fn request(&mut self, request: &Request<'_>, notes: &mut Notes, party: Party) {
         notes.summary.protocol.get_or_insert("http");
         notes.summary.requests += 1;
-        let host = request.head.host.map(str::to_owned);
+        let host = request.head.host.map(|host| host.text().to_owned());
         if let Some(host) = &host
             && notes.summary.hosts.len() < MAX_HOSTS
             && !notes.summary.hosts.contains(host)
@@ -168,13 +168,14 @@ impl Clerk {
         if !self.kinds.requests {
             return;
         }
+        let query = request.head.query.filter(|_| self.kinds.query);
         let record = RequestRecord {
             ends: party.ends(),
             time: party.now,
             told: party.now,
             host,
             path: request.head.path.to_owned(),
-            query: request.head.query.filter(|_| self.kinds.query).map(str::to_owned),
+            query: query.map(|query| query.text().to_owned()),
             method: request.head.method.to_owned(),
             user_agent: request.head.user_agent.map(str::to_owned),
             protocol: request.head.protocol.to_owned(),

@@ -170,7 +170,7 @@ mod tests {
     use super::*;
 
     /// Passes over all of `bytes`; answers data bytes, and what is left behind the end.
-    fn pass<'a>(mut body: Body, mut bytes: &'a [u8]) -> Option<(usize, &'a [u8])> {
+    fn pass(mut body: Body, mut bytes: &[u8]) -> Option<(usize, &[u8])> {
         let mut data = 0;
         while !bytes.is_empty() {
             match body.pass(bytes) {

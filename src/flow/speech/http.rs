@@ -14,18 +14,29 @@ pub struct RequestHead<'a> {
     pub method: &'a str,
     /// The target without its query, at most `MAX_PATH` bytes; bytes that are no UTF-8 end it.
     pub path: &'a str,
-    /// The target's query, at most `MAX_VALUE` bytes; to be kept by those only who were asked to.
-    pub query: Option<&'a str>,
+    /// The target's query; to be kept by those only who were asked to.
+    pub query: Option<Unread<'a>>,
     /// The protocol and its version, `HTTP/1.1`; empty where the line was cut.
     pub protocol: &'a str,
     /// The `Host` header, or the host of an absolute target.
-    pub host: Option<&'a str>,
+    pub host: Option<Unread<'a>>,
     /// The `User-Agent` header.
     pub user_agent: Option<&'a str>,
     /// Whom a proxy says it speaks for.
     pub forwarded: Option<Forwarded<'a>>,
     /// Whether the head was seen to its end; else its headers are those that were.
     pub whole: bool,
+}
+
+/// A part of a head that becomes text when somebody asks for it, since few do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Unread<'a>(&'a [u8]);
+
+impl<'a> Unread<'a> {
+    /// The text, at most `MAX_VALUE` bytes; bytes that are no UTF-8 end it.
+    pub fn text(self) -> &'a str {
+        text(self.0, MAX_VALUE)
+    }
 }
 
 /// What a request's method means for the messages' ends.
@@ -171,24 +182,26 @@ struct RequestLine<'a> {
 impl<'a> RequestLine<'a> {
     fn of(line: &'a [u8]) -> Option<Self> {
         let line = line.strip_suffix(b"\r").unwrap_or(line);
-        let space = memchr::memchr(b' ', line)?;
+        // A method is short: its end is found before a longer search has begun.
+        let space = line.iter().position(|byte| *byte == b' ')?;
         let method = common(&line[..space]).or_else(|| str::from_utf8(&line[..space]).ok())?;
         let rest = &line[space + 1..];
-        // The last space, since careless clients leave some in the target.
-        let (target, protocol) = match memchr::memrchr(b' ', rest) {
-            Some(at) => (&rest[..at], &rest[at + 1..]),
-            // HTTP/0.9 had neither versions nor other methods.
-            None if method == "GET" && rest.starts_with(b"/") => (rest, &b"HTTP/0.9"[..]),
-            None => return None,
+        let (target, protocol) = match rest.strip_suffix(b" HTTP/1.1") {
+            Some(target) => (target, "HTTP/1.1"),
+            None => Self::before_protocol(method, rest)?,
         };
-        let is_http = matches!(protocol, [b'H', b'T', b'T', b'P', b'/', b'0' | b'1', b'.', minor @ ..]
-            if minor.len() <= 1 && minor.iter().all(u8::is_ascii_digit));
         let target = target.trim_ascii();
-        if !is_http || target.is_empty() {
-            return None;
+        (!target.is_empty()).then_some(Self { method, target, protocol })
+    }
+
+    /// Target and protocol of what stands behind the method.
+    fn before_protocol(method: &str, rest: &'a [u8]) -> Option<(&'a [u8], &'a str)> {
+        // The last space, since careless clients leave some in the target.
+        match memchr::memrchr(b' ', rest) {
+            Some(at) => protocol_of(&rest[at + 1..]).map(|protocol| (&rest[..at], protocol)),
+            // HTTP/0.9 had neither versions nor other methods.
+            None => (method == "GET" && rest.starts_with(b"/")).then_some((rest, "HTTP/0.9")),
         }
-        let protocol = if protocol == b"HTTP/1.1" { "HTTP/1.1" } else { str::from_utf8(protocol).ok()? };
-        Some(Self { method, target, protocol })
     }
 
     /// A line without its end: a common method and the beginning of a path are enough to call it a request.
@@ -205,9 +218,9 @@ impl<'a> RequestLine<'a> {
         let head = RequestHead {
             method: self.method,
             path: text(target.path, MAX_PATH),
-            query: target.query.map(|query| text(query, MAX_VALUE)),
+            query: target.query.map(Unread),
             protocol: self.protocol,
-            host: fields.host.or(target.host).map(|host| text(host, MAX_VALUE)),
+            host: fields.host.or(target.host).map(Unread),
             user_agent: fields.user_agent.map(|agent| text(agent, MAX_VALUE)),
             forwarded: fields.forwarded(),
             whole: true,
@@ -219,6 +232,13 @@ impl<'a> RequestLine<'a> {
         };
         RequestRead { head, method, body: fields.request_body(), len }
     }
+}
+
+/// The protocol and its version that `bytes` spell, where it is HTTP before version 2.
+fn protocol_of(bytes: &[u8]) -> Option<&str> {
+    let is_http = matches!(bytes, [b'H', b'T', b'T', b'P', b'/', b'0' | b'1', b'.', minor @ ..]
+        if minor.len() <= 1 && minor.iter().all(u8::is_ascii_digit));
+    str::from_utf8(bytes).ok().filter(|_| is_http)
 }
 
 /// The methods of RFC 9110 and RFC 5789.
@@ -290,15 +310,15 @@ impl<'a> Fields<'a> {
     #[inline]
     fn line(&mut self, line: &'a [u8]) {
         match line.first().map(u8::to_ascii_lowercase) {
-            Some(b'h') => first(&mut self.host, line, b"host"),
+            Some(b'h') => first(&mut self.host, line, b"Host"),
             Some(b'u') => {
-                first(&mut self.user_agent, line, b"user-agent");
-                first(&mut self.upgrade, line, b"upgrade");
+                first(&mut self.user_agent, line, b"User-Agent");
+                first(&mut self.upgrade, line, b"Upgrade");
             }
-            Some(b'c') => first(&mut self.content_length, line, b"content-length"),
-            Some(b't') => last(&mut self.transfer_encoding, line, b"transfer-encoding"),
-            Some(b'x') => last(&mut self.forwarded_for, line, b"x-forwarded-for"),
-            Some(b'f') => last(&mut self.forwarded, line, b"forwarded"),
+            Some(b'c') => first(&mut self.content_length, line, b"Content-Length"),
+            Some(b't') => last(&mut self.transfer_encoding, line, b"Transfer-Encoding"),
+            Some(b'x') => last(&mut self.forwarded_for, line, b"X-Forwarded-For"),
+            Some(b'f') => last(&mut self.forwarded, line, b"Forwarded"),
             _ => {}
         }
     }
@@ -317,8 +337,7 @@ impl<'a> Fields<'a> {
         if self.transfer_encoding.is_some_and(ends_chunked) {
             return Some(Body::Chunked(Chunk::Size));
         }
-        let length = str::from_utf8(self.content_length?).ok()?;
-        length.parse().ok().map(Body::Length)
+        length(self.content_length?).map(Body::Length)
     }
 
     fn request_body(&self) -> Body {
@@ -354,16 +373,28 @@ fn ends_chunked(value: &[u8]) -> bool {
     value.len() >= 7 && value[value.len() - 7..].eq_ignore_ascii_case(b"chunked")
 }
 
-fn first<'a>(slot: &mut Option<&'a [u8]>, line: &'a [u8], name: &[u8]) {
+/// The number of bytes that a `Content-Length` says.
+fn length(value: &[u8]) -> Option<u64> {
+    // Fewer digits than these are no more than 64 bits hold.
+    if value.len() < 20 && !value.is_empty() && value.iter().all(u8::is_ascii_digit) {
+        return Some(value.iter().fold(0, |sum, digit| 10 * sum + u64::from(digit - b'0')));
+    }
+    str::from_utf8(value).ok()?.parse().ok()
+}
+
+#[inline]
+fn first<'a, const N: usize>(slot: &mut Option<&'a [u8]>, line: &'a [u8], name: &[u8; N]) {
     if slot.is_none() {
         last(slot, line, name);
     }
 }
 
-fn last<'a>(slot: &mut Option<&'a [u8]>, line: &'a [u8], name: &[u8]) {
-    let Some((have, value)) = line.split_at_checked(name.len()) else { return };
-    if value.first() == Some(&b':') && have.eq_ignore_ascii_case(name) {
-        *slot = Some(value[1..].trim_ascii());
+#[inline]
+fn last<'a, const N: usize>(slot: &mut Option<&'a [u8]>, line: &'a [u8], name: &[u8; N]) {
+    let Some((have, [b':', value @ ..])) = line.split_first_chunk::<N>() else { return };
+    // Nearly everybody spells names as the RFC does, and words of one length are compared at once.
+    if have == name || have.eq_ignore_ascii_case(name) {
+        *slot = Some(value.trim_ascii());
     }
 }
 
@@ -393,8 +424,11 @@ mod tests {
         let bytes =
             b"GET /bid/list?page=2#x HTTP/1.1\r\nhost: pps.example\r\nCookie: secret\r\nUser-Agent: x\r\n\r\nrest";
         let RequestRead { head, method, body, len } = read(bytes);
-        assert_eq!((head.method, head.path, head.query), ("GET", "/bid/list", Some("page=2")));
-        assert_eq!((head.host, head.user_agent), (Some("pps.example"), Some("x")));
+        assert_eq!(
+            (head.method, head.path, head.query.map(Unread::text)),
+            ("GET", "/bid/list", Some("page=2"))
+        );
+        assert_eq!((head.host.map(Unread::text), head.user_agent), (Some("pps.example"), Some("x")));
         assert_eq!((head.protocol, head.whole), ("HTTP/1.1", true));
         assert_eq!((method, body, len), (Method::Plain, Body::Length(0), bytes.len() - 4));
     }
@@ -422,7 +456,7 @@ mod tests {
     #[test]
     fn absolute_targets_and_odd_bytes() {
         let absolute = read(b"GET http://a.example?q HTTP/1.1\r\n\r\n").head;
-        assert_eq!((absolute.path, absolute.host), ("/", Some("a.example")));
+        assert_eq!((absolute.path, absolute.host.map(Unread::text)), ("/", Some("a.example")));
         assert_eq!(read(b"GET http://a.example/x#y HTTP/1.1\r\n\r\n").head.path, "/x");
         assert_eq!(read(b"OPTIONS * HTTP/1.1\r\n\r\n").head.path, "*");
         assert_eq!(read(b"GET   /a b HTTP/1.\n\n").head.path, "/a b");

@@ -26,7 +26,7 @@ use crate::decode::TcpSegment;
 use crate::service::Direction;
 use crate::time::{Span, Timestamp};
 
-pub use http::RequestHead;
+pub use http::{RequestHead, Unread};
 pub use ja4::{Ja4, Ja4Memo};
 pub use proxy::{Forwarded, TrustedProxies};
 pub use tls::{Carrier, ClientHello};
@@ -103,7 +103,7 @@ pub(super) struct Request<'a> {
     /// Which way it went.
     pub from: Direction,
     /// What it asks for.
-    pub head: RequestHead<'a>,
+    pub head: &'a RequestHead<'a>,
     /// The client that a proxy says it speaks for: going back from the connection's sender, the first in the PROXY
     /// protocol, then in `X-Forwarded-For` or `Forwarded`, that is no trusted proxy. Worth as much as who says so.
     pub forwarded: Option<IpAddr>,
@@ -156,8 +156,18 @@ pub(super) struct Hearing<'r> {
 }
 
 impl Speech {
-    /// Hears a segment that `from` names the direction of.
+    /// Notes the numbers of a segment; answers whether it says something, or may show that what waits for its turn waits
+    /// in vain. [`Speech::segment`] need not hear what does neither.
     #[inline]
+    pub fn notes(&mut self, from: Direction, segment: &TcpSegment<'_>) -> bool {
+        self.note_numbers(from, segment);
+        match &self.talk {
+            Some(talk) => segment.payload_len > 0 || segment.flags.fin || talk.waits(),
+            None => segment.payload_len > 0 && self.at[from as usize] != Place::Done,
+        }
+    }
+
+    /// Hears a segment that `from` names the direction of.
     pub fn segment(
         &mut self,
         from: Direction,
@@ -165,21 +175,16 @@ impl Speech {
         hearing: &mut Hearing<'_>,
         say: &mut dyn FnMut(Said<'_>),
     ) {
-        self.note_numbers(from, segment);
-        let heard = segment.acknowledgment;
-        if let Some(talk) = &mut self.talk {
-            let mut ear =
-                Ear { from, now: hearing.now, heard, room: hearing.room, requests: &mut self.requests, say };
-            talk.segment(segment, &mut self.next, &mut ear);
-            self.fold(hearing.room);
-        } else if segment.payload_len > 0 && self.at[from as usize] != Place::Done {
-            let mut talk = hearing.room.talk(self.at);
-            let mut ear =
-                Ear { from, now: hearing.now, heard, room: hearing.room, requests: &mut self.requests, say };
-            talk.segment(segment, &mut self.next, &mut ear);
-            self.talk = Some(talk);
-            self.fold(hearing.room);
+        if !self.notes(from, segment) {
+            return;
         }
+        let mut talk = self.talk.take().unwrap_or_else(|| hearing.room.talk(self.at));
+        let heard = segment.acknowledgment;
+        let mut ear =
+            Ear { from, now: hearing.now, heard, room: hearing.room, requests: &mut self.requests, say };
+        talk.segment(segment, &mut self.next, &mut ear);
+        self.talk = Some(talk);
+        self.fold(hearing.room);
     }
 
     /// Hears a datagram's payload.

@@ -159,7 +159,7 @@ impl Talk {
         let number = *ear.requests;
         *ear.requests = number.wrapping_add(1);
         let forwarded = self.forwarded(&read.head, ear.room.trusted());
-        (ear.say)(Said::Request(Request { number, from, head: read.head, forwarded }));
+        (ear.say)(Said::Request(Request { number, from, head: &read.head, forwarded }));
         self.exchanges.ask(Asked { number, at, method: read.method, heard: ear.heard, forwarded }, ear.say);
     }
 

@@ -72,6 +72,11 @@ impl Talk {
         initials + self.lanes.iter_mut().map(Lane::clear).sum::<usize>()
     }
 
+    /// Whether bytes wait for others before them, which an acknowledgment may show to be lost.
+    pub fn waits(&self) -> bool {
+        self.lanes.iter().any(|lane| !lane.early.is_empty())
+    }
+
     /// Whether nothing is in the middle.
     pub fn is_idle(&self) -> bool {
         let done = self.lanes.iter().all(|lane| lane.place() == Some(Place::Done));
