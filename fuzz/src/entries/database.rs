@@ -60,5 +60,7 @@ pub fn seeds() -> Vec<Vec<u8>> {
     seeds.push(
         Mmdb::new().with("1.0.0.0/8", Value::Pointer(3)).with("2.0.0.0/8", Value::flat_country("US")).bytes(),
     );
+    // A tree of which all nodes share their children: 2^96 ways down.
+    seeds.push(Mmdb::ladder());
     seeds
 }
