@@ -28,6 +28,12 @@ damage: ## Cuts every shared capture at 64 places and reads what is left
 	@$(setup) build test
 	@cargo nextest run --locked --release --run-ignored only -E 'binary(cuts)'
 
+SECONDS ?= 60
+.PHONY: fuzz
+fuzz: ## Feeds every reader hostile bytes, SECONDS=60 each (needs rustup)
+	@$(setup) build fuzz
+	@sh .ci/fuzz $(SECONDS)
+
 .PHONY: bench
 bench: ## Measures the stages, then the whole program against a bare loop
 	@$(setup) build

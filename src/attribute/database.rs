@@ -55,8 +55,17 @@ impl Database {
     ///
     /// Fails where the file cannot be read, is no `.mmdb`, is damaged, has no records, or has none of the known fields.
     pub fn open(path: &Path, wanted: Wanted) -> Result<Self, DatabaseError> {
+        let file =
+            File::open(path).map_err(|source| DatabaseError::Unreadable { path: path.into(), source })?;
+        Self::read(path, file, wanted)
+    }
+
+    /// Reads a database from any stream; `path` is what errors call it.
+    ///
+    /// Fails as [`Database::open`] does.
+    pub fn read(path: &Path, stream: impl Read, wanted: Wanted) -> Result<Self, DatabaseError> {
         let bytes =
-            read_whole(path).map_err(|source| DatabaseError::Unreadable { path: path.into(), source })?;
+            read_whole(stream).map_err(|source| DatabaseError::Unreadable { path: path.into(), source })?;
         let too_large = bytes.len() as u64 > MAX_DATABASE_BYTES;
         if too_large {
             return Err(DatabaseError::TooLarge { path: path.into(), limit: MAX_DATABASE_BYTES });
@@ -153,9 +162,9 @@ impl<'d> Found<'d> {
     }
 }
 
-fn read_whole(path: &Path) -> io::Result<Vec<u8>> {
+fn read_whole(stream: impl Read) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
-    File::open(path)?.take(MAX_DATABASE_BYTES + 1).read_to_end(&mut bytes)?;
+    stream.take(MAX_DATABASE_BYTES + 1).read_to_end(&mut bytes)?;
     Ok(bytes)
 }
 

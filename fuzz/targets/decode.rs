@@ -1,0 +1,9 @@
+//! Frames of any link type, with tunnels and fragments over several of them.
+
+#![no_main]
+
+use bongsu_fuzz::entries::decode::{run, seeds};
+use bongsu_fuzz::harness::{sow, timed};
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(init: sow(seeds()), |bytes: &[u8]| timed(run, bytes));

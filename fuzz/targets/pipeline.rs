@@ -1,0 +1,9 @@
+//! Captures through the whole pipeline, to alerts and records.
+
+#![no_main]
+
+use bongsu_fuzz::entries::pipeline::{run, seeds};
+use bongsu_fuzz::harness::{sow, timed};
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(init: sow(seeds()), |bytes: &[u8]| timed(run, bytes));

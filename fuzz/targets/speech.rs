@@ -1,0 +1,9 @@
+//! Segments and datagrams of both directions of a conversation.
+
+#![no_main]
+
+use bongsu_fuzz::entries::speech::{run, seeds};
+use bongsu_fuzz::harness::{sow, timed};
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(init: sow(seeds()), |bytes: &[u8]| timed(run, bytes));
