@@ -18,11 +18,11 @@ pub(super) struct Losses {
     broken: u32,
 }
 
-/// Slots that are looked at, 2 MiB over all shards and 48 bytes more for a direction with holes. One client alone has one shard: its crowd of connections must show
-/// a loss of 5 % within 2 points.
+/// Slots that are looked at, 2 MiB over all shards and 48 bytes more for a direction with holes. One client alone has one
+/// shard: its crowd of connections must show a loss of 5 % within 2 points.
 const SAMPLED: usize = 256;
 
-/// Segments that are looked at in a tick, so that a busy line pays for a small part of them: 32,768 over all shards.
+/// Segments that are looked at in a tick, so that a busy line pays for a part of them: 32,768 over all shards.
 const A_TICK: u32 = 512;
 
 impl Default for Losses {
