@@ -18,9 +18,9 @@ pub(super) struct Losses {
     broken: u32,
 }
 
-/// Slots that are looked at, 2 MiB over all shards and 48 bytes more for a direction with holes. One client alone has one
+/// Slots that are looked at, 512 KiB over all shards and 48 bytes more for a direction with holes. One client alone has one
 /// shard: its crowd of connections must show a loss of 5 % within 2 points.
-const SAMPLED: usize = 256;
+const SAMPLED: usize = 64;
 
 /// Segments that are looked at in a tick, so that a busy line pays for a part of them: 32,768 over all shards.
 const A_TICK: u32 = 512;
