@@ -396,6 +396,7 @@ fn row_needs(rule: &Rule) -> Needs {
             || !rule.filter.prefixes.is_empty(),
         sources: rule.group_by == GroupBy::Source || distinct(Kind::Sources),
         paths: distinct(Kind::Paths),
+        makes: false,
         ends: false,
     }
 }

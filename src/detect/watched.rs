@@ -4,9 +4,9 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use super::Before;
 use super::rule::Traffic;
 use super::window::{Asked, Sliding, Window};
+use super::{Before, Habits};
 use crate::aggregate::{ScopeTick, Sides, Strangers};
 use crate::time::TickId;
 
@@ -22,6 +22,8 @@ pub struct Watched {
     before: Before,
     /// The level before of the traffic beside it.
     before_beside: Before,
+    /// How its clients use to behave.
+    habits: Habits,
     /// Ticks of an incident, which are not learned; all from its onset on while it is open.
     held: Option<Held>,
     /// The directions that the mirror shows of it, as its conversations told last.
@@ -92,6 +94,7 @@ impl Watched {
             spans: Arc::clone(spans),
             before: Before::default(),
             before_beside: Before::default(),
+            habits: Habits::default(),
             held: None,
             sides: Sides::Both,
             now: TickId::default(),
@@ -160,6 +163,7 @@ impl Watched {
             if !self.held.is_some_and(|held| held.holds(*tick)) {
                 self.before.learn(tick.second, &seconds.own);
                 self.before_beside.learn(tick.second, &seconds.beside);
+                self.habits.learn(tick.second, &seconds.own);
                 let silent = following - tick.second - 1;
                 if silent > 0 {
                     self.before.learn_silence(following - 1, silent);
@@ -215,6 +219,11 @@ impl Watched {
             Traffic::Own => &self.before,
             Traffic::Beside => &self.before_beside,
         }
+    }
+
+    /// How its clients use to behave.
+    pub fn habits(&self) -> &Habits {
+        &self.habits
     }
 
     /// The ticks that something moved in, from `tick` on.

@@ -6,7 +6,7 @@ use hashbrown::HashMap;
 
 use super::measure::of_counts;
 use super::rule::Measure;
-use crate::aggregate::{Cell, Counts, Lineage, PathKey, PrefixKey, ScopeTick, SourceKey};
+use crate::aggregate::{Cell, Counts, Lineage, MakeKey, PathKey, PrefixKey, ScopeTick, SourceKey};
 use crate::flow::ServerEnd;
 
 /// Which rows a window keeps up: each costs time in every tick.
@@ -20,13 +20,16 @@ pub struct Needs {
     pub sources: bool,
     /// Paths.
     pub paths: bool,
+    /// Makes of clients.
+    pub makes: bool,
     /// Ends of the service.
     pub ends: bool,
 }
 
 impl Needs {
     /// All rows.
-    pub const ALL: Self = Self { networks: true, prefixes: true, sources: true, paths: true, ends: true };
+    pub const ALL: Self =
+        Self { networks: true, prefixes: true, sources: true, paths: true, makes: true, ends: true };
 
     /// What either needs.
     pub fn or(self, other: Self) -> Self {
@@ -35,6 +38,7 @@ impl Needs {
             prefixes: self.prefixes || other.prefixes,
             sources: self.sources || other.sources,
             paths: self.paths || other.paths,
+            makes: self.makes || other.makes,
             ends: self.ends || other.ends,
         }
     }
@@ -143,6 +147,8 @@ pub struct Window {
     pub sources: HashMap<SourceKey, Cell, RandomState>,
     /// Requests per path.
     pub paths: HashMap<PathKey, u64, RandomState>,
+    /// Accesses per make of client.
+    pub makes: HashMap<MakeKey, u64, RandomState>,
     /// Packets per end of the service.
     pub ends: HashMap<ServerEnd, u64, RandomState>,
 }
@@ -168,20 +174,9 @@ impl Window {
         enter(&mut self.networks, rows(needs.networks, &tick.networks));
         enter(&mut self.prefixes, rows(needs.prefixes, &tick.prefixes));
         enter(&mut self.sources, rows(needs.sources, &tick.sources));
-        for (path, count) in rows(needs.paths, &tick.paths) {
-            if let Some(sum) = self.paths.get_mut(path) {
-                *sum += count;
-            } else if self.paths.len() < MAX_ROWS {
-                self.paths.insert(path.clone(), *count);
-            }
-        }
-        for (end, count) in rows(needs.ends, &tick.ends) {
-            if let Some(sum) = self.ends.get_mut(end) {
-                *sum += count;
-            } else if self.ends.len() < MAX_ROWS {
-                self.ends.insert(*end, *count);
-            }
-        }
+        enter_counts(&mut self.paths, rows(needs.paths, &tick.paths));
+        enter_counts(&mut self.makes, rows(needs.makes, &tick.makes));
+        enter_counts(&mut self.ends, rows(needs.ends, &tick.ends));
     }
 
     /// Adds all of another window.
@@ -191,6 +186,7 @@ impl Window {
         absorb(&mut self.prefixes, other.prefixes, Cell::merge);
         absorb(&mut self.sources, other.sources, Cell::merge);
         absorb(&mut self.paths, other.paths, |sum, more| *sum += more);
+        absorb(&mut self.makes, other.makes, |sum, more| *sum += more);
         absorb(&mut self.ends, other.ends, |sum, more| *sum += more);
     }
 
@@ -199,12 +195,9 @@ impl Window {
         leave(&mut self.networks, rows(needs.networks, &tick.networks));
         leave(&mut self.prefixes, rows(needs.prefixes, &tick.prefixes));
         leave(&mut self.sources, rows(needs.sources, &tick.sources));
-        for (path, count) in rows(needs.paths, &tick.paths) {
-            leave_count(&mut self.paths, path, *count);
-        }
-        for (end, count) in rows(needs.ends, &tick.ends) {
-            leave_count(&mut self.ends, end, *count);
-        }
+        leave_counts(&mut self.paths, rows(needs.paths, &tick.paths));
+        leave_counts(&mut self.makes, rows(needs.makes, &tick.makes));
+        leave_counts(&mut self.ends, rows(needs.ends, &tick.ends));
     }
 }
 
@@ -230,11 +223,23 @@ fn rows<T>(needed: bool, rows: &[T]) -> &[T] {
     if needed { rows } else { &[] }
 }
 
-fn leave_count<K: Eq + std::hash::Hash>(sums: &mut HashMap<K, u64, RandomState>, key: &K, count: u64) {
-    if let Some(sum) = sums.get_mut(key) {
-        *sum = sum.saturating_sub(count);
-        if *sum == 0 {
-            sums.remove(key);
+fn enter_counts<K: Clone + Eq + std::hash::Hash>(sums: &mut HashMap<K, u64, RandomState>, rows: &[(K, u64)]) {
+    for (key, count) in rows {
+        if let Some(sum) = sums.get_mut(key) {
+            *sum += count;
+        } else if sums.len() < MAX_ROWS {
+            sums.insert(key.clone(), *count);
+        }
+    }
+}
+
+fn leave_counts<K: Eq + std::hash::Hash>(sums: &mut HashMap<K, u64, RandomState>, rows: &[(K, u64)]) {
+    for (key, count) in rows {
+        if let Some(sum) = sums.get_mut(key) {
+            *sum = sum.saturating_sub(*count);
+            if *sum == 0 {
+                sums.remove(key);
+            }
         }
     }
 }

@@ -19,7 +19,7 @@ pub(crate) use fields::{Word, expected_word, meant_word, parse_word, words};
 pub use nearest::nearest;
 pub use problem::{MAX_PROBLEMS, Problem, Problems};
 pub use quantity::{Bytes, Count, Factor, Rate, Share};
-pub use scalar::{MAX_TEXT, Port};
+pub use scalar::{MAX_TEXT, Number, Port};
 pub use source::{MAX_SOURCE_BYTES, Source};
 pub use tree::{MAX_DEPTH, MAX_NODES};
 

@@ -13,6 +13,10 @@ use crate::time::Timestamp;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Port(pub u16);
 
+/// A number with or without a sign, finite.
+#[derive(Debug, Clone, Copy, PartialEq, PartialOrd)]
+pub struct Number(pub f64);
+
 /// The longest text of a value, in bytes: a description of a page or so.
 pub const MAX_TEXT: usize = 8 << 10;
 
@@ -24,6 +28,22 @@ impl Scalar for String {
     fn parse(text: &str) -> Option<Self> {
         let text = text.trim_end();
         (!text.is_empty() && text.len() <= MAX_TEXT).then(|| text.to_owned())
+    }
+}
+
+impl Scalar for Number {
+    fn expected() -> String {
+        "a number such as 1.5 or -2".to_owned()
+    }
+
+    fn parse(text: &str) -> Option<Self> {
+        let plain = |letter: char| letter.is_ascii_digit() || matches!(letter, '.' | '-' | '+');
+        text.chars()
+            .all(plain)
+            .then(|| text.parse().ok())
+            .flatten()
+            .filter(|number: &f64| number.is_finite())
+            .map(Self)
     }
 }
 

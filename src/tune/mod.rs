@@ -70,7 +70,7 @@ pub fn play(rule: &Rule, test: &RuleTest, attributor: &Arc<Attributor>) -> Resul
     let setup = Setup {
         services: Services::new(vec![service])?,
         attributor: Arc::clone(attributor),
-        rules: RuleSet { rules: vec![alone] },
+        rules: RuleSet { rules: vec![alone], ..RuleSet::default() },
         home: Home::new(Country::parse(HOME).into_iter().collect()),
         workers: 1,
         seed: 0,

@@ -12,6 +12,7 @@ mod patch;
 mod read;
 mod set;
 mod test;
+mod weights;
 mod when;
 
 pub use bound::{Bound, Op};
@@ -20,6 +21,7 @@ pub use filter::{Filter, Traffic};
 pub use patch::{Change, RulePatch};
 pub use set::{MAX_RULES, MAX_TIMESPANS, RuleSet};
 pub use test::{Expect, Origin, RuleTest, TestTraffic, TrafficKind};
+pub use weights::{Demands, Evidence, Weight, Weights};
 
 use std::sync::Arc;
 

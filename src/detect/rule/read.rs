@@ -1,15 +1,19 @@
-//! A rules file → rules: a list of mappings, each with the keys of the contract. Comes in: a source. Goes out: the rules
-//! that could be read, the problems of the others, and of all. Whether rules agree with each other, the set knows.
+//! A rules file → rules: a list of mappings, each with the keys of the contract; or the weights of evidence. Comes in: a
+//! source. Goes out: the rules that could be read, the problems of the others, and of all. Whether rules agree with each other, the set knows.
 
 use super::filter::Filter;
 use super::patch::RuleKeys;
-use super::{Condition, Mode, Rule};
+use super::{Condition, Mode, Rule, Weights};
 use crate::document::{Fields, Node, Problems, Read, Reader, Scalar, Source};
 
-/// Reads the rules of one file.
-pub(super) fn read_rules(source: &Source) -> (Vec<Rule>, Problems) {
+/// Reads the rules of one file; one that lists evidence is laid over the weights instead.
+pub(super) fn read_rules(source: &Source, weights: &mut Weights) -> (Vec<Rule>, Problems) {
     let (tree, mut reader) = Reader::parse(source);
     let rules = tree.and_then(|tree| {
+        if Weights::is_in(&tree) {
+            weights.lay(&tree, &mut reader);
+            return None;
+        }
         let items = reader.items(&tree, "a list of rules")?;
         Some(items.iter().filter_map(|item| Rule::read(item, &mut reader)).collect())
     });

@@ -5,9 +5,9 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::Rule;
 use super::patch::{Change, RulePatch};
 use super::read::read_rules;
+use super::{Rule, Weights};
 use crate::document::{Problem, Problems, Source, nearest, shown};
 use crate::time::Span;
 
@@ -16,6 +16,8 @@ use crate::time::Span;
 pub struct RuleSet {
     /// The rules; ids and signature numbers differ.
     pub rules: Vec<Rule>,
+    /// What evidence weighs: the shipped weights, and what a rules file says otherwise.
+    pub weights: Weights,
 }
 
 /// The most rules: each is judged for every key in every tick.
@@ -64,10 +66,10 @@ impl RuleSet {
 
     /// Reads rules from texts: the rules that could be read and all problems.
     pub fn read(sources: &[Source]) -> (Self, Problems) {
-        let mut set = Self::default();
+        let mut set = Self { weights: Weights::builtin(), ..Self::default() };
         let mut problems = Problems::default();
         for source in sources {
-            let (rules, found) = read_rules(source);
+            let (rules, found) = read_rules(source, &mut set.weights);
             problems.extend(found);
             for rule in rules {
                 set.add(rule, source, &mut problems);

@@ -1,0 +1,198 @@
+//! How a service's clients use to behave: how much one asks for in a minute, with which makes of client, and how many
+//! of the requests are for what belongs to pages. Comes in: ticks that no incident holds. Goes out: what to hold others
+//! against. Knows nobody by name.
+
+use std::net::IpAddr;
+
+use foldhash::fast::RandomState;
+use hashbrown::HashMap;
+
+use crate::aggregate::{Fingerprint, ScopeTick};
+
+/// The habits of a service's clients, the last ten minutes weighing most.
+#[derive(Debug, Default)]
+pub struct Habits {
+    makes: HashMap<Fingerprint, f64, RandomState>,
+    made: f64,
+    assets: f64,
+    requests: f64,
+    minute: Minute,
+    /// How many clients asked how often in a minute, by powers of the square root of two.
+    clients: [f64; BUCKETS],
+}
+
+/// Who asked how often in the minute under way.
+#[derive(Debug, Default)]
+struct Minute {
+    began: i64,
+    clients: HashMap<IpAddr, u32, RandomState>,
+}
+
+/// Up to 2^16 accesses a minute.
+const BUCKETS: usize = 33;
+
+/// What was learned counts half after so many seconds, as the level before does.
+const HALF_LIFE: f64 = 600.0;
+
+/// Makes that are remembered; the faintest give way.
+const MAX_MAKES: usize = 2_048;
+
+/// Clients of a minute that are counted; those beyond come to nearly the same distribution.
+const MAX_CLIENTS: usize = 16_384;
+
+/// Fewer clients say nothing about what is ordinary.
+const LEAST_CLIENTS: f64 = 10.0;
+
+/// Fewer requests say nothing about makes and pages.
+const LEAST_REQUESTS: f64 = 100.0;
+
+impl Habits {
+    /// Learns a tick that begins at `second`; ticks come in order of time.
+    pub fn learn(&mut self, second: i64, tick: &ScopeTick) {
+        if second - self.minute.began >= 60 {
+            self.turn(second);
+        }
+        for (source, cell) in &tick.sources {
+            let more = u32::try_from(cell.accesses).unwrap_or(u32::MAX);
+            if let Some(sum) = self.minute.clients.get_mut(&source.address) {
+                *sum = sum.saturating_add(more);
+            } else if more > 0 && self.minute.clients.len() < MAX_CLIENTS {
+                self.minute.clients.insert(source.address, more);
+            }
+        }
+        for (make, count) in &tick.makes {
+            self.made += *count as f64;
+            if let Some(sum) = self.makes.get_mut(&make.fingerprint) {
+                *sum += *count as f64;
+            } else {
+                self.makes.insert(make.fingerprint.clone(), *count as f64);
+            }
+        }
+        for (path, count) in &tick.paths {
+            self.requests += *count as f64;
+            self.assets += if is_asset(&path.path) { *count as f64 } else { 0.0 };
+        }
+        if self.makes.len() > MAX_MAKES {
+            self.forget_faintest();
+        }
+    }
+
+    /// Ends the minute: everything ages, and what its clients did is counted.
+    fn turn(&mut self, second: i64) {
+        let minutes = ((second - self.minute.began) / 60).max(1) as f64;
+        let aged = (-60.0 * minutes / HALF_LIFE).exp2();
+        self.makes.values_mut().for_each(|sum| *sum *= aged);
+        self.clients.iter_mut().for_each(|sum| *sum *= aged);
+        self.made *= aged;
+        self.requests *= aged;
+        self.assets *= aged;
+        for count in std::mem::take(&mut self.minute.clients).into_values() {
+            if let Some(sum) = self.clients.get_mut(bucket(f64::from(count))) {
+                *sum += 1.0;
+            }
+        }
+        self.minute.began = second;
+    }
+
+    fn forget_faintest(&mut self) {
+        let mut weights: Vec<(u64, Fingerprint)> =
+            self.makes.iter().map(|(make, sum)| (sum.to_bits(), make.clone())).collect();
+        weights.sort_unstable();
+        for (_, make) in weights.iter().take(weights.len().saturating_sub(MAX_MAKES / 4 * 3)) {
+            self.makes.remove(make);
+        }
+    }
+
+    /// What nineteen in twenty clients ask for in a minute at most; `None` where too few were seen.
+    pub fn busy_client(&self) -> Option<f64> {
+        self.quantile(0.95)
+    }
+
+    fn quantile(&self, part: f64) -> Option<f64> {
+        let all: f64 = self.clients.iter().sum();
+        if all < LEAST_CLIENTS {
+            return None;
+        }
+        let mut seen = 0.0;
+        let at = self.clients.iter().position(|count| {
+            seen += count;
+            seen >= part * all
+        });
+        at.map(|at| 2.0_f64.powf(at as f64 / 2.0))
+    }
+
+    /// The part of accesses made with this make of client; `None` where too few were seen.
+    pub fn make_share(&self, make: &Fingerprint) -> Option<f64> {
+        (self.made >= LEAST_REQUESTS).then(|| self.makes.get(make).map_or(0.0, |sum| sum / self.made))
+    }
+
+    /// The part of requests that are for what belongs to pages; `None` where too few were seen.
+    pub fn asset_share(&self) -> Option<f64> {
+        (self.requests >= LEAST_REQUESTS).then(|| self.assets / self.requests)
+    }
+}
+
+/// The bucket of a number of accesses: the next power of the square root of two.
+fn bucket(count: f64) -> usize {
+    let at = (2.0 * count.max(1.0).log2()).ceil();
+    (at as usize).min(BUCKETS - 1)
+}
+
+/// Endings of what belongs to a page and is not one.
+const ASSETS: [&str; 18] = [
+    "css", "js", "mjs", "map", "png", "jpg", "jpeg", "gif", "svg", "webp", "avif", "ico", "woff", "woff2",
+    "ttf", "otf", "mp4", "webm",
+];
+
+/// Whether a path is of something that belongs to a page: style, script, picture, letters.
+pub fn is_asset(path: &str) -> bool {
+    let ending = path.rsplit_once('.').map_or("", |(_, ending)| ending);
+    ASSETS.iter().any(|asset| ending.eq_ignore_ascii_case(asset))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::aggregate::{Cell, Lineage, MakeKey, PathKey, PrefixKey, SourceKey};
+    use crate::attribute::Country;
+    use crate::flow::Proof;
+
+    fn tick(clients: u8, each: u64) -> ScopeTick {
+        let lineage = Lineage { country: Country::Unknown, asn: None, label: None, proof: Proof::Proven };
+        let source = |host: u8| {
+            let address = IpAddr::from([192, 0, 2, host]);
+            let prefix = PrefixKey { lineage, prefix: address.into(), reach: 24 };
+            (SourceKey { prefix, address }, Cell { accesses: each, ..Cell::default() })
+        };
+        let all = u64::from(clients) * each;
+        let country = Country::Unknown;
+        let path = |path: &str| PathKey { country, method: "GET".into(), path: path.into() };
+        let make = MakeKey { country, fingerprint: Fingerprint::UserAgent("browser".into()) };
+        ScopeTick {
+            sources: (0..clients).map(source).collect(),
+            makes: vec![(make, all)],
+            paths: vec![(path("/"), all / 4), (path("/a.css"), all - all / 4)],
+            ..ScopeTick::default()
+        }
+    }
+
+    #[test]
+    fn a_minute_of_clients_tells_what_is_busy() {
+        let mut habits = Habits::default();
+        assert_eq!(habits.busy_client(), None);
+        for second in 0..=60 {
+            habits.learn(second, &tick(20, 1));
+        }
+        let busy = habits.busy_client().unwrap();
+        assert!((60.0..=90.0).contains(&busy), "{busy}");
+        assert!((habits.asset_share().unwrap() - 0.75).abs() < 0.01);
+        assert_eq!(habits.make_share(&Fingerprint::UserAgent("browser".into())), Some(1.0));
+        assert_eq!(habits.make_share(&Fingerprint::UserAgent("bot".into())), Some(0.0));
+    }
+
+    #[test]
+    fn letters_and_pictures_belong_to_pages() {
+        assert!(is_asset("/static/site.CSS") && is_asset("/a.woff2"));
+        assert!(!is_asset("/bid/list") && !is_asset("/v1.2/list") && !is_asset("/index.html"));
+    }
+}
