@@ -10,7 +10,7 @@ use hashbrown::HashMap;
 use crate::aggregate::{Fingerprint, ScopeTick};
 
 /// The habits of a service's clients, the last ten minutes weighing most.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Habits {
     makes: HashMap<Fingerprint, f64, RandomState>,
     made: f64,
@@ -45,6 +45,19 @@ const LEAST_CLIENTS: f64 = 10.0;
 
 /// Fewer requests say nothing about makes and pages.
 const LEAST_REQUESTS: f64 = 100.0;
+
+impl Default for Habits {
+    fn default() -> Self {
+        Self {
+            makes: HashMap::default(),
+            made: 0.0,
+            assets: 0.0,
+            requests: 0.0,
+            minute: Minute::default(),
+            clients: [0.0; BUCKETS],
+        }
+    }
+}
 
 impl Habits {
     /// Learns a tick that begins at `second`; ticks come in order of time.
