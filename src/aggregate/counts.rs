@@ -46,9 +46,55 @@ pub enum Count {
     DataSeen,
     /// Segments acknowledged and never seen on sampled connections.
     DataMissed,
+    /// x
+    Answered,
+    /// x
+    Refused,
+    /// x
+    AnswerWait,
+    /// x
+    Unanswered,
+    /// x
+    FirstBytes,
+    /// x
+    FirstByteWait,
+    /// x
+    LargeSent,
+    /// x
+    LargeResent,
+    /// x
+    SmallSent,
+    /// x
+    SmallResent,
+    /// x
+    ZeroWindows,
+    /// x
+    Held,
+    /// x
+    Released,
+    /// x
+    Denied,
+    /// x
+    Missing,
+    /// x
+    Http2Requests,
+    /// x
+    Http2Resets,
+    /// x
+    UdpIn,
+    /// x
+    UdpBytesIn,
+    /// x
+    IcmpIn,
+    /// x
+    FragmentsIn,
+    /// x
+    Reflected,
+    /// x
+    ReflectedBytes,
 }
 
-const COUNTS: usize = Count::DataMissed as usize + 1;
+const COUNTS: usize = Count::ReflectedBytes as usize + 1;
 
 /// Which directions of a service's conversations the mirror shows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -69,8 +115,14 @@ impl Sides {
 }
 
 /// A scope's sums.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Counts([u64; COUNTS]);
+
+impl Default for Counts {
+    fn default() -> Self {
+        Self([0; COUNTS])
+    }
+}
 
 impl Index<Count> for Counts {
     type Output = u64;
@@ -153,6 +205,16 @@ pub struct Cell {
     pub client_errors: u64,
     /// Responses with a status from 500 to 599.
     pub server_errors: u64,
+    /// x
+    pub unanswered: u64,
+    /// x
+    pub first_bytes: u64,
+    /// x
+    pub wait_us: u64,
+    /// x
+    pub held: u64,
+    /// x
+    pub released: u64,
 }
 
 impl Cell {

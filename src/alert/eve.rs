@@ -10,12 +10,14 @@ use super::message::place_told;
 use super::number::{rate, share};
 use super::target::{Target, address_told};
 use super::text::told;
+use super::verdict::{self, CauseField, FlipField};
 use super::{Alert, EventType, Geo, json, stats, unit};
-use crate::attribute::Country;
+use crate::attribute::{Country, LabelId};
 use crate::detect::rule::Level;
 use crate::detect::switched_off;
 use crate::flow::ServerEnd;
-use crate::incident::{Condition, Incident, Label, Origin, Place, RuleHit, State};
+use crate::incident::{Condition, Incident, Neighbour, Origin, Place, RuleHit, State, Witnesses};
+use crate::time::Zone;
 
 /// The record.
 #[derive(Serialize)]
@@ -37,6 +39,8 @@ struct Eve<'a> {
     verdict: VerdictField,
     foreign: Option<ForeignField>,
     origins: Vec<OriginField>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    neighbours: Vec<NeighbourField>,
     sought: Vec<SoughtField>,
     load: LoadField,
     but_for: Vec<ButForField>,
@@ -85,12 +89,16 @@ struct IncidentField {
 #[derive(Serialize)]
 struct VerdictField {
     label: &'static str,
-    kind: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    kind: Option<&'static str>,
     confidence: f64,
-    causes: [(); 0],
+    causes: Vec<CauseField>,
     r#for: Vec<Fact>,
-    against: [(); 0],
-    would_change: [(); 0],
+    against: Vec<Fact>,
+    would_change: Vec<FlipField>,
+    /// What the mirror does not show of it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    not_visible: Vec<&'static str>,
 }
 
 #[derive(Serialize)]
@@ -118,6 +126,14 @@ struct OriginField {
     label: Option<String>,
 }
 
+/// A labelled client, never one of the origins.
+#[derive(Serialize)]
+struct NeighbourField {
+    label: String,
+    traffic_share: f64,
+    rate: f64,
+}
+
 #[derive(Serialize)]
 struct SoughtField {
     method: String,
@@ -129,7 +145,7 @@ struct SoughtField {
 struct LoadField {
     rate: f64,
     baseline: Option<f64>,
-    /// Where the service was first seen to suffer: not measured yet.
+    /// The most that it carried in health.
     knee: Option<f64>,
     unit: &'static str,
     /// All that was counted since the onset, told when the incident closes.
@@ -196,10 +212,11 @@ pub(super) fn line(alert: &Alert<'_>) -> String {
             baseline_share: share(foreign.baseline_share),
         }),
         origins: incident.origins.iter().map(|row| origin(alert, row)).collect(),
+        neighbours: incident.neighbours.iter().map(|one| neighbour(alert, one)).collect(),
         sought: sought(incident),
         load: load(incident),
         but_for: but_for(incident),
-        health: health(incident),
+        health: health(incident, around.zone),
         rules: incident.rules.iter().map(rule).collect(),
         capture: quality(alert),
         geo: around.geo,
@@ -289,22 +306,19 @@ fn incident_field(alert: &Alert<'_>) -> IncidentField {
 }
 
 fn verdict(alert: &Alert<'_>) -> VerdictField {
-    let (label, kind) = label(alert.incident.verdict.label);
+    let verdict = &alert.incident.verdict;
+    // What the rules saw is evidence too: they come after what was weighed.
+    let mut reasons = verdict::facts(&verdict.reasons);
+    reasons.extend(evidence::facts(alert));
     VerdictField {
-        label,
-        kind,
-        confidence: share(alert.incident.verdict.confidence),
-        causes: [],
-        r#for: evidence::facts(alert),
-        against: [],
-        would_change: [],
-    }
-}
-
-/// The contract's label and kind.
-pub(super) fn label(label: Label) -> (&'static str, &'static str) {
-    match label {
-        Label::InsufficientData => ("unknown", "insufficient_data"),
+        label: verdict::label(verdict.cause),
+        kind: verdict::kind(verdict.cause),
+        confidence: share(verdict.confidence),
+        causes: verdict::causes(verdict),
+        r#for: reasons,
+        against: verdict::facts(&verdict.doubts),
+        would_change: verdict::flips(verdict),
+        not_visible: verdict.unseen.iter().map(|what| verdict::unseen(*what)).collect(),
     }
 }
 
@@ -327,8 +341,21 @@ fn origin(alert: &Alert<'_>, row: &Origin) -> OriginField {
         rate: rate(unit::scaled(alert.incident.load.unit, row.rate)),
         sources: row.sources,
         proven: row.proven,
-        label: row.label.and_then(|id| alert.around.labels.get(usize::from(id.0))).map(|name| told(name)),
+        label: row.label.map(|id| label_told(alert, id)),
     }
+}
+
+fn neighbour(alert: &Alert<'_>, one: &Neighbour) -> NeighbourField {
+    NeighbourField {
+        label: label_told(alert, one.label),
+        traffic_share: share(one.traffic_share),
+        rate: rate(unit::scaled(alert.incident.load.unit, one.rate)),
+    }
+}
+
+/// The name of a label, safe to show.
+pub(super) fn label_told(alert: &Alert<'_>, id: LabelId) -> String {
+    alert.around.labels.get(usize::from(id.0)).map(|name| told(name)).unwrap_or_default()
 }
 
 /// Who holds a network, safe to show.
@@ -355,7 +382,7 @@ fn load(incident: &Incident) -> LoadField {
     LoadField {
         rate: scaled(load.rate),
         baseline: load.baseline.map(scaled),
-        knee: None,
+        knee: load.knee.map(scaled),
         unit: unit::name(load.unit),
         total: (incident.state == State::Close).then(|| unit::scaled(load.unit, load.total as f64) as u64),
     }
@@ -369,16 +396,16 @@ fn but_for(incident: &Incident) -> Vec<ButForField> {
     vec![ButForField {
         origins: (0..incident.origins.len()).collect(),
         rate: rate(unit::scaled(incident.load.unit, incident.load.without_origins)),
-        within_knee: None,
+        within_knee: incident.load.knee.map(|knee| incident.load.without_origins <= knee),
     }]
 }
 
-fn health(incident: &Incident) -> HealthField {
+fn health(incident: &Incident, zone: &Zone) -> HealthField {
     HealthField {
         state: condition(incident.health.state),
         failure_ratio: incident.health.failure_ratio.map(share),
         cohort: cohort(incident),
-        since: None,
+        since: incident.health.since.map(|since| since.rfc3339(zone)),
     }
 }
 
@@ -394,7 +421,12 @@ pub(super) fn condition(state: Condition) -> &'static str {
 
 /// Whose responses say how the service fares.
 pub(super) fn cohort(incident: &Incident) -> &'static str {
-    if incident.origins.is_empty() { "all clients" } else { "clients outside the origins' countries" }
+    match incident.health.witnesses {
+        Witnesses::Known => "clients from prefixes seen before, origins apart",
+        Witnesses::Home => "clients at home, origins apart",
+        Witnesses::Unsuspected => "clients outside the origins",
+        Witnesses::Everybody => "all clients",
+    }
 }
 
 fn rule(hit: &RuleHit) -> RuleField {

@@ -8,8 +8,8 @@ use crate::detect::Subject;
 use crate::detect::rule::{Level, Observed, RuleSet};
 use crate::flow::ServerEnd;
 use crate::incident::{
-    Condition, Exceeded, Foreign, Health, Incident, Label, Load, Opening, Origin, Place, RuleHit, Sought,
-    State, Unit, Verdict,
+    Condition, Exceeded, Foreign, Health, Incident, Load, Opening, Origin, Place, RuleHit, Sought, State,
+    Unit, Verdict, Witnesses,
 };
 use crate::service::{Service, ServiceId, Services};
 use crate::time::{TickId, Timestamp, Zone};
@@ -121,7 +121,8 @@ pub fn incident() -> Incident {
             title: "BONGSU concentrated foreign access".to_owned(),
             category: "Denial of Service".to_owned(),
         },
-        verdict: Verdict { label: Label::InsufficientData, confidence: 0.0 },
+        verdict: Verdict::default(),
+        neighbours: Vec::new(),
         foreign: Some(Foreign { concentrated: true, share: 0.76, baseline_share: 0.02 }),
         origins: vec![
             prefix("198.51.100.0/22", 0.62, 1_650.04, 142),
@@ -133,9 +134,15 @@ pub fn incident() -> Incident {
             rate: 3_050.0,
             baseline: Some(400.0),
             without_origins: 749.96,
+            knee: None,
             total: 61_000,
         },
-        health: Health { state: Condition::Degraded, failure_ratio: Some(0.38) },
+        health: Health {
+            state: Condition::Degraded,
+            failure_ratio: Some(0.38),
+            witnesses: Witnesses::Known,
+            since: None,
+        },
         rules: vec![hit("foreign-concentration", "share", 0.3, observed)],
         end: Some(ServerEnd { address: "211.34.105.10:443".parse().unwrap(), protocol: 6 }),
         sides: crate::aggregate::Sides::Both,
@@ -165,9 +172,15 @@ pub fn forged() -> Incident {
             rate: 2_400.0,
             baseline: None,
             without_origins: 2_400.0,
+            knee: None,
             total: 240_000,
         },
-        health: Health { state: Condition::Unknown, failure_ratio: None },
+        health: Health {
+            state: Condition::Unknown,
+            failure_ratio: None,
+            witnesses: Witnesses::Everybody,
+            since: None,
+        },
         rules: vec![hit("forged-syn-flood", "share", 0.5, observed)],
         ..incident()
     }

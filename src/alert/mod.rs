@@ -20,6 +20,7 @@ mod table;
 mod target;
 mod text;
 mod unit;
+mod verdict;
 
 use std::net::IpAddr;
 

@@ -1,18 +1,19 @@
 //! One incident for a reader at three in the morning: when, which service, how bad, who, how much against before,
 //! what for, how the service fares, and what is not known. Comes in: an [`Alert`]. Goes out: lines of text.
 
-use super::eve::{cohort, condition, label, organization};
+use super::eve::{cohort, condition, label_told, organization};
 use super::evidence::facts;
 use super::message::{origins as origins_told, place_told, share_before};
 use super::number::{duration, percent, quantity};
 use super::summary::{Paint, WIDTH, clock};
 use super::table::{Lean, Table, cut, wrapped};
 use super::text::told;
-use super::{Alert, unit};
+use super::verdict::{named, unseen};
+use super::{Alert, unit, verdict};
 use crate::attribute::Country;
 use crate::detect::rule::Level;
 use crate::detect::switched_off;
-use crate::incident::{Label, Origin, State};
+use crate::incident::{Cause, Origin, State, Unknown};
 
 /// Names stand in a column of this width, facts beside them.
 const NAMES: usize = 12;
@@ -30,7 +31,12 @@ pub(super) fn story(alert: &Alert<'_>, number: usize, paint: Paint) -> String {
         ("service", Some(service(alert))),
         ("rules", rules(alert)),
         ("foreign", Some(foreign(alert))),
-        ("verdict", Some(verdict(alert))),
+        ("neighbours", neighbours(alert)),
+        ("verdict", Some(judged(alert))),
+        ("because", because(alert)),
+        ("against it", against(alert)),
+        ("would change", would_change(alert)),
+        ("not visible", not_visible(alert)),
         ("capture", capture(alert)),
     ];
     for (name, fact) in facts {
@@ -119,10 +125,9 @@ fn origin(alert: &Alert<'_>, row: &Origin) -> [String; 8] {
         Some(name) => format!("{asn} {name}"),
         None => asn.to_string(),
     });
-    let label = row.label.and_then(|id| alert.around.labels.get(usize::from(id.0)));
     let place = place_told(&row.place);
     [
-        label.map_or(place.clone(), |label| format!("{place} {}", told(label))),
+        row.label.map_or(place.clone(), |label| format!("{place} {}", label_told(alert, label))),
         network.unwrap_or_default(),
         if matches!(row.country, Country::Unknown) { "?".to_owned() } else { row.country.to_string() },
         short_percent(row.traffic_share),
@@ -178,7 +183,7 @@ fn service(alert: &Alert<'_>) -> String {
     let health = &alert.incident.health;
     match health.failure_ratio {
         Some(ratio) => format!(
-            "{}: {} of the responses to {} are server errors",
+            "{}: {} of exchanges fail for {}",
             condition(health.state),
             percent(ratio),
             cohort(alert.incident)
@@ -186,7 +191,7 @@ fn service(alert: &Alert<'_>) -> String {
         None if alert.incident.origins.is_empty() => {
             format!("{}: no response was seen", condition(health.state))
         }
-        None => format!("{}: no response to {} was seen", condition(health.state), cohort(alert.incident)),
+        None => format!("{}: no exchange of {} was seen", condition(health.state), cohort(alert.incident)),
     }
 }
 
@@ -211,14 +216,80 @@ fn foreign(alert: &Alert<'_>) -> String {
     )
 }
 
-fn verdict(alert: &Alert<'_>) -> String {
-    let verdict = alert.incident.verdict;
-    let (_, kind) = label(verdict.label);
-    match verdict.label {
-        Label::InsufficientData => {
-            format!("not judged yet ({kind}): whether this is an attack, a crowd or a fault is not known")
+/// `an attack (http_flood), 93 % sure`, and its parts where it is a mixture.
+fn judged(alert: &Alert<'_>) -> String {
+    let verdict = &alert.incident.verdict;
+    let sure = percent(verdict.confidence);
+    let told = match verdict.cause {
+        Cause::Unknown(Unknown::InsufficientData) | Cause::Unjudged => {
+            return "not known: there is too little to go by".to_owned();
         }
+        Cause::Unknown(Unknown::Sensor) => {
+            return "not known: the mirror does not show enough to tell".to_owned();
+        }
+        Cause::Unknown(Unknown::LeaningAttack) => return format!("not sure; leaning to an attack ({sure})"),
+        Cause::Unknown(Unknown::LeaningFlashCrowd) => {
+            return format!("not sure; leaning to a flash crowd ({sure})");
+        }
+        Cause::Unknown(Unknown::LeaningGlitch) => return format!("not sure; leaning to a glitch ({sure})"),
+        cause => format!("{}, {sure} sure", named(cause)),
+    };
+    if verdict.cause != Cause::Mixed {
+        return told;
     }
+    let parts: Vec<String> =
+        verdict.parts.iter().map(|part| format!("{} {}", percent(part.share), named(part.cause))).collect();
+    format!("{told}: {}", parts.join(", "))
+}
+
+/// Reasons that are told; the record has all.
+const MOST_REASONS: usize = 5;
+
+fn because(alert: &Alert<'_>) -> Option<String> {
+    sentences(verdict::facts(&alert.incident.verdict.reasons))
+}
+
+fn against(alert: &Alert<'_>) -> Option<String> {
+    sentences(verdict::facts(&alert.incident.verdict.doubts))
+}
+
+fn sentences(facts: Vec<super::evidence::Fact>) -> Option<String> {
+    let told: Vec<String> = facts.into_iter().take(MOST_REASONS).map(|fact| fact.text).collect();
+    (!told.is_empty()).then(|| told.join("; "))
+}
+
+fn would_change(alert: &Alert<'_>) -> Option<String> {
+    let told: Vec<String> = alert
+        .incident
+        .verdict
+        .flips
+        .iter()
+        .map(|flip| format!("{} without \"{}\"", named(flip.without), flip.evidence))
+        .collect();
+    (!told.is_empty()).then(|| told.join("; "))
+}
+
+fn not_visible(alert: &Alert<'_>) -> Option<String> {
+    let told: Vec<&str> = alert.incident.verdict.unseen.iter().map(|what| unseen(*what)).collect();
+    (!told.is_empty()).then(|| told.join("; "))
+}
+
+/// Labelled clients: visible, never blamed.
+fn neighbours(alert: &Alert<'_>) -> Option<String> {
+    let told: Vec<String> = alert
+        .incident
+        .neighbours
+        .iter()
+        .map(|one| {
+            format!(
+                "{} {} of all {}",
+                label_told(alert, one.label),
+                percent(one.traffic_share),
+                unit::noun(alert.incident.load.unit)
+            )
+        })
+        .collect();
+    (!told.is_empty()).then(|| told.join(", "))
 }
 
 /// Only where something is wrong with what was seen.

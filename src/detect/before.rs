@@ -9,8 +9,9 @@ use super::{Key, measure};
 use crate::aggregate::{Cell, ScopeTick};
 
 /// Aged sums.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Before {
+    least_seconds: f64,
     seconds: Aged<1>,
     counts: Aged<COUNTS>,
     rows: HashMap<Key, Aged<CELL>, RandomState>,
@@ -25,6 +26,9 @@ const MAX_ROWS: usize = 32_768;
 
 /// Below this many (aged) seconds nothing is known of the level before.
 const LEAST_SECONDS: f64 = 30.0;
+
+/// What begins within a minute of the event has seconds to go by.
+const LEAST_PROVISIONAL: f64 = 5.0;
 
 const MEASURES: [Measure; 10] = [
     Measure::Packets,
@@ -72,6 +76,13 @@ impl<const N: usize> Aged<N> {
     }
 }
 
+impl Default for Before {
+    fn default() -> Self {
+        let (seconds, counts) = (Aged::default(), Aged::default());
+        Self { least_seconds: LEAST_SECONDS, seconds, counts, rows: HashMap::default() }
+    }
+}
+
 impl Before {
     /// Learns a tick that begins at `second`.
     pub fn learn(&mut self, second: i64, tick: &ScopeTick) {
@@ -102,15 +113,29 @@ impl Before {
         self.seconds.add(second, [weight]);
     }
 
+    /// The level of a few ticks only, for want of a longer past.
+    pub fn provisional<'a>(ticks: impl Iterator<Item = (i64, &'a ScopeTick)>) -> Self {
+        let mut before = Self { least_seconds: LEAST_PROVISIONAL, ..Self::default() };
+        for (second, tick) in ticks {
+            before.learn(second, tick);
+        }
+        before
+    }
+
+    /// How many seconds are known of, those long ago weighing less.
+    pub fn seconds(&self, second: i64) -> f64 {
+        self.seconds.get(0, second)
+    }
+
     /// Whether enough was seen to speak of a level before.
     pub fn is_known(&self, second: i64) -> bool {
-        self.seconds.get(0, second) >= LEAST_SECONDS
+        self.seconds.get(0, second) >= self.least_seconds
     }
 
     /// The service's level per second; `None` where it is not known.
     pub fn rate(&self, measure: Measure, second: i64) -> Option<f64> {
         let seconds = self.seconds.get(0, second);
-        (seconds >= LEAST_SECONDS).then(|| self.counts.get(index(measure), second) / seconds)
+        (seconds >= self.least_seconds).then(|| self.counts.get(index(measure), second) / seconds)
     }
 
     /// A row's level per second; `None` where the level is not known.
@@ -120,7 +145,7 @@ impl Before {
         }
         let seconds = self.seconds.get(0, second);
         let sum = self.rows.get(key).map_or(0.0, |row| row.get(index(measure), second));
-        (seconds >= LEAST_SECONDS).then(|| sum / seconds)
+        (seconds >= self.least_seconds).then(|| sum / seconds)
     }
 
     /// A row's part of the whole before; `None` where the level is not known or was nothing.

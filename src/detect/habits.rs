@@ -7,7 +7,7 @@ use std::net::IpAddr;
 use foldhash::fast::RandomState;
 use hashbrown::HashMap;
 
-use crate::aggregate::{Fingerprint, ScopeTick};
+use crate::aggregate::{Count, Fingerprint, ScopeTick};
 
 /// The habits of a service's clients, the last ten minutes weighing most.
 #[derive(Debug)]
@@ -16,6 +16,9 @@ pub struct Habits {
     made: f64,
     assets: f64,
     requests: f64,
+    /// Microseconds to first bytes, and how many.
+    waits: f64,
+    first_bytes: f64,
     minute: Minute,
     /// How many clients asked how often in a minute, by powers of the square root of two.
     clients: [f64; BUCKETS],
@@ -53,6 +56,8 @@ impl Default for Habits {
             made: 0.0,
             assets: 0.0,
             requests: 0.0,
+            waits: 0.0,
+            first_bytes: 0.0,
             minute: Minute::default(),
             clients: [0.0; BUCKETS],
         }
@@ -85,6 +90,8 @@ impl Habits {
             self.requests += *count as f64;
             self.assets += if is_asset(&path.path) { *count as f64 } else { 0.0 };
         }
+        self.waits += tick.counts[Count::FirstByteWait] as f64;
+        self.first_bytes += tick.counts[Count::FirstBytes] as f64;
         if self.makes.len() > MAX_MAKES {
             self.forget_faintest();
         }
@@ -99,6 +106,8 @@ impl Habits {
         self.made *= aged;
         self.requests *= aged;
         self.assets *= aged;
+        self.waits *= aged;
+        self.first_bytes *= aged;
         for count in std::mem::take(&mut self.minute.clients).into_values() {
             if let Some(sum) = self.clients.get_mut(bucket(f64::from(count))) {
                 *sum += 1.0;
@@ -137,6 +146,11 @@ impl Habits {
     /// The part of accesses made with this make of client; `None` where too few were seen.
     pub fn make_share(&self, make: &Fingerprint) -> Option<f64> {
         (self.made >= LEAST_REQUESTS).then(|| self.makes.get(make).map_or(0.0, |sum| sum / self.made))
+    }
+
+    /// Microseconds that a client waits for the first byte of an answer on average; `None` where too few were seen.
+    pub fn first_byte_wait(&self) -> Option<f64> {
+        (self.first_bytes >= LEAST_REQUESTS).then(|| self.waits / self.first_bytes)
     }
 
     /// The part of requests that are for what belongs to pages; `None` where too few were seen.

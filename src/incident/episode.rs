@@ -2,12 +2,17 @@
 
 use std::collections::BTreeSet;
 
-use super::origins::{Scale, Tree};
-use super::{Condition, Foreign, Health, Load, Origin, Sought, Unit};
-use crate::aggregate::{Cell, Count, Sides};
+use super::cohort::Split;
+use super::facts::Facts;
+use super::health::{Examination, Found};
+use super::origins::{Scale, Suspects};
+use super::timeline::Timeline;
+use super::verdict::Case;
+use super::{Attack, Cause, Foreign, Load, Neighbour, Origin, Sought, Unit, Unseen, Verdict};
+use crate::aggregate::{Count, Counts, ScopeTick, Sides};
 use crate::attribute::{Country, Home};
-use crate::detect::rule::{Measure, Traffic};
-use crate::detect::{Key, Needs, Watched, Window, of_cell, of_counts};
+use crate::detect::rule::{Evidence, Measure, Traffic, Weights};
+use crate::detect::{Before, Key, Needs, Watched, Window, of_cell, of_counts};
 use crate::flow::ServerEnd;
 use crate::time::TickId;
 
@@ -19,27 +24,48 @@ pub(super) struct Episode {
     pub until: TickId,
     traffic: Traffic,
     measure: Measure,
-    window: Window,
+    sums: Sums,
     coverage: f64,
     /// What moved after `until`, up to and including `waited`: it belongs to the episode if that goes on.
-    tail: Window,
+    tail: Sums,
     waited: TickId,
+    pub timeline: Timeline,
+    /// Ticks up to and including this one are in the timeline.
+    timed: TickId,
+    /// The level of the seconds before the onset, where nothing is known of longer ago.
+    provisional: Option<Before>,
+}
+
+/// What moved.
+#[derive(Debug)]
+struct Sums {
+    /// The rows of the traffic that the opening rule looks at.
+    window: Window,
+    /// The service's own traffic.
+    own: Counts,
+    /// The traffic beside it.
+    beside: Counts,
 }
 
 /// What is told of an episode.
 pub(super) struct Account {
     pub origins: Vec<Origin>,
+    pub neighbours: Vec<Neighbour>,
     pub foreign: Option<Foreign>,
     pub load: Load,
-    pub health: Health,
+    pub found: Found,
+    pub verdict: Verdict,
     pub end: Option<ServerEnd>,
     pub sides: Sides,
 }
 
-/// Where an account is given: who is home, and from which share on foreign origins count as concentrated.
+/// Where an account is given: who is home, from which share on foreign origins count as concentrated, what evidence
+/// weighs, and what the rules say it is.
 pub(super) struct Ground<'a> {
     pub home: &'a Home,
     pub concentrated_from: f64,
+    pub weights: &'a Weights,
+    pub said: Option<Cause>,
 }
 
 /// Paths that are told.
@@ -52,42 +78,89 @@ const LEAST_SOUGHT: f64 = 0.05;
 /// nothing, and the few who prove theirs are not to blame for it.
 const LEAST_ATTRIBUTED: f64 = 0.5;
 
+/// Seconds of a past that is no longer young: verdicts are surer from here on.
+const TEN_MINUTES: f64 = 600.0;
+
+impl Sums {
+    fn new() -> Self {
+        Self { window: Window::new(Needs::ALL), own: Counts::default(), beside: Counts::default() }
+    }
+
+    fn absorb(&mut self, other: Self) {
+        self.window.absorb(other.window);
+        self.own.merge(&other.own);
+        self.beside.merge(&other.beside);
+    }
+}
+
 impl Episode {
-    pub fn new(from: TickId, traffic: Traffic, measure: Measure) -> Self {
-        let (window, tail) = (Window::new(Needs::ALL), Window::new(Needs::ALL));
+    /// An episode that began at `from`, held against what came before it.
+    pub fn new(from: TickId, traffic: Traffic, measure: Measure, watched: &Watched) -> Self {
         let before = from.plus(-1);
-        Self { from, until: before, traffic, measure, window, coverage: 1.0, tail, waited: before }
+        let earliest = TickId { epoch: from.epoch, second: i64::MIN };
+        let mut episode = Self {
+            from,
+            until: before,
+            traffic,
+            measure,
+            sums: Sums::new(),
+            coverage: 1.0,
+            tail: Sums::new(),
+            waited: before,
+            timeline: Timeline::default(),
+            timed: earliest,
+            provisional: None,
+        };
+        if !watched.before(traffic).is_known(from.second) {
+            let earlier = watched.since(earliest).take_while(|(tick, _)| *tick < from);
+            let ticks = earlier.map(|(tick, seconds)| (tick.second, seconds.of(traffic)));
+            episode.provisional = Some(Before::provisional(ticks));
+        }
+        episode
     }
 
     /// Adds what moved up to `tick`.
     pub fn extend(&mut self, watched: &Watched, tick: TickId) {
         self.wait(watched, tick);
-        let tail = std::mem::replace(&mut self.tail, Window::new(Needs::ALL));
-        self.window.absorb(tail);
+        let tail = std::mem::replace(&mut self.tail, Sums::new());
+        self.sums.absorb(tail);
         self.until = tick;
     }
 
     /// Remembers what moved up to `tick`, without a finding: the windows forget it before a pulse may come again.
     pub fn wait(&mut self, watched: &Watched, tick: TickId) {
         for (_, seconds) in watched.since(self.waited.plus(1)).take_while(|(have, _)| *have <= tick) {
-            let sums = seconds.of(self.traffic);
-            self.tail.enter(sums);
-            if sums.coverage > 0.0 {
-                self.coverage = self.coverage.min(sums.coverage);
+            let rows: &ScopeTick = seconds.of(self.traffic);
+            self.tail.window.enter(rows);
+            self.tail.own.merge(&seconds.own.counts);
+            self.tail.beside.merge(&seconds.beside.counts);
+            if rows.coverage > 0.0 {
+                self.coverage = self.coverage.min(rows.coverage);
             }
         }
         self.waited = tick;
+        let before = self.provisional.as_ref().unwrap_or_else(|| watched.before(Traffic::Own));
+        let new =
+            watched.since(self.timed).filter(|(have, _)| *have > self.timed || self.timed.second == i64::MIN);
+        for (have, seconds) in new.take_while(|(have, _)| *have <= tick) {
+            self.timeline.take(have, &seconds.own.counts, before);
+        }
+        self.timed = tick;
+    }
+
+    fn before<'a>(&'a self, watched: &'a Watched) -> &'a Before {
+        self.provisional.as_ref().unwrap_or_else(|| watched.before(self.traffic))
     }
 
     /// What can be said of it; `keys` are those that rules found.
     pub fn account(&self, watched: &Watched, keys: &BTreeSet<Key>, ground: &Ground<'_>) -> Account {
-        let before = watched.before(self.traffic);
+        let before = self.before(watched);
         let seconds = (self.until.second - self.from.second + 1).max(1) as f64;
         let second = self.until.second;
         let measure = self.told_measure();
-        let total = of_counts(measure, &self.window.counts) as f64;
+        let total = of_counts(measure, &self.sums.window.counts) as f64;
         let level = before.rate(measure, second);
-        let row_excess = self.row_excess(watched, measure, seconds);
+        let row_excess = self.row_excess(before, measure, seconds);
         let excess = row_excess.max(total - level.unwrap_or(0.0) * seconds);
         let scale = Scale {
             measure,
@@ -99,24 +172,111 @@ impl Episode {
             home: ground.home,
             coverage: self.coverage,
         };
-        let attributed = row_excess >= LEAST_ATTRIBUTED * excess;
-        let origins = if attributed { Tree::of(&self.window, keys).origins(&scale) } else { Vec::new() };
+        let is_attributed = row_excess >= LEAST_ATTRIBUTED * excess;
+        let suspects = Suspects::of(&self.sums.window, keys, &scale);
+        let rows = if is_attributed { suspects.rows(&self.sums.window, &scale) } else { Vec::new() };
+        let cohorts = if is_attributed {
+            let habits = watched.habits();
+            Split { window: &self.sums.window, scale: &scale, habits, origins: &rows }.cohorts()
+        } else {
+            Vec::new()
+        };
+        let mut facts = self.facts(watched, before, seconds);
+        let found = self.examine(watched, before, ground, (&rows, &facts));
+        facts.failing = found.failing();
+        let unit = self.unit();
+        let mut verdict = Case {
+            weights: ground.weights,
+            facts: facts.all(),
+            cohorts: &cohorts,
+            busy_client: watched.habits().busy_client(),
+            stage: usize::from(before.seconds(second) >= TEN_MINUTES),
+            said: ground.said,
+            unit,
+            has_accesses: 2 * self.sums.own[Count::Accesses] >= self.sums.own[Count::Opened],
+            unseen: self.unseen(watched, level),
+            is_blind: watched.sides().is_one_way(),
+        }
+        .verdict();
+        let origins = told(rows, &mut verdict);
         let from_origins: f64 = origins.iter().map(|row| row.rate).sum();
         let rate = total / seconds;
         Account {
-            foreign: self.foreign(watched, measure, &origins, ground),
+            foreign: self.foreign(before, measure, &origins, ground),
             load: Load {
-                unit: self.unit(),
+                unit,
                 rate,
                 baseline: level,
                 without_origins: (rate - from_origins).max(0.0),
+                knee: None,
                 total: total as u64,
             },
-            health: self.health(&origins),
+            neighbours: self.neighbours(&scale),
+            found,
+            verdict,
             end: self.end(),
             sides: watched.sides(),
             origins,
         }
+    }
+
+    fn facts<'a>(&'a self, watched: &'a Watched, before: &'a Before, seconds: f64) -> Facts<'a> {
+        let (own, beside) = (&self.sums.own, &self.sums.beside);
+        let second = self.until.second;
+        Facts { watched, before, timeline: &self.timeline, own, beside, seconds, second, failing: None }
+    }
+
+    fn examine(
+        &self,
+        watched: &Watched,
+        before: &Before,
+        ground: &Ground<'_>,
+        (origins, facts): (&[Origin], &Facts<'_>),
+    ) -> Found {
+        let is_forged =
+            facts.all().iter().any(|fact| fact.evidence == Evidence::HalfOpen && fact.value >= 0.5);
+        Examination {
+            window: &self.sums.window,
+            before,
+            habits: watched.habits(),
+            home: ground.home,
+            origins,
+            timeline: &self.timeline,
+            own: &self.sums.own,
+            sides: watched.sides(),
+            second: self.until.second,
+            is_forged,
+            seconds: facts.seconds,
+        }
+        .found()
+    }
+
+    /// What this mirror does not show of it.
+    fn unseen(&self, watched: &Watched, level: Option<f64>) -> Vec<Unseen> {
+        let own = &self.sums.own;
+        let encrypted = own[Count::Hellos] > 0 && 2 * own[Count::Hellos] >= own[Count::Accesses];
+        let all = [
+            (Unseen::Encrypted, encrypted),
+            (Unseen::OneWay, watched.sides().is_one_way()),
+            (Unseen::Before, level.is_none() || self.provisional.is_some()),
+        ];
+        all.into_iter().filter(|(_, is)| *is).map(|(what, _)| what).collect()
+    }
+
+    /// The labelled clients' part of the traffic.
+    fn neighbours(&self, scale: &Scale<'_>) -> Vec<Neighbour> {
+        let mut sums = std::collections::BTreeMap::new();
+        for (lineage, cell) in &self.sums.window.networks {
+            if let Some(label) = lineage.label {
+                *sums.entry(label).or_insert(0.0) += of_cell(scale.measure, cell) as f64;
+            }
+        }
+        let told = |(label, count): (_, f64)| Neighbour {
+            label,
+            traffic_share: if scale.total > 0.0 { (count / scale.total).min(1.0) } else { 0.0 },
+            rate: count / scale.seconds.max(1.0),
+        };
+        sums.into_iter().map(told).collect()
     }
 
     /// What the load is measured by: errors and requests by the accesses that they are part of.
@@ -132,7 +292,8 @@ impl Episode {
 
     /// Accesses are requests where most of them could be read.
     fn unit(&self) -> Unit {
-        let readable = 2 * self.window.counts[Count::Requests] >= self.window.counts[Count::Accesses];
+        let readable =
+            2 * self.sums.window.counts[Count::Requests] >= self.sums.window.counts[Count::Accesses];
         match self.told_measure() {
             Measure::Packets => Unit::Packets,
             Measure::Bytes => Unit::Bytes,
@@ -142,8 +303,7 @@ impl Episode {
     }
 
     /// What the countries' rows have more than before.
-    fn row_excess(&self, watched: &Watched, measure: Measure, seconds: f64) -> f64 {
-        let before = watched.before(self.traffic);
+    fn row_excess(&self, before: &Before, measure: Measure, seconds: f64) -> f64 {
         let level =
             |country| before.row_rate(&Key::Country(country), measure, self.until.second).unwrap_or(0.0);
         self.countries(measure)
@@ -154,7 +314,7 @@ impl Episode {
 
     fn countries(&self, measure: Measure) -> Vec<(Country, f64)> {
         let mut countries = std::collections::BTreeMap::<Country, u64>::new();
-        for (lineage, cell) in &self.window.networks {
+        for (lineage, cell) in &self.sums.window.networks {
             *countries.entry(lineage.country).or_default() += of_cell(measure, cell);
         }
         countries.into_iter().map(|(country, count)| (country, count as f64)).collect()
@@ -162,7 +322,7 @@ impl Episode {
 
     fn foreign(
         &self,
-        watched: &Watched,
+        before: &Before,
         measure: Measure,
         origins: &[Origin],
         ground: &Ground<'_>,
@@ -170,8 +330,7 @@ impl Episode {
         if ground.home.is_unknown() {
             return None;
         }
-        let before = watched.before(self.traffic);
-        let total = of_counts(measure, &self.window.counts) as f64;
+        let total = of_counts(measure, &self.sums.window.counts) as f64;
         let abroad: Vec<(Country, f64)> = self
             .countries(measure)
             .into_iter()
@@ -192,7 +351,7 @@ impl Episode {
     pub fn sought(&self, origins: &[Origin]) -> Vec<Sought> {
         let countries: BTreeSet<Country> = origins.iter().map(|row| row.country).collect();
         let mut paths = std::collections::BTreeMap::<(&str, &str), u64>::new();
-        for (key, count) in &self.window.paths {
+        for (key, count) in &self.sums.window.paths {
             if countries.is_empty() || countries.contains(&key.country) {
                 *paths.entry((&key.method, &key.path)).or_default() += count;
             }
@@ -213,27 +372,28 @@ impl Episode {
         sought
     }
 
-    /// How the service answers the clients outside the origins' countries; all clients where there are no origins.
-    fn health(&self, origins: &[Origin]) -> Health {
-        let blamed: BTreeSet<Country> = origins.iter().map(|row| row.country).collect();
-        let mut others = Cell::default();
-        for (lineage, cell) in &self.window.networks {
-            if !blamed.contains(&lineage.country) {
-                others.merge(cell);
-            }
-        }
-        let ratio = (others.responses > 0).then(|| others.server_errors as f64 / others.responses as f64);
-        let state = match ratio {
-            None => Condition::Unknown,
-            Some(ratio) if ratio >= 0.5 => Condition::Down,
-            Some(ratio) if ratio >= 0.1 => Condition::Degraded,
-            Some(_) => Condition::Ok,
-        };
-        Health { state, failure_ratio: ratio }
-    }
-
     fn end(&self) -> Option<ServerEnd> {
-        let most = self.window.ends.iter().max_by_key(|(end, count)| (**count, std::cmp::Reverse(**end)));
+        let most =
+            self.sums.window.ends.iter().max_by_key(|(end, count)| (**count, std::cmp::Reverse(**end)));
         most.map(|(end, _)| *end)
     }
+}
+
+/// The rows that are told: those of cohorts that somebody may be asked about. A crowd and a fault have no origin.
+fn told(rows: Vec<Origin>, verdict: &mut Verdict) -> Vec<Origin> {
+    let blameless = |cause| matches!(cause, Cause::FlashCrowd | Cause::Glitch(_));
+    let forged = |cause| matches!(cause, Cause::Attack(Attack::SynFlood));
+    let mut kept: Vec<usize> = verdict
+        .parts
+        .iter()
+        .filter(|part| !blameless(part.cause) && !forged(part.cause))
+        .flat_map(|part| part.origins.iter().copied())
+        .collect();
+    kept.sort_unstable();
+    kept.dedup();
+    for part in &mut verdict.parts {
+        part.origins = part.origins.iter().filter_map(|at| kept.binary_search(at).ok()).collect();
+    }
+    let is_kept = |at: &usize| kept.binary_search(at).is_ok();
+    rows.into_iter().enumerate().filter(|(at, _)| is_kept(at)).map(|(_, row)| row).collect()
 }

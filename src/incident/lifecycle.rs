@@ -6,15 +6,17 @@ use std::sync::Arc;
 
 use super::episode::{Account, Episode, Ground};
 use super::onset::{onset, weight};
-use super::{Condition, Exceeded, Incident, Label, Opening, Place, RuleHit, State, Verdict};
+use super::{Cause, Condition, Exceeded, Incident, Opening, Place, RuleHit, State};
 use crate::attribute::Home;
-use crate::detect::rule::{Level, Rule};
+use crate::detect::rule::{Level, Rule, Weights};
 use crate::detect::{Finding, Key, Subject, Watch, Watched};
 use crate::time::{TickId, Timestamp};
 
 /// When incidents are told.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Policy {
+    /// What evidence weighs.
+    pub weights: Arc<Weights>,
     /// Ticks without a finding after which an incident is over; pulses within it are one incident.
     pub quiet: i64,
     /// Ticks between two updates.
@@ -24,9 +26,10 @@ pub struct Policy {
 }
 
 impl Default for Policy {
-    /// Five minutes of quiet, as pulsing floods come once a minute; ten seconds between updates; three tenths.
+    /// The shipped weights; five minutes of quiet, as pulsing floods come once a minute; ten seconds between updates; three tenths.
     fn default() -> Self {
-        Self { quiet: 300, between_updates: 10, concentrated_from: 0.3 }
+        let weights = Arc::new(Weights::builtin());
+        Self { weights, quiet: 300, between_updates: 10, concentrated_from: 0.3 }
     }
 }
 
@@ -63,7 +66,7 @@ struct Told {
 
 #[derive(PartialEq, Eq)]
 struct What {
-    label: Label,
+    cause: Cause,
     severity: Level,
     health: Condition,
     origins: BTreeSet<Place>,
@@ -119,7 +122,7 @@ impl Incidents {
 
     fn tell(&mut self, subject: Subject, tick: TickId, watched: &mut Watched) -> Option<Incident> {
         let home = (self.homes)(subject);
-        let policy = self.policy;
+        let policy = self.policy.clone();
         let open = self.open.get_mut(&subject)?;
         if tick.second - open.last_finding.second >= policy.quiet {
             return self.close(subject, watched, false);
@@ -133,7 +136,12 @@ impl Incidents {
         if !due {
             return None;
         }
-        let ground = Ground { home: &home, concentrated_from: policy.concentrated_from };
+        let ground = Ground {
+            home: &home,
+            concentrated_from: policy.concentrated_from,
+            weights: &policy.weights,
+            said: open.said(),
+        };
         let account = open.episode.account(watched, &open.keys, &ground);
         let what = open.what(&account);
         let state = match &mut open.told {
@@ -153,7 +161,12 @@ impl Incidents {
     fn close(&mut self, subject: Subject, watched: &mut Watched, interrupted: bool) -> Option<Incident> {
         let home = (self.homes)(subject);
         let open = self.open.remove(&subject)?;
-        let ground = Ground { home: &home, concentrated_from: self.policy.concentrated_from };
+        let ground = Ground {
+            home: &home,
+            concentrated_from: self.policy.concentrated_from,
+            weights: &self.policy.weights,
+            said: open.said(),
+        };
         let account = open.episode.account(watched, &open.keys, &ground);
         let decided = if interrupted {
             watched.now().end().max(open.last_finding.end())
@@ -182,7 +195,7 @@ impl Open {
                 title: rule.title.clone(),
                 category: rule.category.clone(),
             },
-            episode: Episode::new(from, rule.filter.traffic, rule.measure),
+            episode: Episode::new(from, rule.filter.traffic, rule.measure, watched),
             keys: BTreeSet::new(),
             rules: BTreeMap::new(),
             severity: rule.level,
@@ -225,11 +238,22 @@ impl Open {
         }
     }
 
+    /// What the rules that held say it is by themselves.
+    fn said(&self) -> Option<Cause> {
+        None
+    }
+
+    /// How bad it is: a verdict that nobody need be woken for is no worse than its rules say.
+    fn severity_of(&self, account: &Account) -> Level {
+        let attacked = matches!(account.verdict.cause, Cause::Attack(_));
+        account.found.severity(self.severity, &self.episode.timeline, attacked)
+    }
+
     fn what(&self, account: &Account) -> What {
         What {
-            label: Label::InsufficientData,
-            severity: self.severity,
-            health: account.health.state,
+            cause: account.verdict.cause,
+            severity: self.severity_of(account),
+            health: account.found.health.state,
             origins: account.origins.iter().map(|row| row.place).collect(),
         }
     }
@@ -240,19 +264,20 @@ impl Open {
             opened: self.opened,
             state,
             seq: self.seq,
-            severity: self.severity,
+            severity: self.severity_of(&account),
             started: self.episode.from.start(),
             detected: self.opened.end(),
             decided,
             ended: None,
             interrupted: false,
             opening: self.opening.clone(),
-            verdict: Verdict { label: Label::InsufficientData, confidence: 0.0 },
+            verdict: account.verdict,
+            neighbours: account.neighbours,
             foreign: account.foreign,
             sought: self.episode.sought(&account.origins),
             origins: account.origins,
             load: account.load,
-            health: account.health,
+            health: account.found.health,
             rules: self.rules.values().cloned().collect(),
             end: account.end,
             sides: account.sides,

@@ -2,10 +2,15 @@
 //! Comes in: each tick's findings and the picture they were found in. Goes out: [`Incident`]s that opened, changed or
 //! closed. Does not know how they are written down.
 
+mod cohort;
 mod episode;
+mod facts;
+mod health;
 mod lifecycle;
 mod onset;
 mod origins;
+mod timeline;
+mod verdict;
 
 use std::net::IpAddr;
 
@@ -14,7 +19,7 @@ use ipnet::IpNet;
 use crate::aggregate::Sides;
 use crate::attribute::{Asn, Country, LabelId};
 use crate::detect::Subject;
-use crate::detect::rule::{Level, Observed};
+use crate::detect::rule::{Evidence, Level, Observed};
 use crate::flow::ServerEnd;
 use crate::time::{TickId, Timestamp};
 
@@ -62,6 +67,8 @@ pub struct Incident {
     pub foreign: Option<Foreign>,
     /// Where the excess comes from; empty where no origin can be shown.
     pub origins: Vec<Origin>,
+    /// Labelled clients, which are never blamed.
+    pub neighbours: Vec<Neighbour>,
     /// What the origins asked for, most asked first.
     pub sought: Vec<Sought>,
     /// How much there is, against before.
@@ -92,19 +99,157 @@ pub struct Opening {
 }
 
 /// The cause of an incident.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct Verdict {
     /// What it is.
-    pub label: Label,
+    pub cause: Cause,
     /// How sure that is, from 0 to 1.
     pub confidence: f64,
+    /// What it consists of, the largest part first; one that stands for all is listed too.
+    pub parts: Vec<Part>,
+    /// What speaks for it, the weightiest first.
+    pub reasons: Vec<Reason>,
+    /// What speaks against it, the weightiest first.
+    pub doubts: Vec<Reason>,
+    /// What would lead to another verdict if it were otherwise.
+    pub flips: Vec<Flip>,
+    /// What cannot be seen here.
+    pub unseen: Vec<Unseen>,
 }
 
-/// What an incident may turn out to be. Until causes are judged there is one answer, and it is no guess.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Label {
-    /// Not judged: there is not enough to go by.
+/// What an incident turns out to be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+pub enum Cause {
+    /// Somebody means harm, as far as traffic shows intent.
+    Attack(Attack),
+    /// More people than usual want the same thing.
+    FlashCrowd,
+    /// Something is broken.
+    Glitch(Glitch),
+    /// Somebody looks for what there is.
+    Scan(Scan),
+    /// Somebody tries passwords.
+    BruteForce(BruteForce),
+    /// Few sources ask for very much; why is not known.
+    HeavyClient,
+    /// Several of these at once.
+    Mixed,
+    /// Not known.
+    Unknown(Unknown),
+    /// Not judged yet.
+    #[default]
+    Unjudged,
+}
+
+/// Kinds of attacks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Attack {
+    /// Requests.
+    HttpFlood,
+    /// Connections, or conversations whose requests cannot be read.
+    ConnectionFlood,
+    /// Half-open connections.
+    SynFlood,
+    /// Datagrams and packets beside the service.
+    UdpFlood,
+    /// Answers that others were asked for in the service's name.
+    Reflection,
+    /// Requests that never end.
+    Slow,
+    /// HTTP/2 streams opened and reset.
+    H2Reset,
+}
+
+/// Kinds of glitches.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Glitch {
+    /// The server does not answer.
+    Server,
+    /// The server answers, and what stands behind it does not.
+    Backend,
+    /// The network in between loses packets.
+    Network,
+}
+
+/// Kinds of scans.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Scan {
+    /// Paths.
+    Path,
+    /// Ports.
+    Port,
+    /// Addresses.
+    Host,
+    /// By many at once.
+    Distributed,
+}
+
+/// Kinds of guessing passwords.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum BruteForce {
+    /// From one source.
+    Single,
+    /// From many, each a little.
+    Coordinated,
+}
+
+/// Why nothing is known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Unknown {
+    /// The mirror does not show enough.
+    Sensor,
+    /// There is not enough to go by.
     InsufficientData,
+    /// Probably an attack.
+    LeaningAttack,
+    /// Probably a crowd.
+    LeaningFlashCrowd,
+    /// Probably a fault.
+    LeaningGlitch,
+}
+
+/// One of several causes.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Part {
+    /// What it is.
+    pub cause: Cause,
+    /// Its part of the excess, 0 to 1.
+    pub share: f64,
+    /// The rows of the incident's origins that it comes from.
+    pub origins: Vec<usize>,
+}
+
+/// A piece of evidence as it was found.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Reason {
+    /// Which.
+    pub evidence: Evidence,
+    /// Its value.
+    pub value: f64,
+    /// What would be ordinary; `None` where nothing is known of that.
+    pub expected: Option<f64>,
+    /// What it weighs for the verdict against the next cause, in nats; negative against it.
+    pub weight: f64,
+}
+
+/// A piece of evidence that decides.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Flip {
+    /// Which.
+    pub evidence: Evidence,
+    /// The verdict without it.
+    pub without: Cause,
+}
+
+/// What a mirror may not show.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Unseen {
+    /// Paths and statuses, since conversations are encrypted.
+    Encrypted,
+    /// One direction.
+    OneWay,
+    /// What came before.
+    Before,
 }
 
 /// Access from abroad.
@@ -160,6 +305,17 @@ pub struct Origin {
     pub label: Option<LabelId>,
 }
 
+/// What labelled clients did.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Neighbour {
+    /// The label.
+    pub label: LabelId,
+    /// Its part of all traffic.
+    pub traffic_share: f64,
+    /// Its rate per second, in the load's unit.
+    pub rate: f64,
+}
+
 /// What was asked for.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Sought {
@@ -182,6 +338,8 @@ pub struct Load {
     pub baseline: Option<f64>,
     /// Per second without the origins.
     pub without_origins: f64,
+    /// The most that the service has carried in health, per second.
+    pub knee: Option<f64>,
     /// Counted since the onset.
     pub total: u64,
 }
@@ -204,19 +362,36 @@ pub enum Unit {
 pub struct Health {
     /// In a word.
     pub state: Condition,
-    /// The part of responses to clients outside the origins that say that the service failed; `None` where no
-    /// response was seen.
+    /// The part of those clients' exchanges that failed; `None` where none was seen.
     pub failure_ratio: Option<f64>,
+    /// Whose exchanges say so.
+    pub witnesses: Witnesses,
+    /// Since when it is not well.
+    pub since: Option<Timestamp>,
+}
+
+/// Whose exchanges tell how a service fares.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+pub enum Witnesses {
+    /// Clients from prefixes that were there before, outside the suspects.
+    Known,
+    /// Clients at home, outside the suspects.
+    Home,
+    /// Everybody but the suspects.
+    Unsuspected,
+    /// Everybody.
+    #[default]
+    Everybody,
 }
 
 /// The service's condition.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Condition {
-    /// No response of the service was seen.
+    /// No exchange with the service was seen.
     Unknown,
-    /// Fewer than one response in ten fails.
+    /// Fewer than one exchange in ten fails, and answers come about as fast as before.
     Ok,
-    /// At least one in ten fails.
+    /// At least one in ten fails, or answers take several times as long as before.
     Degraded,
     /// At least one in two fails.
     Down,

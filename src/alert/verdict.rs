@@ -1,0 +1,209 @@
+//! The verdict in the contract's words, and each piece of evidence in a sentence. Comes in: a [`Verdict`]. Goes out:
+//! labels, kinds, reasons. Says "access from" and "source", never who means harm.
+
+use serde::Serialize;
+
+use super::evidence::Fact;
+use super::number::{percent, quantity, rate, share};
+use crate::detect::rule::Evidence;
+use crate::incident::{Attack, BruteForce, Cause, Glitch, Reason, Scan, Unknown, Unseen, Verdict};
+
+/// A cause as the record lists it.
+#[derive(Serialize)]
+pub(super) struct CauseField {
+    label: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    kind: Option<&'static str>,
+    share: f64,
+    origins: Vec<usize>,
+}
+
+/// What would make it another verdict.
+#[derive(Serialize)]
+pub(super) struct FlipField {
+    id: &'static str,
+    text: String,
+    label: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    kind: Option<&'static str>,
+}
+
+/// The contract's label.
+pub(super) const fn label(cause: Cause) -> &'static str {
+    match cause {
+        Cause::Attack(_) => "attack",
+        Cause::FlashCrowd => "flash_crowd",
+        Cause::Glitch(_) => "glitch",
+        Cause::Scan(_) => "scan",
+        Cause::BruteForce(_) => "brute_force",
+        Cause::HeavyClient => "heavy_client",
+        Cause::Mixed => "mixed",
+        Cause::Unknown(_) | Cause::Unjudged => "unknown",
+    }
+}
+
+/// The contract's kind, where there are kinds.
+pub(super) const fn kind(cause: Cause) -> Option<&'static str> {
+    Some(match cause {
+        Cause::Attack(kind) => match kind {
+            Attack::HttpFlood => "http_flood",
+            Attack::ConnectionFlood => "connection_flood",
+            Attack::SynFlood => "syn_flood",
+            Attack::UdpFlood => "udp_flood",
+            Attack::Reflection => "reflection",
+            Attack::Slow => "slow",
+            Attack::H2Reset => "h2_reset",
+        },
+        Cause::Glitch(kind) => match kind {
+            Glitch::Server => "server",
+            Glitch::Backend => "backend",
+            Glitch::Network => "network",
+        },
+        Cause::Scan(kind) => match kind {
+            Scan::Path => "path",
+            Scan::Port => "port",
+            Scan::Host => "host",
+            Scan::Distributed => "distributed",
+        },
+        Cause::BruteForce(BruteForce::Single) => "single",
+        Cause::BruteForce(BruteForce::Coordinated) => "coordinated",
+        Cause::Unknown(why) => match why {
+            Unknown::Sensor => "sensor",
+            Unknown::InsufficientData => "insufficient_data",
+            Unknown::LeaningAttack => "leaning_attack",
+            Unknown::LeaningFlashCrowd => "leaning_flash_crowd",
+            Unknown::LeaningGlitch => "leaning_glitch",
+        },
+        Cause::Unjudged => "insufficient_data",
+        Cause::FlashCrowd | Cause::HeavyClient | Cause::Mixed => return None,
+    })
+}
+
+/// The causes that it consists of.
+pub(super) fn causes(verdict: &Verdict) -> Vec<CauseField> {
+    let told = |part: &crate::incident::Part| CauseField {
+        label: label(part.cause),
+        kind: kind(part.cause),
+        share: share(part.share),
+        origins: part.origins.clone(),
+    };
+    verdict.parts.iter().map(told).collect()
+}
+
+/// What would change it.
+pub(super) fn flips(verdict: &Verdict) -> Vec<FlipField> {
+    let reason = |evidence| verdict.reasons.iter().find(|reason| reason.evidence == evidence);
+    let told = |flip: &crate::incident::Flip| FlipField {
+        id: flip.evidence.word(),
+        text: format!(
+            "without this it would be {}: {}",
+            named(flip.without),
+            reason(flip.evidence).map(text).unwrap_or_default()
+        ),
+        label: label(flip.without),
+        kind: kind(flip.without),
+    };
+    verdict.flips.iter().map(told).collect()
+}
+
+/// Reasons as facts.
+pub(super) fn facts(reasons: &[Reason]) -> Vec<Fact> {
+    let told = |reason: &Reason| Fact {
+        id: reason.evidence.word().to_owned(),
+        text: text(reason),
+        value: rounded(reason.evidence, reason.value),
+        expected: reason.expected.map(|expected| rounded(reason.evidence, expected)),
+    };
+    reasons.iter().map(told).collect()
+}
+
+/// A cause in words: `an attack (http_flood)`.
+pub(super) fn named(cause: Cause) -> String {
+    let what = match cause {
+        Cause::Attack(_) => "an attack",
+        Cause::FlashCrowd => "a flash crowd",
+        Cause::Glitch(_) => "a glitch",
+        Cause::Scan(_) => "a scan",
+        Cause::BruteForce(_) => "password guessing",
+        Cause::HeavyClient => "a heavy client, its intent unproven",
+        Cause::Mixed => "a mixture",
+        Cause::Unknown(_) | Cause::Unjudged => "not known",
+    };
+    kind(cause).map_or_else(|| what.to_owned(), |kind| format!("{what} ({kind})"))
+}
+
+/// What cannot be seen, in words.
+pub(super) const fn unseen(what: Unseen) -> &'static str {
+    match what {
+        Unseen::Encrypted => "paths and statuses (the conversations are encrypted)",
+        Unseen::OneWay => "one direction of the conversations",
+        Unseen::Before => "what was ordinary before",
+    }
+}
+
+/// A piece of evidence in a sentence.
+fn text(reason: &Reason) -> String {
+    let (value, part) = (reason.value, percent(reason.value.min(1.0)));
+    match reason.evidence {
+        Evidence::Concentration => {
+            format!("few sources or prefixes that were hardly there before hold {part} of the excess")
+        }
+        Evidence::KnownNetworks => {
+            format!("{part} of it comes from the networks that traffic always came from")
+        }
+        Evidence::NewNetworks => format!("{part} of it comes from networks that had no such part before"),
+        Evidence::Foreign => format!("access from abroad holds {part} of the excess"),
+        Evidence::HighRate | Evidence::OrdinaryRate => {
+            format!("the middle client asks {} times as often as busy clients used to", quantity(value))
+        }
+        Evidence::OneMake => format!("{part} of it uses one make of client that was rare before"),
+        Evidence::SameMakes => format!("its makes of clients are {part} the same mixture as before"),
+        Evidence::OnePath => format!("{part} of its requests are for one path"),
+        Evidence::FewAssets | Evidence::Assets => {
+            format!("it fetches {part} as much of what belongs to pages as was usual")
+        }
+        Evidence::NoBackoff => format!("it goes on at {part} of its rate while its own requests fail"),
+        Evidence::FewSources => format!("it comes from as few as {} equal sources", quantity(value)),
+        Evidence::Surge => format!("the load rose to {} times that before", quantity(value)),
+        Evidence::FailsUnloaded => {
+            format!("{part} of exchanges failed, from a time when the load was ordinary")
+        }
+        Evidence::BrokeFirst => {
+            format!("the service broke {} s or more before the load rose, if it rose", quantity(value))
+        }
+        Evidence::LoadFirst => format!("the load rose {} s before the service broke", quantity(value)),
+        Evidence::HalfOpen => {
+            format!("{part} of the attempts to connect were never completed by their senders")
+        }
+        Evidence::Held => format!("{} requests or connections are held open unfinished", quantity(value)),
+        Evidence::Resets => format!("{part} of HTTP/2 streams were reset by those who opened them"),
+        Evidence::Datagrams => format!("{} packets a second that no conversation asked for", quantity(value)),
+        Evidence::Reflected => {
+            format!("{part} of the datagrams are answers of amplifiers that nobody here asked")
+        }
+        Evidence::Unanswered => {
+            format!("{part} of the attempts to connect found no answer, at an ordinary load")
+        }
+        Evidence::FailsAlike => "failures fall on all clients alike".to_owned(),
+        Evidence::LargeLost => {
+            format!("{part} of the large segments had to be sent again, and hardly any small one")
+        }
+        Evidence::Dropped => format!("the load fell by {part}"),
+        Evidence::Declared => "the calendar has an event at this time".to_owned(),
+    }
+}
+
+/// A value as records hold it.
+fn rounded(evidence: Evidence, value: f64) -> f64 {
+    match evidence {
+        Evidence::HighRate
+        | Evidence::OrdinaryRate
+        | Evidence::FewSources
+        | Evidence::Surge
+        | Evidence::BrokeFirst
+        | Evidence::LoadFirst
+        | Evidence::Held
+        | Evidence::Datagrams => rate(value),
+        _ => share(value),
+    }
+}

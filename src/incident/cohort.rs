@@ -1,0 +1,328 @@
+//! The excess in parts that belong together: the few rows that were hardly there before, at home and abroad, and the
+//! many beside them. Comes in: the rows of an episode and the level before. Goes out: at most four cohorts, each with
+//! how its clients behave. Each is judged for itself, which is what finds a flood inside a crowd.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::origins::Scale;
+use super::{Origin, Place};
+use crate::aggregate::{Cell, Fingerprint, Lineage, SourceKey};
+use crate::attribute::{Asn, Country};
+use crate::detect::{Habits, Key, Window, is_asset, of_cell};
+
+/// Clients that are judged together.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Cohort {
+    pub who: Who,
+    /// Its part of the excess, 0 to 1.
+    pub share: f64,
+    /// The rows that it consists of, or that tell where most of it comes from, as places in the list of origins.
+    pub origins: Vec<usize>,
+    /// All that its clients did.
+    pub cell: Cell,
+    /// What it has more than before, in the scale's measure.
+    pub excess: f64,
+    /// The part of its excess that networks hold which had as large a part before.
+    pub known: Option<f64>,
+    /// Different sources.
+    pub sources: f64,
+    /// How many equal sources its excess would come from (1 / Herfindahl-Hirschman index).
+    pub effective_sources: f64,
+    /// What its middle client asks for in a minute.
+    pub client_rate: f64,
+    /// The make of most of its accesses: its part now and before.
+    pub make: Option<(f64, Option<f64>)>,
+    /// How much of its makes is as it was before, 0 to 1.
+    pub same_makes: Option<f64>,
+    /// The part of the path that most of it asks for.
+    pub path: Option<f64>,
+    /// The part of its requests for what belongs to pages, against that before.
+    pub assets: Option<f64>,
+}
+
+/// Who a cohort is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+pub(super) enum Who {
+    /// Few rows abroad.
+    FewAbroad,
+    /// Few rows at home.
+    FewAtHome,
+    /// The many abroad.
+    ManyAbroad,
+    /// The many at home, or all where no home is known.
+    #[default]
+    Many,
+}
+
+impl Who {
+    /// Whether it is a few rows that stand out.
+    pub const fn is_few(self) -> bool {
+        matches!(self, Who::FewAbroad | Who::FewAtHome)
+    }
+}
+
+const ALL: [Who; 4] = [Who::FewAbroad, Who::FewAtHome, Who::ManyAbroad, Who::Many];
+
+/// A cohort with less of the excess is left to the others.
+const LEAST_SHARE: f64 = 0.1;
+
+/// A row stands out where its share is so many times its share before.
+const LEAST_LIFT: f64 = 3.0;
+
+/// A row with a larger share before is a neighbour that everybody knows.
+const MOST_BEFORE: f64 = 0.1;
+
+/// Shares before of less than this are taken for this: a network that nobody has seen is no infinite surprise.
+const LEAST_BEFORE: f64 = 0.002;
+
+/// A minute is long enough for most visits; shorter episodes are scaled up from this many seconds at least.
+const LEAST_SECONDS: f64 = 20.0;
+
+/// The rows of an episode as they are split.
+pub(super) struct Split<'a> {
+    pub window: &'a Window,
+    pub scale: &'a Scale<'a>,
+    pub habits: &'a Habits,
+    /// The rows that findings and the descent point at.
+    pub origins: &'a [Origin],
+}
+
+impl Split<'_> {
+    /// The cohorts with a part of the excess worth judging, the largest first.
+    pub fn cohorts(&self) -> Vec<Cohort> {
+        let mut cohorts: BTreeMap<Who, Cohort> =
+            ALL.into_iter().map(|who| (who, Cohort { who, ..Cohort::default() })).collect();
+        for (at, row) in self.origins.iter().enumerate() {
+            let who = self.who(row.country, stands_out(row).then_some(at));
+            if let Some(cohort) = cohorts.get_mut(&who) {
+                cohort.origins.push(at);
+            }
+        }
+        self.add_networks(&mut cohorts);
+        self.add_sources(&mut cohorts);
+        let whole: f64 = cohorts.values().map(|cohort| cohort.excess).sum();
+        let mut cohorts: Vec<Cohort> = cohorts.into_values().filter(|cohort| cohort.excess > 0.0).collect();
+        for cohort in &mut cohorts {
+            cohort.share = if whole > 0.0 { cohort.excess / whole } else { 0.0 };
+        }
+        cohorts.retain(|cohort| cohort.share >= LEAST_SHARE);
+        for cohort in &mut cohorts {
+            self.behaviour(cohort);
+        }
+        cohorts.sort_by(|one, other| other.share.total_cmp(&one.share).then(one.who.cmp(&other.who)));
+        cohorts
+    }
+
+    /// Whether a source, or a network as a whole, belongs to the few.
+    fn few(&self, lineage: &Lineage, source: Option<&SourceKey>) -> Option<usize> {
+        self.origins.iter().position(|row| {
+            stands_out(row)
+                && match (row.place, source) {
+                    (Place::Country(country), _) => country == lineage.country,
+                    (Place::Network(asn), _) => Some(asn) == lineage.asn && row.country == lineage.country,
+                    (Place::Prefix(prefix), Some(source)) => prefix.contains(&source.address),
+                    (Place::Source(address), Some(source)) => address == source.address,
+                    (Place::Prefix(_) | Place::Source(_), None) => false,
+                }
+        })
+    }
+
+    fn who(&self, country: Country, few: Option<usize>) -> Who {
+        let abroad = self.scale.home.is_foreign(country);
+        match few.map(|at| self.origins[at].foreign) {
+            Some(Some(false)) => Who::FewAtHome,
+            Some(_) => Who::FewAbroad,
+            None if abroad => Who::ManyAbroad,
+            None => Who::Many,
+        }
+    }
+
+    /// Sums up networks; what the few hold of them is theirs.
+    fn add_networks(&self, cohorts: &mut BTreeMap<Who, Cohort>) {
+        let held = self.held();
+        let mut networks: BTreeMap<(Country, Option<Asn>), Cell> = BTreeMap::new();
+        for (lineage, cell) in self.window.networks.iter().filter(|(lineage, _)| lineage.label.is_none()) {
+            networks.entry((lineage.country, lineage.asn)).or_default().merge(cell);
+        }
+        let mut parts: Vec<(Who, f64, f64)> = Vec::new();
+        for ((country, asn), mut cell) in networks {
+            let whole = self.whole_row(country, asn);
+            if let Some(held) = held.get(&(country, asn)) {
+                cell.remove(held);
+                self.give(cohorts, self.who(country, self.row_in(country, asn)), held, 0.0);
+            }
+            let key = asn.map_or(Key::Country(country), Key::Network);
+            let before =
+                self.scale.before.row_rate(&key, self.scale.measure, self.scale.second).unwrap_or(0.0);
+            let more = of_cell(self.scale.measure, &cell) as f64 - before * self.scale.seconds;
+            let who = self.who(country, whole);
+            // A row's excess is told with the row.
+            self.give(cohorts, who, &cell, if whole.is_none() { more } else { 0.0 });
+            parts.push((who, more.max(0.0), before));
+        }
+        for cohort in cohorts.values_mut() {
+            cohort.excess = cohort.excess.max(0.0);
+            if cohort.who.is_few() {
+                cohort.excess += self.told(cohort) * self.scale.excess;
+            }
+        }
+        self.compare_networks(cohorts, &parts);
+    }
+
+    /// The part of the excess that a cohort's rows are told with.
+    fn told(&self, cohort: &Cohort) -> f64 {
+        cohort.origins.iter().map(|at| self.origins[*at].share).sum()
+    }
+
+    /// What prefixes and addresses among the few did, by the network they are part of.
+    fn held(&self) -> BTreeMap<(Country, Option<Asn>), Cell> {
+        let mut held: BTreeMap<(Country, Option<Asn>), Cell> = BTreeMap::new();
+        for row in self.origins.iter().filter(|row| stands_out(row)) {
+            let mut add = |lineage: &Lineage, cell: &Cell| {
+                held.entry((lineage.country, lineage.asn)).or_default().merge(cell);
+            };
+            match row.place {
+                Place::Prefix(wide) => {
+                    let within = self.window.prefixes.iter().filter(|(key, _)| wide.contains(&key.prefix));
+                    within.for_each(|(key, cell)| add(&key.lineage, cell));
+                }
+                Place::Source(address) => {
+                    let within = self.window.sources.iter().filter(|(key, _)| key.address == address);
+                    within.for_each(|(key, cell)| add(&key.prefix.lineage, cell));
+                }
+                Place::Country(_) | Place::Network(_) => {}
+            }
+        }
+        held
+    }
+
+    /// The few's row that is all of a network.
+    fn whole_row(&self, country: Country, asn: Option<Asn>) -> Option<usize> {
+        self.origins.iter().position(|row| {
+            stands_out(row)
+                && row.country == country
+                && match row.place {
+                    Place::Country(_) => true,
+                    Place::Network(have) => Some(have) == asn,
+                    Place::Prefix(_) | Place::Source(_) => false,
+                }
+        })
+    }
+
+    /// A row of the few within a network.
+    fn row_in(&self, country: Country, asn: Option<Asn>) -> Option<usize> {
+        self.origins.iter().position(|row| stands_out(row) && row.country == country && row.asn == asn)
+    }
+
+    fn give(&self, cohorts: &mut BTreeMap<Who, Cohort>, who: Who, cell: &Cell, more: f64) {
+        if let Some(cohort) = cohorts.get_mut(&who) {
+            cohort.cell.merge(cell);
+            cohort.excess += more;
+        }
+    }
+
+    /// How much of each cohort's excess comes from where traffic came from before.
+    fn compare_networks(&self, cohorts: &mut BTreeMap<Who, Cohort>, parts: &[(Who, f64, f64)]) {
+        let level = self.scale.before.rate(self.scale.measure, self.scale.second).unwrap_or(0.0);
+        if level <= 0.0 {
+            return;
+        }
+        let whole: f64 = parts.iter().map(|(_, more, _)| more).sum();
+        for cohort in cohorts.values_mut() {
+            let own = || parts.iter().filter(|(who, ..)| *who == cohort.who);
+            let all: f64 = own().map(|(_, more, _)| more).sum();
+            let same: f64 = own().map(|(_, more, before)| (more / whole.max(1e-9)).min(before / level)).sum();
+            cohort.known = if cohort.who.is_few() {
+                let before: f64 = cohort.origins.iter().map(|at| self.origins[*at].baseline_share).sum();
+                let share = self.told(cohort);
+                (share > 0.0).then(|| (before / share).min(1.0))
+            } else {
+                (all > 0.0).then(|| (same * whole / all).min(1.0))
+            };
+        }
+    }
+
+    /// What single clients did.
+    fn add_sources(&self, cohorts: &mut BTreeMap<Who, Cohort>) {
+        let minutes = self.scale.seconds.max(LEAST_SECONDS) / 60.0;
+        let mut counts: BTreeMap<Who, Vec<f64>> = BTreeMap::new();
+        for (source, cell) in
+            self.window.sources.iter().filter(|(source, _)| source.prefix.lineage.label.is_none())
+        {
+            let lineage = &source.prefix.lineage;
+            let who = self.who(lineage.country, self.few(lineage, Some(source)));
+            let count = of_cell(self.scale.measure, cell) as f64;
+            if count > 0.0 {
+                counts.entry(who).or_default().push(count);
+            }
+        }
+        for (who, mut counts) in counts {
+            counts.sort_by(f64::total_cmp);
+            let Some(cohort) = cohorts.get_mut(&who) else { continue };
+            let sum: f64 = counts.iter().sum();
+            let squares: f64 = counts.iter().map(|count| count * count).sum();
+            cohort.sources = counts.len() as f64 / self.scale.coverage.max(1e-9);
+            cohort.effective_sources = if squares > 0.0 { sum * sum / squares } else { 0.0 };
+            cohort.client_rate = counts.get(counts.len() / 2).map_or(0.0, |count| count / minutes);
+        }
+    }
+
+    /// With what its clients ask, and for what: as far as their countries are theirs alone.
+    fn behaviour(&self, cohort: &mut Cohort) {
+        let countries = self.countries(cohort);
+        let mut makes: BTreeMap<&Fingerprint, u64> = BTreeMap::new();
+        for (make, count) in self.window.makes.iter().filter(|(make, _)| countries.contains(&make.country)) {
+            *makes.entry(&make.fingerprint).or_default() += count;
+        }
+        let made: u64 = makes.values().sum();
+        let part = |count: u64| count as f64 / made.max(1) as f64;
+        if made >= LEAST_COUNT {
+            let top = makes.iter().max_by_key(|(make, count)| (**count, std::cmp::Reverse(**make)));
+            cohort.make = top.map(|(make, count)| (part(*count), self.habits.make_share(make)));
+            let same: Option<Vec<f64>> = makes
+                .iter()
+                .map(|(make, count)| Some(part(*count).min(self.habits.make_share(make)?)))
+                .collect();
+            cohort.same_makes = same.map(|same| same.into_iter().sum());
+        }
+        let (mut paths, mut assets) = (BTreeMap::<&str, u64>::new(), 0);
+        for (path, count) in self.window.paths.iter().filter(|(path, _)| countries.contains(&path.country)) {
+            *paths.entry(&path.path).or_default() += count;
+            assets += if is_asset(&path.path) { *count } else { 0 };
+        }
+        let asked: u64 = paths.values().sum();
+        if asked >= LEAST_COUNT {
+            let part = |count: u64| count as f64 / asked as f64;
+            cohort.path = paths.values().max().map(|most| part(*most));
+            let before = self.habits.asset_share().filter(|before| *before >= LEAST_ASSETS);
+            cohort.assets = before.map(|before| part(assets) / before);
+        }
+    }
+
+    fn countries(&self, cohort: &Cohort) -> BTreeSet<Country> {
+        let of_row = |row: &Origin| row.country;
+        let few: BTreeSet<Country> = self.origins.iter().filter(|row| stands_out(row)).map(of_row).collect();
+        if cohort.who.is_few() {
+            cohort.origins.iter().map(|at| self.origins[*at].country).collect()
+        } else {
+            let all = self.window.networks.keys().map(|lineage| lineage.country);
+            let own: BTreeSet<Country> =
+                all.filter(|country| self.who(*country, None) == cohort.who).collect();
+            let alone: BTreeSet<Country> = own.difference(&few).copied().collect();
+            if alone.is_empty() { own } else { alone }
+        }
+    }
+}
+
+/// Fewer accesses say nothing about makes and paths.
+const LEAST_COUNT: u64 = 20;
+
+/// Where fewer of the requests were for what belongs to pages, the lack of it says nothing.
+const LEAST_ASSETS: f64 = 0.1;
+
+/// Whether a row is one of the few: narrow, and much more of the traffic than it was before.
+pub(super) fn stands_out(row: &Origin) -> bool {
+    !matches!(row.place, Place::Country(Country::Code(_)))
+        && row.baseline_share <= MOST_BEFORE
+        && row.traffic_share >= LEAST_LIFT * row.baseline_share.max(LEAST_BEFORE)
+}

@@ -1,0 +1,150 @@
+//! How the service fares, as clients see it that are no suspects, and how bad that is. Comes in: the rows of an episode
+//! and the timeline. Goes out: [`Health`] and a severity. Asks for no cause.
+
+use super::cohort::stands_out;
+use super::timeline::Timeline;
+use super::{Condition, Health, Origin, Place, Witnesses};
+use crate::aggregate::{Cell, Count, Counts, PrefixKey, Sides};
+use crate::attribute::Home;
+use crate::detect::rule::{Level, Measure};
+use crate::detect::{Before, Habits, Key, Window};
+
+/// What is needed to ask around.
+pub(super) struct Examination<'a> {
+    pub window: &'a Window,
+    pub before: &'a Before,
+    pub habits: &'a Habits,
+    pub home: &'a Home,
+    pub origins: &'a [Origin],
+    pub timeline: &'a Timeline,
+    pub own: &'a Counts,
+    pub sides: Sides,
+    pub second: i64,
+    /// Whether most attempts to connect come from forged addresses, so that whether they are answered says nothing.
+    pub is_forged: bool,
+    /// Seconds of the episode.
+    pub seconds: f64,
+}
+
+/// Fewer exchanges are no testimony.
+const LEAST_EXCHANGES: u64 = 20;
+
+/// Answers that take so many times as long as before hurt,
+const SLOW_TIMES: f64 = 3.0;
+
+/// unless they still come within this many microseconds more: nobody notices a fifth of a second.
+const SLOW_MORE: f64 = 200_000.0;
+
+/// People give up on a page whose first byte takes three seconds.
+const GIVEN_UP: f64 = 3_000_000.0;
+
+/// What a slow service counts as, in failures.
+const SLOW_COUNTS: f64 = 0.3;
+
+/// How an examined service is.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Found {
+    pub health: Health,
+    /// Whether answers take several times as long as before, or longer than people wait.
+    pub is_slow: bool,
+    /// Microseconds to the first byte of an answer.
+    pub wait: Option<f64>,
+}
+
+impl Examination<'_> {
+    pub fn found(&self) -> Found {
+        let (witnesses, cell) = self.testimony();
+        let exchanges = cell.responses.max(cell.first_bytes) + cell.unanswered;
+        let told = (exchanges >= LEAST_EXCHANGES.min(5))
+            .then(|| (cell.server_errors + cell.unanswered) as f64 / exchanges as f64);
+        // Whoever cannot connect is no client that could be asked.
+        let shut_out = (self.sides == Sides::Both).then(|| self.shut_out()).flatten();
+        let ratio = match (told, shut_out) {
+            (Some(one), Some(other)) => Some(one.max(other)),
+            (one, other) => one.or(other),
+        };
+        let wait = (cell.first_bytes >= LEAST_EXCHANGES.min(5))
+            .then(|| cell.wait_us as f64 / cell.first_bytes as f64);
+        let before = self.habits.first_byte_wait();
+        let slower = wait.zip(before).map(|(now, before)| now / before.max(1.0));
+        let slow = slower.is_some_and(|times| times >= SLOW_TIMES)
+            && wait.zip(before).is_some_and(|(now, before)| now - before >= SLOW_MORE)
+            || wait.is_some_and(|wait| wait >= GIVEN_UP);
+        let state = match ratio {
+            Some(ratio) if ratio >= 0.5 => Condition::Down,
+            Some(ratio) if ratio >= 0.1 => Condition::Degraded,
+            _ if slow => Condition::Degraded,
+            Some(_) => Condition::Ok,
+            None => Condition::Unknown,
+        };
+        let since = self.timeline.broke.filter(|_| state > Condition::Ok).map(|tick| tick.start());
+        Found { health: Health { state, failure_ratio: ratio, witnesses, since }, is_slow: slow, wait }
+    }
+
+    /// The part of clients that cannot connect: in a forged flood those who came before and do not any more.
+    fn shut_out(&self) -> Option<f64> {
+        if !self.is_forged {
+            return self.timeline.shut_out();
+        }
+        let before = self.before.rate(Measure::Connections, self.second).filter(|rate| *rate >= 1.0)?;
+        let now = self.own[Count::Opened] as f64 / self.seconds.max(1.0);
+        Some((1.0 - now / before).max(0.0))
+    }
+
+    /// The exchanges of the best witnesses of which there are enough.
+    fn testimony(&self) -> (Witnesses, Cell) {
+        let mut sums = [Cell::default(); 4];
+        for (key, cell) in &self.window.prefixes {
+            let suspect = self.is_suspect(key);
+            let known = || {
+                let row = Key::Prefix(key.prefix);
+                self.before.row_rate(&row, Measure::Packets, self.second).is_some_and(|rate| rate > 0.0)
+            };
+            let home = !self.home.is_unknown() && !self.home.is_foreign(key.lineage.country);
+            let is = [!suspect && known(), !suspect && home, !suspect, true];
+            for (sum, is) in sums.iter_mut().zip(is) {
+                if is {
+                    sum.merge(cell);
+                }
+            }
+        }
+        let enough = |cell: &Cell| cell.responses.max(cell.first_bytes) + cell.unanswered >= LEAST_EXCHANGES;
+        let names = [Witnesses::Known, Witnesses::Home, Witnesses::Unsuspected, Witnesses::Everybody];
+        let best = names.into_iter().zip(sums).find(|(_, cell)| enough(cell));
+        best.unwrap_or((Witnesses::Everybody, sums[3]))
+    }
+
+    fn is_suspect(&self, key: &PrefixKey) -> bool {
+        self.origins.iter().filter(|row| stands_out(row)).any(|row| match row.place {
+            Place::Country(country) => country == key.lineage.country,
+            Place::Network(asn) => Some(asn) == key.lineage.asn && row.country == key.lineage.country,
+            Place::Prefix(wide) => wide.contains(&key.prefix),
+            // One address's own prefix testifies for it only.
+            Place::Source(address) => key.prefix.contains(&address),
+        })
+    }
+}
+
+impl Found {
+    /// The part of exchanges that fail; slow ones are on their way there.
+    pub fn failing(&self) -> Option<f64> {
+        let slow = self.is_slow.then_some(SLOW_COUNTS);
+        self.health.failure_ratio.map_or(slow, |ratio| Some(ratio.max(slow.unwrap_or(0.0))))
+    }
+
+    /// How bad it is: by the harm done where it can be seen, else `level`; `attacked` is worth a look without harm.
+    pub fn severity(&self, level: Level, timeline: &Timeline, attacked: bool) -> Level {
+        let given_up = self.wait.is_some_and(|wait| wait >= GIVEN_UP);
+        match self.health.failure_ratio {
+            Some(ratio) if ratio >= 0.5 && timeline.down_for >= LONG => Level::Critical,
+            Some(ratio) if ratio >= 0.1 => Level::High,
+            _ if given_up => Level::High,
+            None => level,
+            Some(_) if self.health.state == Condition::Degraded || attacked => Level::Medium,
+            Some(_) => Level::Low,
+        }
+    }
+}
+
+/// Seconds out of service that wake somebody.
+const LONG: u64 = 60;

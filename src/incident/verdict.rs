@@ -1,0 +1,314 @@
+//! What an incident is: evidence is weighed for each cohort of the excess, each gets its cause, and the causes make up
+//! the verdict. Comes in: facts, cohorts, weights. Goes out: a [`Verdict`] with its reasons. Knows no rows and no time.
+//!
+//! Each cause gets the sum of what its evidence weighs (log odds); a softmax over the three and "unknown" tells how
+//! probable each is. Geography, novelty and volume alone make no attack: somebody must behave like one.
+
+use super::cohort::{Cohort, Who};
+use super::facts::Fact;
+use super::{Attack, Cause, Flip, Glitch, Part, Reason, Unit, Unknown, Unseen, Verdict};
+use crate::detect::rule::{Evidence, Weights};
+
+/// All that a verdict is reached from.
+pub(super) struct Case<'a> {
+    pub weights: &'a Weights,
+    /// Of the service as a whole.
+    pub facts: Vec<Fact>,
+    pub cohorts: &'a [Cohort],
+    /// What nineteen in twenty clients used to ask for in a minute.
+    pub busy_client: Option<f64>,
+    /// 0 to 2: how much is known of before.
+    pub stage: usize,
+    /// What the rules say it is, whatever else.
+    pub said: Option<Cause>,
+    pub unit: Unit,
+    /// Whether requests, or hellos and first words, were seen.
+    pub has_accesses: bool,
+    pub unseen: Vec<Unseen>,
+    /// Whether what the mirror shows cannot be trusted with a fault.
+    pub is_blind: bool,
+}
+
+/// A cohort's judgement.
+#[derive(Debug, Clone)]
+struct Judged {
+    cause: Cause,
+    probability: f64,
+    reasons: Vec<Reason>,
+    share: f64,
+    origins: Vec<usize>,
+}
+
+/// The causes that evidence is weighed for.
+const ATTACK: usize = 0;
+const FLASH_CROWD: usize = 1;
+const GLITCH: usize = 2;
+const UNKNOWN: usize = 3;
+
+/// What "unknown" starts with, in nats: without evidence it is the answer.
+const UNKNOWN_WEIGHT: f64 = 1.0;
+
+/// Evidence of how somebody behaves; without any there is no attack.
+const BEHAVIOUR: [Evidence; 9] = [
+    Evidence::HighRate,
+    Evidence::OneMake,
+    Evidence::FewAssets,
+    Evidence::NoBackoff,
+    Evidence::HalfOpen,
+    Evidence::Held,
+    Evidence::Resets,
+    Evidence::Datagrams,
+    Evidence::Reflected,
+];
+
+/// Evidence that shows intent even of few sources.
+const INTENT: [Evidence; 6] = [
+    Evidence::NoBackoff,
+    Evidence::HalfOpen,
+    Evidence::Held,
+    Evidence::Resets,
+    Evidence::Datagrams,
+    Evidence::Reflected,
+];
+
+/// As many equal sources are "few".
+const FEW: f64 = 3.0;
+
+/// Reasons of less weight are not worth a line.
+const LEAST_REASON: f64 = 0.15;
+
+/// Sources with less than this are few on any day: a person at work.
+const MACHINE: f64 = 120.0;
+
+impl Case<'_> {
+    /// The verdict.
+    pub fn verdict(&self) -> Verdict {
+        let mut verdict = self.without(None);
+        verdict.flips = self.flips(&verdict);
+        verdict.unseen = self.unseen.clone();
+        verdict
+    }
+
+    fn without(&self, left_out: Option<Evidence>) -> Verdict {
+        let judged: Vec<Judged> = if self.cohorts.is_empty() {
+            vec![self.judge(&Cohort { who: Who::Many, share: 1.0, ..Cohort::default() }, left_out)]
+        } else {
+            self.cohorts.iter().map(|cohort| self.judge(cohort, left_out)).collect()
+        };
+        self.combine(judged)
+    }
+
+    /// Those pieces of evidence without which the verdict would be another.
+    fn flips(&self, verdict: &Verdict) -> Vec<Flip> {
+        let mut flips = Vec::new();
+        for reason in &verdict.reasons {
+            let without = self.without(Some(reason.evidence)).cause;
+            if label(without) != label(verdict.cause) {
+                flips.push(Flip { evidence: reason.evidence, without });
+            }
+        }
+        flips
+    }
+
+    fn judge(&self, cohort: &Cohort, left_out: Option<Evidence>) -> Judged {
+        let mut found = self.facts.clone();
+        found.extend(self.of_cohort(cohort));
+        found.retain(|fact| Some(fact.evidence) != left_out);
+        let mut sums = [0.0, 0.0, 0.0, UNKNOWN_WEIGHT];
+        let mut weighed: Vec<(Fact, [f64; 3])> = Vec::new();
+        for fact in found {
+            let Some(weight) = self.weights.of(fact.evidence) else { continue };
+            let strength = weight.strength(fact.value);
+            if strength > 0.0 {
+                let parts =
+                    [weight.attack, weight.flash_crowd, weight.glitch].map(|weight| weight * strength);
+                sums.iter_mut().zip(parts).for_each(|(sum, part)| *sum += part);
+                weighed.push((fact, parts));
+            }
+        }
+        let temperature = self.weights.demands.temperature.get(self.stage).copied().unwrap_or(1.0);
+        let mut probable = softmax(sums.map(|sum| sum / temperature));
+        let behaves = |among: &[Evidence]| weighed.iter().any(|(fact, _)| among.contains(&fact.evidence));
+        if !behaves(&BEHAVIOUR) && probable[ATTACK] > self.weights.demands.without_behaviour {
+            probable[UNKNOWN] += probable[ATTACK] - self.weights.demands.without_behaviour;
+            probable[ATTACK] = self.weights.demands.without_behaviour;
+        }
+        let best = (0..UNKNOWN).max_by(|one, other| probable[*one].total_cmp(&probable[*other])).unwrap_or(0);
+        let next = (0..=UNKNOWN).filter(|other| *other != best).map(|at| probable[at]).fold(0.0, f64::max);
+        let demands = &self.weights.demands;
+        let sure = probable[best] >= demands.probability
+            && (probable[best] / next.max(1e-12)).ln() >= demands.margin;
+        let few = cohort.effective_sources > 0.0 && cohort.effective_sources <= FEW;
+        let cause = match best {
+            ATTACK if sure && few && !behaves(&INTENT) => Cause::HeavyClient,
+            ATTACK if sure => Cause::Attack(self.kind_of_attack(&weighed)),
+            FLASH_CROWD if sure => Cause::FlashCrowd,
+            GLITCH if sure => Cause::Glitch(kind_of_glitch(&weighed)),
+            ATTACK => Cause::Unknown(Unknown::LeaningAttack),
+            FLASH_CROWD => Cause::Unknown(Unknown::LeaningFlashCrowd),
+            _ => Cause::Unknown(Unknown::LeaningGlitch),
+        };
+        let cause = if weighed.is_empty() { Cause::Unknown(Unknown::InsufficientData) } else { cause };
+        let probability = probable[best];
+        let reasons = weighed.into_iter().map(|(fact, parts)| reason(fact, &parts, best)).collect();
+        Judged { cause, probability, reasons, share: cohort.share, origins: cohort.origins.clone() }
+    }
+
+    /// What a cohort's clients show.
+    fn of_cohort(&self, cohort: &Cohort) -> Vec<Fact> {
+        let is_few = cohort.who.is_few();
+        let mut facts = Vec::new();
+        let mut add = |evidence, value: Option<f64>, expected| {
+            facts.extend(value.map(|value| Fact { evidence, value, expected }));
+        };
+        add(Evidence::Concentration, is_few.then_some(cohort.share), Some(0.0));
+        add(Evidence::KnownNetworks, cohort.known, Some(1.0));
+        add(Evidence::NewNetworks, cohort.known.map(|known| 1.0 - known), Some(0.0));
+        let abroad = matches!(cohort.who, Who::FewAbroad | Who::ManyAbroad);
+        add(Evidence::Foreign, abroad.then_some(cohort.share), Some(0.0));
+        let few = (cohort.effective_sources > 0.0).then_some(cohort.effective_sources);
+        add(Evidence::FewSources, few, None);
+        let rate =
+            (cohort.client_rate > 0.0).then(|| cohort.client_rate / self.busy_client.unwrap_or(MACHINE));
+        add(Evidence::HighRate, rate, Some(1.0));
+        add(Evidence::OrdinaryRate, rate.filter(|_| self.busy_client.is_some()), Some(1.0));
+        // A make that everybody uses tells nothing.
+        let rare = cohort.make.filter(|(_, before)| before.is_some_and(|before| before <= RARE));
+        add(Evidence::OneMake, rare.map(|(share, _)| share), rare.and_then(|(_, before)| before));
+        add(Evidence::SameMakes, cohort.same_makes, Some(1.0));
+        add(Evidence::OnePath, cohort.path, None);
+        add(Evidence::FewAssets, cohort.assets, Some(1.0));
+        add(Evidence::Assets, cohort.assets, Some(1.0));
+        facts
+    }
+
+    /// By what weighs most, else by what there is more of.
+    fn kind_of_attack(&self, weighed: &[(Fact, [f64; 3])]) -> Attack {
+        let kinds = [
+            (Evidence::Reflected, Attack::Reflection),
+            (Evidence::HalfOpen, Attack::SynFlood),
+            (Evidence::Resets, Attack::H2Reset),
+            (Evidence::Held, Attack::Slow),
+            (Evidence::Datagrams, Attack::UdpFlood),
+        ];
+        let shown = |evidence| {
+            weighed.iter().find(|(fact, _)| fact.evidence == evidence).map(|(_, parts)| parts[ATTACK])
+        };
+        let best = kinds.into_iter().filter_map(|(evidence, kind)| Some((shown(evidence)?, kind)));
+        match best.fold(None, |best: Option<(f64, Attack)>, one| match best {
+            Some(best) if best.0 >= one.0 => Some(best),
+            _ => Some(one),
+        }) {
+            Some((weight, kind)) if weight >= 1.0 => kind,
+            _ if matches!(self.unit, Unit::Packets | Unit::Bytes) => Attack::UdpFlood,
+            _ if self.has_accesses => Attack::HttpFlood,
+            _ => Attack::ConnectionFlood,
+        }
+    }
+
+    fn combine(&self, mut judged: Vec<Judged>) -> Verdict {
+        judged.sort_by(|one, other| other.share.total_cmp(&one.share));
+        let whole: f64 = judged.iter().map(|one| one.share).sum();
+        let mut parts: Vec<Part> = Vec::new();
+        for one in &judged {
+            let share = if whole > 0.0 { one.share / whole } else { 1.0 };
+            match parts.iter_mut().find(|part| part.cause == one.cause) {
+                Some(part) => {
+                    part.share += share;
+                    part.origins.extend(&one.origins);
+                }
+                None => parts.push(Part { cause: one.cause, share, origins: one.origins.clone() }),
+            }
+        }
+        parts.sort_by(|one, other| other.share.total_cmp(&one.share));
+        let (cause, of) = self.overall(&parts, &judged);
+        let probability = |cause: Cause| {
+            let own = judged.iter().filter(|one| one.cause == cause);
+            own.map(|one| one.probability).fold(1.0, f64::min)
+        };
+        let confidence = match cause {
+            Cause::Mixed => parts.iter().map(|part| probability(part.cause)).fold(1.0, f64::min),
+            cause => probability(of.unwrap_or(cause)),
+        };
+        let leading = judged.iter().find(|one| Some(one.cause) == of).or(judged.first());
+        let mut reasons: Vec<Reason> = leading.map(|one| one.reasons.clone()).unwrap_or_default();
+        reasons.sort_by(|one, other| {
+            other.weight.abs().total_cmp(&one.weight.abs()).then(one.evidence.cmp(&other.evidence))
+        });
+        let (reasons, doubts) = reasons
+            .into_iter()
+            .filter(|reason| reason.weight.abs() >= LEAST_REASON)
+            .partition(|reason| reason.weight > 0.0);
+        Verdict { cause, confidence, parts, reasons, doubts, flips: Vec::new(), unseen: Vec::new() }
+    }
+
+    /// The cause of all, and that of the cohort that stands for it.
+    fn overall(&self, parts: &[Part], judged: &[Judged]) -> (Cause, Option<Cause>) {
+        let Some(first) = parts.first() else { return (Cause::Unknown(Unknown::InsufficientData), None) };
+        let harmless =
+            |cause: Cause| matches!(cause, Cause::Unknown(_) | Cause::FlashCrowd | Cause::Unjudged);
+        if let Some(said) = self.said.filter(|_| parts.iter().all(|part| harmless(part.cause))) {
+            return (said, Some(first.cause));
+        }
+        if self.is_blind && !matches!(first.cause, Cause::Attack(_)) {
+            return (Cause::Unknown(Unknown::Sensor), Some(first.cause));
+        }
+        let alone = self.weights.demands.alone;
+        if first.share >= alone {
+            return (first.cause, Some(first.cause));
+        }
+        let known: Vec<&Part> =
+            parts.iter().filter(|part| !matches!(part.cause, Cause::Unknown(_))).collect();
+        let first_known =
+            judged.iter().find(|one| !matches!(one.cause, Cause::Unknown(_))).map(|one| one.cause);
+        match known.as_slice() {
+            [] => (first.cause, Some(first.cause)),
+            [only] => (only.cause, Some(only.cause)),
+            _ => (Cause::Mixed, first_known),
+        }
+    }
+}
+
+/// A make that fewer than one in twenty accesses were made with before is rare.
+const RARE: f64 = 0.05;
+
+fn kind_of_glitch(weighed: &[(Fact, [f64; 3])]) -> Glitch {
+    let shown =
+        |evidence| weighed.iter().any(|(fact, parts)| fact.evidence == evidence && parts[GLITCH] >= 1.0);
+    if shown(Evidence::LargeLost) {
+        Glitch::Network
+    } else if shown(Evidence::Unanswered) {
+        Glitch::Server
+    } else {
+        Glitch::Backend
+    }
+}
+
+/// What a piece of evidence weighs for the cause that was found, against the next.
+fn reason(fact: Fact, parts: &[f64; 3], best: usize) -> Reason {
+    let others = (0..UNKNOWN).filter(|at| *at != best).map(|at| parts[at]).fold(f64::MIN, f64::max);
+    let weight = parts[best] - others.max(0.0_f64.min(parts[best]));
+    Reason { evidence: fact.evidence, value: fact.value, expected: fact.expected, weight }
+}
+
+fn softmax<const N: usize>(sums: [f64; N]) -> [f64; N] {
+    let most = sums.iter().copied().fold(f64::MIN, f64::max);
+    let parts = sums.map(|sum| (sum - most).exp());
+    let whole: f64 = parts.iter().sum();
+    parts.map(|part| part / whole)
+}
+
+/// The cause without its kind.
+pub(super) fn label(cause: Cause) -> u8 {
+    match cause {
+        Cause::Attack(_) => 0,
+        Cause::FlashCrowd => 1,
+        Cause::Glitch(_) => 2,
+        Cause::Scan(_) => 3,
+        Cause::BruteForce(_) => 4,
+        Cause::HeavyClient => 5,
+        Cause::Mixed => 6,
+        Cause::Unknown(_) => 7,
+        Cause::Unjudged => 8,
+    }
+}
