@@ -9,6 +9,7 @@ use super::{Origin, Place};
 use crate::aggregate::{Cell, Fingerprint, Lineage, SourceKey};
 use crate::attribute::{Asn, Country};
 use crate::detect::{Habits, Key, Window, is_asset, of_cell};
+use crate::flow::template_of;
 
 /// Clients that are judged together.
 #[derive(Debug, Clone, Default)]
@@ -285,9 +286,9 @@ impl Split<'_> {
                 .collect();
             cohort.same_makes = same.map(|same| same.into_iter().sum());
         }
-        let (mut paths, mut assets) = (BTreeMap::<&str, u64>::new(), 0);
+        let (mut paths, mut assets) = (BTreeMap::<_, u64>::new(), 0);
         for (path, count) in self.window.paths.iter().filter(|(path, _)| countries.contains(&path.country)) {
-            *paths.entry(&path.path).or_default() += count;
+            *paths.entry(template_of(&path.path)).or_default() += count;
             assets += if is_asset(&path.path) { *count } else { 0 };
         }
         let asked: u64 = paths.values().sum();

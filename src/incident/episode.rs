@@ -1,6 +1,7 @@
 //! All that moved to a service since an incident's onset. Comes in: ticks. Goes out: what is told of the incident.
 
-use std::collections::BTreeSet;
+use std::borrow::Cow;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::cohort::Split;
 use super::facts::Facts;
@@ -13,7 +14,7 @@ use crate::aggregate::{Count, Counts, ScopeTick, Sides};
 use crate::attribute::{Country, Home};
 use crate::detect::rule::{Evidence, Measure, Traffic, Weights};
 use crate::detect::{Before, Key, Needs, Watched, Window, of_cell, of_counts};
-use crate::flow::ServerEnd;
+use crate::flow::{ServerEnd, template_of};
 use crate::time::TickId;
 
 /// The sums since the onset.
@@ -223,7 +224,18 @@ impl Episode {
     fn facts<'a>(&'a self, watched: &'a Watched, before: &'a Before, seconds: f64) -> Facts<'a> {
         let (own, beside) = (&self.sums.own, &self.sums.beside);
         let second = self.until.second;
-        Facts { watched, before, timeline: &self.timeline, own, beside, seconds, second, failing: None }
+        let window = &self.sums.window;
+        Facts {
+            watched,
+            before,
+            timeline: &self.timeline,
+            window,
+            own,
+            beside,
+            seconds,
+            second,
+            failing: None,
+        }
     }
 
     fn examine(
@@ -265,7 +277,7 @@ impl Episode {
 
     /// The labelled clients' part of the traffic.
     fn neighbours(&self, scale: &Scale<'_>) -> Vec<Neighbour> {
-        let mut sums = std::collections::BTreeMap::new();
+        let mut sums = BTreeMap::new();
         for (lineage, cell) in &self.sums.window.networks {
             if let Some(label) = lineage.label {
                 *sums.entry(label).or_insert(0.0) += of_cell(scale.measure, cell) as f64;
@@ -350,18 +362,26 @@ impl Episode {
     /// What the origins' countries asked for; everybody where there are no origins.
     pub fn sought(&self, origins: &[Origin]) -> Vec<Sought> {
         let countries: BTreeSet<Country> = origins.iter().map(|row| row.country).collect();
-        let mut paths = std::collections::BTreeMap::<(&str, &str), u64>::new();
+        // Paths that differ in identifiers only are one; where there is but one, it is told as it is.
+        let mut paths = BTreeMap::<(&str, Cow<'_, str>), (u64, BTreeSet<&str>)>::new();
         for (key, count) in &self.sums.window.paths {
             if countries.is_empty() || countries.contains(&key.country) {
-                *paths.entry((&key.method, &key.path)).or_default() += count;
+                let (sum, all) = paths.entry((&key.method, template_of(&key.path))).or_default();
+                *sum += count;
+                if all.len() < 2 {
+                    all.insert(&key.path);
+                }
             }
         }
-        let whole: u64 = paths.values().sum();
+        let whole: u64 = paths.values().map(|(sum, _)| sum).sum();
         let mut sought: Vec<Sought> = paths
             .into_iter()
-            .map(|((method, path), count)| Sought {
+            .map(|((method, template), (count, all))| Sought {
                 method: method.to_owned(),
-                path: path.to_owned(),
+                path: match all.first() {
+                    Some(only) if all.len() == 1 => (*only).to_owned(),
+                    _ => template.into_owned(),
+                },
                 share: count as f64 / whole.max(1) as f64,
             })
             .filter(|sought| sought.share >= LEAST_SOUGHT)

@@ -2,9 +2,11 @@
 //! Comes in: the sums since the onset, the level before, the timeline. Goes out: numbers, each a piece of evidence or
 //! none. What they weigh, `verdict` knows.
 
+use std::collections::BTreeMap;
+
 use crate::aggregate::{Count, Counts, Sides};
 use crate::detect::rule::{Evidence, Measure};
-use crate::detect::{Before, Watched};
+use crate::detect::{Before, Watched, Window};
 
 use super::timeline::Timeline;
 
@@ -13,6 +15,8 @@ pub(super) struct Facts<'a> {
     pub watched: &'a Watched,
     pub before: &'a Before,
     pub timeline: &'a Timeline,
+    /// The rows since the onset.
+    pub window: &'a Window,
     /// Since the onset, of the service's own traffic.
     pub own: &'a Counts,
     /// Since the onset, of the traffic beside it.
@@ -47,6 +51,10 @@ const LEAST_RESETS: f64 = 50.0;
 
 /// Datagrams a second that fill no line.
 const LEAST_DATAGRAMS: f64 = 100.0;
+
+/// Prefixes that are few, and connections of one that are several.
+const FEW_HOLDERS: usize = 8;
+const SEVERAL: u64 = 4;
 
 /// Large segments below which their loss says nothing.
 const LEAST_SEGMENTS: u64 = 50;
@@ -128,10 +136,19 @@ impl Facts<'_> {
             .then(|| fact(Evidence::HalfOpen, open as f64 / attempts.max(1) as f64, Some(0.0)))
     }
 
-    /// How many requests are held open.
+    /// How many connections are held, where few hold most of them or each holds several: a browser leaves one or two
+    /// open that it never uses.
     fn held(&self) -> Option<Fact> {
-        let held = self.own[Count::Held].saturating_sub(self.own[Count::Released]);
-        (held > 0).then(|| fact(Evidence::Held, held as f64, Some(0.0)))
+        let mut holders: BTreeMap<ipnet::IpNet, u64> = BTreeMap::new();
+        for (prefix, cell) in &self.window.prefixes {
+            *holders.entry(prefix.prefix).or_default() += u64::from(cell.held.saturating_sub(cell.released));
+        }
+        let held: u64 = holders.values().sum();
+        let mut most: Vec<u64> = holders.into_values().collect();
+        most.sort_unstable_by(|one, other| other.cmp(one));
+        let by_few: u64 = most.iter().take(FEW_HOLDERS).sum();
+        let several = most.iter().filter(|held| **held >= SEVERAL).sum::<u64>();
+        (held > 0 && 2 * by_few.max(several) >= held).then(|| fact(Evidence::Held, held as f64, Some(0.0)))
     }
 
     fn resets(&self) -> Option<Fact> {

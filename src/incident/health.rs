@@ -29,6 +29,9 @@ pub(super) struct Examination<'a> {
 /// Fewer exchanges are no testimony.
 const LEAST_EXCHANGES: u64 = 20;
 
+/// With everybody asked, fewer than these say nothing.
+const LEAST_WITNESSED: u64 = 5;
+
 /// Answers that take so many times as long as before hurt,
 const SLOW_TIMES: f64 = 3.0;
 
@@ -54,17 +57,17 @@ pub(super) struct Found {
 impl Examination<'_> {
     pub fn found(&self) -> Found {
         let (witnesses, cell) = self.testimony();
-        let exchanges = cell.responses.max(cell.first_bytes) + cell.unanswered;
-        let told = (exchanges >= LEAST_EXCHANGES.min(5))
-            .then(|| (cell.server_errors + cell.unanswered) as f64 / exchanges as f64);
+        let exchanges = exchanges(&cell);
+        let told = (exchanges >= LEAST_WITNESSED)
+            .then(|| (cell.server_errors + u64::from(cell.unanswered)) as f64 / exchanges as f64);
         // Whoever cannot connect is no client that could be asked.
         let shut_out = (self.sides == Sides::Both).then(|| self.shut_out()).flatten();
         let ratio = match (told, shut_out) {
             (Some(one), Some(other)) => Some(one.max(other)),
             (one, other) => one.or(other),
         };
-        let wait = (cell.first_bytes >= LEAST_EXCHANGES.min(5))
-            .then(|| cell.wait_us as f64 / cell.first_bytes as f64);
+        let wait = (u64::from(cell.first_bytes) >= LEAST_WITNESSED)
+            .then(|| cell.wait_us as f64 / f64::from(cell.first_bytes));
         let before = self.habits.first_byte_wait();
         let slower = wait.zip(before).map(|(now, before)| now / before.max(1.0));
         let slow = slower.is_some_and(|times| times >= SLOW_TIMES)
@@ -108,7 +111,7 @@ impl Examination<'_> {
                 }
             }
         }
-        let enough = |cell: &Cell| cell.responses.max(cell.first_bytes) + cell.unanswered >= LEAST_EXCHANGES;
+        let enough = |cell: &Cell| exchanges(cell) >= LEAST_EXCHANGES;
         let names = [Witnesses::Known, Witnesses::Home, Witnesses::Unsuspected, Witnesses::Everybody];
         let best = names.into_iter().zip(sums).find(|(_, cell)| enough(cell));
         best.unwrap_or((Witnesses::Everybody, sums[3]))
@@ -123,6 +126,11 @@ impl Examination<'_> {
             Place::Source(address) => key.prefix.contains(&address),
         })
     }
+}
+
+/// What was asked and answered, or not answered.
+fn exchanges(cell: &Cell) -> u64 {
+    cell.responses.max(u64::from(cell.first_bytes)) + u64::from(cell.unanswered)
 }
 
 impl Found {
