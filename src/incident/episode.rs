@@ -144,7 +144,7 @@ impl Episode {
         let new =
             watched.since(self.timed).filter(|(have, _)| *have > self.timed || self.timed.second == i64::MIN);
         for (have, seconds) in new.take_while(|(have, _)| *have <= tick) {
-            self.timeline.take(have, &seconds.own.counts, before);
+            self.timeline.take(have, &seconds.own.counts, before, watched.sides());
         }
         self.timed = tick;
     }

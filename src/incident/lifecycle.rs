@@ -8,7 +8,7 @@ use super::episode::{Account, Episode, Ground};
 use super::onset::{onset, weight};
 use super::{Cause, Condition, Exceeded, Incident, Opening, Place, RuleHit, State};
 use crate::attribute::Home;
-use crate::detect::rule::{Level, Rule, Weights};
+use crate::detect::rule::{Level, Rule, Says, Weights};
 use crate::detect::{Finding, Key, Subject, Watch, Watched};
 use crate::time::{TickId, Timestamp};
 
@@ -50,6 +50,8 @@ struct Open {
     keys: BTreeSet<Key>,
     rules: BTreeMap<u32, RuleHit>,
     severity: Level,
+    /// What a rule said it is by itself; what more take part in says more.
+    said: Option<Says>,
     /// The last tick with a finding.
     last_finding: TickId,
     /// The last tick in which the opening finding's traffic weighed.
@@ -199,6 +201,7 @@ impl Open {
             keys: BTreeSet::new(),
             rules: BTreeMap::new(),
             severity: rule.level,
+            said: rule.says,
             last_finding: first.tick,
             last_active: first.tick,
             told: None,
@@ -223,6 +226,7 @@ impl Open {
                 self.keys.insert(finding.key);
             }
             self.severity = self.severity.max(finding.rule.level);
+            self.said = self.said.max(finding.rule.says);
             let hit = RuleHit {
                 id: finding.rule.id.clone(),
                 rev: finding.rule.rev,
@@ -240,7 +244,7 @@ impl Open {
 
     /// What the rules that held say it is by themselves.
     fn said(&self) -> Option<Cause> {
-        None
+        self.said.map(Cause::from)
     }
 
     /// How bad it is: a verdict that nobody need be woken for is no worse than its rules say.

@@ -19,7 +19,7 @@ use ipnet::IpNet;
 use crate::aggregate::Sides;
 use crate::attribute::{Asn, Country, LabelId};
 use crate::detect::Subject;
-use crate::detect::rule::{Evidence, Level, Observed};
+use crate::detect::rule::{Evidence, Level, Observed, Says};
 use crate::flow::ServerEnd;
 use crate::time::{TickId, Timestamp};
 
@@ -206,6 +206,19 @@ pub enum Unknown {
     LeaningFlashCrowd,
     /// Probably a fault.
     LeaningGlitch,
+}
+
+impl From<Says> for Cause {
+    fn from(says: Says) -> Self {
+        match says {
+            Says::PathScan => Cause::Scan(Scan::Path),
+            Says::PortScan => Cause::Scan(Scan::Port),
+            Says::HostScan => Cause::Scan(Scan::Host),
+            Says::DistributedScan => Cause::Scan(Scan::Distributed),
+            Says::BruteForce => Cause::BruteForce(BruteForce::Single),
+            Says::CoordinatedBruteForce => Cause::BruteForce(BruteForce::Coordinated),
+        }
+    }
 }
 
 /// One of several causes.

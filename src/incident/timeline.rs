@@ -3,7 +3,7 @@
 
 use std::collections::VecDeque;
 
-use crate::aggregate::{Count, Counts};
+use crate::aggregate::{Count, Counts, Sides};
 use crate::detect::rule::Measure;
 use crate::detect::{Before, of_counts};
 use crate::time::TickId;
@@ -46,8 +46,8 @@ const FAILING: f64 = 0.3;
 const LEAST: u64 = 5;
 
 impl Timeline {
-    /// Takes a tick's sums; `before` is the level they are held against.
-    pub fn take(&mut self, tick: TickId, counts: &Counts, before: &Before) {
+    /// Takes a tick's sums; `before` is the level they are held against. Where one direction is seen only, nothing fails.
+    pub fn take(&mut self, tick: TickId, counts: &Counts, before: &Before, sides: Sides) {
         while self.recent.front().is_some_and(|first| tick.second - first.tick.second >= SPAN as i64) {
             self.recent.pop_front();
         }
@@ -65,7 +65,7 @@ impl Timeline {
             self.attempts += counts[Count::Attempts];
             self.answered += counts[Count::Answered];
         }
-        let failing = failing(&sums);
+        let failing = if sides == Sides::Both { failing(&sums) } else { None };
         self.down_for += u64::from(failing.is_some_and(|failing| failing >= 0.5));
         if failing.is_some_and(|failing| failing >= FAILING) && self.broke.is_none() {
             self.broke = Some(self.first());
@@ -104,14 +104,13 @@ fn load(sums: &Counts, before: &Before, second: i64) -> Option<f64> {
 }
 
 /// The part of exchanges that fail: attempts that are not answered, requests without a response, errors.
-pub(super) fn failing(sums: &Counts) -> Option<f64> {
+fn failing(sums: &Counts) -> Option<f64> {
     let attempts = sums[Count::Attempts];
     let refused = (attempts >= LEAST).then(|| part(attempts.saturating_sub(sums[Count::Answered]), attempts));
     let requests = sums[Count::Requests];
     let errors = sums[Count::ServerErrors];
     let silent = requests.saturating_sub(sums[Count::Responses]) + errors;
     let unserved = (requests >= LEAST).then(|| part(silent.min(requests), requests));
-    // Where nobody answers, there is no telling from which side it is seen: that is the mirror's business.
     match (refused, unserved) {
         (Some(one), Some(other)) => Some(one.max(other)),
         (one, other) => one.or(other),

@@ -250,7 +250,14 @@ impl Case<'_> {
         if let Some(said) = self.said.filter(|_| parts.iter().all(|part| harmless(part.cause))) {
             return (said, Some(first.cause));
         }
-        if self.is_blind && !matches!(first.cause, Cause::Attack(_)) {
+        // One direction proves who comes and how much; of how they are served it proves nothing.
+        let needs_answers = |cause| {
+            matches!(
+                cause,
+                Cause::Glitch(_) | Cause::Unknown(Unknown::LeaningGlitch | Unknown::InsufficientData)
+            )
+        };
+        if self.is_blind && needs_answers(first.cause) {
             return (Cause::Unknown(Unknown::Sensor), Some(first.cause));
         }
         let alone = self.weights.demands.alone;

@@ -63,6 +63,8 @@ pub struct Rule {
     pub suppress_for: Span,
     /// What becomes of it when it fires.
     pub mode: Mode,
+    /// What it is by itself, where no cause of harm is found (`verdict`).
+    pub says: Option<Says>,
     /// Its own traffic: what fires it and what comes close.
     pub tests: Vec<RuleTest>,
     /// The file it was read from.
@@ -94,6 +96,29 @@ pub enum Mode {
     Observe,
 }
 words! { Mode, "a mode": Alert = "alert", Observe = "observe" }
+
+/// What a rule says it is, by itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Says {
+    /// A scan of paths.
+    PathScan,
+    /// A scan of ports.
+    PortScan,
+    /// A scan of addresses.
+    HostScan,
+    /// A scan by many, each a little.
+    DistributedScan,
+    /// Passwords tried from one source.
+    BruteForce,
+    /// Passwords tried from many, each a few.
+    CoordinatedBruteForce,
+}
+words! {
+    Says, "a verdict that a rule can give":
+    PathScan = "scan/path", PortScan = "scan/port", HostScan = "scan/host",
+    DistributedScan = "scan/distributed", BruteForce = "brute_force/single",
+    CoordinatedBruteForce = "brute_force/coordinated",
+}
 
 /// What a measure is counted by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -5,7 +5,7 @@ use super::condition::{Condition, MAX_CONDITIONS};
 use super::filter::FilterChange;
 use super::test::read_tests;
 use super::when::read_when;
-use super::{GroupBy, Level, Measure, Mode, Rule, RuleTest};
+use super::{GroupBy, Level, Measure, Mode, Rule, RuleTest, Says};
 use crate::document::{Fields, Key, Node, Problem, Reader, Source, words};
 use crate::time::Span;
 
@@ -49,6 +49,7 @@ pub(super) struct RuleKeys {
     pub when: Option<Vec<Condition>>,
     pub hold: Option<Span>,
     pub suppress_for: Option<Span>,
+    pub says: Option<Says>,
     pub tests: Option<Vec<RuleTest>>,
 }
 
@@ -128,6 +129,7 @@ impl RuleKeys {
             suppress_for: fields.checked("suppress_for", "whole seconds from 0s to 7d", |span| {
                 seconds(span) && *span <= MAX_SUPPRESS
             }),
+            says: fields.optional("verdict"),
             tests: fields.node("tests").and_then(|node| read_tests(node, fields.reader())),
         }
     }
@@ -146,6 +148,7 @@ impl RuleKeys {
         replace(&mut rule.timespan, keys.timespan);
         replace(&mut rule.hold, keys.hold);
         replace(&mut rule.suppress_for, keys.suppress_for);
+        rule.says = keys.says.or(rule.says);
         replace(&mut rule.tests, keys.tests);
         if let Some(filter) = &keys.filter {
             rule.filter.merge(filter);

@@ -55,6 +55,7 @@ impl Read for Rule {
             hold: keys.hold.unwrap_or_default(),
             suppress_for: keys.suppress_for.unwrap_or_default(),
             mode,
+            says: keys.says,
             tests: keys.tests.unwrap_or_default(),
             file,
             at: node.at,
