@@ -7,6 +7,7 @@ use std::net::IpAddr;
 use super::http::Method;
 use super::stream::ahead;
 use super::{Answered, Said};
+use crate::flow::template::PathStart;
 use crate::time::Timestamp;
 
 /// A request that waits for its response.
@@ -19,8 +20,8 @@ pub(super) struct Asked {
     /// The number up to which its sender had heard the other side.
     pub heard: u32,
     pub forwarded: Option<IpAddr>,
-    /// Tells the path from others where it fails; the hash of its template.
-    pub path: u32,
+    /// What tells the path from others, should it fail.
+    pub path: PathStart,
 }
 
 /// The exchanges of one connection.

@@ -14,7 +14,8 @@ use super::socks;
 use super::talk::{Ear, Talk};
 use super::tls;
 use super::{Hello, Request, Response, Said};
-use crate::flow::template::template_hash;
+use crate::flow::Failure;
+use crate::flow::template::PathStart;
 
 /// What a reader did with the beginning of the bytes.
 enum Step {
@@ -161,7 +162,7 @@ impl Talk {
         *ear.requests = number.wrapping_add(1);
         let forwarded = self.forwarded(&read.head, ear.room.trusted());
         (ear.say)(Said::Request(Request { number, from, head: &read.head, forwarded }));
-        let path = template_hash(read.head.path);
+        let path = PathStart::of(read.head.path);
         let asked = Asked { number, at, method: read.method, heard: ear.heard, forwarded, path };
         self.exchanges.ask(asked, ear.say);
     }
@@ -219,7 +220,7 @@ impl Talk {
             status,
             ttfb: asked.map(|asked| since.since(asked.at)),
             forwarded: asked.and_then(|asked| asked.forwarded).or(self.proxied),
-            path: asked.map(|asked| asked.path),
+            failed: Failure::of(status).and_then(|_| Some(asked?.path.hash())),
         }));
         asked.map_or(Method::Plain, |asked| asked.method)
     }
