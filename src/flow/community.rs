@@ -16,26 +16,64 @@ pub enum Answer {
     OneWay,
 }
 
+/// An identity as text: the version, a colon, and a digest in Base64.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CommunityId([u8; LEN]);
+
+/// `1:` and the 20 bytes of SHA-1 in Base64, which writes three bytes as four letters.
+const LEN: usize = 2 + 28;
+
+/// What is hashed: a seed of two bytes, two addresses of 16 bytes at most, protocol and padding, two ports.
+const MOST_HASHED: usize = 2 + 32 + 2 + 4;
+
 /// The identity of the flow from `source` to `destination`; with ICMP and ICMPv6 the ports are the type and its
 /// counterpart (or the code, where the type has none).
-pub fn community_id(source: SocketAddr, destination: SocketAddr, protocol: u8, answer: Answer) -> String {
+pub fn community_id(
+    source: SocketAddr,
+    destination: SocketAddr,
+    protocol: u8,
+    answer: Answer,
+) -> CommunityId {
     let swapped =
         answer == Answer::Both && (source.ip(), source.port()) > (destination.ip(), destination.port());
     let (one, other) = if swapped { (destination, source) } else { (source, destination) };
-    let mut hash = Sha1::new();
-    hash.update([0, 0]);
+    let mut hashed = Hashed { bytes: [0; MOST_HASHED], len: 2 };
     for end in [one, other] {
         match end.ip() {
-            IpAddr::V4(v4) => hash.update(v4.octets()),
-            IpAddr::V6(v6) => hash.update(v6.octets()),
+            IpAddr::V4(v4) => hashed.add(&v4.octets()),
+            IpAddr::V6(v6) => hashed.add(&v6.octets()),
         }
     }
-    hash.update([protocol, 0]);
-    hash.update(one.port().to_be_bytes());
-    hash.update(other.port().to_be_bytes());
-    let mut id = String::from("1:");
-    STANDARD.encode_string(hash.finalize(), &mut id);
-    id
+    hashed.add(&[protocol, 0]);
+    hashed.add(&one.port().to_be_bytes());
+    hashed.add(&other.port().to_be_bytes());
+    let mut id = *b"1:0000000000000000000000000000";
+    let digest = Sha1::digest(hashed.bytes.get(..hashed.len).unwrap_or_default());
+    // The room is that of the digest's text, so that it cannot fall short.
+    let _ = STANDARD.encode_slice(digest, &mut id[2..]);
+    CommunityId(id)
+}
+
+/// What is hashed, put together: one step of the digest is cheaper than one for each field.
+struct Hashed {
+    bytes: [u8; MOST_HASHED],
+    len: usize,
+}
+
+impl Hashed {
+    fn add(&mut self, field: &[u8]) {
+        for (to, from) in self.bytes.iter_mut().skip(self.len).zip(field) {
+            *to = *from;
+        }
+        self.len += field.len();
+    }
+}
+
+impl CommunityId {
+    /// The text.
+    pub fn as_str(&self) -> &str {
+        std::str::from_utf8(&self.0).unwrap_or_default()
+    }
 }
 
 #[cfg(test)]
@@ -43,7 +81,8 @@ mod tests {
     use super::*;
 
     fn id(source: &str, destination: &str, protocol: u8) -> String {
-        community_id(source.parse().unwrap(), destination.parse().unwrap(), protocol, Answer::Both)
+        let (source, destination) = (source.parse().unwrap(), destination.parse().unwrap());
+        community_id(source, destination, protocol, Answer::Both).as_str().to_owned()
     }
 
     #[test]

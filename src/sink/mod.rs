@@ -15,12 +15,13 @@ use std::future::Future;
 use std::io;
 use std::path::PathBuf;
 use std::pin::Pin;
+use std::sync::Arc;
 
 use crate::detect::rule::Level;
 
-pub use crate::alert::{EventType, Record};
+pub use crate::alert::{EventType, Page, Record};
 pub use datagram::DatagramSink;
-pub use queue::{PARCEL, QUEUE_LENGTH, Sinks, WhenFull};
+pub use queue::{QUEUE_LENGTH, Sinks, WhenFull};
 pub use report::{SinkCounts, SinkReport, SinkState};
 pub use stream::StreamSink;
 pub use syslog::MAX_DATAGRAM;
@@ -32,6 +33,14 @@ pub trait Sink: Send {
 
     /// Delivers records in their order and says what became of them; never panics, and waits only inside the future.
     fn deliver<'a>(&'a mut self, records: &'a [Record]) -> Work<'a>;
+
+    /// Delivers the lines of a page likewise.
+    fn deliver_page<'a>(&'a mut self, page: &'a Arc<Page>) -> Work<'a> {
+        Box::pin(async move {
+            let records: Vec<Record> = page.records().collect();
+            self.deliver(&records).await
+        })
+    }
 
     /// Opens its output anew, since somebody may have moved the old one away.
     fn reopen(&mut self) -> Work<'_> {

@@ -2,11 +2,10 @@
 
 use std::sync::{Arc, LazyLock};
 
-use bongsu::alert::{self, Alert, FlowWriter, Geo, Paint};
+use bongsu::alert::{self, Alert, FlowWriter, Geo, Page, Paint};
 use bongsu::attribute::{Attributor, Home, Labels};
 use bongsu::detect::rule::RuleSet;
 use bongsu::document::Source;
-use bongsu::flow::record::Record;
 use bongsu::flow::{RecordKinds, TrustedProxies};
 use bongsu::incident::Incident;
 use bongsu::pipeline::{Listener, Pipeline, Quality, Scene, Setup};
@@ -111,15 +110,13 @@ impl Listener for Teller {
         self.lines.push(checked(&line));
     }
 
-    fn recorded(&mut self, records: &[Record]) {
-        self.lines.extend(written(records));
+    fn recorded(&mut self, page: Page) {
+        self.lines.extend(page.records().map(|record| checked(&record.line)));
     }
-}
 
-/// Records of flows as lines.
-pub fn written(records: &[Record]) -> Vec<String> {
-    let mut writer = FlowWriter::new("fuzz", &BENCH.zone);
-    records.iter().map(|record| checked(&writer.record(record).line)).collect()
+    fn writer(&self) -> FlowWriter {
+        FlowWriter::new("fuzz", &BENCH.zone)
+    }
 }
 
 /// A line, which must be JSON and a line.

@@ -1,12 +1,13 @@
 //! One flow while it lasts: who began it, what moved, how it stands. Comes in: its packets in order. Goes out: when it is
 //! over, and its record.
 
+use super::notes::Notes;
 use super::ports::{is_dns, is_likely_server};
 use super::talk::{Desk, Party, Talk};
 use crate::decode::{Layers, TcpSegment, Transport};
 use crate::flow::Volume;
 use crate::flow::key::{FlowKey, Protocol, Side};
-use crate::flow::record::{FlowRecord, TcpRecord};
+use crate::flow::record::{FlowRecord, Record, Scribe, TcpRecord};
 use crate::flow::tcp::{ConnState, History, Role, Tcp, Turn};
 use crate::time::{Span, Timestamp};
 
@@ -125,7 +126,7 @@ impl Entry {
     }
 
     /// Takes a packet, and has written down what it says.
-    pub fn take(&mut self, arrival: &Arrival<'_, '_>, desk: &mut Desk) {
+    pub fn take<S: Scribe>(&mut self, arrival: &Arrival<'_, '_>, desk: &mut Desk<'_, S>) {
         self.last = self.last.max(arrival.now);
         let mut role = self.role_of(arrival.from);
         match (&mut self.kind, arrival.segment()) {
@@ -185,26 +186,26 @@ impl Entry {
         self.last = self.last.min(now);
     }
 
-    /// It is over: its record, behind what it had left to say.
-    pub fn end(mut self, desk: &mut Desk) -> FlowRecord {
+    /// It is over: writes its record, behind what it had left to say.
+    pub fn end<S: Scribe>(mut self, desk: &mut Desk<'_, S>) {
         let party = self.party(self.last);
-        let said = std::mem::take(&mut self.talk).end(party, desk);
+        let notes = std::mem::take(&mut self.talk).end(party, desk);
         let ends = party.ends();
         let (state, history, tcp) = match &self.kind {
             Kind::Tcp(tcp) => {
                 let (originator, responder) = tcp.noticed();
                 let record = TcpRecord { originator, responder, handshake: tcp.handshake };
-                (tcp.state(), tcp.history, Some(Box::new(record)))
+                (tcp.state(), tcp.history, Some(record))
             }
             Kind::Datagrams(heard) if ends.protocol == Protocol::Udp as u8 => {
                 (heard.state(), heard.history(), None)
             }
             Kind::Datagrams(_) | Kind::Messages => (ConnState::Oth, History::default(), None),
         };
-        FlowRecord {
+        let record = FlowRecord {
             ends,
             icmp_code: ends.is_icmp().then_some(self.code),
-            carried: self.carried,
+            carried: self.carried.as_deref(),
             state,
             history,
             start: self.start,
@@ -213,8 +214,10 @@ impl Entry {
             to_originator: self.to_originator,
             duplicates: u64::from(self.duplicates),
             tcp,
-            said,
-        }
+            said: notes.as_deref().map(Notes::summary),
+        };
+        desk.write_flow(&Record::Flow(&record));
+        desk.take_back(notes);
     }
 }
 

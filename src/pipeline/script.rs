@@ -1,0 +1,104 @@
+//! The records of one worker between two meetings, as lines. Comes in: records as they happen. Goes out: lines with their
+//! places among the lines of all workers, and pages of them in that order.
+
+use crate::alert::{EventType, FlowWriter, Page};
+use crate::flow::record::{Order, Record, Scribe};
+use crate::time::Timestamp;
+
+/// Writes the records of a worker.
+pub(super) struct Script {
+    writer: FlowWriter,
+    lines: Lines,
+}
+
+/// Lines in the order in which one worker wrote them.
+#[derive(Debug, Default)]
+pub(super) struct Lines {
+    text: String,
+    marks: Vec<Mark>,
+}
+
+/// One line.
+#[derive(Debug)]
+struct Mark {
+    order: Order,
+    end: usize,
+    kind: EventType,
+    time: Timestamp,
+}
+
+/// Room for text that is kept from one meeting to the next; a flood that ends may have needed more.
+const KEPT: usize = 4 * 1024 * 1024;
+
+impl Script {
+    pub fn new(writer: FlowWriter) -> Self {
+        Self { writer, lines: Lines::default() }
+    }
+
+    /// What was written since the last time.
+    pub fn lines(&mut self) -> &mut Lines {
+        &mut self.lines
+    }
+}
+
+impl Scribe for Script {
+    fn write(&mut self, record: &Record<'_>) {
+        let kind = self.writer.write(record, &mut self.lines.text);
+        let end = self.lines.text.len();
+        self.lines.marks.push(Mark { order: record.order(), end, kind, time: record.time() });
+    }
+}
+
+impl Lines {
+    /// Forgets them.
+    pub fn clear(&mut self) {
+        self.text.clear();
+        self.text.shrink_to(KEPT);
+        self.marks.clear();
+    }
+
+    /// A line, and where it begins.
+    fn line(&self, index: usize) -> Option<(&str, &Mark)> {
+        let mark = self.marks.get(index)?;
+        let begin = index.checked_sub(1).and_then(|before| self.marks.get(before)).map_or(0, |mark| mark.end);
+        Some((self.text.get(begin..mark.end)?, mark))
+    }
+}
+
+/// Where a line stands: its time, and whose it is.
+#[derive(Clone, Copy)]
+struct Place {
+    told: Timestamp,
+    worker: u32,
+    index: u32,
+}
+
+/// Hands the lines of all workers to `tell`, page by page, in an order that is theirs together.
+pub(super) fn in_order(workers: &[&Lines], mut tell: impl FnMut(Page)) {
+    let marks = |place: Place| workers.get(place.worker as usize)?.marks.get(place.index as usize);
+    let mut places: Vec<Place> = Vec::with_capacity(workers.iter().map(|lines| lines.marks.len()).sum());
+    for (worker, lines) in (0..).zip(workers) {
+        places.extend((0..).zip(&lines.marks).map(|(index, mark)| Place {
+            told: mark.order.told,
+            worker,
+            index,
+        }));
+    }
+    // What is equal in all came from one shard, which had it in order.
+    places.sort_unstable_by(|one, other| {
+        let whole = || marks(*one).map(|mark| &mark.order).cmp(&marks(*other).map(|mark| &mark.order));
+        one.told.cmp(&other.told).then_with(whole).then(one.index.cmp(&other.index))
+    });
+    let mut page = Page::new();
+    for place in places {
+        let Some(lines) = workers.get(place.worker as usize) else { continue };
+        let Some((line, mark)) = lines.line(place.index as usize) else { continue };
+        page.add(line, mark.kind, mark.time);
+        if page.is_full() {
+            tell(std::mem::replace(&mut page, Page::new()));
+        }
+    }
+    if !page.is_empty() {
+        tell(page);
+    }
+}
