@@ -2,6 +2,8 @@
 //! Goes out: one line, written where the caller keeps lines. The names are Suricata's where the meaning is theirs;
 //! `conn_state` and `history` are Zeek's.
 
+use std::borrow::Cow;
+
 use super::EventType;
 use super::json::{Object, push_number, push_told};
 use super::stamp::Stamps;
@@ -14,7 +16,7 @@ use crate::time::{Timestamp, Zone};
 #[derive(Debug, Clone)]
 pub struct FlowWriter {
     /// The sensor's name, in quotes.
-    sensor: String,
+    sensor: Vec<u8>,
     stamps: Stamps,
 }
 
@@ -24,13 +26,13 @@ const _: () = assert!(LARGE == 1_400);
 impl FlowWriter {
     /// A writer for a sensor.
     pub fn new(sensor: &str, zone: &Zone) -> Self {
-        let mut name = String::new();
-        push_told(&mut name, &[sensor]);
+        let mut name = Vec::new();
+        push_told(&mut name, sensor);
         Self { sensor: name, stamps: Stamps::new(zone.clone()) }
     }
 
-    /// Writes a record behind what `out` holds, without a line end, and says of which kind it is.
-    pub fn write(&mut self, record: &Record<'_>, out: &mut String) -> EventType {
+    /// Writes a record behind what `out` holds, without a line end, in UTF-8; answers of which kind it is.
+    pub fn write(&mut self, record: &Record<'_>, out: &mut Vec<u8>) -> EventType {
         let kind = kind(record);
         Object::write(out, |line| match record {
             Record::Flow(flow) => self.flow(flow, line),
@@ -103,7 +105,7 @@ impl FlowWriter {
         line.object("http", |http| {
             http.told_or_null("hostname", request.host);
             match request.query {
-                Some(query) => http.told_parts("url", &[request.path, "?", query]),
+                Some(query) => http.told("url", &format!("{}?{query}", request.path)),
                 None => http.told("url", request.path),
             }
             http.told("http_method", request.method);
@@ -199,21 +201,21 @@ fn tls(tls: &Tls<'_>, line: &mut Object<'_>) {
     line.object("tls", |field| {
         field.told_or_null("sni", tls.sni);
         field.word("ja4", tls.ja4.as_str());
-        field.written("version", |out| version(tls.version, out));
+        field.word("version", &version(tls.version));
         field.told_list("alpn", tls.alpn.iter());
     });
 }
 
 /// Suricata's names of versions.
-fn version(number: u16, out: &mut String) {
+fn version(number: u16) -> Cow<'static, str> {
     match number {
-        0x0002 => out.push_str("SSLv2"),
-        0x0300 => out.push_str("SSLv3"),
-        0x0301 => out.push_str("TLS 1.0"),
-        0x0302 => out.push_str("TLS 1.1"),
-        0x0303 => out.push_str("TLS 1.2"),
-        0x0304 => out.push_str("TLS 1.3"),
-        other => out.push_str(&format!("0x{other:04x}")),
+        0x0002 => "SSLv2".into(),
+        0x0300 => "SSLv3".into(),
+        0x0301 => "TLS 1.0".into(),
+        0x0302 => "TLS 1.1".into(),
+        0x0303 => "TLS 1.2".into(),
+        0x0304 => "TLS 1.3".into(),
+        other => format!("0x{other:04x}").into(),
     }
 }
 

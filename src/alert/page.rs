@@ -8,7 +8,8 @@ use crate::time::Timestamp;
 /// Lines that are sent as one. None has a severity or an incident.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Page {
-    text: String,
+    /// In UTF-8.
+    text: Vec<u8>,
     lines: Vec<Line>,
 }
 
@@ -26,13 +27,13 @@ const FULL: usize = 64 * 1024;
 impl Page {
     /// An empty page with room for what makes it full.
     pub fn new() -> Self {
-        Self { text: String::with_capacity(FULL + FULL / 8), lines: Vec::with_capacity(FULL / 256) }
+        Self { text: Vec::with_capacity(FULL + FULL / 8), lines: Vec::with_capacity(FULL / 256) }
     }
 
     /// Adds a line, given without its line end.
-    pub fn add(&mut self, line: &str, kind: EventType, time: Timestamp) {
-        self.text.push_str(line);
-        self.text.push('\n');
+    pub fn add(&mut self, line: &[u8], kind: EventType, time: Timestamp) {
+        self.text.extend_from_slice(line);
+        self.text.push(b'\n');
         self.lines.push(Line { end: self.text.len(), kind, time });
     }
 
@@ -52,14 +53,14 @@ impl Page {
     }
 
     /// The lines, each with its line end.
-    pub fn text(&self) -> &str {
+    pub fn text(&self) -> &[u8] {
         &self.text
     }
 
     /// The lines as records.
     pub fn records(&self) -> impl Iterator<Item = Record> {
         self.lines.iter().scan(0, |begin, line| {
-            let text = self.text.get(*begin..line.end)?;
+            let text = String::from_utf8_lossy(self.text.get(*begin..line.end)?);
             *begin = line.end;
             let line = Record {
                 kind: line.kind,
@@ -80,13 +81,13 @@ mod tests {
     #[test]
     fn a_page_is_its_lines() {
         let mut page = Page::new();
-        page.add("{}", EventType::Flow, Timestamp::from_secs(1));
-        page.add("{\"a\":\"조\"}", EventType::Http, Timestamp::from_secs(2));
-        assert_eq!((page.text(), page.len()), ("{}\n{\"a\":\"조\"}\n", 2));
+        page.add(b"{}", EventType::Flow, Timestamp::from_secs(1));
+        page.add("{\"a\":\"조\"}".as_bytes(), EventType::Http, Timestamp::from_secs(2));
+        assert_eq!((page.text(), page.len()), ("{}\n{\"a\":\"조\"}\n".as_bytes(), 2));
         let told: Vec<_> = page.records().map(|record| (record.kind, record.line.to_string())).collect();
         assert_eq!(told, [(EventType::Flow, "{}".to_owned()), (EventType::Http, "{\"a\":\"조\"}".to_owned())]);
         while !page.is_full() {
-            page.add(&"x".repeat(1_000), EventType::Tls, Timestamp::from_secs(3));
+            page.add(&[b'x'; 1_000], EventType::Tls, Timestamp::from_secs(3));
         }
         assert_eq!(page.records().count(), page.len());
     }

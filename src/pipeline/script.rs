@@ -14,7 +14,7 @@ pub(super) struct Script {
 /// Lines in the order in which one worker wrote them.
 #[derive(Debug, Default)]
 pub(super) struct Lines {
-    text: String,
+    text: Vec<u8>,
     marks: Vec<Mark>,
 }
 
@@ -58,7 +58,7 @@ impl Lines {
     }
 
     /// A line, and where it begins.
-    fn line(&self, index: usize) -> Option<(&str, &Mark)> {
+    fn line(&self, index: usize) -> Option<(&[u8], &Mark)> {
         let mark = self.marks.get(index)?;
         let begin = index.checked_sub(1).and_then(|before| self.marks.get(before)).map_or(0, |mark| mark.end);
         Some((self.text.get(begin..mark.end)?, mark))

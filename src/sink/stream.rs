@@ -70,7 +70,7 @@ impl Sink for StreamSink {
     fn deliver_page<'a>(&'a mut self, page: &'a Arc<Page>) -> Work<'a> {
         let (page, lost) = (Arc::clone(page), lost(page.len()));
         Box::pin(async move {
-            self.blocking(move |out| out.write(page.text().as_bytes())).await.unwrap_or(lost)
+            self.blocking(move |out| out.write(page.text())).await.unwrap_or(lost)
         })
     }
 

@@ -6,6 +6,7 @@ use bongsu::alert::{self, Alert, FlowWriter, Geo, Page, Paint};
 use bongsu::attribute::{Attributor, Home, Labels};
 use bongsu::detect::rule::RuleSet;
 use bongsu::document::Source;
+use bongsu::flow::record::{Record, Scribe};
 use bongsu::flow::{RecordKinds, TrustedProxies};
 use bongsu::incident::Incident;
 use bongsu::pipeline::{Listener, Pipeline, Quality, Scene, Setup};
@@ -116,6 +117,27 @@ impl Listener for Teller {
 
     fn writer(&self) -> FlowWriter {
         FlowWriter::new("fuzz", &BENCH.zone)
+    }
+}
+
+/// Records of flows as lines.
+pub struct Written {
+    writer: FlowWriter,
+    /// The lines, each checked.
+    pub lines: Vec<String>,
+}
+
+impl Default for Written {
+    fn default() -> Self {
+        Self { writer: FlowWriter::new("fuzz", &BENCH.zone), lines: Vec::new() }
+    }
+}
+
+impl Scribe for Written {
+    fn write(&mut self, record: &Record<'_>) {
+        let mut line = Vec::new();
+        self.writer.write(record, &mut line);
+        self.lines.push(checked(&String::from_utf8(line).unwrap_or_else(|error| panic!("{error}"))));
     }
 }
 
