@@ -19,7 +19,7 @@ pub trait Listener: Send {
     fn told(&mut self, incident: Incident, quality: &Quality);
 
     /// Flows, requests and ClientHellos are to be told, where such records are wanted.
-    fn recorded(&mut self, _page: Page) {}
+    fn recorded(&mut self, _pages: Vec<Page>) {}
 
     /// Who writes such records; the workers do it.
     fn writer(&self) -> FlowWriter {
@@ -121,7 +121,7 @@ impl<L: Listener> Reducer<L> {
 
     /// Passes on what all workers recorded between two of their meetings, in an order that is theirs together.
     pub fn record(&mut self, workers: &[&Lines]) {
-        script::in_order(workers, |page| self.listener.recorded(page));
+        script::in_order(workers, |pages| self.listener.recorded(pages));
     }
 
     fn close_incidents(&mut self) {

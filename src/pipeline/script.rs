@@ -30,6 +30,9 @@ struct Mark {
 /// Room for text that is kept from one meeting to the next; a flood that ends may have needed more.
 const KEPT: usize = 4 * 1024 * 1024;
 
+/// Pages that are told at once: those of a usual meeting, so that a sink wakes once for all of them.
+const AT_ONCE: usize = 32;
+
 impl Script {
     pub fn new(writer: FlowWriter) -> Self {
         Self { writer, lines: Lines::default() }
@@ -73,8 +76,8 @@ struct Place {
     index: u32,
 }
 
-/// Hands the lines of all workers to `tell`, page by page, in an order that is theirs together.
-pub(super) fn in_order(workers: &[&Lines], mut tell: impl FnMut(Page)) {
+/// Hands the lines of all workers to `tell` in pages, in an order that is theirs together.
+pub(super) fn in_order(workers: &[&Lines], mut tell: impl FnMut(Vec<Page>)) {
     let marks = |place: Place| workers.get(place.worker as usize)?.marks.get(place.index as usize);
     let mut places: Vec<Place> = Vec::with_capacity(workers.iter().map(|lines| lines.marks.len()).sum());
     for (worker, lines) in (0..).zip(workers) {
@@ -89,16 +92,20 @@ pub(super) fn in_order(workers: &[&Lines], mut tell: impl FnMut(Page)) {
         let whole = || marks(*one).map(|mark| &mark.order).cmp(&marks(*other).map(|mark| &mark.order));
         one.told.cmp(&other.told).then_with(whole).then(one.index.cmp(&other.index))
     });
-    let mut page = Page::new();
+    let (mut pages, mut page) = (Vec::new(), Page::new());
     for place in places {
         let Some(lines) = workers.get(place.worker as usize) else { continue };
         let Some((line, mark)) = lines.line(place.index as usize) else { continue };
         page.add(line, mark.kind, mark.time);
         if page.is_full() {
-            tell(std::mem::replace(&mut page, Page::new()));
+            pages.push(std::mem::replace(&mut page, Page::new()));
+        }
+        if pages.len() >= AT_ONCE {
+            tell(std::mem::take(&mut pages));
         }
     }
-    if !page.is_empty() {
-        tell(page);
+    pages.extend((!page.is_empty()).then_some(page));
+    if !pages.is_empty() {
+        tell(pages);
     }
 }

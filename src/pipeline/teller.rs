@@ -128,8 +128,8 @@ impl Teller {
 }
 
 impl Listener for Teller {
-    fn recorded(&mut self, page: Page) {
-        self.sinks.send_page(page);
+    fn recorded(&mut self, pages: Vec<Page>) {
+        self.sinks.send_pages(pages);
     }
 
     fn writer(&self) -> FlowWriter {

@@ -34,11 +34,15 @@ pub trait Sink: Send {
     /// Delivers records in their order and says what became of them; never panics, and waits only inside the future.
     fn deliver<'a>(&'a mut self, records: &'a [Record]) -> Work<'a>;
 
-    /// Delivers the lines of a page likewise.
-    fn deliver_page<'a>(&'a mut self, page: &'a Arc<Page>) -> Work<'a> {
+    /// Delivers the lines of pages likewise.
+    fn deliver_pages<'a>(&'a mut self, pages: &'a [Arc<Page>]) -> Work<'a> {
         Box::pin(async move {
-            let records: Vec<Record> = page.records().collect();
-            self.deliver(&records).await
+            let mut all = Delivery::default();
+            for page in pages {
+                let records: Vec<Record> = page.records().collect();
+                all.add(self.deliver(&records).await);
+            }
+            all
         })
     }
 
@@ -67,6 +71,16 @@ pub struct Delivery {
     pub error: Option<SinkError>,
     /// Whether the reader has gone for good, which is no failure.
     pub closed: bool,
+}
+
+impl Delivery {
+    /// Adds what became of further records.
+    fn add(&mut self, other: Delivery) {
+        self.delivered += other.delivered;
+        self.failed += other.failed;
+        self.closed |= other.closed;
+        self.error = other.error.or(self.error.take());
+    }
 }
 
 /// A sink to be opened.

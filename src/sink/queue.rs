@@ -77,11 +77,13 @@ impl Sinks {
         }
     }
 
-    /// Sends a page of records to every sink: they have no severity.
-    pub fn send_page(&self, page: Page) {
-        let page = Arc::new(page);
+    /// Sends pages of records to every sink: they have no severity.
+    pub fn send_pages(&self, pages: Vec<Page>) {
+        let pages: Vec<Arc<Page>> = pages.into_iter().map(Arc::new).collect();
         for lane in &self.lanes {
-            lane.send(Parcel::Page(Arc::clone(&page)), self.when_full);
+            for page in &pages {
+                lane.send(Parcel::Page(Arc::clone(page)), self.when_full);
+            }
         }
     }
 

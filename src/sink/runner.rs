@@ -94,19 +94,15 @@ async fn run(mut lane: Lane) {
 }
 
 impl Lane {
-    /// Delivers parcels in their order, those records at once that follow each other.
+    /// Delivers parcels in their order, those at once that are of one kind and follow each other.
     async fn take(&mut self, parcels: impl Iterator<Item = Parcel>) {
-        let mut records = Vec::new();
+        let mut batch = Batch::Records(Vec::new());
         for parcel in parcels {
-            match parcel {
-                Parcel::Record(record) => records.push(record),
-                Parcel::Page(page) => {
-                    self.deliver(&Batch::Records(std::mem::take(&mut records))).await;
-                    self.deliver(&Batch::Page(page)).await;
-                }
+            if let Some(done) = batch.add(parcel) {
+                self.deliver(&done).await;
             }
         }
-        self.deliver(&Batch::Records(records)).await;
+        self.deliver(&batch).await;
     }
 
     /// Once the reader has gone, records are taken out of the queue and dropped, so that nobody waits for room.
@@ -121,7 +117,7 @@ impl Lane {
         }
         let delivery = match batch {
             Batch::Records(records) => self.sink.deliver(records).await,
-            Batch::Page(page) => self.sink.deliver_page(page).await,
+            Batch::Pages(pages) => self.sink.deliver_pages(pages).await,
         };
         if delivery.closed {
             self.counters.discard(records.saturating_sub(delivery.delivered + delivery.failed));
@@ -133,14 +129,27 @@ impl Lane {
 /// What a sink is given at once.
 enum Batch {
     Records(Vec<Record>),
-    Page(Arc<Page>),
+    Pages(Vec<Arc<Page>>),
 }
 
 impl Batch {
+    /// Adds a parcel; gives what was there where the parcel is of another kind.
+    fn add(&mut self, parcel: Parcel) -> Option<Batch> {
+        match (self, parcel) {
+            (Batch::Records(records), Parcel::Record(record)) => records.push(record),
+            (Batch::Pages(pages), Parcel::Page(page)) => pages.push(page),
+            (other, Parcel::Record(record)) => {
+                return Some(std::mem::replace(other, Batch::Records(vec![record])));
+            }
+            (other, Parcel::Page(page)) => return Some(std::mem::replace(other, Batch::Pages(vec![page]))),
+        }
+        None
+    }
+
     fn len(&self) -> u64 {
         match self {
             Batch::Records(records) => records.len() as u64,
-            Batch::Page(page) => page.len() as u64,
+            Batch::Pages(pages) => pages.iter().map(|page| page.len() as u64).sum(),
         }
     }
 }

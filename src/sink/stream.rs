@@ -67,11 +67,18 @@ impl Sink for StreamSink {
         Box::pin(async move { self.blocking(move |out| out.write(text.as_bytes())).await.unwrap_or(lost) })
     }
 
-    fn deliver_page<'a>(&'a mut self, page: &'a Arc<Page>) -> Work<'a> {
-        let (page, lost) = (Arc::clone(page), lost(page.len()));
-        Box::pin(async move {
-            self.blocking(move |out| out.write(page.text())).await.unwrap_or(lost)
-        })
+    fn deliver_pages<'a>(&'a mut self, pages: &'a [Arc<Page>]) -> Work<'a> {
+        let (pages, lost) = (pages.to_vec(), lost(pages.iter().map(|page| page.len()).sum()));
+        let write = move |out: &mut Lines<_>| {
+            let mut all = Delivery::default();
+            for page in pages {
+                if !all.closed {
+                    all.add(out.write(page.text()));
+                }
+            }
+            all
+        };
+        Box::pin(async move { self.blocking(write).await.unwrap_or(lost) })
     }
 
     fn reopen(&mut self) -> Work<'_> {

@@ -111,8 +111,8 @@ impl Listener for Teller {
         self.lines.push(checked(&line));
     }
 
-    fn recorded(&mut self, page: Page) {
-        self.lines.extend(page.records().map(|record| checked(&record.line)));
+    fn recorded(&mut self, pages: Vec<Page>) {
+        self.lines.extend(pages.iter().flat_map(Page::records).map(|record| checked(&record.line)));
     }
 
     fn writer(&self) -> FlowWriter {

@@ -21,11 +21,33 @@ pub(super) struct Entry {
     duplicates: u32,
     start: Timestamp,
     last: Timestamp,
-    to_responder: Volume,
-    to_originator: Volume,
+    moved: Moved,
     kind: Kind,
     pub carried: Option<Box<Layers>>,
     pub talk: Talk,
+}
+
+/// What moved, by who sent it: two [`Volume`]s in less room.
+#[derive(Debug, Default)]
+struct Moved {
+    bytes: [u64; 2],
+    packets: [u32; 2],
+}
+
+impl Moved {
+    fn add(&mut self, from: Role, bytes: u32) {
+        self.bytes[from as usize] += u64::from(bytes);
+        self.packets[from as usize] = self.packets[from as usize].saturating_add(1);
+    }
+
+    fn turn(&mut self) {
+        self.bytes.reverse();
+        self.packets.reverse();
+    }
+
+    fn of(&self, from: Role) -> Volume {
+        Volume { packets: self.packets[from as usize].into(), bytes: self.bytes[from as usize] }
+    }
 }
 
 /// What is followed of a flow besides its volume.
@@ -109,8 +131,7 @@ impl Entry {
             duplicates: 0,
             start: arrival.now,
             last: arrival.now,
-            to_responder: Volume::default(),
-            to_originator: Volume::default(),
+            moved: Moved::default(),
             kind,
             carried: None,
             talk: Talk::default(),
@@ -134,7 +155,7 @@ impl Entry {
                 let turn = tcp.segment(role, segment, arrival.now);
                 if turn == Turn::Flipped {
                     self.originator = self.originator.other();
-                    std::mem::swap(&mut self.to_responder, &mut self.to_originator);
+                    self.moved.turn();
                     self.talk.turn(desk);
                     role = role.other();
                 }
@@ -145,10 +166,7 @@ impl Entry {
             },
             _ => {}
         }
-        match role {
-            Role::Originator => self.to_responder.add(arrival.bytes),
-            Role::Responder => self.to_originator.add(arrival.bytes),
-        }
+        self.moved.add(role, arrival.bytes);
         let party = self.party(arrival.now);
         self.talk.hear(role, arrival.transport, party, desk);
     }
@@ -194,7 +212,7 @@ impl Entry {
         let (state, history, tcp) = match &self.kind {
             Kind::Tcp(tcp) => {
                 let (originator, responder) = tcp.noticed();
-                let record = TcpRecord { originator, responder, handshake: tcp.handshake };
+                let record = TcpRecord { originator, responder, handshake: tcp.handshake() };
                 (tcp.state(), tcp.history, Some(record))
             }
             Kind::Datagrams(heard) if ends.protocol == Protocol::Udp as u8 => {
@@ -210,8 +228,8 @@ impl Entry {
             history,
             start: self.start,
             end: self.last,
-            to_responder: self.to_responder,
-            to_originator: self.to_originator,
+            to_responder: self.moved.of(Role::Originator),
+            to_originator: self.moved.of(Role::Responder),
             duplicates: u64::from(self.duplicates),
             tcp,
             said: notes.as_deref().map(Notes::summary),
