@@ -85,7 +85,10 @@ mod tests {
         page.add("{\"a\":\"조\"}".as_bytes(), EventType::Http, Timestamp::from_secs(2));
         assert_eq!((page.text(), page.len()), ("{}\n{\"a\":\"조\"}\n".as_bytes(), 2));
         let told: Vec<_> = page.records().map(|record| (record.kind, record.line.to_string())).collect();
-        assert_eq!(told, [(EventType::Flow, "{}".to_owned()), (EventType::Http, "{\"a\":\"조\"}".to_owned())]);
+        assert_eq!(
+            told,
+            [(EventType::Flow, "{}".to_owned()), (EventType::Http, "{\"a\":\"조\"}".to_owned())]
+        );
         while !page.is_full() {
             page.add(&[b'x'; 1_000], EventType::Tls, Timestamp::from_secs(3));
         }

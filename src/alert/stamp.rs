@@ -43,7 +43,8 @@ impl Stamps {
 
 fn six_digits(number: u32) -> [u8; 6] {
     let (high, low) = (number / 1_000, number % 1_000);
-    [high / 100, high / 10 % 10, high % 10, low / 100, low / 10 % 10, low % 10].map(|digit| b'0' + digit as u8)
+    [high / 100, high / 10 % 10, high % 10, low / 100, low / 10 % 10, low % 10]
+        .map(|digit| b'0' + digit as u8)
 }
 
 #[cfg(test)]
@@ -55,7 +56,9 @@ mod tests {
         for zone in ["UTC", "Asia/Seoul", "America/St_Johns"] {
             let zone = Zone::named(zone).unwrap();
             let mut stamps = Stamps::new(zone.clone());
-            for nanos in [0, 999, 1_700_698_780_123_456_789, 1_700_698_780_000_001_000, -1, i64::MIN, i64::MAX] {
+            for nanos in
+                [0, 999, 1_700_698_780_123_456_789, 1_700_698_780_000_001_000, -1, i64::MIN, i64::MAX]
+            {
                 let time = Timestamp::from_nanos(nanos);
                 let mut text = Vec::new();
                 stamps.push(&mut text, time);

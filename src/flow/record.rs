@@ -107,9 +107,9 @@ pub struct Tls<'r> {
     pub alpn: Protocols<'r>,
 }
 
-/// A list of protocols as it is offered, each name behind its length in one byte (RFC 7301 section 3.1).
+/// The protocols that a ClientHello offers, each name behind its length in one byte (RFC 7301 section 3.1).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Protocols<'r>(pub &'r [u8]);
+pub struct Protocols<'r>(&'r [u8]);
 
 /// Hosts that are told of one flow: a browser asks for one, a forward proxy for many.
 pub const MAX_HOSTS: usize = 8;
@@ -227,17 +227,36 @@ impl Hosts {
 }
 
 impl<'r> Protocols<'r> {
-    /// The names in order; a list ends where it is broken. Bytes that are no UTF-8 are replaced.
-    pub fn iter(self) -> impl Iterator<Item = Cow<'r, str>> {
-        let mut list = self.0;
-        let names = std::iter::from_fn(move || {
-            let (len, rest) = list.split_first()?;
-            let (name, rest) = rest.split_at_checked(usize::from(*len))?;
-            list = rest;
-            Some(String::from_utf8_lossy(name))
-        });
-        names.take(MAX_PROTOCOLS)
+    /// What is told of a list: it ends where it is broken, or behind 16 names.
+    pub(super) fn of(list: &'r [u8]) -> Self {
+        let mut rest = list;
+        for _ in 0..MAX_PROTOCOLS {
+            let Some((_, behind)) = first_name(rest) else { break };
+            rest = behind;
+        }
+        Self(list.get(..list.len() - rest.len()).unwrap_or_default())
     }
+
+    /// The names in order; bytes that are no UTF-8 are replaced.
+    pub fn iter(self) -> impl Iterator<Item = Cow<'r, str>> {
+        let mut rest = self.0;
+        std::iter::from_fn(move || {
+            let (name, behind) = first_name(rest)?;
+            rest = behind;
+            Some(String::from_utf8_lossy(name))
+        })
+    }
+
+    /// The names as they were sent.
+    pub(super) fn list(self) -> &'r [u8] {
+        self.0
+    }
+}
+
+/// The first name of a list, and what stands behind it.
+fn first_name(list: &[u8]) -> Option<(&[u8], &[u8])> {
+    let (len, rest) = list.split_first()?;
+    rest.split_at_checked(usize::from(*len))
 }
 
 impl Record<'_> {
@@ -267,7 +286,8 @@ mod tests {
 
     #[test]
     fn a_list_of_protocols_ends_where_it_is_broken() {
-        let names = |list: &[u8]| -> Vec<String> { Protocols(list).iter().map(Cow::into_owned).collect() };
+        let names =
+            |list: &[u8]| -> Vec<String> { Protocols::of(list).iter().map(Cow::into_owned).collect() };
         assert_eq!(names(b"\x02h2\x08http/1.1"), ["h2", "http/1.1"]);
         assert_eq!(names(b"\x02h2\x09http/1.1"), ["h2"]);
         assert_eq!(names(&[1, b'x'].repeat(40)).len(), MAX_PROTOCOLS);

@@ -109,3 +109,57 @@ pub(super) fn in_order(workers: &[&Lines], mut tell: impl FnMut(Vec<Page>)) {
         tell(pages);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::flow::record::{Ends, RequestRecord};
+    use crate::time::Zone;
+
+    fn write(script: &mut Script, second: i64, port: u16) {
+        let [originator, responder] = [port, 80].map(|port| ([192, 0, 2, 1], port).into());
+        let time = Timestamp::from_secs(second);
+        let request = RequestRecord {
+            ends: Ends { originator, responder, protocol: 6 },
+            time,
+            told: time,
+            host: None,
+            path: "/",
+            query: None,
+            method: "GET",
+            user_agent: None,
+            protocol: "HTTP/1.1",
+            forwarded: None,
+            status: None,
+            length: None,
+            ttfb_us: None,
+        };
+        script.write(&Record::Request(&request));
+    }
+
+    fn told(scripts: &mut [Script]) -> Vec<String> {
+        let lines: Vec<&Lines> = scripts.iter_mut().map(|script| &*script.lines()).collect();
+        let mut told = Vec::new();
+        in_order(&lines, |pages| {
+            told.extend(pages.iter().flat_map(Page::records).map(|record| record.line.to_string()));
+        });
+        told
+    }
+
+    #[test]
+    fn the_lines_are_the_same_whoever_wrote_them() {
+        let script = || Script::new(FlowWriter::new("s", &Zone::utc()));
+        let records: Vec<(i64, u16)> =
+            (0..3_000).map(|n| (n * 7 % 100, 1_000 + (n % 1_000) as u16)).collect();
+        let (mut alone, mut shared) = ([script()], [script(), script(), script()]);
+        for (second, port) in records {
+            write(&mut alone[0], second, port);
+            write(&mut shared[usize::from(port % 3)], second, port);
+        }
+        let lines = told(&mut alone);
+        assert_eq!((lines.len(), told(&mut shared)), (3_000, lines.clone()));
+        assert!(lines.is_sorted_by_key(|line| line[..40].to_owned()), "by time first");
+        alone[0].lines().clear();
+        assert!(told(&mut alone).is_empty());
+    }
+}

@@ -154,8 +154,7 @@ mod tests {
         for room in 0..16 {
             let mut disk = Lines::new(Disk { room, ..Disk::default() });
             let (mut delivered, mut failed) = (0, 0);
-            for step in [disk.write(&text(&["one", "two"])), disk.write(&text(&["", "six"])), disk.finish()]
-            {
+            for step in [disk.write(&text(&["one", "two"])), disk.write(&text(&["", "six"])), disk.finish()] {
                 delivered += step.delivered;
                 failed += step.failed;
             }

@@ -11,7 +11,9 @@ use tokio::sync::{Notify, mpsc, oneshot};
 
 use super::report::Counters;
 use super::runner::{self, Lane, Parcel};
-use super::{DatagramSink, Page, Record, Sink, SinkCounts, SinkError, SinkReport, SinkSpec, StreamSink, Target};
+use super::{
+    DatagramSink, Page, Record, Sink, SinkCounts, SinkError, SinkReport, SinkSpec, StreamSink, Target,
+};
 use crate::detect::rule::Level;
 
 /// Records that wait for a sink: a few seconds of the worst that incidents bring, under 16 MiB at 16 kB each; as many pages

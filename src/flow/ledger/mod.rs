@@ -70,7 +70,7 @@ impl LedgerCounts {
     }
 }
 
-/// Flows of one shard at most: with 64 shards 262,144, some 90 MiB.
+/// Flows of one shard at most: with 64 shards 262,144, some 75 MiB.
 const MAX_FLOWS: usize = 4_096;
 
 impl Ledger {

@@ -54,13 +54,13 @@ pub(super) struct HelloNote {
 impl HelloNote {
     /// Keeps what a hello says.
     pub fn of(tls: &Tls<'_>) -> Self {
-        let Tls { sni, ja4, version, alpn: Protocols(alpn) } = *tls;
-        Self { sni: sni.map(Into::into), ja4, version, alpn: alpn.into() }
+        let Tls { sni, ja4, version, alpn } = *tls;
+        Self { sni: sni.map(Into::into), ja4, version, alpn: alpn.list().into() }
     }
 
     fn tls(&self) -> Tls<'_> {
         let Self { sni, ja4, version, alpn } = self;
-        Tls { sni: sni.as_deref(), ja4: *ja4, version: *version, alpn: Protocols(alpn) }
+        Tls { sni: sni.as_deref(), ja4: *ja4, version: *version, alpn: Protocols::of(alpn) }
     }
 }
 
@@ -138,7 +138,7 @@ pub(super) struct Spare {
 }
 
 /// Each of these that wait to be used again in one shard: as many flows as end in a second of some ten thousand. With
-/// texts of usual length 3 MiB with 64 shards, with the longest 17 MiB.
+/// texts of usual length 3 MiB with 64 shards, with the longest 26 MiB.
 const MAX_SPARE: usize = 64;
 
 impl Spare {
