@@ -1,274 +1,135 @@
 //! Flows, requests and ClientHellos as EVE JSON. Comes in: a [`flow::record::Record`](crate::flow::record::Record).
-//! Goes out: one line. The names are Suricata's where the meaning is theirs; `conn_state` and `history` are Zeek's.
+//! Goes out: one line, written where the caller keeps lines. The names are Suricata's where the meaning is theirs;
+//! `conn_state` and `history` are Zeek's.
 
-use std::net::IpAddr;
-use std::sync::Arc;
+use std::borrow::Cow;
 
-use serde::Serialize;
-use serde_json::to_writer;
-
-use super::text::told;
-use super::{EventType, Record};
-use crate::decode::{Layers, Tunnel};
-use crate::flow::record::{
-    Ends, FlowRecord, HelloRecord, Record as Recorded, RequestRecord, Summary, TcpRecord, Tls,
-};
-use crate::flow::{LARGE, Noticed, Volume};
+use super::EventType;
+use super::json::{Object, push_number, push_told};
+use super::stamp::Stamps;
+use crate::decode::Layers;
+use crate::flow::record::{Ends, FlowRecord, HelloRecord, Record, RequestRecord, Summary, TcpRecord, Tls};
+use crate::flow::{LARGE, Noticed};
 use crate::time::{Timestamp, Zone};
 
-/// What every record says first: when, what, and between whom.
-#[derive(Serialize)]
-struct Head<'a> {
-    timestamp: String,
-    event_type: EventType,
-    sensor: &'a str,
-    src_ip: IpAddr,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    src_port: Option<u16>,
-    dest_ip: IpAddr,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    dest_port: Option<u16>,
-    proto: &'static str,
-}
-
-#[derive(Serialize)]
-struct FlowLine<'a> {
-    #[serde(flatten)]
-    head: Head<'a>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    app_proto: Option<&'static str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    icmp_type: Option<u16>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    icmp_code: Option<u8>,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    vlan: Vec<u16>,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    tunnel: Vec<TunnelField>,
-    community_id: String,
-    conn_state: &'static str,
-    #[serde(skip_serializing_if = "String::is_empty")]
-    history: String,
-    flow: FlowField,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    tcp: Option<TcpField>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    tls: Option<TlsField>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    http: Option<RequestsField>,
-}
-
-#[derive(Serialize)]
-struct TunnelField {
-    r#type: &'static str,
-    src_ip: IpAddr,
-    dest_ip: IpAddr,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    id: Option<u32>,
-}
-
-#[derive(Serialize)]
-struct FlowField {
-    start: String,
-    end: String,
-    pkts_toserver: u64,
-    pkts_toclient: u64,
-    bytes_toserver: u64,
-    bytes_toclient: u64,
-    duplicates: u64,
-}
-
-#[derive(Serialize)]
-struct TcpField {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    handshake_server_us: Option<u32>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    handshake_client_us: Option<u32>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    toserver: Option<NoticedField>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    toclient: Option<NoticedField>,
-}
-
-/// What was noticed of one side; what was not is left out.
-#[derive(Serialize)]
-struct NoticedField {
-    #[serde(skip_serializing_if = "is_zero")]
-    retransmitted: u32,
-    #[serde(skip_serializing_if = "is_zero")]
-    retransmitted_large: u32,
-    #[serde(skip_serializing_if = "is_zero")]
-    out_of_order: u32,
-    #[serde(skip_serializing_if = "is_zero")]
-    keep_alives: u32,
-    #[serde(skip_serializing_if = "is_zero")]
-    zero_windows: u32,
-    #[serde(skip_serializing_if = "is_zero")]
-    resets: u32,
-    #[serde(skip_serializing_if = "is_zero")]
-    gaps: u32,
-}
-
-#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde asks with references")]
-fn is_zero(number: &u32) -> bool {
-    *number == 0
+/// Writes records of flows: who tells, and in which zone.
+#[derive(Debug, Clone)]
+pub struct FlowWriter {
+    /// The sensor's name, in quotes.
+    sensor: Vec<u8>,
+    stamps: Stamps,
 }
 
 // The field's name says what large is.
 const _: () = assert!(LARGE == 1_400);
 
-#[derive(Serialize)]
-struct RequestsField {
-    requests: u64,
-    /// Streams that were reset, with HTTP/2.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    resets: Option<u64>,
-    hosts: Vec<String>,
-}
-
-#[derive(Serialize)]
-struct HelloLine<'a> {
-    #[serde(flatten)]
-    head: Head<'a>,
-    community_id: String,
-    tls: TlsField,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    xff: Option<IpAddr>,
-}
-
-#[derive(Serialize)]
-struct TlsField {
-    sni: Option<String>,
-    ja4: String,
-    version: String,
-    alpn: Vec<String>,
-}
-
-#[derive(Serialize)]
-struct RequestLine<'a> {
-    #[serde(flatten)]
-    head: Head<'a>,
-    community_id: String,
-    http: HttpField,
-    ttfb_us: Option<u64>,
-}
-
-#[derive(Serialize)]
-struct HttpField {
-    hostname: Option<String>,
-    url: String,
-    http_method: String,
-    http_user_agent: Option<String>,
-    protocol: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    xff: Option<IpAddr>,
-    status: Option<u16>,
-    length: Option<u64>,
-}
-
-/// Writes records of flows: who tells, and in which zone.
-pub struct FlowWriter<'a> {
-    sensor: String,
-    zone: &'a Zone,
-    /// The line that is being written; its room serves the next one.
-    line: Vec<u8>,
-}
-
-impl<'a> FlowWriter<'a> {
+impl FlowWriter {
     /// A writer for a sensor.
-    pub fn new(sensor: &str, zone: &'a Zone) -> Self {
-        Self { sensor: told(sensor), zone, line: Vec::new() }
+    pub fn new(sensor: &str, zone: &Zone) -> Self {
+        let mut name = Vec::new();
+        push_told(&mut name, sensor);
+        Self { sensor: name, stamps: Stamps::new(zone.clone()) }
     }
 
-    /// The record of what was recorded of a flow.
-    pub fn record(&mut self, recorded: &Recorded) -> Record {
-        let mut line = std::mem::take(&mut self.line);
-        line.clear();
-        let (kind, written) = match recorded {
-            Recorded::Flow(flow) => (EventType::Flow, to_writer(&mut line, &self.flow(flow))),
-            Recorded::Request(request) => (EventType::Http, to_writer(&mut line, &self.request(request))),
-            Recorded::Hello(hello) => (EventType::Tls, to_writer(&mut line, &self.hello(hello))),
-        };
-        // Records are structs of text, numbers and lists: of these none can fail.
-        debug_assert!(written.is_ok());
-        let text = Arc::from(std::str::from_utf8(&line).unwrap_or_default());
-        self.line = line;
-        Record { kind, severity: None, time: Some(recorded.time()), incident: None, line: text }
+    /// Writes a record behind what `out` holds, without a line end, in UTF-8; answers of which kind it is.
+    pub fn write(&mut self, record: &Record<'_>, out: &mut Vec<u8>) -> EventType {
+        let kind = kind(record);
+        Object::write(out, |line| match record {
+            Record::Flow(flow) => self.flow(flow, line),
+            Record::Request(request) => self.request(request, line),
+            Record::Hello(hello) => self.hello(hello, line),
+        });
+        kind
     }
 
-    fn head(&self, event_type: EventType, time: Timestamp, ends: &Ends) -> Head<'_> {
-        let port = |port| (!ends.is_icmp()).then_some(port);
-        Head {
-            timestamp: time.rfc3339(self.zone),
-            event_type,
-            sensor: &self.sensor,
-            src_ip: ends.originator.ip(),
-            src_port: port(ends.originator.port()),
-            dest_ip: ends.responder.ip(),
-            dest_port: port(ends.responder.port()),
-            proto: protocol(ends.protocol),
+    /// What every record says first: when, what, and between whom.
+    fn head(&mut self, kind: EventType, time: Timestamp, ends: &Ends, line: &mut Object<'_>) {
+        self.stamp("timestamp", time, line);
+        line.word("event_type", kind.word());
+        line.as_it_stands("sensor", &self.sensor);
+        let port = |port: u16| (!ends.is_icmp()).then_some(port);
+        line.address("src_ip", ends.originator.ip());
+        line.number_if("src_port", port(ends.originator.port()));
+        line.address("dest_ip", ends.responder.ip());
+        line.number_if("dest_port", port(ends.responder.port()));
+        line.word("proto", protocol(ends.protocol));
+    }
+
+    fn flow(&mut self, flow: &FlowRecord<'_>, line: &mut Object<'_>) {
+        self.head(EventType::Flow, flow.end, &flow.ends, line);
+        if let Some(protocol) = flow.said.and_then(|said| said.protocol) {
+            line.word("app_proto", protocol);
+        }
+        line.number_if("icmp_type", flow.ends.is_icmp().then_some(flow.ends.originator.port()));
+        line.number_if("icmp_code", flow.icmp_code);
+        if let Some(carried) = flow.carried {
+            carriers(carried, line);
+        }
+        line.word("community_id", flow.ends.community_id().as_str());
+        line.word("conn_state", flow.state.code());
+        let history = flow.history.as_str();
+        if !history.is_empty() {
+            line.word("history", history);
+        }
+        line.object("flow", |sums| self.sums(flow, sums));
+        if let Some(record) = flow.tcp {
+            tcp(&record, line);
+        }
+        if let Some(said) = flow.said {
+            summary(&said, line);
         }
     }
 
-    fn flow(&self, flow: &FlowRecord) -> FlowLine<'_> {
-        let carried = flow.carried.as_deref();
-        let said = flow.said.as_deref();
-        FlowLine {
-            head: self.head(EventType::Flow, flow.end, &flow.ends),
-            app_proto: said.and_then(|said| said.protocol),
-            icmp_type: flow.ends.is_icmp().then_some(flow.ends.originator.port()),
-            icmp_code: flow.icmp_code,
-            vlan: carried.map(|carried| carried.vlans().to_vec()).unwrap_or_default(),
-            tunnel: carried.map(tunnels).unwrap_or_default(),
-            community_id: flow.ends.community_id(),
-            conn_state: flow.state.code(),
-            history: flow.history.as_str().to_owned(),
-            flow: self.sums(flow),
-            tcp: flow.tcp.as_deref().and_then(tcp),
-            tls: said.and_then(|said| said.tls.as_ref()).map(tls),
-            http: said.and_then(requests),
+    fn sums(&mut self, flow: &FlowRecord<'_>, sums: &mut Object<'_>) {
+        self.stamp("start", flow.start, sums);
+        self.stamp("end", flow.end, sums);
+        sums.number("pkts_toserver", flow.to_responder.packets);
+        sums.number("pkts_toclient", flow.to_originator.packets);
+        sums.number("bytes_toserver", flow.to_responder.bytes);
+        sums.number("bytes_toclient", flow.to_originator.bytes);
+        sums.number("duplicates", flow.duplicates);
+    }
+
+    fn hello(&mut self, hello: &HelloRecord<'_>, line: &mut Object<'_>) {
+        self.head(EventType::Tls, hello.time, &hello.ends, line);
+        line.word("community_id", hello.ends.community_id().as_str());
+        tls(&hello.tls, line);
+        if let Some(client) = hello.forwarded {
+            line.address("xff", client);
         }
     }
 
-    fn sums(&self, flow: &FlowRecord) -> FlowField {
-        let Volume { packets: pkts_toserver, bytes: bytes_toserver } = flow.to_responder;
-        let Volume { packets: pkts_toclient, bytes: bytes_toclient } = flow.to_originator;
-        FlowField {
-            start: flow.start.rfc3339(self.zone),
-            end: flow.end.rfc3339(self.zone),
-            pkts_toserver,
-            pkts_toclient,
-            bytes_toserver,
-            bytes_toclient,
-            duplicates: flow.duplicates,
-        }
+    fn request(&mut self, request: &RequestRecord<'_>, line: &mut Object<'_>) {
+        self.head(EventType::Http, request.time, &request.ends, line);
+        line.word("community_id", request.ends.community_id().as_str());
+        line.object("http", |http| {
+            http.told_or_null("hostname", request.host);
+            match request.query {
+                Some(query) => http.told("url", &format!("{}?{query}", request.path)),
+                None => http.told("url", request.path),
+            }
+            http.told("http_method", request.method);
+            http.told_or_null("http_user_agent", request.user_agent);
+            http.told("protocol", request.protocol);
+            if let Some(client) = request.forwarded {
+                http.address("xff", client);
+            }
+            http.number_or_null("status", request.status);
+            http.number_or_null("length", request.length);
+        });
+        line.number_or_null("ttfb_us", request.ttfb_us);
     }
 
-    fn hello(&self, hello: &HelloRecord) -> HelloLine<'_> {
-        HelloLine {
-            head: self.head(EventType::Tls, hello.time, &hello.ends),
-            community_id: hello.ends.community_id(),
-            tls: tls(&hello.tls),
-            xff: hello.forwarded,
-        }
+    fn stamp(&mut self, name: &'static str, time: Timestamp, object: &mut Object<'_>) {
+        object.written(name, |out| self.stamps.push(out, time));
     }
+}
 
-    fn request(&self, request: &RequestRecord) -> RequestLine<'_> {
-        RequestLine {
-            head: self.head(EventType::Http, request.time, &request.ends),
-            community_id: request.ends.community_id(),
-            http: HttpField {
-                hostname: request.host.as_deref().map(told),
-                url: told(&request.url()),
-                http_method: told(&request.method),
-                http_user_agent: request.user_agent.as_deref().map(told),
-                protocol: told(&request.protocol),
-                xff: request.forwarded,
-                status: request.status,
-                length: request.length,
-            },
-            ttfb_us: request.ttfb_us,
-        }
+fn kind(record: &Record<'_>) -> EventType {
+    match record {
+        Record::Flow(_) => EventType::Flow,
+        Record::Request(_) => EventType::Http,
+        Record::Hello(_) => EventType::Tls,
     }
 }
 
@@ -284,64 +145,91 @@ fn protocol(number: u8) -> &'static str {
     }
 }
 
-fn tunnels(carried: &Layers) -> Vec<TunnelField> {
-    let told = |tunnel: &Tunnel| TunnelField {
-        r#type: tunnel.kind.name(),
-        src_ip: tunnel.source,
-        dest_ip: tunnel.destination,
-        id: tunnel.id,
-    };
-    carried.tunnels().iter().map(told).collect()
-}
-
-fn tcp(record: &TcpRecord) -> Option<TcpField> {
-    let field = TcpField {
-        handshake_server_us: record.handshake.server_us,
-        handshake_client_us: record.handshake.client_us,
-        toserver: noticed(&record.originator),
-        toclient: noticed(&record.responder),
-    };
-    let says = field.handshake_server_us.is_some() || field.toserver.is_some() || field.toclient.is_some();
-    says.then_some(field)
-}
-
-fn noticed(noticed: &Noticed) -> Option<NoticedField> {
-    noticed.is_anything().then_some(NoticedField {
-        retransmitted: noticed.retransmitted,
-        retransmitted_large: noticed.retransmitted_large,
-        out_of_order: noticed.out_of_order,
-        keep_alives: noticed.keep_alives,
-        zero_windows: noticed.zero_windows,
-        resets: noticed.resets,
-        gaps: noticed.gaps,
-    })
-}
-
-fn tls(tls: &Tls) -> TlsField {
-    TlsField {
-        sni: tls.sni.as_deref().map(told),
-        ja4: tls.ja4.as_str().to_owned(),
-        version: version(tls.version),
-        alpn: tls.alpn.iter().map(|name| told(name)).collect(),
+/// The tags and tunnels around a flow.
+fn carriers(carried: &Layers, line: &mut Object<'_>) {
+    if !carried.vlans().is_empty() {
+        line.list("vlan", carried.vlans().iter(), |vlan, out| push_number(out, u64::from(*vlan)));
     }
+    if !carried.tunnels().is_empty() {
+        line.list("tunnel", carried.tunnels().iter(), |tunnel, out| {
+            Object::write(out, |field| {
+                field.word("type", tunnel.kind.name());
+                field.address("src_ip", tunnel.source);
+                field.address("dest_ip", tunnel.destination);
+                field.number_if("id", tunnel.id);
+            });
+        });
+    }
+}
+
+/// What was noticed of TCP; nothing where there is nothing.
+fn tcp(record: &TcpRecord, line: &mut Object<'_>) {
+    let TcpRecord { originator, responder, handshake } = record;
+    if handshake.server_us.is_none() && !originator.is_anything() && !responder.is_anything() {
+        return;
+    }
+    line.object("tcp", |tcp| {
+        tcp.number_if("handshake_server_us", handshake.server_us);
+        tcp.number_if("handshake_client_us", handshake.client_us);
+        noticed("toserver", originator, tcp);
+        noticed("toclient", responder, tcp);
+    });
+}
+
+/// What was noticed of one side; what was not is left out.
+fn noticed(side: &'static str, noticed: &Noticed, tcp: &mut Object<'_>) {
+    if !noticed.is_anything() {
+        return;
+    }
+    tcp.object(side, |field| {
+        let numbers = [
+            ("retransmitted", noticed.retransmitted),
+            ("retransmitted_large", noticed.retransmitted_large),
+            ("out_of_order", noticed.out_of_order),
+            ("keep_alives", noticed.keep_alives),
+            ("zero_windows", noticed.zero_windows),
+            ("resets", noticed.resets),
+            ("gaps", noticed.gaps),
+        ];
+        for (name, number) in numbers.into_iter().filter(|(_, number)| *number > 0) {
+            field.number(name, number);
+        }
+    });
+}
+
+fn tls(tls: &Tls<'_>, line: &mut Object<'_>) {
+    line.object("tls", |field| {
+        field.told_or_null("sni", tls.sni);
+        field.word("ja4", tls.ja4.as_str());
+        field.word("version", &version(tls.version));
+        field.told_list("alpn", tls.alpn.iter());
+    });
 }
 
 /// Suricata's names of versions.
-fn version(number: u16) -> String {
+fn version(number: u16) -> Cow<'static, str> {
     match number {
-        0x0002 => "SSLv2".to_owned(),
-        0x0300 => "SSLv3".to_owned(),
-        0x0301 => "TLS 1.0".to_owned(),
-        0x0302 => "TLS 1.1".to_owned(),
-        0x0303 => "TLS 1.2".to_owned(),
-        0x0304 => "TLS 1.3".to_owned(),
-        other => format!("0x{other:04x}"),
+        0x0002 => "SSLv2".into(),
+        0x0300 => "SSLv3".into(),
+        0x0301 => "TLS 1.0".into(),
+        0x0302 => "TLS 1.1".into(),
+        0x0303 => "TLS 1.2".into(),
+        0x0304 => "TLS 1.3".into(),
+        other => format!("0x{other:04x}").into(),
     }
 }
 
-fn requests(said: &Summary) -> Option<RequestsField> {
-    let hosts = said.hosts.iter().map(|host| told(host)).collect();
+/// What was said on a flow.
+fn summary(said: &Summary<'_>, line: &mut Object<'_>) {
+    if let Some(hello) = &said.tls {
+        tls(hello, line);
+    }
     let resets = Some(said.resets).filter(|resets| *resets > 0);
-    let says = said.requests > 0 || resets.is_some();
-    says.then_some(RequestsField { requests: said.requests, resets, hosts })
+    if said.requests > 0 || resets.is_some() {
+        line.object("http", |http| {
+            http.number("requests", said.requests);
+            http.number_if("resets", resets);
+            http.told_list("hosts", said.hosts.iter());
+        });
+    }
 }

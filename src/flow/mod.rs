@@ -27,7 +27,7 @@ use std::net::{IpAddr, SocketAddr};
 use crate::service::{Direction, Scope};
 use crate::time::TickId;
 
-pub use community::{Answer, community_id};
+pub use community::{Answer, CommunityId, community_id};
 pub use ledger::{Ledger, LedgerCounts, RecordKinds};
 pub use speech::{Carrier, ClientHello, Forwarded, Ja4, Ja4Memo, RequestHead, TrustedProxies, Unread};
 pub use tcp::{ConnState, Handshake, History, LARGE, Noticed, Role};

@@ -6,10 +6,10 @@ use std::thread::JoinHandle;
 
 use super::placement::Placement;
 use super::reducer::{Judged, Listener, Quality, Reducer};
+use super::script::Lines;
 use super::watermark::Over;
 use super::worker::{Kit, Worker};
 use crate::decode::{Layers, Packet, Sealed};
-use crate::flow::record::Record;
 use crate::flow::{FlowCounts, LedgerCounts};
 use crate::time::{TickId, Timestamp};
 
@@ -116,7 +116,7 @@ impl<L: Listener + 'static> Crew<L> {
         match self {
             Crew::InPlace(crew) => {
                 crew.worker.close(over);
-                crew.reducer.record(crew.worker.records());
+                crew.tell_records();
                 crew.reducer.close(over, quality);
             }
             Crew::Threads(threads) => threads.meet(Meeting::Over(over, quality)),
@@ -126,7 +126,7 @@ impl<L: Listener + 'static> Crew<L> {
     /// Has the records told that the workers hold.
     pub fn tell_records(&mut self) {
         match self {
-            Crew::InPlace(crew) => crew.reducer.record(crew.worker.records()),
+            Crew::InPlace(crew) => crew.tell_records(),
             Crew::Threads(threads) => threads.meet(Meeting::Records),
         }
     }
@@ -135,7 +135,7 @@ impl<L: Listener + 'static> Crew<L> {
     pub fn finish(self) -> Ended<L> {
         match self {
             Crew::InPlace(mut crew) => {
-                crew.reducer.record(crew.worker.last_records());
+                crew.reducer.record(&[crew.worker.last_records()]);
                 Ended {
                     flows: crew.worker.flow_counts(),
                     ledgers: crew.worker.ledger_counts(),
@@ -157,6 +157,14 @@ impl<L: Listener + 'static> Crew<L> {
                 Ended { flows, ledgers, judged: joined(reducer) }
             }
         }
+    }
+}
+
+impl<L: Listener> InPlace<L> {
+    fn tell_records(&mut self) {
+        let lines = self.worker.records();
+        self.reducer.record(&[lines]);
+        lines.clear();
     }
 }
 
@@ -236,7 +244,7 @@ impl Line {
 fn work(
     mut worker: Worker,
     batches: &Receiver<Batch>,
-    met: &SyncSender<Vec<Record>>,
+    met: &SyncSender<Lines>,
 ) -> (FlowCounts, LedgerCounts) {
     while let Ok(batch) = batches.recv() {
         let mut begin = 0;
@@ -254,10 +262,10 @@ fn work(
             worker.close(over);
         }
         if batch.meeting.is_some() {
-            let _ = met.send(worker.records());
+            let _ = met.send(std::mem::take(worker.records()));
         }
     }
-    let _ = met.send(worker.last_records());
+    let _ = met.send(std::mem::take(worker.last_records()));
     (worker.flow_counts(), worker.ledger_counts())
 }
 
@@ -265,16 +273,16 @@ fn work(
 fn reduce<L: Listener>(
     mut reducer: Reducer<L>,
     closings: &Receiver<Meeting>,
-    workers: &[Receiver<Vec<Record>>],
+    workers: &[Receiver<Lines>],
 ) -> Judged<L> {
     // An error is a worker that has panicked; joining it passes that on.
-    let gather = || workers.iter().filter_map(|worker| worker.recv().ok()).flatten().collect();
+    let gather = || -> Vec<Lines> { workers.iter().filter_map(|worker| worker.recv().ok()).collect() };
     while let Ok(meeting) = closings.recv() {
-        reducer.record(gather());
+        reducer.record(&gather().iter().collect::<Vec<_>>());
         if let Meeting::Over(over, quality) = meeting {
             reducer.close(over, quality);
         }
     }
-    reducer.record(gather());
+    reducer.record(&gather().iter().collect::<Vec<_>>());
     reducer.finish()
 }

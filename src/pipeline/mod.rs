@@ -8,6 +8,7 @@ mod mirror;
 mod order;
 mod placement;
 mod reducer;
+mod script;
 mod teller;
 mod twins;
 mod watermark;
@@ -137,9 +138,10 @@ impl<L: Listener + 'static> Pipeline<L> {
         let policy = Policy { concentrated_from: concentrated_from(&rules), ..Policy::default() };
         let grounds = Grounds { homes: Arc::clone(&homes), names };
         let watch = Watch::new(vec![Box::new(RuleDetector::new(&rules, grounds))]);
+        let writer = listener.writer();
         let reducer = Reducer::new(Arc::clone(&board), watch, Incidents::new(policy, homes), listener);
         let limits = FlowLimits { seed, ..FlowLimits::default() };
-        let kit = Kit { attributor, board: Arc::clone(&board), limits, wanted, proxies };
+        let kit = Kit { attributor, board: Arc::clone(&board), limits, wanted, proxies, writer };
         Self {
             services,
             filter,

@@ -5,12 +5,13 @@ use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use super::script::{self, Lines};
 use super::watermark::Over;
 use crate::aggregate::{Count, OpenTicks, Sides, Tick};
+use crate::alert::{FlowWriter, Page};
 use crate::detect::{Subject, Watch};
-use crate::flow::record::Record;
 use crate::incident::{Incident, Incidents};
-use crate::time::TickId;
+use crate::time::{TickId, Zone};
 
 /// Takes what is to be told.
 pub trait Listener: Send {
@@ -18,7 +19,12 @@ pub trait Listener: Send {
     fn told(&mut self, incident: Incident, quality: &Quality);
 
     /// Flows, requests and ClientHellos are to be told, where such records are wanted.
-    fn recorded(&mut self, _records: &[Record]) {}
+    fn recorded(&mut self, _pages: Vec<Page>) {}
+
+    /// Who writes such records; the workers do it.
+    fn writer(&self) -> FlowWriter {
+        FlowWriter::new("", &Zone::utc())
+    }
 }
 
 /// How good the capture was up to a tick.
@@ -114,10 +120,8 @@ impl<L: Listener> Reducer<L> {
     }
 
     /// Passes on what all workers recorded between two of their meetings, in an order that is theirs together.
-    pub fn record(&mut self, mut records: Vec<Record>) {
-        // Stable: what is equal here came from one shard, which had it in order.
-        records.sort_by_key(Record::order);
-        self.listener.recorded(&records);
+    pub fn record(&mut self, workers: &[&Lines]) {
+        script::in_order(workers, |pages| self.listener.recorded(pages));
     }
 
     fn close_incidents(&mut self) {

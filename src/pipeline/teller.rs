@@ -5,14 +5,13 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::reducer::{Listener, Quality};
-use crate::alert::{self, Alert, Digest, EventType, FlowWriter, Geo, Record, Surroundings};
+use crate::alert::{self, Alert, Digest, EventType, FlowWriter, Geo, Page, Record, Surroundings};
 use crate::attribute::Attributor;
 use crate::detect::Subject;
 use crate::detect::rule::{Level, RuleSet};
-use crate::flow::record::Record as Recorded;
 use crate::incident::{Incident, State};
 use crate::service::Services;
-use crate::sink::{PARCEL, Sinks};
+use crate::sink::Sinks;
 use crate::time::{TickId, Zone};
 
 /// What is known around every incident of a run.
@@ -129,12 +128,12 @@ impl Teller {
 }
 
 impl Listener for Teller {
-    fn recorded(&mut self, records: &[Recorded]) {
-        let mut write = FlowWriter::new(&self.scene.sensor, &self.scene.zone);
-        for records in records.chunks(PARCEL) {
-            let parcel: Vec<Record> = records.iter().map(|record| write.record(record)).collect();
-            self.sinks.send_all(&parcel);
-        }
+    fn recorded(&mut self, pages: Vec<Page>) {
+        self.sinks.send_pages(pages);
+    }
+
+    fn writer(&self) -> FlowWriter {
+        FlowWriter::new(&self.scene.sensor, &self.scene.zone)
     }
 
     fn told(&mut self, incident: Incident, quality: &Quality) {

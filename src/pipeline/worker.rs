@@ -4,11 +4,12 @@
 use std::sync::Arc;
 
 use super::placement::{Follow, Placement, SHARDS};
+use super::script::{Lines, Script};
 use super::watermark::Over;
 use crate::aggregate::{OpenTicks, Tallies};
+use crate::alert::FlowWriter;
 use crate::attribute::Attributor;
 use crate::decode::Packet;
-use crate::flow::record::Record;
 use crate::flow::{
     FlowCounts, FlowLimits, Ledger, LedgerCounts, RecordKinds, Sighting, Tracker, TrustedProxies,
 };
@@ -20,6 +21,7 @@ pub(super) struct Worker {
     shards: Vec<Option<Shard>>,
     tallies: Tallies,
     board: Arc<OpenTicks>,
+    script: Script,
 }
 
 /// What is followed of one shard.
@@ -37,6 +39,7 @@ pub(super) struct Kit {
     pub limits: FlowLimits,
     pub wanted: RecordKinds,
     pub proxies: TrustedProxies,
+    pub writer: FlowWriter,
 }
 
 impl Worker {
@@ -45,7 +48,8 @@ impl Worker {
         let owned = |shard: usize| shard % workers == index;
         let shards = (0..SHARDS).map(|shard| owned(shard).then(|| Shard::new(kit))).collect();
         let tallies = Tallies::new(Arc::clone(&kit.attributor), kit.limits.seed);
-        Self { shards, tallies, board: Arc::clone(&kit.board) }
+        let script = Script::new(kit.writer.clone());
+        Self { shards, tallies, board: Arc::clone(&kit.board), script }
     }
 
     /// Follows a packet.
@@ -54,7 +58,7 @@ impl Worker {
         let Some(Some(shard)) = self.shards.get_mut(usize::from(placement.shard)) else { return };
         match &mut shard.ledger {
             Some(ledger) if placement.follow == Follow::Copy => ledger.duplicate(packet, now),
-            Some(ledger) => ledger.packet(packet, now),
+            Some(ledger) => ledger.packet(packet, now, &mut self.script),
             None => {}
         }
         let sighting = Sighting { now, tick, named: placement.named };
@@ -75,7 +79,7 @@ impl Worker {
         for shard in self.shards.iter_mut().flatten() {
             shard.tracker.close_tick(over.to, &mut self.tallies);
             if let Some(ledger) = &mut shard.ledger {
-                ledger.close_tick(over.to);
+                ledger.close_tick(over.to, &mut self.script);
             }
         }
         for tick in self.tallies.open_until(over.to) {
@@ -83,17 +87,16 @@ impl Worker {
         }
     }
 
-    /// The records of its flows since the last time.
-    pub fn records(&mut self) -> Vec<Record> {
-        let ledgers = self.shards.iter_mut().flatten().filter_map(|shard| shard.ledger.as_mut());
-        ledgers.flat_map(|ledger| ledger.take_records()).collect()
+    /// The records of its flows that nobody has taken yet.
+    pub fn records(&mut self) -> &mut Lines {
+        self.script.lines()
     }
 
     /// Ends the flows that are left, and gives their records.
-    pub fn last_records(&mut self) -> Vec<Record> {
+    pub fn last_records(&mut self) -> &mut Lines {
         for shard in self.shards.iter_mut().flatten() {
             if let Some(ledger) = &mut shard.ledger {
-                ledger.finish();
+                ledger.finish(&mut self.script);
             }
         }
         self.records()

@@ -2,7 +2,6 @@
 //! lines that went out whole. A line that was cut short is finished first when writing works again: no torn lines.
 
 use std::io::{ErrorKind, Write};
-use std::sync::Arc;
 use std::time::Duration;
 
 use super::Delivery;
@@ -23,32 +22,24 @@ impl<W: Write> Lines<W> {
         Self { out, rest: Vec::new() }
     }
 
-    /// Writes each line with its line end. The line at which writing fails counts as neither delivered nor failed while
+    /// Writes lines, each with its line end. The line at which writing fails counts as neither delivered nor failed while
     /// its rest is kept; if nothing of it was written, it failed like those behind it.
-    pub fn write(&mut self, lines: &[Arc<str>]) -> Delivery {
-        let mut bytes = std::mem::take(&mut self.rest);
-        let mut ends: Vec<usize> = if bytes.is_empty() { Vec::new() } else { vec![bytes.len()] };
-        for line in lines {
-            bytes.extend_from_slice(line.as_bytes());
-            bytes.push(b'\n');
-            ends.push(bytes.len());
+    pub fn write(&mut self, text: &[u8]) -> Delivery {
+        let rest = std::mem::take(&mut self.rest);
+        let (written, error) = self.write_bytes(&rest);
+        if let Some(left) = rest.get(written..).filter(|left| !left.is_empty()) {
+            self.rest = left.to_vec();
+            return outcome(0, lines(text), error);
         }
-        let owed_rest = ends.len() > lines.len();
-        let (written, error) = self.write_bytes(&bytes);
-        let whole = ends.iter().take_while(|end| **end <= written).count();
-        let begun = if whole == 0 { 0 } else { ends.get(whole - 1).copied().unwrap_or(0) };
-        let torn = whole < ends.len() && (written > begun || (whole == 0 && owed_rest));
+        let owed = lines(&rest);
+        let (written, error) = self.write_bytes(text);
+        let (done, left) = text.split_at_checked(written).unwrap_or((text, &[]));
+        let torn = done.last().is_some_and(|last| *last != b'\n');
         if torn {
-            let end = ends.get(whole).copied().unwrap_or(bytes.len());
-            self.rest = bytes.get(written..end).unwrap_or_default().to_vec();
+            let end = memchr::memchr(b'\n', left).map_or(left.len(), |end| end + 1);
+            self.rest = left.get(..end).unwrap_or_default().to_vec();
         }
-        let closed = error.as_ref().is_some_and(|error| error.kind() == ErrorKind::BrokenPipe);
-        Delivery {
-            delivered: whole as u64,
-            failed: if closed { 0 } else { (ends.len() - whole - usize::from(torn)) as u64 },
-            error: error.filter(|_| !closed).map(Into::into),
-            closed,
-        }
+        outcome(owed + lines(done), lines(left) - u64::from(torn), error)
     }
 
     /// The end: a line that is still torn is lost.
@@ -80,6 +71,22 @@ impl<W: Write> Lines<W> {
     }
 }
 
+/// How many lines end in `text`.
+fn lines(text: &[u8]) -> u64 {
+    memchr::memchr_iter(b'\n', text).count() as u64
+}
+
+/// A reader that has gone is no failure.
+fn outcome(delivered: u64, failed: u64, error: Option<std::io::Error>) -> Delivery {
+    let closed = error.as_ref().is_some_and(|error| error.kind() == ErrorKind::BrokenPipe);
+    Delivery {
+        delivered,
+        failed: if closed { 0 } else { failed },
+        error: error.filter(|_| !closed).map(Into::into),
+        closed,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::io;
@@ -108,8 +115,8 @@ mod tests {
         }
     }
 
-    fn lines(texts: &[&str]) -> Vec<Arc<str>> {
-        texts.iter().map(|text| Arc::from(*text)).collect()
+    fn text(lines: &[&str]) -> Vec<u8> {
+        lines.iter().flat_map(|line| [line.as_bytes(), b"\n"].concat()).collect()
     }
 
     fn counts(delivery: &Delivery) -> (u64, u64, bool) {
@@ -119,26 +126,26 @@ mod tests {
     #[test]
     fn a_line_that_the_disk_had_no_room_for_is_finished_when_it_has() {
         let mut disk = Lines::new(Disk { room: 7, ..Disk::default() });
-        assert_eq!(counts(&disk.write(&lines(&["one", "two", "six"]))), (1, 1, true));
-        assert_eq!(counts(&disk.write(&lines(&["more"]))), (0, 1, true), "still full");
+        assert_eq!(counts(&disk.write(&text(&["one", "two", "six"]))), (1, 1, true));
+        assert_eq!(counts(&disk.write(&text(&["more"]))), (0, 1, true), "still full");
         disk.out.room = 100;
-        assert_eq!(counts(&disk.write(&lines(&["ten"]))), (2, 0, false));
+        assert_eq!(counts(&disk.write(&text(&["ten"]))), (2, 0, false));
         assert_eq!(disk.out.held, b"one\ntwo\nten\n");
     }
 
     #[test]
     fn a_line_of_which_nothing_was_written_is_lost_and_leaves_no_rest() {
         let mut disk = Lines::new(Disk { room: 4, ..Disk::default() });
-        assert_eq!(counts(&disk.write(&lines(&["one", "two"]))), (1, 1, true));
+        assert_eq!(counts(&disk.write(&text(&["one", "two"]))), (1, 1, true));
         disk.out.room = 100;
-        assert_eq!(counts(&disk.write(&lines(&["ten"]))), (1, 0, false));
+        assert_eq!(counts(&disk.write(&text(&["ten"]))), (1, 0, false));
         assert_eq!(disk.out.held, b"one\nten\n");
     }
 
     #[test]
     fn a_line_that_stays_torn_is_lost_at_the_end() {
         let mut disk = Lines::new(Disk { room: 2, ..Disk::default() });
-        assert_eq!(counts(&disk.write(&lines(&["one"]))), (0, 0, true));
+        assert_eq!(counts(&disk.write(&text(&["one"]))), (0, 0, true));
         assert_eq!(counts(&disk.finish()), (0, 1, true));
     }
 
@@ -147,8 +154,7 @@ mod tests {
         for room in 0..16 {
             let mut disk = Lines::new(Disk { room, ..Disk::default() });
             let (mut delivered, mut failed) = (0, 0);
-            for step in [disk.write(&lines(&["one", "two"])), disk.write(&lines(&["", "six"])), disk.finish()]
-            {
+            for step in [disk.write(&text(&["one", "two"])), disk.write(&text(&["", "six"])), disk.finish()] {
                 delivered += step.delivered;
                 failed += step.failed;
             }
@@ -167,7 +173,7 @@ mod tests {
                 Ok(())
             }
         }
-        let delivery = Lines::new(Gone).write(&lines(&["one"]));
+        let delivery = Lines::new(Gone).write(&text(&["one"]));
         assert!(delivery.closed);
         assert_eq!(counts(&delivery), (0, 0, false));
     }

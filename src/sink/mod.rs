@@ -15,12 +15,13 @@ use std::future::Future;
 use std::io;
 use std::path::PathBuf;
 use std::pin::Pin;
+use std::sync::Arc;
 
 use crate::detect::rule::Level;
 
-pub use crate::alert::{EventType, Record};
+pub use crate::alert::{EventType, Page, Record};
 pub use datagram::DatagramSink;
-pub use queue::{PARCEL, QUEUE_LENGTH, Sinks, WhenFull};
+pub use queue::{QUEUE_LENGTH, Sinks, WhenFull};
 pub use report::{SinkCounts, SinkReport, SinkState};
 pub use stream::StreamSink;
 pub use syslog::MAX_DATAGRAM;
@@ -32,6 +33,18 @@ pub trait Sink: Send {
 
     /// Delivers records in their order and says what became of them; never panics, and waits only inside the future.
     fn deliver<'a>(&'a mut self, records: &'a [Record]) -> Work<'a>;
+
+    /// Delivers the lines of pages likewise.
+    fn deliver_pages<'a>(&'a mut self, pages: &'a [Arc<Page>]) -> Work<'a> {
+        Box::pin(async move {
+            let mut all = Delivery::default();
+            for page in pages {
+                let records: Vec<Record> = page.records().collect();
+                all.add(self.deliver(&records).await);
+            }
+            all
+        })
+    }
 
     /// Opens its output anew, since somebody may have moved the old one away.
     fn reopen(&mut self) -> Work<'_> {
@@ -58,6 +71,16 @@ pub struct Delivery {
     pub error: Option<SinkError>,
     /// Whether the reader has gone for good, which is no failure.
     pub closed: bool,
+}
+
+impl Delivery {
+    /// Adds what became of further records.
+    fn add(&mut self, other: Delivery) {
+        self.delivered += other.delivered;
+        self.failed += other.failed;
+        self.closed |= other.closed;
+        self.error = other.error.or(self.error.take());
+    }
 }
 
 /// A sink to be opened.

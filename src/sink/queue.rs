@@ -10,16 +10,15 @@ use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{Notify, mpsc, oneshot};
 
 use super::report::Counters;
-use super::runner::{self, Lane};
-use super::{DatagramSink, Record, Sink, SinkCounts, SinkError, SinkReport, SinkSpec, StreamSink, Target};
+use super::runner::{self, Lane, Parcel};
+use super::{
+    DatagramSink, Page, Record, Sink, SinkCounts, SinkError, SinkReport, SinkSpec, StreamSink, Target,
+};
 use crate::detect::rule::Level;
 
-/// Parcels of records that wait for a sink: a few seconds of the worst that incidents bring, under 16 MiB at 16 kB each;
-/// parcels of as many flows as one may hold are under 64 MiB.
+/// Records that wait for a sink: a few seconds of the worst that incidents bring, under 16 MiB at 16 kB each; as many pages
+/// of flows, which all sinks share, are some 72 MiB.
 pub const QUEUE_LENGTH: usize = 1_024;
-
-/// Records that are sent as one: waking the sinks for each would cost more than writing it.
-pub const PARCEL: usize = 64;
 
 /// What happens to a record whose sink has no room.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,7 +39,7 @@ pub struct Sinks {
 
 /// The sender's end of a sink's queue.
 struct Entrance {
-    queue: mpsc::Sender<Box<[Record]>>,
+    queue: mpsc::Sender<Parcel>,
     reopen: Arc<Notify>,
     counters: Arc<Counters>,
     min_severity: Level,
@@ -75,20 +74,17 @@ impl Sinks {
     pub fn send(&self, record: &Record) {
         for lane in &self.lanes {
             if lane.takes(record) {
-                lane.send(Box::new([record.clone()]), self.when_full);
+                lane.send(Parcel::Record(record.clone()), self.when_full);
             }
         }
     }
 
-    /// Sends records, [`PARCEL`] at once, to every sink that takes them.
-    pub fn send_all(&self, records: &[Record]) {
+    /// Sends pages of records to every sink: they have no severity.
+    pub fn send_pages(&self, pages: Vec<Page>) {
+        let pages: Vec<Arc<Page>> = pages.into_iter().map(Arc::new).collect();
         for lane in &self.lanes {
-            for parcel in records.chunks(PARCEL) {
-                let taken: Box<[Record]> =
-                    parcel.iter().filter(|record| lane.takes(record)).cloned().collect();
-                if !taken.is_empty() {
-                    lane.send(taken, self.when_full);
-                }
+            for page in &pages {
+                lane.send(Parcel::Page(Arc::clone(page)), self.when_full);
             }
         }
     }
@@ -124,8 +120,8 @@ impl Entrance {
         record.severity.is_none_or(|severity| severity >= self.min_severity)
     }
 
-    fn send(&self, parcel: Box<[Record]>, when_full: WhenFull) {
-        let records = parcel.len() as u64;
+    fn send(&self, parcel: Parcel, when_full: WhenFull) {
+        let records = parcel.records();
         // Counted first: what is in the queue is never delivered before it was sent.
         self.counters.send(records);
         let refused = match self.queue.try_send(parcel) {

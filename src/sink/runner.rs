@@ -11,14 +11,32 @@ use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 use super::report::Counters;
-use super::{Record, Sink, SinkError};
+use super::{Page, Record, Sink, SinkError};
 
 /// A sink with the receiving end of its queue.
 pub(super) struct Lane {
     pub sink: Box<dyn Sink>,
-    pub parcels: mpsc::Receiver<Box<[Record]>>,
+    pub parcels: mpsc::Receiver<Parcel>,
     pub reopen: Arc<Notify>,
     pub counters: Arc<Counters>,
+}
+
+/// What is sent as one.
+pub(super) enum Parcel {
+    /// A record.
+    Record(Record),
+    /// Records of flows; every sink has the same page.
+    Page(Arc<Page>),
+}
+
+impl Parcel {
+    /// How many records it holds.
+    pub fn records(&self) -> u64 {
+        match self {
+            Parcel::Record(_) => 1,
+            Parcel::Page(page) => page.len() as u64,
+        }
+    }
 }
 
 /// Parcels that are delivered at once: a write for each would cost a replay with many records dear.
@@ -66,8 +84,7 @@ async fn run(mut lane: Lane) {
                 if count == 0 {
                     break;
                 }
-                let batch: Vec<Record> = parcels.drain(..).flatten().collect();
-                lane.take(&batch).await;
+                lane.take(parcels.drain(..)).await;
             }
         }
     }
@@ -77,17 +94,62 @@ async fn run(mut lane: Lane) {
 }
 
 impl Lane {
+    /// Delivers parcels in their order, those at once that are of one kind and follow each other.
+    async fn take(&mut self, parcels: impl Iterator<Item = Parcel>) {
+        let mut batch = Batch::Records(Vec::new());
+        for parcel in parcels {
+            if let Some(done) = batch.add(parcel) {
+                self.deliver(&done).await;
+            }
+        }
+        self.deliver(&batch).await;
+    }
+
     /// Once the reader has gone, records are taken out of the queue and dropped, so that nobody waits for room.
-    async fn take(&mut self, batch: &[Record]) {
-        let records = batch.len() as u64;
+    async fn deliver(&mut self, batch: &Batch) {
+        let records = batch.len();
+        if records == 0 {
+            return;
+        }
         if self.counters.is_closed() {
             self.counters.discard(records);
             return;
         }
-        let delivery = self.sink.deliver(batch).await;
+        let delivery = match batch {
+            Batch::Records(records) => self.sink.deliver(records).await,
+            Batch::Pages(pages) => self.sink.deliver_pages(pages).await,
+        };
         if delivery.closed {
             self.counters.discard(records.saturating_sub(delivery.delivered + delivery.failed));
         }
         self.counters.note(delivery);
+    }
+}
+
+/// What a sink is given at once.
+enum Batch {
+    Records(Vec<Record>),
+    Pages(Vec<Arc<Page>>),
+}
+
+impl Batch {
+    /// Adds a parcel; gives what was there where the parcel is of another kind.
+    fn add(&mut self, parcel: Parcel) -> Option<Batch> {
+        match (self, parcel) {
+            (Batch::Records(records), Parcel::Record(record)) => records.push(record),
+            (Batch::Pages(pages), Parcel::Page(page)) => pages.push(page),
+            (other, Parcel::Record(record)) => {
+                return Some(std::mem::replace(other, Batch::Records(vec![record])));
+            }
+            (other, Parcel::Page(page)) => return Some(std::mem::replace(other, Batch::Pages(vec![page]))),
+        }
+        None
+    }
+
+    fn len(&self) -> u64 {
+        match self {
+            Batch::Records(records) => records.len() as u64,
+            Batch::Pages(pages) => pages.iter().map(|page| page.len() as u64).sum(),
+        }
     }
 }

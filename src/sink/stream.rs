@@ -10,7 +10,7 @@ use std::sync::Arc;
 use tokio::task::spawn_blocking;
 
 use super::lines::Lines;
-use super::{Begin, Delivery, Record, Sink, SinkError, Work, file};
+use super::{Begin, Delivery, Page, Record, Sink, SinkError, Work, file};
 
 /// A sink of lines.
 pub struct StreamSink {
@@ -62,12 +62,23 @@ impl Sink for StreamSink {
     }
 
     fn deliver<'a>(&'a mut self, records: &'a [Record]) -> Work<'a> {
-        let lines: Vec<Arc<str>> = records.iter().map(|record| record.line.clone()).collect();
-        let count = lines.len() as u64;
-        Box::pin(async move {
-            let lost = Delivery { failed: count, ..Delivery::default() };
-            self.blocking(move |out| out.write(&lines)).await.unwrap_or(lost)
-        })
+        let text: String = records.iter().flat_map(|record| [&*record.line, "\n"]).collect();
+        let lost = lost(records.len());
+        Box::pin(async move { self.blocking(move |out| out.write(text.as_bytes())).await.unwrap_or(lost) })
+    }
+
+    fn deliver_pages<'a>(&'a mut self, pages: &'a [Arc<Page>]) -> Work<'a> {
+        let (pages, lost) = (pages.to_vec(), lost(pages.iter().map(|page| page.len()).sum()));
+        let write = move |out: &mut Lines<_>| {
+            let mut all = Delivery::default();
+            for page in pages {
+                if !all.closed {
+                    all.add(out.write(page.text()));
+                }
+            }
+            all
+        };
+        Box::pin(async move { self.blocking(write).await.unwrap_or(lost) })
     }
 
     fn reopen(&mut self) -> Work<'_> {
@@ -89,4 +100,9 @@ impl Sink for StreamSink {
     fn finish(&mut self) -> Work<'_> {
         Box::pin(async move { self.blocking(Lines::finish).await.unwrap_or_default() })
     }
+}
+
+/// What became of records whose writer is gone.
+fn lost(records: usize) -> Delivery {
+    Delivery { failed: records as u64, ..Delivery::default() }
 }

@@ -2,11 +2,11 @@
 
 use std::sync::{Arc, LazyLock};
 
-use bongsu::alert::{self, Alert, FlowWriter, Geo, Paint};
+use bongsu::alert::{self, Alert, FlowWriter, Geo, Page, Paint};
 use bongsu::attribute::{Attributor, Home, Labels};
 use bongsu::detect::rule::RuleSet;
 use bongsu::document::Source;
-use bongsu::flow::record::Record;
+use bongsu::flow::record::{Record, Scribe};
 use bongsu::flow::{RecordKinds, TrustedProxies};
 use bongsu::incident::Incident;
 use bongsu::pipeline::{Listener, Pipeline, Quality, Scene, Setup};
@@ -111,15 +111,34 @@ impl Listener for Teller {
         self.lines.push(checked(&line));
     }
 
-    fn recorded(&mut self, records: &[Record]) {
-        self.lines.extend(written(records));
+    fn recorded(&mut self, pages: Vec<Page>) {
+        self.lines.extend(pages.iter().flat_map(Page::records).map(|record| checked(&record.line)));
+    }
+
+    fn writer(&self) -> FlowWriter {
+        FlowWriter::new("fuzz", &BENCH.zone)
     }
 }
 
 /// Records of flows as lines.
-pub fn written(records: &[Record]) -> Vec<String> {
-    let mut writer = FlowWriter::new("fuzz", &BENCH.zone);
-    records.iter().map(|record| checked(&writer.record(record).line)).collect()
+pub struct Written {
+    writer: FlowWriter,
+    /// The lines, each checked.
+    pub lines: Vec<String>,
+}
+
+impl Default for Written {
+    fn default() -> Self {
+        Self { writer: FlowWriter::new("fuzz", &BENCH.zone), lines: Vec::new() }
+    }
+}
+
+impl Scribe for Written {
+    fn write(&mut self, record: &Record<'_>) {
+        let mut line = Vec::new();
+        self.writer.write(record, &mut line);
+        self.lines.push(checked(&String::from_utf8(line).unwrap_or_else(|error| panic!("{error}"))));
+    }
 }
 
 /// A line, which must be JSON and a line.

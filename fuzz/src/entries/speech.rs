@@ -10,7 +10,7 @@ use bongsu::synth::rng::Rng;
 use bongsu::synth::tls::{self, ClientHello, Hello};
 use bongsu::time::{Span, TickId, Timestamp};
 
-use super::pipeline::{trusted, written};
+use super::pipeline::{Written, trusted};
 use super::quic;
 
 /// Follows a conversation that the bytes tell.
@@ -154,6 +154,7 @@ impl<'a> Part<'a> {
 struct Ears {
     tracker: Tracker,
     ledger: Ledger,
+    written: Written,
     events: Events,
     now: Timestamp,
     tick: TickId,
@@ -182,6 +183,7 @@ impl Ears {
         Self {
             tracker: Tracker::new(FlowLimits::default(), trusted()),
             ledger: Ledger::new(kinds, trusted()),
+            written: Written::default(),
             events: Events::default(),
             now,
             tick: TickId::holding(0, now),
@@ -223,7 +225,7 @@ impl Ears {
         let packet = Packet::plain(ENDS[side], ENDS[1 - side], len, transport);
         let sighting = Sighting { now: self.now, tick: self.tick, named: None };
         self.tracker.packet(&packet, &sighting, &mut self.events);
-        self.ledger.packet(&packet, self.now);
+        self.ledger.packet(&packet, self.now, &mut self.written);
     }
 
     /// Lets time pass, and closes what is over by then.
@@ -233,7 +235,7 @@ impl Ears {
         if tick != self.tick {
             let over = tick.plus(-1);
             self.tracker.close_tick(over, &mut self.events);
-            self.ledger.close_tick(over);
+            self.ledger.close_tick(over, &mut self.written);
             self.tick = tick;
         }
     }
@@ -241,9 +243,8 @@ impl Ears {
     /// Each packet was in one flow, and whatever was said can be written.
     fn finish(mut self) -> Vec<String> {
         self.wait(Span::from_millis(3_600_000));
-        self.ledger.finish();
-        let records = self.ledger.take_records();
-        let lines = written(&records);
+        self.ledger.finish(&mut self.written);
+        let lines = self.written.lines;
         assert!(self.packets == 0 || (self.events.0 > 0 && !lines.is_empty()));
         let counts = self.ledger.counts();
         let flows = lines.iter().filter(|line| line.contains("\"event_type\":\"flow\"")).count();

@@ -1,12 +1,13 @@
 //! One flow while it lasts: who began it, what moved, how it stands. Comes in: its packets in order. Goes out: when it is
 //! over, and its record.
 
+use super::notes::Notes;
 use super::ports::{is_dns, is_likely_server};
 use super::talk::{Desk, Party, Talk};
 use crate::decode::{Layers, TcpSegment, Transport};
 use crate::flow::Volume;
 use crate::flow::key::{FlowKey, Protocol, Side};
-use crate::flow::record::{FlowRecord, TcpRecord};
+use crate::flow::record::{FlowRecord, Record, Scribe, TcpRecord};
 use crate::flow::tcp::{ConnState, History, Role, Tcp, Turn};
 use crate::time::{Span, Timestamp};
 
@@ -20,11 +21,33 @@ pub(super) struct Entry {
     duplicates: u32,
     start: Timestamp,
     last: Timestamp,
-    to_responder: Volume,
-    to_originator: Volume,
+    moved: Moved,
     kind: Kind,
     pub carried: Option<Box<Layers>>,
     pub talk: Talk,
+}
+
+/// What moved, by who sent it: two [`Volume`]s in less room.
+#[derive(Debug, Default)]
+struct Moved {
+    bytes: [u64; 2],
+    packets: [u32; 2],
+}
+
+impl Moved {
+    fn add(&mut self, from: Role, bytes: u32) {
+        self.bytes[from as usize] += u64::from(bytes);
+        self.packets[from as usize] = self.packets[from as usize].saturating_add(1);
+    }
+
+    fn turn(&mut self) {
+        self.bytes.reverse();
+        self.packets.reverse();
+    }
+
+    fn of(&self, from: Role) -> Volume {
+        Volume { packets: self.packets[from as usize].into(), bytes: self.bytes[from as usize] }
+    }
 }
 
 /// What is followed of a flow besides its volume.
@@ -108,8 +131,7 @@ impl Entry {
             duplicates: 0,
             start: arrival.now,
             last: arrival.now,
-            to_responder: Volume::default(),
-            to_originator: Volume::default(),
+            moved: Moved::default(),
             kind,
             carried: None,
             talk: Talk::default(),
@@ -125,7 +147,7 @@ impl Entry {
     }
 
     /// Takes a packet, and has written down what it says.
-    pub fn take(&mut self, arrival: &Arrival<'_, '_>, desk: &mut Desk) {
+    pub fn take<S: Scribe>(&mut self, arrival: &Arrival<'_, '_>, desk: &mut Desk<'_, S>) {
         self.last = self.last.max(arrival.now);
         let mut role = self.role_of(arrival.from);
         match (&mut self.kind, arrival.segment()) {
@@ -133,7 +155,7 @@ impl Entry {
                 let turn = tcp.segment(role, segment, arrival.now);
                 if turn == Turn::Flipped {
                     self.originator = self.originator.other();
-                    std::mem::swap(&mut self.to_responder, &mut self.to_originator);
+                    self.moved.turn();
                     self.talk.turn(desk);
                     role = role.other();
                 }
@@ -144,10 +166,7 @@ impl Entry {
             },
             _ => {}
         }
-        match role {
-            Role::Originator => self.to_responder.add(arrival.bytes),
-            Role::Responder => self.to_originator.add(arrival.bytes),
-        }
+        self.moved.add(role, arrival.bytes);
         let party = self.party(arrival.now);
         self.talk.hear(role, arrival.transport, party, desk);
     }
@@ -185,36 +204,38 @@ impl Entry {
         self.last = self.last.min(now);
     }
 
-    /// It is over: its record, behind what it had left to say.
-    pub fn end(mut self, desk: &mut Desk) -> FlowRecord {
+    /// It is over: writes its record, behind what it had left to say.
+    pub fn end<S: Scribe>(mut self, desk: &mut Desk<'_, S>) {
         let party = self.party(self.last);
-        let said = std::mem::take(&mut self.talk).end(party, desk);
+        let notes = std::mem::take(&mut self.talk).end(party, desk);
         let ends = party.ends();
         let (state, history, tcp) = match &self.kind {
             Kind::Tcp(tcp) => {
                 let (originator, responder) = tcp.noticed();
-                let record = TcpRecord { originator, responder, handshake: tcp.handshake };
-                (tcp.state(), tcp.history, Some(Box::new(record)))
+                let record = TcpRecord { originator, responder, handshake: tcp.handshake() };
+                (tcp.state(), tcp.history, Some(record))
             }
             Kind::Datagrams(heard) if ends.protocol == Protocol::Udp as u8 => {
                 (heard.state(), heard.history(), None)
             }
             Kind::Datagrams(_) | Kind::Messages => (ConnState::Oth, History::default(), None),
         };
-        FlowRecord {
+        let record = FlowRecord {
             ends,
             icmp_code: ends.is_icmp().then_some(self.code),
-            carried: self.carried,
+            carried: self.carried.as_deref(),
             state,
             history,
             start: self.start,
             end: self.last,
-            to_responder: self.to_responder,
-            to_originator: self.to_originator,
+            to_responder: self.moved.of(Role::Originator),
+            to_originator: self.moved.of(Role::Responder),
             duplicates: u64::from(self.duplicates),
             tcp,
-            said,
-        }
+            said: notes.as_deref().map(Notes::summary),
+        };
+        desk.write_flow(&Record::Flow(&record));
+        desk.take_back(notes);
     }
 }
 

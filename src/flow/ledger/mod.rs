@@ -1,8 +1,9 @@
 //! The ledger of one shard: every flow of every host, whether a service was named or not, from its first packet to its
-//! record. Comes in: packets in order, and seconds that are over. Goes out: [`Record`]s. Feeds no detector: what it
-//! holds and forgets changes no alert.
+//! record. Comes in: packets in order, and seconds that are over. Goes out: records, to a [`Scribe`]. Feeds no detector:
+//! what it holds and forgets changes no alert.
 
 mod entry;
+mod notes;
 mod ports;
 mod table;
 mod talk;
@@ -14,14 +15,14 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use super::icmp::{self, Pairing};
 use super::key::{FlowKey, Protocol, Side};
-use super::record::Record;
+use super::record::Scribe;
 use super::speech::TrustedProxies;
 use crate::decode::{Layers, Packet, Transport};
 use crate::time::{TickId, Timestamp};
 
 use entry::{Arrival, Entry};
 use table::Table;
-use talk::Desk;
+use talk::Office;
 
 /// Which records are wanted; where none is, there is no ledger.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -47,8 +48,7 @@ impl RecordKinds {
 #[derive(Debug)]
 pub struct Ledger {
     table: Table,
-    wanted: RecordKinds,
-    desk: Desk,
+    office: Office,
     epoch: u32,
     counts: LedgerCounts,
 }
@@ -70,7 +70,7 @@ impl LedgerCounts {
     }
 }
 
-/// Flows of one shard at most: with 64 shards 262,144, some 90 MiB.
+/// Flows of one shard at most: with 64 shards 262,144, some 75 MiB.
 const MAX_FLOWS: usize = 4_096;
 
 impl Ledger {
@@ -78,8 +78,7 @@ impl Ledger {
     pub fn new(wanted: RecordKinds, proxies: TrustedProxies) -> Self {
         Self {
             table: Table::default(),
-            wanted,
-            desk: Desk::new(wanted, proxies),
+            office: Office::new(wanted, proxies),
             epoch: 0,
             counts: LedgerCounts::default(),
         }
@@ -91,25 +90,25 @@ impl Ledger {
     }
 
     /// Takes a packet. Fragments and protocols without flows of their own are left out.
-    pub fn packet(&mut self, packet: &Packet<'_>, now: Timestamp) {
+    pub fn packet<S: Scribe>(&mut self, packet: &Packet<'_>, now: Timestamp, scribe: &mut S) {
         let Some(arrival) = arrival(packet, now) else { return };
         if let Some(id) = self.table.find(&arrival.key) {
-            if self.go_on(id, &arrival) {
+            if self.go_on(id, &arrival, scribe) {
                 return;
             }
-            self.end(id);
+            self.end(id, scribe);
         }
-        self.begin(&arrival);
+        self.begin(&arrival, scribe);
     }
 
     /// A packet of a flow; answers whether the flow was still there to take it.
-    fn go_on(&mut self, id: u32, arrival: &Arrival<'_, '_>) -> bool {
+    fn go_on<S: Scribe>(&mut self, id: u32, arrival: &Arrival<'_, '_>, scribe: &mut S) -> bool {
         let Some(entry) = self.table.get(id) else { return false };
         let deadline = entry.deadline();
         if arrival.now > deadline || entry.is_reused_by(arrival) {
             return false;
         }
-        entry.take(arrival, &mut self.desk);
+        entry.take(arrival, &mut self.office.desk(scribe));
         if entry.deadline() < deadline {
             self.table.bring_forward(id);
         }
@@ -125,53 +124,40 @@ impl Ledger {
     }
 
     /// Ends the flows that are over by the end of `tick`.
-    pub fn close_tick(&mut self, tick: TickId) {
+    pub fn close_tick<S: Scribe>(&mut self, tick: TickId, scribe: &mut S) {
         if tick.epoch != self.epoch {
             self.epoch = tick.epoch;
             self.table.come_back_to(tick.end());
         }
         while let Some(entry) = self.table.expire(tick.end()) {
-            self.tell(entry);
+            entry.end(&mut self.office.desk(scribe));
         }
     }
 
     /// Ends all flows.
-    pub fn finish(&mut self) {
-        let rest: Vec<Entry> = self.table.drain().collect();
-        for entry in rest {
-            self.tell(entry);
+    pub fn finish<S: Scribe>(&mut self, scribe: &mut S) {
+        for entry in self.table.drain() {
+            entry.end(&mut self.office.desk(scribe));
         }
     }
 
-    /// What is to be told since the last time, in the order it happened.
-    pub fn take_records(&mut self) -> Vec<Record> {
-        self.desk.take_records()
-    }
-
-    fn begin(&mut self, arrival: &Arrival<'_, '_>) {
+    fn begin<S: Scribe>(&mut self, arrival: &Arrival<'_, '_>, scribe: &mut S) {
         if self.table.len() >= MAX_FLOWS
             && let Some(entry) = self.table.give_way()
         {
             self.counts.cut += 1;
-            self.tell(entry);
+            entry.end(&mut self.office.desk(scribe));
         }
         self.counts.followed += 1;
         let mut entry = Entry::begin(arrival);
         entry.carried = carried(arrival.layers);
-        entry.take(arrival, &mut self.desk);
+        entry.take(arrival, &mut self.office.desk(scribe));
         self.table.insert(entry);
     }
 
-    fn end(&mut self, id: u32) {
+    fn end<S: Scribe>(&mut self, id: u32, scribe: &mut S) {
         if let Some(entry) = self.table.remove(id) {
-            self.tell(entry);
-        }
-    }
-
-    fn tell(&mut self, entry: Entry) {
-        let record = entry.end(&mut self.desk);
-        if self.wanted.flows {
-            self.desk.write(Record::Flow(Box::new(record)));
+            entry.end(&mut self.office.desk(scribe));
         }
     }
 }

@@ -21,14 +21,13 @@ pub(super) struct Table {
     wheel: Wheel,
 }
 
+/// A place of whole cache lines: a packet of a flow that was quiet for a while waits for each of them.
 #[derive(Debug)]
-struct Slot {
-    hash: u64,
-    entry: Entry,
-}
+#[repr(align(64))]
+struct Slot(Entry);
 
-// Six cache lines at most, of which a packet touches four.
-const _: () = assert!(size_of::<Option<Slot>>() <= 384);
+// Four cache lines.
+const _: () = assert!(size_of::<Option<Slot>>() == 256);
 
 impl Table {
     /// How many flows there are.
@@ -38,13 +37,13 @@ impl Table {
 
     /// The slot of a flow.
     pub fn find(&self, key: &FlowKey) -> Option<u32> {
-        let is = |id: &u32| self.slot(*id).is_some_and(|slot| slot.entry.key == *key);
+        let is = |id: &u32| self.slot(*id).is_some_and(|entry| entry.key == *key);
         self.index.find(self.hasher.hash_one(key), is).copied()
     }
 
     /// The flow in a slot.
     pub fn get(&mut self, id: u32) -> Option<&mut Entry> {
-        Some(&mut self.slots.get_mut(id as usize)?.as_mut()?.entry)
+        Some(&mut self.slots.get_mut(id as usize)?.as_mut()?.0)
     }
 
     /// Gives a flow a slot.
@@ -52,14 +51,15 @@ impl Table {
         let hash = self.hasher.hash_one(entry.key);
         let due = due(entry.deadline());
         self.wheel.begin(entry.begun().secs());
-        let slot = Some(Slot { hash, entry });
+        let slot = Some(Slot(entry));
         let id = self.free.pop().unwrap_or(self.slots.len() as u32);
         match self.slots.get_mut(id as usize) {
             Some(place) => *place = slot,
             None => self.slots.push(slot),
         }
-        let slots = &self.slots;
-        let hash_of = |id: &u32| slots.get(*id as usize).and_then(Option::as_ref).map_or(0, |slot| slot.hash);
+        let (slots, hasher) = (&self.slots, &self.hasher);
+        let slot_of = |id: &u32| slots.get(*id as usize).and_then(Option::as_ref);
+        let hash_of = |id: &u32| slot_of(id).map_or(0, |slot| hasher.hash_one(slot.0.key));
         self.index.insert_unique(hash, id, hash_of);
         self.wheel.file(id, due);
     }
@@ -74,13 +74,13 @@ impl Table {
 
     /// Takes a flow out.
     pub fn remove(&mut self, id: u32) -> Option<Entry> {
-        let slot = self.slots.get_mut(id as usize)?.take()?;
-        if let Ok(found) = self.index.find_entry(slot.hash, |have| *have == id) {
+        let Slot(entry) = self.slots.get_mut(id as usize)?.take()?;
+        if let Ok(found) = self.index.find_entry(self.hasher.hash_one(entry.key), |have| *have == id) {
             found.remove();
         }
         self.wheel.remove(id);
         self.free.push(id);
-        Some(slot.entry)
+        Some(entry)
     }
 
     /// The next flow that is over at `now`, taken out.
@@ -144,11 +144,11 @@ impl Table {
     }
 
     fn deadline_of(&self, id: u32) -> Option<Timestamp> {
-        Some(self.slot(id)?.entry.deadline())
+        Some(self.slot(id)?.deadline())
     }
 
-    fn slot(&self, id: u32) -> Option<&Slot> {
-        self.slots.get(id as usize)?.as_ref()
+    fn slot(&self, id: u32) -> Option<&Entry> {
+        Some(&self.slots.get(id as usize)?.as_ref()?.0)
     }
 }
 

@@ -2,19 +2,53 @@
 
 use super::*;
 use crate::decode::{TcpFlags, TcpSegment, UdpDatagram};
-use crate::flow::record::FlowRecord;
-use crate::flow::tcp::ConnState;
+use crate::flow::Volume;
+use crate::flow::record::{Ends, Record};
+use crate::flow::tcp::{ConnState, History};
 
 const ALL: RecordKinds = RecordKinds { flows: true, requests: true, hellos: true, query: false };
 
 struct Book {
     ledger: Ledger,
     now: Timestamp,
+    told: Told,
+}
+
+/// The flows that were told.
+#[derive(Default)]
+struct Told(Vec<Flow>);
+
+struct Flow {
+    ends: Ends,
+    icmp_code: Option<u8>,
+    state: ConnState,
+    history: History,
+    start: Timestamp,
+    to_responder: Volume,
+    to_originator: Volume,
+    duplicates: u64,
+}
+
+impl Scribe for Told {
+    fn write(&mut self, record: &Record<'_>) {
+        let Record::Flow(flow) = record else { panic!("no flow: {record:?}") };
+        self.0.push(Flow {
+            ends: flow.ends,
+            icmp_code: flow.icmp_code,
+            state: flow.state,
+            history: flow.history,
+            start: flow.start,
+            to_responder: flow.to_responder,
+            to_originator: flow.to_originator,
+            duplicates: flow.duplicates,
+        });
+    }
 }
 
 impl Book {
     fn open() -> Self {
-        Self { ledger: Ledger::new(ALL, TrustedProxies::default()), now: Timestamp::from_secs(1_000) }
+        let ledger = Ledger::new(ALL, TrustedProxies::default());
+        Self { ledger, now: Timestamp::from_secs(1_000), told: Told::default() }
     }
 
     fn at(&mut self, secs: i64) -> &mut Self {
@@ -25,7 +59,7 @@ impl Book {
     fn packet(&mut self, from: &str, to: &str, transport: Transport<'_>) -> &mut Self {
         let (source, destination) = (from.parse().unwrap(), to.parse().unwrap());
         let packet = Packet::plain(source, destination, 100, transport);
-        self.ledger.packet(&packet, self.now);
+        self.ledger.packet(&packet, self.now, &mut self.told);
         self
     }
 
@@ -53,23 +87,23 @@ impl Book {
     }
 
     /// What was told up to a second.
-    fn told_by(&mut self, secs: i64) -> Vec<FlowRecord> {
-        self.ledger.close_tick(TickId { epoch: 0, second: 1_000 + secs - 1 });
-        flows(self.ledger.take_records())
+    fn told_by(&mut self, secs: i64) -> Vec<Flow> {
+        self.close(TickId { epoch: 0, second: 1_000 + secs - 1 })
     }
 
-    fn rest(&mut self) -> Vec<FlowRecord> {
-        self.ledger.finish();
-        flows(self.ledger.take_records())
+    fn close(&mut self, tick: TickId) -> Vec<Flow> {
+        self.ledger.close_tick(tick, &mut self.told);
+        self.told()
     }
-}
 
-fn flows(records: Vec<Record>) -> Vec<FlowRecord> {
-    let flow = |record| match record {
-        Record::Flow(flow) => *flow,
-        other => panic!("no flow: {other:?}"),
-    };
-    records.into_iter().map(flow).collect()
+    fn rest(&mut self) -> Vec<Flow> {
+        self.ledger.finish(&mut self.told);
+        self.told()
+    }
+
+    fn told(&mut self) -> Vec<Flow> {
+        std::mem::take(&mut self.told.0)
+    }
 }
 
 const A: (&str, u16) = ("198.51.100.7", 40_000);
@@ -153,7 +187,7 @@ fn where_there_is_no_room_what_would_be_over_first_gives_way() {
         book.syn(1_000 + number as u16, 1);
     }
     assert_eq!(book.ledger.counts().cut, 10);
-    let told = flows(book.ledger.take_records());
+    let told = book.told();
     assert!(told.iter().all(|flow| flow.ends.protocol == 6), "attempts are over sooner than talk");
     assert_eq!(told[0].ends.originator.port(), 1_000, "the oldest first");
     assert_eq!(book.rest().len(), MAX_FLOWS);
@@ -162,11 +196,9 @@ fn where_there_is_no_room_what_would_be_over_first_gives_way() {
 #[test]
 fn a_clock_that_is_set_back_ends_no_flow_and_keeps_none() {
     let mut book = Book::open();
-    book.at(5_000).datagram(A, PEER).ledger.close_tick(TickId { epoch: 1, second: 1_100 });
-    book.at(130).datagram(PEER, A);
-    assert!(book.ledger.take_records().is_empty());
-    book.ledger.close_tick(TickId { epoch: 1, second: 1_300 });
-    let told = flows(book.ledger.take_records());
+    assert!(book.at(5_000).datagram(A, PEER).close(TickId { epoch: 1, second: 1_100 }).is_empty());
+    assert!(book.at(130).datagram(PEER, A).told().is_empty());
+    let told = book.close(TickId { epoch: 1, second: 1_300 });
     assert_eq!((told.len(), told[0].state), (1, ConnState::SF));
 }
 

@@ -26,7 +26,7 @@ pub(super) enum State {
 }
 
 /// One end.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Default)]
 pub(super) struct Endpoint {
     pub state: State,
     /// The state before.
@@ -44,10 +44,17 @@ pub(super) struct Endpoint {
     acknowledged: u32,
     /// The numbers of its last SYN, FIN and RST, from `start` on.
     last_flags: [u32; 3],
-    /// The last hole in its numbers, and when it was noticed.
+    /// What is not as it should be: nothing, on most connections, and every connection has two ends.
+    trouble: Option<Box<Trouble>>,
+}
+
+/// What is not as it should be.
+#[derive(Debug, Default)]
+struct Trouble {
+    /// The last hole in its numbers, empty where there is none, and when it was noticed.
     hole: (u32, u32),
     hole_at: Timestamp,
-    pub noticed: Noticed,
+    noticed: Noticed,
 }
 
 /// What was noticed of the segments of one end.
@@ -159,7 +166,25 @@ impl Endpoint {
         self.start = start;
         self.acknowledged = start;
         self.last = last;
-        self.hole = (last, last);
+        if let Some(trouble) = &mut self.trouble {
+            trouble.hole = (last, last);
+        }
+    }
+
+    /// What was noticed of its segments.
+    pub fn noticed(&self) -> Noticed {
+        self.trouble.as_ref().map(|trouble| trouble.noticed).unwrap_or_default()
+    }
+
+    /// Counts a hole that the other end acknowledged; answers how many there were.
+    pub fn count_gap(&mut self) -> u32 {
+        let noticed = self.notice();
+        noticed.gaps = noticed.gaps.saturating_add(1);
+        noticed.gaps
+    }
+
+    fn notice(&mut self) -> &mut Noticed {
+        &mut self.trouble.get_or_insert_default().noticed
     }
 
     /// Writes the segment's flags into the history.
@@ -207,8 +232,9 @@ impl Endpoint {
     pub fn mark_window(&mut self, segment: &TcpSegment<'_>, peer: State, pen: &mut Pen<'_>) {
         let says = segment.window == 0 && !segment.flags.rst;
         if says && peer != State::Closed && self.state != State::Reset {
-            self.noticed.zero_windows = self.noticed.zero_windows.saturating_add(1);
-            pen.write_scaled(b'W', self.noticed.zero_windows);
+            let noticed = self.notice();
+            noticed.zero_windows = noticed.zero_windows.saturating_add(1);
+            pen.write_scaled(b'W', noticed.zero_windows);
         }
     }
 
@@ -216,7 +242,10 @@ impl Endpoint {
     pub fn advance(&mut self, segment: &TcpSegment<'_>, now: Timestamp, pen: &mut Pen<'_>) {
         let flags = &segment.flags;
         self.finished |= flags.fin;
-        self.noticed.resets = self.noticed.resets.saturating_add(u32::from(flags.rst));
+        if flags.rst {
+            let noticed = self.notice();
+            noticed.resets = noticed.resets.saturating_add(1);
+        }
         let end = segment.sequence.wrapping_add(length(segment));
         let ahead = delta(end, self.last);
         if (flags.syn || flags.rst) && !(-FAR..=FAR).contains(&ahead) {
@@ -231,12 +260,13 @@ impl Endpoint {
             self.note_hole(segment.sequence, now);
             self.last = end;
         } else if segment.payload_len > 0 {
-            self.noticed.repeated = self.noticed.repeated.saturating_add(1);
-            pen.write_scaled(b'T', self.noticed.repeated);
+            let noticed = self.notice();
+            noticed.repeated = noticed.repeated.saturating_add(1);
+            pen.write_scaled(b'T', noticed.repeated);
             self.note_repeat(segment, now);
-        } else {
-            let probe = !flags.syn && !flags.fin && !flags.rst && self.is_probe(segment);
-            self.noticed.keep_alives = self.noticed.keep_alives.saturating_add(u32::from(probe));
+        } else if !flags.syn && !flags.fin && !flags.rst && self.is_probe(segment) {
+            let noticed = self.notice();
+            noticed.keep_alives = noticed.keep_alives.saturating_add(1);
         }
     }
 
@@ -247,17 +277,18 @@ impl Endpoint {
 
     fn note_hole(&mut self, sequence: u32, now: Timestamp) {
         if delta(sequence, self.last) > 0 {
-            self.hole = (self.last, sequence);
-            self.hole_at = now;
+            let hole = (self.last, sequence);
+            let trouble = self.trouble.get_or_insert_default();
+            (trouble.hole, trouble.hole_at) = (hole, now);
         }
     }
 
     fn note_repeat(&mut self, segment: &TcpSegment<'_>, now: Timestamp) {
-        let noticed = &mut self.noticed;
-        let fills = delta(segment.sequence, self.hole.0) >= 0 && delta(segment.sequence, self.hole.1) < 0;
+        let Trouble { hole, hole_at, noticed } = &mut **self.trouble.get_or_insert_default();
+        let fills = delta(segment.sequence, hole.0) >= 0 && delta(segment.sequence, hole.1) < 0;
         if segment.payload_len <= 1 && delta(segment.sequence, self.last) == -1 {
             noticed.keep_alives = noticed.keep_alives.saturating_add(1);
-        } else if fills && now.since(self.hole_at) <= REORDERING {
+        } else if fills && now.since(*hole_at) <= REORDERING {
             noticed.out_of_order = noticed.out_of_order.saturating_add(1);
         } else {
             noticed.retransmitted = noticed.retransmitted.saturating_add(1);
@@ -266,7 +297,7 @@ impl Endpoint {
         }
         if fills {
             // What comes before the hole's end is there now; a hole filled from behind stays half open.
-            self.hole.0 = segment.sequence.wrapping_add(segment.payload_len);
+            hole.0 = segment.sequence.wrapping_add(segment.payload_len);
         }
     }
 
@@ -281,10 +312,11 @@ impl Endpoint {
             return false;
         }
         self.acknowledged = acknowledgment;
-        let in_hole = self.hole.0 != self.hole.1 && delta(acknowledgment, self.hole.0) > 0;
-        if in_hole {
-            self.hole = (self.last, self.last);
-        }
+        let of_hole = |trouble: &&mut Box<Trouble>| {
+            let (begin, end) = trouble.hole;
+            begin != end && delta(acknowledgment, begin) > 0
+        };
+        let in_hole = self.trouble.as_mut().filter(of_hole).map(|trouble| trouble.hole = (0, 0)).is_some();
         in_hole || delta(acknowledgment, self.last) > 0
     }
 

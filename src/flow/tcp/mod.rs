@@ -7,6 +7,8 @@ mod history;
 #[cfg(test)]
 mod tests;
 
+use std::num::NonZeroU32;
+
 use crate::decode::TcpSegment;
 use crate::time::{Span, Timestamp};
 
@@ -88,44 +90,69 @@ impl ConnState {
 }
 
 /// A TCP connection.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug)]
 pub(super) struct Tcp {
     originator: Endpoint,
     responder: Endpoint,
     pub history: History,
-    pub handshake: Handshake,
-    /// When nothing more was to be expected.
-    over: Option<Timestamp>,
+    steps: Steps,
+    /// When nothing more was to be expected, or [`NEVER`].
+    over: Timestamp,
 }
+
+/// No time that a packet has: an option of a time takes twice the room.
+const NEVER: Timestamp = Timestamp::from_nanos(i64::MIN);
 
 /// How long the steps of the handshake took, in microseconds: the path to the service, and the path to the client.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Handshake {
-    /// When its last step was seen.
-    step: Option<Timestamp>,
     /// From the last SYN to the SYN-ACK.
     pub server_us: Option<u32>,
     /// From the SYN-ACK to the client's acknowledgment.
     pub client_us: Option<u32>,
 }
 
-impl Handshake {
+/// A handshake while it lasts.
+#[derive(Debug)]
+struct Steps {
+    /// When its last step was seen, or [`NEVER`].
+    at: Timestamp,
+    /// The lengths, each one more than it is.
+    server_us: Option<NonZeroU32>,
+    client_us: Option<NonZeroU32>,
+}
+
+impl Default for Steps {
+    fn default() -> Self {
+        Self { at: NEVER, server_us: None, client_us: None }
+    }
+}
+
+impl Steps {
     fn note(&mut self, from: Role, segment: &TcpSegment<'_>, now: Timestamp) {
         if self.client_us.is_some() {
             return;
         }
-        let since = |step: Option<Timestamp>| {
-            step.map(|step| u32::try_from(now.since(step).nanos() / 1_000).unwrap_or(u32::MAX))
-        };
         match (from, segment.flags.syn, segment.flags.ack) {
-            (Role::Originator, true, false) if self.server_us.is_none() => self.step = Some(now),
+            (Role::Originator, true, false) if self.server_us.is_none() => self.at = now,
             (Role::Responder, true, true) => {
-                self.server_us = self.server_us.or_else(|| since(self.step));
-                self.step = Some(now);
+                self.server_us = self.server_us.or_else(|| self.until(now));
+                self.at = now;
             }
-            (Role::Originator, false, true) if self.server_us.is_some() => self.client_us = since(self.step),
+            (Role::Originator, false, true) if self.server_us.is_some() => self.client_us = self.until(now),
             _ => {}
         }
+    }
+
+    /// How long the step took that ends at `now`.
+    fn until(&self, now: Timestamp) -> Option<NonZeroU32> {
+        let micros = u32::try_from(now.since(self.at).nanos() / 1_000).unwrap_or(u32::MAX);
+        (self.at != NEVER).then(|| NonZeroU32::MIN.saturating_add(micros))
+    }
+
+    fn told(&self) -> Handshake {
+        let less_one = |micros: NonZeroU32| micros.get() - 1;
+        Handshake { server_us: self.server_us.map(less_one), client_us: self.client_us.map(less_one) }
     }
 }
 
@@ -146,6 +173,13 @@ const ENDED: Span = Span::from_secs(5);
 const IDLE: Span = Span::from_secs(300);
 const IDLE_OPENING: Span = Span::from_secs(60);
 
+impl Default for Tcp {
+    fn default() -> Self {
+        let (originator, responder) = Default::default();
+        Self { originator, responder, history: History::default(), steps: Steps::default(), over: NEVER }
+    }
+}
+
 impl Tcp {
     /// Takes a segment of `from`.
     pub fn segment(&mut self, from: Role, segment: &TcpSegment<'_>, now: Timestamp) -> Turn {
@@ -156,7 +190,7 @@ impl Tcp {
             self.responder.go(State::Established);
             (turn, from) = (Turn::Flipped, from.other());
         }
-        self.handshake.note(from, segment, now);
+        self.steps.note(from, segment, now);
         let Self { originator, responder, history, .. } = self;
         let (end, peer) = match from {
             Role::Originator => (originator, responder),
@@ -186,9 +220,7 @@ impl Tcp {
     /// Bytes of `role` were acknowledged and never seen. Where a connection breaks off, such numbers say nothing.
     fn note_gap(&mut self, role: Role) {
         if self.originator.is_clean() && self.responder.is_clean() {
-            let noticed = &mut self.end_mut(role).noticed;
-            noticed.gaps = noticed.gaps.saturating_add(1);
-            let gaps = noticed.gaps;
+            let gaps = self.end_mut(role).count_gap();
             Pen { role, history: &mut self.history }.write_scaled(b'G', gaps);
         }
     }
@@ -296,15 +328,15 @@ impl Tcp {
 
     fn open(&mut self, from: Role, segment: &TcpSegment<'_>, now: Timestamp) {
         let flags = &segment.flags;
-        let peer = *self.end_mut(from.other());
+        let Endpoint { state, before, .. } = *self.end_mut(from.other());
         let end = self.end_mut(from);
-        let anew = end.state == State::Partial && peer.state == State::Inactive;
+        let anew = end.state == State::Partial && state == State::Inactive;
         if flags.syn && !flags.ack && anew {
             end.go(State::SynSent);
         }
         if flags.fin && !flags.rst {
             end.go(State::Closed);
-            if (peer.before, peer.state) == (State::Closed, State::Reset) {
+            if (before, state) == (State::Closed, State::Reset) {
                 // A FIN followed by a reset was an orderly end after all.
                 self.end_mut(from.other()).go(State::Closed);
             }
@@ -320,20 +352,32 @@ impl Tcp {
     fn closed(&mut self, from: Role, segment: &TcpSegment<'_>, now: Timestamp) {
         if segment.flags.rst && self.end_mut(from.other()).state != State::Closed {
             self.end_mut(from).go(State::Reset);
-            self.over.get_or_insert(now);
+            self.end_at(now);
         }
     }
 
     fn close(&mut self, from: Role, now: Timestamp) {
-        let peer = *self.end_mut(from.other());
+        let Endpoint { state, done, .. } = *self.end_mut(from.other());
         let end = self.end_mut(from);
         if end.done {
             return;
         }
         end.done = true;
-        if end.state == State::Reset || peer.done || peer.state == State::Inactive {
-            self.over.get_or_insert(now);
+        if end.state == State::Reset || done || state == State::Inactive {
+            self.end_at(now);
         }
+    }
+
+    /// Nothing more is to be expected; the first time counts.
+    fn end_at(&mut self, now: Timestamp) {
+        if self.over == NEVER {
+            self.over = now;
+        }
+    }
+
+    /// How long the handshake took.
+    pub fn handshake(&self) -> Handshake {
+        self.steps.told()
     }
 
     /// Exchanges the roles.
@@ -372,8 +416,8 @@ impl Tcp {
 
     /// When it is over, begun at `start`, if nothing more comes after `last`.
     pub fn deadline(&self, start: Timestamp, last: Timestamp) -> Timestamp {
-        if let Some(over) = self.over {
-            return over + ENDED;
+        if self.over != NEVER {
+            return self.over + ENDED;
         }
         let asks = matches!(self.originator.state, State::SynSent | State::SynAckSent);
         if asks && self.responder.state == State::Inactive {
@@ -413,6 +457,6 @@ impl Tcp {
 
     /// What was noticed of the two ends: the originator's and the responder's.
     pub fn noticed(&self) -> (Noticed, Noticed) {
-        (self.originator.noticed, self.responder.noticed)
+        (self.originator.noticed(), self.responder.noticed())
     }
 }

@@ -221,7 +221,7 @@ fn a_window_of_zero_tells_the_other_end_to_wait() {
 fn the_steps_of_the_handshake_are_timed() {
     let talk = Dialogue::asked().client("S").after(Span::from_millis(30)).server("SA");
     let talk = talk.after(Span::from_millis(70)).client("A");
-    let steps = talk.tcp.handshake;
+    let steps = talk.tcp.handshake();
     assert_eq!((steps.server_us, steps.client_us), (Some(30_000), Some(70_000)));
 }
 
