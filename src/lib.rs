@@ -27,6 +27,7 @@ pub mod incident;
 pub mod alert;
 
 pub mod sink;
+pub mod store;
 
 pub mod config;
 

@@ -79,6 +79,7 @@ impl Bench {
             to: None,
             wanted: RecordKinds { flows: true, requests: true, hellos: true, query: true },
             proxies: Default::default(),
+            learning: Default::default(),
         }
     }
 }

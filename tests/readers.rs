@@ -41,6 +41,7 @@ fn pipeline(workers: usize) -> Pipeline<Told> {
         to: None,
         wanted: RecordKinds::default(),
         proxies: TrustedProxies::default(),
+        learning: Default::default(),
     };
     Pipeline::new(setup, Told::default())
 }

@@ -26,6 +26,10 @@ pub enum Command {
     Geo(GeoArgs),
     /// Shows a small generated story end to end
     Demo(DemoArgs),
+    /// Learns from captures what ordinary traffic looks like
+    Learn(LearnArgs),
+    /// Shows, compares and forgets what was learned
+    Baseline(BaselineArgs),
 }
 
 /// What replay and watch share.
@@ -67,6 +71,9 @@ pub struct Common {
     /// Another network (AS) database than the embedded one (.mmdb)
     #[arg(long, value_name = "FILE")]
     pub asn_db: Option<PathBuf>,
+    /// What ordinary traffic looks like, learned before; watch goes on learning and saves it there
+    #[arg(long, value_name = "FILE")]
+    pub baseline: Option<PathBuf>,
     /// Time zone of outputs, as in Asia/Seoul; UTC unless told
     #[arg(long, value_name = "ZONE")]
     pub timezone: Option<String>,
@@ -160,6 +167,65 @@ pub struct RulesPaths {
     pub config: Option<PathBuf>,
     #[command(flatten)]
     pub log: LogArgs,
+}
+
+/// `bongsu learn`.
+#[derive(Debug, Args)]
+pub struct LearnArgs {
+    /// Captures: files, folders, or - for standard input
+    #[arg(value_name = "CAPTURE", required = true)]
+    pub captures: Vec<PathBuf>,
+    #[command(flatten)]
+    pub common: Common,
+    /// Begins anew, whatever FILE has learned already
+    #[arg(long)]
+    pub anew: bool,
+}
+
+/// `bongsu baseline`.
+#[derive(Debug, Args)]
+pub struct BaselineArgs {
+    /// What to do with what was learned.
+    #[command(subcommand)]
+    pub command: BaselineCommand,
+}
+
+/// The commands on what was learned.
+#[derive(Debug, Subcommand)]
+pub enum BaselineCommand {
+    /// Shows what was learned of each service
+    Show {
+        /// The file
+        #[arg(value_name = "FILE")]
+        file: PathBuf,
+        /// Only this service
+        #[arg(short, long, value_name = "NAME")]
+        service: Option<String>,
+        /// As JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Tells what moved from one file to the other
+    Diff {
+        /// The earlier file
+        #[arg(value_name = "FILE")]
+        before: PathBuf,
+        /// The later file
+        #[arg(value_name = "FILE")]
+        after: PathBuf,
+        /// As JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Forgets what was learned of a service
+    Forget {
+        /// The file
+        #[arg(value_name = "FILE")]
+        file: PathBuf,
+        /// The service
+        #[arg(short, long, value_name = "NAME")]
+        service: String,
+    },
 }
 
 /// `bongsu geo`.

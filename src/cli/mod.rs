@@ -3,8 +3,10 @@
 //! Exit: 0 done · 1 failed while running · 2 wrong usage, configuration or rules · 10 `--fail-on`.
 
 mod args;
+mod baseline;
 mod demo;
 mod geo;
+mod learn;
 mod log;
 mod output;
 mod progress;
@@ -44,6 +46,8 @@ pub fn main() -> ExitCode {
         Command::Rules(args) => rules::run(&args),
         Command::Geo(args) => geo_command(&args),
         Command::Demo(args) => demo::run(&args),
+        Command::Learn(args) => learn::run(&args),
+        Command::Baseline(args) => baseline::run(&args),
     };
     match result {
         Ok(code) => code,

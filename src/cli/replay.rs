@@ -8,7 +8,7 @@ use std::time::Duration;
 use super::args::ReplayArgs;
 use super::progress::Bar;
 use super::setup::Run;
-use super::{FAIL_ON, Failure, RUNNING, log, output};
+use super::{FAIL_ON, Failure, RUNNING, log, output, setup};
 use crate::alert::{self, CaptureStats, Named, PacketStats, Paint, Reading, Stats, Summary};
 use crate::capture::{CaptureError, Files, Source, Step};
 use crate::detect::rule::Level;
@@ -21,7 +21,8 @@ use crate::time::Timestamp;
 /// Reads the captures to their end.
 pub fn run(args: &ReplayArgs) -> Result<ExitCode, Failure> {
     log::start(&args.common.log);
-    let run = Run::gather(&args.common, Begin::Truncate)?;
+    let brought = setup::baselines(args.common.baseline.as_deref())?;
+    let run = Run::gather(&args.common, Begin::Truncate, brought)?;
     let (from, to) = (time("--from", args.from.as_deref())?, time("--to", args.to.as_deref())?);
     let pace = pace(args.pace)?;
     refuse_input_as_output(args)?;

@@ -10,7 +10,8 @@ use crate::aggregate::Sides;
 use crate::alert::{self, Configuration, EventType, Geo, OneWay, Target, Watching};
 use crate::attribute::{Attributor, Country, Database, Home, Labels, Wanted};
 use crate::capture::Filter;
-use crate::config::{Config, SinkConfig, SyslogTarget};
+use crate::config::{Config, Event, SinkConfig, SyslogTarget};
+use crate::detect::baseline::{Baselines, Learning, Quiet};
 use crate::detect::rule::{Level, RuleSet};
 use crate::detect::switched_off;
 use crate::document::Scalar;
@@ -18,6 +19,7 @@ use crate::flow::{RecordKinds, TrustedProxies};
 use crate::pipeline::{Outcome, Scene, Setup, Teller};
 use crate::service::{Service, Services};
 use crate::sink::{Begin, SinkSpec, Sinks, Target as SinkTarget, WhenFull};
+use crate::store;
 use crate::time::{Timestamp, Zone};
 
 /// Everything a run needs.
@@ -36,6 +38,7 @@ pub struct Run {
     seed: u64,
     keep_query: bool,
     proxies: TrustedProxies,
+    learning: Learning,
     sensor: String,
 }
 
@@ -53,6 +56,29 @@ const EVENTS: [EventType; 7] = [
 /// Reads the configuration and the rules: every problem of both at once.
 pub fn configuration(config: Option<&Path>, rules: &[PathBuf]) -> Result<(Config, RuleSet), Failure> {
     Ok(Config::load_with_rules(config, rules)?)
+}
+
+/// What was learned before, as replays read it: a file that is not there or damaged is an error.
+pub fn baselines(path: Option<&Path>) -> Result<Baselines, Failure> {
+    let read = |path| store::read(path).map_err(|error| Failure::usage(format!("--baseline {error}")));
+    path.map_or_else(|| Ok(Baselines::default()), read)
+}
+
+/// What was learned before, as a watch reads it: it begins anew where there is no file, and where it is damaged, which
+/// is then set aside.
+pub fn baselines_or_anew(path: Option<&Path>) -> Result<Baselines, Failure> {
+    let Some(path) = path else { return Ok(Baselines::default()) };
+    match store::read(path) {
+        Ok(baselines) => Ok(baselines),
+        Err(error) if error.is_absent() => Ok(Baselines::default()),
+        Err(error) if error.is_damage() => {
+            let aside =
+                store::set_aside(path).map_err(|error| Failure::usage(format!("--baseline {error}")))?;
+            tracing::error!("{error}; it is now {}, and learning begins anew", aside.display());
+            Ok(Baselines::default())
+        }
+        Err(error) => Err(Failure::usage(format!("--baseline {error}"))),
+    }
 }
 
 /// Opens the databases: those of the flags, else of the configuration, else the embedded ones.
@@ -79,8 +105,9 @@ fn labels(config: &Config) -> Result<Labels, Failure> {
 }
 
 impl Run {
-    /// Gathers what flags and configuration say; `begin` is what becomes of a file named by `-o`.
-    pub fn gather(common: &Common, begin: Begin) -> Result<Self, Failure> {
+    /// Gathers what flags and configuration say; `begin` is what becomes of a file named by `-o`,
+    /// `brought` what was learned before.
+    pub fn gather(common: &Common, begin: Begin, brought: Baselines) -> Result<Self, Failure> {
         let (config, rules) = configuration(common.config.as_deref(), &common.rules)?;
         let services = services(&config, &common.services)?;
         let home = home(&config, &common.home)?;
@@ -113,6 +140,7 @@ impl Run {
             seed: common.sketch_seed,
             keep_query: common.keep_query,
             proxies: TrustedProxies::new(&config.trusted_proxies),
+            learning: Learning { brought, calendar: calendar(&config), ..Learning::default() },
             sensor: config.sensor,
         })
     }
@@ -141,6 +169,7 @@ impl Run {
                 query: self.keep_query,
             },
             proxies: self.proxies.clone(),
+            learning: self.learning.clone(),
         }
     }
 
@@ -186,6 +215,12 @@ fn services(config: &Config, flags: &[String]) -> Result<Services, Failure> {
         list.push(Service::parse(flag).map_err(|error| Failure::usage(format!("--service {error}")))?);
     }
     Services::new(list).map_err(Failure::usage)
+}
+
+/// Times of which nothing is learned: planned work and expected crowds are not what is usual.
+fn calendar(config: &Config) -> Vec<(Vec<String>, Quiet)> {
+    let quiet = |event: &Event| (event.services.clone(), Quiet { from: event.from, to: event.to });
+    config.calendar.iter().map(quiet).collect()
 }
 
 fn home(config: &Config, flags: &[String]) -> Result<Vec<Country>, Failure> {

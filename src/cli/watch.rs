@@ -3,6 +3,7 @@
 use std::fs::{File, OpenOptions};
 use std::io::BufWriter;
 use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,7 +11,7 @@ use std::time::Duration;
 use super::args::WatchArgs;
 use super::replay::Ending;
 use super::setup::Run;
-use super::{Failure, log, output};
+use super::{Failure, log, output, setup};
 use crate::alert::{CaptureStats, EventType, Heartbeat, Named, PacketStats, Quality, Stats};
 use crate::capture::{Beat, CaptureError, Frame, LiveOptions, LiveSet, Source, Step, Writer};
 use crate::detect::rule::Level;
@@ -18,6 +19,7 @@ use crate::host::Signals;
 use crate::host::clock::Stopwatch;
 use crate::pipeline::{Pipeline, Teller};
 use crate::sink::{Begin, Sinks, WhenFull};
+use crate::store::Keeper;
 use crate::time::{Span, Timestamp};
 
 /// Between two stats records.
@@ -41,7 +43,14 @@ pub fn run(args: &WatchArgs) -> Result<ExitCode, Failure> {
             args.http
         )));
     }
-    let run = Run::gather(&args.common, Begin::Append)?;
+    let file = args.common.baseline.as_deref();
+    // A check changes nothing, so it sets nothing aside.
+    let brought = if args.check && file.is_some_and(Path::exists) {
+        setup::baselines(file)?
+    } else {
+        setup::baselines_or_anew(file)?
+    };
+    let run = Run::gather(&args.common, Begin::Append, brought)?;
     let mut lines =
         LiveSet::open(&args.interfaces, &LiveOptions::default()).map_err(|errors| unopened(&errors))?;
     if args.check {
@@ -52,6 +61,8 @@ pub fn run(args: &WatchArgs) -> Result<ExitCode, Failure> {
     let sinks = run.open_sinks(WhenFull::Discard)?;
     let aloud: Option<fn(&str)> = if run.readable { Some(print_story) } else { None };
     let teller = Teller::new(Arc::clone(&run.scene), Arc::clone(&sinks), run.events.clone(), aloud);
+    let keeper = file.map(Keeper::start);
+    let teller = teller.saving(keeper.as_ref().map(Keeper::line));
     let pipeline = Pipeline::new(run.setup(None, None), teller);
     let watching = Stopwatch::start();
     let mut watch = Watch {
@@ -67,9 +78,15 @@ pub fn run(args: &WatchArgs) -> Result<ExitCode, Failure> {
     };
     watch.read(&mut lines);
     let complete = watch.close_kept() && watch.healthy;
-    let outcome = watch.pipeline.finish();
+    let mut outcome = watch.pipeline.finish();
+    let baselines = std::mem::take(&mut outcome.baselines);
     let ending = Ending { run: &run, complete, fail_on: args.common.fail_on.map(Level::from) };
-    ending.end(outcome, sinks)
+    // Ends the teller's line to the keeper, too.
+    let code = ending.end(outcome, sinks);
+    if let Some(keeper) = keeper {
+        keeper.finish(&baselines).map_err(Failure::running)?;
+    }
+    code
 }
 
 fn unopened(errors: &[CaptureError]) -> Failure {

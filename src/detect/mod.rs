@@ -3,6 +3,7 @@
 //!
 //! Everything here runs once a tick, in one place, over sorted keys.
 
+pub mod baseline;
 mod before;
 mod habits;
 mod measure;

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use super::baseline::{Baselines, Learning};
 use super::watched::{Seconds, SpanNeeds};
 use super::{Asked, Detector, Finding, Subject, Watched};
 use crate::aggregate::{Finder, ScopeTick, Sides, Tick};
@@ -16,6 +17,7 @@ pub struct Watch {
     detectors: Vec<Box<dyn Detector>>,
     spans: Arc<[SpanNeeds]>,
     finder: Finder,
+    learning: Learning,
 }
 
 /// Candidates that are watched before they are found, so that what came before the finding counts; the quiet ones
@@ -23,8 +25,8 @@ pub struct Watch {
 const MAX_WATCHED: usize = 1_024;
 
 impl Watch {
-    /// A watch with these detectors over the windows that they look at.
-    pub fn new(detectors: Vec<Box<dyn Detector>>) -> Self {
+    /// A watch with these detectors over the windows that they look at, and with what was learned before.
+    pub fn new(detectors: Vec<Box<dyn Detector>>, learning: Learning) -> Self {
         let mut spans: BTreeMap<u64, SpanNeeds> = BTreeMap::new();
         for needs in detectors.iter().flat_map(|detector| detector.needs()) {
             let new = || SpanNeeds { ticks: needs.ticks, own: Asked::default(), beside: Asked::default() };
@@ -33,7 +35,7 @@ impl Watch {
             span.beside = std::mem::take(&mut span.beside).or(needs.beside);
         }
         let spans = spans.into_values().collect();
-        Self { subjects: BTreeMap::new(), detectors, spans, finder: Finder::default() }
+        Self { subjects: BTreeMap::new(), detectors, spans, finder: Finder::default(), learning }
     }
 
     /// Takes a tick: every service moves on, and those that are named or found are judged.
@@ -52,6 +54,10 @@ impl Watch {
             let quiet = watched.is_quiet();
             watched.advance(id, moved.remove(subject));
             if is_protected(subject, &self.finder) {
+                if watched.baseline().is_none() {
+                    watched.begin_baseline(self.learning.begin(*subject));
+                }
+                watched.feed_baseline();
                 if quiet && watched.is_quiet() {
                     // Nothing is in any window, nor was a tick before: there is nothing to judge.
                     findings.push((*subject, Vec::new()));
@@ -90,6 +96,12 @@ impl Watch {
         let protected = self.subjects.iter().filter(|(subject, _)| is_protected(subject, &self.finder));
         let sides = protected.map(|(subject, watched)| (*subject, watched.sides()));
         sides.filter(|(_, sides)| sides.is_one_way()).collect()
+    }
+
+    /// What is usual at all services, those of earlier runs included.
+    pub fn baselines(&self) -> Baselines {
+        let of = |(subject, watched): (&Subject, &'_ Watched)| Some((*subject, watched.baseline()?.clone()));
+        self.learning.gather(self.subjects.iter().filter_map(of))
     }
 
     /// The services found in the traffic.

@@ -4,6 +4,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+use super::baseline::Baseline;
 use super::rule::Traffic;
 use super::window::{Asked, Sliding, Window};
 use super::{Before, Habits};
@@ -24,6 +25,8 @@ pub struct Watched {
     before_beside: Before,
     /// How its clients use to behave.
     habits: Habits,
+    /// What is usual, where it is a service that is protected.
+    baseline: Option<Box<Baseline>>,
     /// Ticks of an incident, which are not learned; all from its onset on while it is open.
     held: Option<Held>,
     /// The directions that the mirror shows of it, as its conversations told last.
@@ -95,6 +98,7 @@ impl Watched {
             before: Before::default(),
             before_beside: Before::default(),
             habits: Habits::default(),
+            baseline: None,
             held: None,
             sides: Sides::Both,
             now: TickId::default(),
@@ -126,7 +130,8 @@ impl Watched {
 
     fn move_to(&mut self, tick: TickId) {
         if tick.epoch != self.now.epoch {
-            *self = Self { sides: self.sides, ..Self::new(&self.spans) };
+            let baseline = self.baseline.take();
+            *self = Self { sides: self.sides, baseline, ..Self::new(&self.spans) };
         }
         self.now = tick;
     }
@@ -180,6 +185,9 @@ impl Watched {
         let open = self.held.filter(|held| held.until.is_none());
         let from = open.map_or(tick, |held| held.from.min(tick));
         self.held = Some(Held { from, until: None });
+        if let Some(baseline) = &mut self.baseline {
+            baseline.hold(from.second);
+        }
     }
 
     /// Learns again; the ticks of the incident up to `until` stay out, for as long as windows still remember them.
@@ -187,6 +195,27 @@ impl Watched {
         if let Some(held) = &mut self.held {
             held.until = Some(until);
         }
+        if let Some(baseline) = &mut self.baseline {
+            baseline.release(until.second);
+        }
+    }
+
+    /// Keeps a baseline from now on.
+    pub fn begin_baseline(&mut self, baseline: Baseline) {
+        self.baseline = Some(Box::new(baseline));
+    }
+
+    /// Shows the tick it has come to to its baseline.
+    pub fn feed_baseline(&mut self) {
+        let own = self.ring.back().filter(|(tick, _)| *tick == self.now).map(|(_, seconds)| &seconds.own);
+        if let Some(baseline) = &mut self.baseline {
+            baseline.feed(self.now, own);
+        }
+    }
+
+    /// What is usual at the service; `None` where it is none that is protected.
+    pub fn baseline(&self) -> Option<&Baseline> {
+        self.baseline.as_deref()
     }
 
     /// The directions that the mirror shows of its TCP conversations; both until one tells.

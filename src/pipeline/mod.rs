@@ -22,6 +22,7 @@ use crate::aggregate::{Count, LiveView, OpenTicks, Sides};
 use crate::attribute::{Attributor, Home};
 use crate::capture::{Beat, Filter, Frame, LinkType};
 use crate::decode::{Decoder, FragmentCounts, PacketCounts, Skip};
+use crate::detect::baseline::{Baselines, Learning};
 use crate::detect::rule::{Condition, RuleSet};
 use crate::detect::{Grounds, RuleDetector, Subject, Watch};
 use crate::flow::{FlowCounts, FlowLimits, LedgerCounts, RecordKinds, TrustedProxies};
@@ -37,7 +38,7 @@ use watermark::{BELIEVE_AHEAD, Over, Sight, Watermark};
 use worker::Kit;
 
 pub use placement::SHARDS;
-pub use reducer::{Listener, Quality};
+pub use reducer::{LEARNED_EVERY, Listener, Quality};
 pub use teller::{Scene, Teller, Told};
 pub use watermark::TimeCounts;
 
@@ -65,6 +66,8 @@ pub struct Setup {
     pub wanted: RecordKinds,
     /// The proxies whose clients count in their stead.
     pub proxies: TrustedProxies,
+    /// What was learned before, and when nothing is learned; its services and homes are those of the run.
+    pub learning: Learning,
 }
 
 /// The stages, joined.
@@ -116,6 +119,8 @@ pub struct Outcome<L> {
     pub quality: Quality,
     /// The services of which the mirror shows one direction only, and which.
     pub one_way: Vec<(Subject, Sides)>,
+    /// What is usual at the services.
+    pub baselines: Baselines,
 }
 
 /// A frame that is kept until more is known.
@@ -130,14 +135,27 @@ struct Held {
 impl<L: Listener + 'static> Pipeline<L> {
     /// Joins the stages; `listener` is told of incidents, in the reducer's thread where there are several workers.
     pub fn new(setup: Setup, listener: L) -> Self {
-        let Setup { services, attributor, rules, home, workers, seed, filter, from, to, wanted, proxies } =
-            setup;
+        let Setup {
+            services,
+            attributor,
+            rules,
+            home,
+            workers,
+            seed,
+            filter,
+            from,
+            to,
+            wanted,
+            proxies,
+            learning,
+        } = setup;
         let board = Arc::new(OpenTicks::default());
         let homes = homes(&services, &attributor, home);
         let names = services.iter().map(|(_, service)| service.name.clone()).collect();
         let policy = Policy { concentrated_from: concentrated_from(&rules), ..Policy::default() };
         let grounds = Grounds { homes: Arc::clone(&homes), names };
-        let watch = Watch::new(vec![Box::new(RuleDetector::new(&rules, grounds))]);
+        let learning = Learning { services: services.clone(), homes: Some(Arc::clone(&homes)), ..learning };
+        let watch = Watch::new(vec![Box::new(RuleDetector::new(&rules, grounds))], learning);
         let writer = listener.writer();
         let reducer = Reducer::new(Arc::clone(&board), watch, Incidents::new(policy, homes), listener);
         let limits = FlowLimits { seed, ..FlowLimits::default() };
@@ -248,6 +266,7 @@ impl<L: Listener + 'static> Pipeline<L> {
             drops: self.drops,
             quality: Quality { loss: ended.judged.quality.loss.max(quality.loss), ..quality },
             one_way: ended.judged.one_way,
+            baselines: ended.judged.baselines,
         }
     }
 

@@ -9,6 +9,7 @@ use super::script::{self, Lines};
 use super::watermark::Over;
 use crate::aggregate::{Count, OpenTicks, Sides, Tick};
 use crate::alert::{FlowWriter, Page};
+use crate::detect::baseline::Baselines;
 use crate::detect::{Subject, Watch};
 use crate::incident::{Incident, Incidents};
 use crate::time::{TickId, Zone};
@@ -25,7 +26,18 @@ pub trait Listener: Send {
     fn writer(&self) -> FlowWriter {
         FlowWriter::new("", &Zone::utc())
     }
+
+    /// What was learned is to be saved, every [`LEARNED_EVERY`] seconds of capture time; answers whether that is wanted.
+    fn wants_learned(&self) -> bool {
+        false
+    }
+
+    /// What was learned so far.
+    fn learned(&mut self, _baselines: Baselines) {}
 }
+
+/// Seconds between two times at which what was learned is saved: what a crash takes away is no more than that.
+pub const LEARNED_EVERY: i64 = 600;
 
 /// How good the capture was up to a tick.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
@@ -46,6 +58,8 @@ pub(super) struct Reducer<L> {
     /// Segments seen and missed so far.
     data: Data,
     epoch: u32,
+    /// The second from which on what was learned is due.
+    learned_due: Option<i64>,
 }
 
 /// Segments of sampled connections.
@@ -63,6 +77,8 @@ pub(super) struct Judged<L> {
     pub quality: Quality,
     /// The services of which one direction only is seen.
     pub one_way: Vec<(Subject, Sides)>,
+    /// What is usual at the services.
+    pub baselines: Baselines,
 }
 
 impl<L: Listener> Reducer<L> {
@@ -75,6 +91,7 @@ impl<L: Listener> Reducer<L> {
             quality: Quality::default(),
             data: Data::default(),
             epoch: 0,
+            learned_due: None,
         }
     }
 
@@ -112,6 +129,18 @@ impl<L: Listener> Reducer<L> {
         for incident in self.incidents.take(id, findings, &mut self.watch) {
             self.listener.told(incident, &quality);
         }
+        self.tell_learned(id.second);
+    }
+
+    fn tell_learned(&mut self, second: i64) {
+        let due = *self.learned_due.get_or_insert(second + LEARNED_EVERY);
+        // A clock that was set back moves the time that is due back, too.
+        if second >= due || second < due - LEARNED_EVERY {
+            self.learned_due = Some(second + LEARNED_EVERY);
+            if self.listener.wants_learned() {
+                self.listener.learned(self.watch.baselines());
+            }
+        }
     }
 
     fn quality(&self) -> Quality {
@@ -135,7 +164,8 @@ impl<L: Listener> Reducer<L> {
     pub fn finish(mut self) -> Judged<L> {
         self.close_incidents();
         let (quality, one_way) = (self.quality(), self.watch.one_way());
-        Judged { listener: self.listener, found: self.watch.finder().found().clone(), quality, one_way }
+        let (found, baselines) = (self.watch.finder().found().clone(), self.watch.baselines());
+        Judged { listener: self.listener, found, quality, one_way, baselines }
     }
 }
 

@@ -3,11 +3,13 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::mpsc::SyncSender;
 
 use super::reducer::{Listener, Quality};
 use crate::alert::{self, Alert, Digest, EventType, FlowWriter, Geo, Page, Record, Surroundings};
 use crate::attribute::Attributor;
 use crate::detect::Subject;
+use crate::detect::baseline::Baselines;
 use crate::detect::rule::{Level, RuleSet};
 use crate::incident::{Incident, State};
 use crate::service::Services;
@@ -62,6 +64,8 @@ pub struct Teller {
     worst: Option<Level>,
     kept: BTreeMap<(TickId, Subject), Incident>,
     left_out: u64,
+    /// Where what was learned is saved.
+    keeper: Option<SyncSender<Baselines>>,
 }
 
 /// Incidents kept for the summary, each as it was told last.
@@ -90,7 +94,12 @@ impl Teller {
         aloud: Option<fn(&str)>,
     ) -> Self {
         let (digest, kept) = (Digest::default(), BTreeMap::new());
-        Self { scene, sinks, events, aloud, digest, alerts: 0, worst: None, kept, left_out: 0 }
+        Self { scene, sinks, events, aloud, digest, alerts: 0, worst: None, kept, left_out: 0, keeper: None }
+    }
+
+    /// Has what was learned saved there.
+    pub fn saving(self, keeper: Option<SyncSender<Baselines>>) -> Self {
+        Self { keeper, ..self }
     }
 
     /// Sends a record, if its kind is wanted.
@@ -128,6 +137,17 @@ impl Teller {
 }
 
 impl Listener for Teller {
+    fn wants_learned(&self) -> bool {
+        self.keeper.is_some()
+    }
+
+    fn learned(&mut self, baselines: Baselines) {
+        if let Some(keeper) = &self.keeper {
+            // One that is still to be written is ten minutes old: the disk is slow, and the next will do.
+            let _ = keeper.try_send(baselines);
+        }
+    }
+
     fn recorded(&mut self, pages: Vec<Page>) {
         self.sinks.send_pages(pages);
     }

@@ -79,6 +79,7 @@ pub fn play(rule: &Rule, test: &RuleTest, attributor: &Arc<Attributor>) -> Resul
         to: None,
         wanted: RecordKinds::default(),
         proxies: TrustedProxies::default(),
+        learning: Default::default(),
     };
     let wrong = |error: SynthError| TestError::Traffic {
         rule: rule.id.clone(),

@@ -39,6 +39,7 @@ pub fn told(bytes: &[u8], workers: usize) -> Vec<String> {
         to: None,
         wanted: RecordKinds { flows: true, requests: true, hellos: true, query: true },
         proxies: trusted(),
+        learning: Default::default(),
     };
     let mut pipeline = Pipeline::new(setup, Teller { services, lines: Vec::new() });
     let mut frames = 0;
