@@ -5,6 +5,7 @@
 
 mod before;
 mod measure;
+mod past;
 pub mod rule;
 mod rules;
 mod watch;
@@ -26,6 +27,7 @@ use rule::{Observed, Rule};
 
 pub use before::Before;
 pub use measure::{is_measurable, of_cell, of_counts, switched_off, whole_of};
+pub use past::Past;
 pub use rules::{Grounds, Homes, RuleDetector};
 pub use watch::Watch;
 pub use watched::{SpanNeeds, Watched};
