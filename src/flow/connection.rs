@@ -2,8 +2,12 @@
 //! Comes in: its segments and datagrams in order of arrival. Goes out: events. What its bytes say is heard in `speech`.
 
 use super::key::{FlowKey, Side};
-use super::speech::{Hearing, Hello, Request, Room, Said, Speech, TrustedProxies};
-use super::{Client, End, FlowEvent, News, Observer, Progress, Proof, ServerEnd, Sighting, Volume, What};
+use super::speech::{Hearing, Hello, Request, Response, Room, Said, Speech, TrustedProxies};
+use super::turns::{Heard, Turns};
+use super::{
+    Client, End, Failure, FlowEvent, News, Observer, Progress, Proof, Served, ServerEnd, Sighting, Volume,
+    What,
+};
 use crate::decode::TcpSegment;
 use crate::service::{Direction, Named, Scope};
 use crate::time::{Span, TickId, Timestamp};
@@ -23,6 +27,8 @@ pub(super) struct Connection {
     finished: Option<Direction>,
     pub ended: bool,
     speech: Speech,
+    /// Behind the rest: most packets do not touch it.
+    pub turns: Turns,
 }
 
 /// On whose account a conversation is, and which of its ends is whose.
@@ -82,6 +88,7 @@ impl Connection {
             finished: None,
             ended: false,
             speech: Speech::default(),
+            turns: Turns::default(),
         }
     }
 
@@ -123,9 +130,40 @@ impl Connection {
             return;
         }
         let (to_server, to_client) = (self.to_server.take(), self.to_client.take());
-        let news = std::mem::take(&mut self.news);
-        let what = What::Progress(self.account.client(&self.key), Progress { to_server, to_client, news });
+        let (news, served) = (std::mem::take(&mut self.news), self.turns.take());
+        let progress = Progress { to_server, to_client, news, served };
+        let what = What::Progress(self.account.client(&self.key), progress);
         observer.observe(self.account.event(&self.key, self.tick, what));
+    }
+
+    /// Looks at who has waited too long as `tick` ends; answers when to look again.
+    pub fn look<O: Observer>(&mut self, tick: TickId, observer: &mut O) -> Option<Timestamp> {
+        if self.ended {
+            return None;
+        }
+        let heard = self.heard();
+        let (served, again) = self.turns.look(tick.end(), heard);
+        self.tell_served(served, tick, observer);
+        again.map(|span| tick.end() + span)
+    }
+
+    /// Tells that a connection that is forgotten is held no more.
+    pub fn let_go<O: Observer>(&mut self, tick: TickId, observer: &mut O) {
+        self.turns.end();
+        let served = self.turns.take();
+        self.tell_served(served, tick, observer);
+    }
+
+    fn tell_served<O: Observer>(&self, served: Served, tick: TickId, observer: &mut O) {
+        if !served.is_empty() {
+            let progress = Progress { served, ..Progress::default() };
+            self.account_for(What::Progress(self.account.client(&self.key), progress), tick, observer);
+        }
+    }
+
+    fn heard(&self) -> Heard {
+        let answers_seen = self.account.proof == Proof::Proven;
+        Heard { unfinished: self.speech.is_asking(), answers_seen }
     }
 
     /// Only the service's side is mirrored: that it answers with data is all there is to see of an access.
@@ -175,10 +213,11 @@ impl Connection {
         moment: &mut Moment<'_, O>,
         listen: impl FnOnce(&mut Speech, &mut Hearing<'_>, &mut dyn FnMut(Said<'_>)),
     ) {
-        let Self { speech, news, account, key, .. } = self;
+        let Self { speech, news, account, key, turns, .. } = self;
         let Moment { now, tick, heads, proxies, observer } = moment;
         let mut hearing = Hearing { now: *now, room: heads };
         listen(speech, &mut hearing, &mut |said| {
+            note_question(&said, account.proof, turns);
             let client = || asker(&said, account.client(key), proxies);
             if let Some(what) = evidence(&said, client, news) {
                 observer.observe(account.event(key, *tick, what));
@@ -193,12 +232,18 @@ impl Connection {
         moment: &mut Moment<'_, O>,
     ) {
         let before = self.ended;
+        let breaks = segment.flags.fin || segment.flags.rst;
+        if breaks && direction == Direction::ToClient && self.finished != Some(Direction::ToServer) {
+            let heard = self.heard();
+            self.turns.cut_off(heard);
+        }
         if segment.flags.fin {
             self.ended |= *self.finished.get_or_insert(direction) != direction;
         }
         self.ended |= segment.flags.rst;
         if self.ended && !before {
             self.hear(moment, Speech::end);
+            self.turns.end();
             self.news.end = Some(if segment.flags.rst { End::Reset(direction) } else { End::Orderly });
         }
     }
@@ -226,9 +271,27 @@ impl Account {
     }
 }
 
+/// Notes what of the client's words asks for an answer.
+fn note_question(said: &Said<'_>, proof: Proof, turns: &mut Turns) {
+    use Direction::ToServer;
+    let answers_seen = proof == Proof::Proven;
+    match said {
+        Said::Request(Request { from: ToServer, .. }) | Said::Spoken(ToServer) => turns.ask(answers_seen),
+        Said::Http2 { from: ToServer, headers, .. } if *headers > 0 => turns.ask(answers_seen),
+        Said::Hello(Hello { from: ToServer, .. }) => {
+            turns.ask(answers_seen);
+            turns.seal();
+        }
+        _ => {}
+    }
+}
+
 /// Whose words they are: of the client that a trusted proxy names, else of the sender.
 fn asker(said: &Said<'_>, sender: Client, proxies: &TrustedProxies) -> Client {
-    let (Said::Request(Request { forwarded, .. }) | Said::Hello(Hello { forwarded, .. })) = said else {
+    let (Said::Request(Request { forwarded, .. })
+    | Said::Hello(Hello { forwarded, .. })
+    | Said::Response(Response { forwarded, .. })) = said
+    else {
         return sender;
     };
     match forwarded.filter(|_| proxies.contain(sender.address)) {
@@ -250,7 +313,11 @@ fn evidence<'a>(said: &Said<'a>, client: impl FnOnce() -> Client, news: &mut New
             let requests = if *from == ToServer { *headers } else { 0 };
             return Some(What::Http2 { client: client(), requests, resets: *resets });
         }
-        Said::Response(response) if response.from == ToClient => news.response(response.status),
+        Said::Response(response) if response.from == ToClient => {
+            news.response(response.status);
+            let failure = Failure::of(response.status)?;
+            return response.path.map(|path| What::Failed { client: client(), path, failure });
+        }
         Said::Spoken(ToServer) => news.spoken = true,
         _ => {}
     }

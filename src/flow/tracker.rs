@@ -4,12 +4,14 @@
 use std::collections::VecDeque;
 use std::net::{IpAddr, SocketAddr};
 
+use super::alarms::Alarms;
 use super::connection::{self, Connection, LINGER, Moment};
 use super::key::{FlowKey, Protocol, Side};
 use super::loss::Losses;
 use super::pending::{self, Admission, Knock, Outcome, Pending};
 use super::speech::{Room, TrustedProxies};
 use super::table::{SlotId, Table};
+use super::turns::{PATIENCE, Turns};
 use super::{Client, FlowEvent, Observer, Proof, ServerEnd, What};
 use crate::decode::{Packet, TcpSegment, Transport, UdpDatagram};
 use crate::service::{Direction, Named, Scope};
@@ -96,6 +98,9 @@ pub struct Tracker {
     pending: Pending,
     connections: Table,
     losses: Losses,
+    alarms: Alarms,
+    /// Slots that are looked at, a list that keeps its room.
+    due: Vec<SlotId>,
     /// Connections that have something to tell at the end of the tick.
     moved: Vec<SlotId>,
     /// Connections that ended, in the order they did.
@@ -115,6 +120,14 @@ struct Held {
     unproven: usize,
 }
 
+/// Ports whose services answer a small question with a large answer, in order: quotd, chargen, DNS, TFTP, portmap, NTP,
+/// NetBIOS, SNMP, CLDAP, RIPv1, MSSQL, SSDP, ARMS, WS-Discovery, mDNS, CoAP, memcached and others
+/// (<https://www.cisa.gov/news-events/alerts/2014/01/17/udp-based-amplification-attacks>).
+const AMPLIFIERS: [u16; 24] = [
+    17, 19, 53, 69, 111, 123, 137, 161, 389, 427, 520, 1_434, 1_900, 3_283, 3_478, 3_702, 5_093, 5_353,
+    5_683, 10_001, 11_211, 17_185, 27_960, 37_810,
+];
+
 /// Ticks between two sweeps for conversations that fell silent; those that ended leave with every tick.
 const SWEEP: i64 = 64;
 
@@ -125,6 +138,8 @@ impl Tracker {
             pending: Pending::new(limits.pending, limits.seed),
             connections: Table::default(),
             losses: Losses::default(),
+            alarms: Alarms::default(),
+            due: Vec::new(),
             moved: Vec::new(),
             ended: VecDeque::new(),
             limits,
@@ -215,6 +230,9 @@ impl Tracker {
         }
         if let Some(segment) = segment {
             self.losses.segment(seen.id, direction, segment);
+            if connection.turns.segment(direction, segment, now) {
+                self.alarms.arm(seen.id, (now + PATIENCE).secs());
+            }
             // Most segments say nothing and end nothing.
             if !connection.notes(direction, segment) {
                 return true;
@@ -222,6 +240,9 @@ impl Tracker {
             let before = connection.ended;
             let mut moment = Moment { now, tick, heads: &mut self.heads, proxies: &self.proxies, observer };
             connection.segment(direction, segment, &mut moment);
+            if connection.turns.is_waiting() {
+                self.alarms.arm(seen.id, (now + PATIENCE).secs());
+            }
             // One that is not listed leaves with the next sweep.
             if connection.ended && !before && self.ended.len() < self.limits.listed() {
                 self.ended.push_back((sighting.now, seen.id));
@@ -237,6 +258,7 @@ impl Tracker {
     fn forget<O: Observer>(&mut self, id: SlotId, tick: TickId, observer: &mut O) {
         if let Some(mut connection) = self.connections.remove(id) {
             connection.flush(observer);
+            connection.let_go(tick, observer);
             if let Some(measured) = self.losses.take(id) {
                 connection.account_for(measured, tick, observer);
             }
@@ -269,7 +291,17 @@ impl Tracker {
                 self.counts.attempted += 1;
                 account.tell(What::Attempted { source: account.outside, bytes: account.bytes }, observer);
             }
+            Outcome::Waiting if arrival.is_reflected(&account) => {
+                account.tell(What::Reflected { source: account.outside, bytes: account.bytes }, observer);
+            }
             Outcome::Waiting => account.unearned(observer),
+            Outcome::Answered(micros) => {
+                let (source, bytes) = (account.outside, account.bytes);
+                account.tell(What::Answered { source, bytes, micros }, observer);
+            }
+            Outcome::Refused => {
+                account.tell(What::Refused { source: account.outside, bytes: account.bytes }, observer);
+            }
             Outcome::OneSided => {
                 account.tell(What::OneSided, observer);
                 account.unearned(observer);
@@ -305,6 +337,10 @@ impl Tracker {
         let mut connection = Connection::new(arrival.key, party, now, tick);
         let mut moment = Moment { now, tick, heads: &mut self.heads, proxies: &self.proxies, observer };
         connection.count(account.direction, arrival.packet.fresh_len, account.sighting, moment.observer);
+        if let Some(segment) = arrival.segment {
+            connection.turns = Turns::new(opened, now);
+            connection.turns.segment(account.direction, segment, now);
+        }
         if client.proof == Proof::Unproven && account.direction == Direction::ToClient {
             connection.shows_answers_alone();
         }
@@ -319,6 +355,7 @@ impl Tracker {
             self.losses.begin(id, admission.first);
             if let Some(segment) = arrival.segment {
                 self.losses.segment(id, account.direction, segment);
+                self.alarms.arm(id, (now + PATIENCE).secs());
             }
             self.moved.push(id);
         } else {
@@ -356,12 +393,26 @@ impl Tracker {
             self.come_back_to(tick.end());
         }
         self.forget_ended(tick, observer);
+        self.look_at_waiting(tick, observer);
         if tick.epoch != self.swept.epoch || tick.second >= self.swept.second.saturating_add(SWEEP) {
             self.swept = tick;
             for id in self.connections.ids() {
                 self.forget_if_over(id, tick, observer);
             }
         }
+    }
+
+    /// Looks at the connections that somebody may wait on in vain.
+    fn look_at_waiting<O: Observer>(&mut self, tick: TickId, observer: &mut O) {
+        let mut due = std::mem::take(&mut self.due);
+        self.alarms.due(tick, &mut due);
+        for id in due.drain(..) {
+            let Some(connection) = self.connections.get(id) else { continue };
+            if let Some(again) = connection.look(tick, observer) {
+                self.alarms.arm(id, again.secs());
+            }
+        }
+        self.due = due;
     }
 
     /// Tells what the sampled connections missed, as of the tick that closes.
@@ -380,6 +431,7 @@ impl Tracker {
         for id in self.connections.ids() {
             if let Some(connection) = self.connections.get(id) {
                 connection.last_seen = connection.last_seen.min(now);
+                connection.turns.come_back_to(now);
             }
         }
         for (at, _) in &mut self.ended {
@@ -469,6 +521,17 @@ impl Arrival<'_, '_> {
             Some(_) => self.ports.0 >= self.ports.1,
         };
         if sender_is_client { self.from } else { self.from.other() }
+    }
+
+    /// Whether it may be the answer to a forged question: to the service, with payload, from the port of a service that
+    /// amplifies. Between two such ports it is their own talk (NTP).
+    fn is_reflected(&self, account: &Account<'_>) -> bool {
+        let (from, to) = self.ports;
+        self.segment.is_none()
+            && account.direction == Direction::ToServer
+            && from != to
+            && AMPLIFIERS.binary_search(&from).is_ok()
+            && datagram(self.packet).is_some_and(|payload| !payload.is_empty())
     }
 
     fn account<'s>(&self, from_client: bool, sighting: &'s Sighting) -> Account<'s> {

@@ -19,6 +19,8 @@ pub(super) struct Asked {
     /// The number up to which its sender had heard the other side.
     pub heard: u32,
     pub forwarded: Option<IpAddr>,
+    /// Tells the path from others where it fails; the hash of its template.
+    pub path: u32,
 }
 
 /// The exchanges of one connection.

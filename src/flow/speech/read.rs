@@ -14,6 +14,7 @@ use super::socks;
 use super::talk::{Ear, Talk};
 use super::tls;
 use super::{Hello, Request, Response, Said};
+use crate::flow::template::template_hash;
 
 /// What a reader did with the beginning of the bytes.
 enum Step {
@@ -160,7 +161,9 @@ impl Talk {
         *ear.requests = number.wrapping_add(1);
         let forwarded = self.forwarded(&read.head, ear.room.trusted());
         (ear.say)(Said::Request(Request { number, from, head: &read.head, forwarded }));
-        self.exchanges.ask(Asked { number, at, method: read.method, heard: ear.heard, forwarded }, ear.say);
+        let path = template_hash(read.head.path);
+        let asked = Asked { number, at, method: read.method, heard: ear.heard, forwarded, path };
+        self.exchanges.ask(asked, ear.say);
     }
 
     /// Whom the request is for: what a header adds counts only where whoever sent it is a trusted proxy.
@@ -216,6 +219,7 @@ impl Talk {
             status,
             ttfb: asked.map(|asked| since.since(asked.at)),
             forwarded: asked.and_then(|asked| asked.forwarded).or(self.proxied),
+            path: asked.map(|asked| asked.path),
         }));
         asked.map_or(Method::Plain, |asked| asked.method)
     }
