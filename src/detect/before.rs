@@ -122,20 +122,36 @@ impl Before {
         before
     }
 
-    /// How many seconds are known of, those long ago weighing less.
-    pub fn seconds(&self, second: i64) -> f64 {
-        self.seconds.get(0, second)
+    /// Whether enough was seen to speak of a level before.
+    pub fn is_known(&self) -> bool {
+        self.seconds() >= self.least_seconds
     }
 
-    /// Whether enough was seen to speak of a level before.
-    pub fn is_known(&self, second: i64) -> bool {
-        self.seconds.get(0, second) >= self.least_seconds
+    /// The seconds that were learned, aged up to the last of them: what is known does not fade while an incident keeps
+    /// anything from being learned.
+    pub fn seconds(&self) -> f64 {
+        self.seconds.get(0, self.last())
+    }
+
+    /// The service's aged sum of a measure.
+    pub fn sum(&self, measure: Measure) -> f64 {
+        self.counts.get(index(measure), self.last())
+    }
+
+    /// A row's aged sum of a measure.
+    pub fn row_sum(&self, key: &Key, measure: Measure) -> f64 {
+        self.rows.get(key).map_or(0.0, |row| row.get(index(measure), self.last()))
+    }
+
+    /// The last second that was learned.
+    fn last(&self) -> i64 {
+        self.seconds.second
     }
 
     /// The service's level per second; `None` where it is not known.
     pub fn rate(&self, measure: Measure, second: i64) -> Option<f64> {
-        let seconds = self.seconds.get(0, second);
-        (seconds >= self.least_seconds).then(|| self.counts.get(index(measure), second) / seconds)
+        let second = second.min(self.last());
+        self.is_known().then(|| self.counts.get(index(measure), second) / self.seconds.get(0, second))
     }
 
     /// A row's level per second; `None` where the level is not known.
@@ -143,9 +159,9 @@ impl Before {
         if *key == Key::Service {
             return self.rate(measure, second);
         }
-        let seconds = self.seconds.get(0, second);
+        let second = second.min(self.last());
         let sum = self.rows.get(key).map_or(0.0, |row| row.get(index(measure), second));
-        (seconds >= self.least_seconds).then(|| sum / seconds)
+        self.is_known().then(|| sum / self.seconds.get(0, second))
     }
 
     /// A row's part of the whole before; `None` where the level is not known or was nothing.

@@ -11,7 +11,7 @@ use ipnet::IpNet;
 use super::measure::{is_measurable, of_cell, of_counts, whole_of};
 use super::rule::{Condition, Filter, GroupBy, Kind, Measure, Mode, Observed, Rule, RuleSet, Traffic};
 use super::window::{Asked, Least, Needs, Window};
-use super::{Detector, Finding, Key, SpanNeeds, Subject, Watched};
+use super::{Detector, Finding, Key, Past, SpanNeeds, Subject, Watched};
 use crate::aggregate::{Cell, Lineage};
 use crate::attribute::{Asn, Country, Home};
 use crate::flow::Proof;
@@ -236,11 +236,15 @@ impl Look<'_> {
             return Vec::new();
         }
         let groups = self.groups(window);
+        let past = Past::of(self.watched, ticks, self.traffic());
         let excess = if self.judged.excess { self.excess(&groups) } else { 0.0 };
         let mut holding: Vec<(Key, Observed)> = groups
             .iter()
             .filter(|(_, group)| group.count >= enough)
-            .map(|(key, group)| (*key, self.observe(*key, group, excess, window)))
+            .map(|(key, group)| {
+                let observed = self.observe(*key, group, excess, window);
+                (*key, Observed { past: past.seconds(), ..observed })
+            })
             .filter(|(_, observed)| self.rule.when.eval(observed))
             .collect();
         if holding.len() > MAX_KEYS {
@@ -248,7 +252,21 @@ impl Look<'_> {
             holding.truncate(MAX_KEYS);
         }
         holding.sort_by_key(|one| one.0);
+        self.look_back(&past, &mut holding);
         holding
+    }
+
+    /// Keys that are new only because nothing is learned yet are compared with what can still be looked back at. Done
+    /// last, for the few keys that hold: it looks into the rows of many ticks.
+    fn look_back(&self, past: &Past<'_>, holding: &mut Vec<(Key, Observed)>) {
+        let keys: Vec<Key> = holding.iter().map(|(key, _)| *key).collect();
+        let Some(shares) = past.shares(&keys, self.rule.measure) else { return };
+        let before = past.rate(self.rule.measure);
+        for ((_, observed), share) in holding.iter_mut().zip(shares) {
+            observed.lift = lift_of_share(observed.share, share);
+            observed.before = share * before;
+        }
+        holding.retain(|(_, observed)| self.rule.when.eval(observed));
     }
 
     /// The count below which no part of the window's traffic can be enough.
@@ -284,8 +302,11 @@ impl Look<'_> {
         let seconds = self.rule.timespan.secs().max(1) as f64;
         let count = of_counts(measure, &window.counts) as f64;
         let rate = count / seconds;
-        let before = self.watched.before(self.traffic()).rate(measure, self.second).unwrap_or(0.0);
+        let past = Past::of(self.watched, self.rule.timespan.secs(), self.traffic());
+        let before = past.rate(measure);
         Observed {
+            before,
+            past: past.seconds(),
             rate,
             count,
             share: ratio(count, whole_of(measure, &window.counts) as f64),
@@ -386,7 +407,8 @@ impl Look<'_> {
             count,
             share,
             excess_share,
-            lift: (share / share_before.max(LEAST_SHARE)).min(MOST_LIFT),
+            lift: lift_of_share(share, share_before),
+            before: before.row_rate(&key, measure, self.second).unwrap_or(0.0),
             paths: window.paths.len() as f64,
             ..Observed::default()
         };
@@ -481,6 +503,10 @@ fn is_about_clients(filter: &Filter) -> bool {
 /// Whether the condition looks at how many different ones of `kind` there are.
 fn counts(condition: &Condition, kind: Kind) -> bool {
     condition.any(&|leaf| matches!(leaf, Condition::Distinct(have, _) if *have == kind))
+}
+
+fn lift_of_share(share: f64, before: f64) -> f64 {
+    (share / before.max(LEAST_SHARE)).min(MOST_LIFT)
 }
 
 fn ratio(part: f64, whole: f64) -> f64 {

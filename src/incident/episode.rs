@@ -112,7 +112,7 @@ impl Episode {
             timed: earliest,
             provisional: None,
         };
-        if !watched.before(traffic).is_known(from.second) {
+        if !watched.before(traffic).is_known() {
             let earlier = watched.since(earliest).take_while(|(tick, _)| *tick < from);
             let ticks = earlier.map(|(tick, seconds)| (tick.second, seconds.of(traffic)));
             episode.provisional = Some(Before::provisional(ticks));
@@ -191,7 +191,7 @@ impl Episode {
             facts: facts.all(),
             cohorts: &cohorts,
             busy_client: watched.habits().busy_client(),
-            stage: usize::from(before.seconds(second) >= TEN_MINUTES),
+            stage: usize::from(before.seconds() >= TEN_MINUTES),
             said: ground.said,
             unit,
             has_accesses: 2 * self.sums.own[Count::Accesses] >= self.sums.own[Count::Opened],

@@ -20,7 +20,7 @@ pub use condition::{Condition, Kind, Limit, MAX_CONDITION_DEPTH, MAX_CONDITIONS,
 pub use filter::{Filter, Traffic};
 pub use patch::{Change, RulePatch};
 pub use set::{MAX_RULES, MAX_TIMESPANS, RuleSet};
-pub use test::{Expect, Origin, RuleTest, TestTraffic, TrafficKind};
+pub use test::{Expect, Origin, RuleTest, SynAnswer, TestTraffic, TrafficKind};
 pub use weights::{Demands, Evidence, Weight, Weights};
 
 use std::sync::Arc;

@@ -44,6 +44,14 @@ pub struct TestTraffic {
     pub path: String,
     /// The port it goes to; `None` for the service's own.
     pub port: Option<u16>,
+    /// How many ports in turn, from that one on.
+    pub ports: u16,
+    /// The port that datagrams come from; `None` for another each time.
+    pub source_port: Option<u16>,
+    /// The time to the first byte of an answer.
+    pub wait: Option<Span>,
+    /// What becomes of SYNs.
+    pub answer: SynAnswer,
     /// When it begins, from the start of the test.
     pub start: Span,
     /// How long it lasts (`for`).
@@ -66,15 +74,32 @@ pub enum TrafficKind {
     Requests,
     /// Connections opened and closed, nothing asked.
     Connections,
+    /// Connections that are opened and left open, nothing asked.
+    Held,
     /// SYNs alone.
     Syns,
     /// UDP datagrams.
     Datagrams,
+    /// ICMP echo requests.
+    Pings,
 }
 words! {
     TrafficKind, "a kind of traffic":
-    Requests = "requests", Connections = "connections", Syns = "syns", Datagrams = "datagrams",
+    Requests = "requests", Connections = "connections", Held = "held", Syns = "syns", Datagrams = "datagrams",
+    Pings = "pings",
 }
+
+/// What becomes of SYNs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum SynAnswer {
+    /// The service answers, the client never acknowledges.
+    SynAck,
+    /// Nobody answers.
+    None,
+    /// The service answers RST.
+    Reset,
+}
+words! { SynAnswer, "an answer to SYNs": SynAck = "syn-ack", None = "none", Reset = "reset" }
 
 /// More a second would make `bongsu rules test` slow: a minute of it is already 300,000 requests.
 const MAX_RATE: f64 = 5_000.0;
@@ -82,6 +107,8 @@ const MAX_RATE: f64 = 5_000.0;
 const MAX_DURATION: Span = Span::from_secs(600);
 /// As many as a /16 has.
 const MAX_SOURCES: u64 = 65_536;
+/// Each is a part of its own in the traffic.
+const MAX_PORTS: u16 = 64;
 /// A test is read by people.
 const MAX_ENTRIES: usize = 16;
 /// Tests of one rule.
@@ -132,6 +159,10 @@ impl Read for TestTraffic {
                 is_path(path)
             });
         let port = fields.optional("port").map(|Port(port)| port);
+        let ports = fields.checked("ports", "1 to 64 ports", |ports: &u16| (1..=MAX_PORTS).contains(ports));
+        let source_port = fields.optional("source_port").map(|Port(port)| port);
+        let wait = fields.checked("wait", "a wait up to 10m", |wait: &Span| *wait <= MAX_DURATION);
+        let answer = fields.or("answer", SynAnswer::SynAck);
         let start = fields.checked("start", "a start from 0s to 10m", |start: &Span| *start <= MAX_DURATION);
         fields.need("for");
         let duration = fields.checked("for", "a duration above 0s and up to 10m", |duration: &Span| {
@@ -146,6 +177,10 @@ impl Read for TestTraffic {
             status: status.unwrap_or(200),
             path: path.unwrap_or_else(|| "/".to_owned()),
             port,
+            ports: ports.unwrap_or(1),
+            source_port,
+            wait,
+            answer,
             start: start.unwrap_or_default(),
             duration: duration?,
         })
