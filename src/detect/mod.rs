@@ -4,6 +4,7 @@
 //! Everything here runs once a tick, in one place, over sorted keys.
 
 mod before;
+mod levels;
 mod measure;
 pub mod rule;
 mod rules;
@@ -25,6 +26,7 @@ use crate::time::TickId;
 use rule::{Observed, Rule};
 
 pub use before::Before;
+pub use levels::Levels;
 pub use measure::{is_measurable, of_cell, of_counts, switched_off, whole_of};
 pub use rules::{Grounds, Homes, RuleDetector};
 pub use watch::Watch;

@@ -345,7 +345,9 @@ impl Tracker {
         let to_tell = (&mut *moment.turns, &mut *moment.observer);
         connection.count(account.direction, arrival.packet.fresh_len, account.sighting, to_tell);
         if let Some(segment) = arrival.segment {
-            *moment.turns = Turns::new(opened, client.proof, now);
+            // Whose words are not mirrored is not silent.
+            let heard = client.proof == Proof::Proven || account.direction == Direction::ToServer;
+            *moment.turns = Turns::new(opened && heard, client.proof, now);
             moment.turns.segment(account.direction, segment, now);
         }
         if client.proof == Proof::Unproven && account.direction == Direction::ToClient {

@@ -187,6 +187,8 @@ impl Turns {
     pub fn come_back_to(&mut self, now: Timestamp) {
         let now = Moment::of(now);
         (self.since, self.last, self.starved) = (now, now, now);
+        // Levels begin anew with the clock.
+        self.state &= !HELD;
     }
 
     /// Looks at who has waited too long; answers what to tell of it, and when to look again.
