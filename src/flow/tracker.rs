@@ -82,7 +82,7 @@ impl FlowCounts {
 }
 
 /// When and for whom a packet counts.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Sighting {
     /// Capture time.
     pub now: Timestamp,
