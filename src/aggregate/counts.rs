@@ -243,7 +243,8 @@ impl Cell {
         self.server_errors += other.server_errors;
         self.wait_us += other.wait_us;
         for (sum, more) in self.rare().into_iter().zip(other.rare_sums()) {
-            *sum = sum.saturating_add(more);
+            // 2^32 of one source are not believed.
+            *sum = sum.wrapping_add(more);
         }
     }
 

@@ -249,9 +249,18 @@ impl Tallies {
         }
     }
 
+    #[inline(never)]
     fn reflected(&mut self, event: &FlowEvent<'_>, source: IpAddr, bytes: u32) {
-        self.count(event, &[(Count::Reflected, 1), (Count::ReflectedBytes, u64::from(bytes))]);
-        self.unearned(event, source, Direction::ToServer, bytes);
+        let (tally, _) = self.tally(event.tick);
+        let Some(sums) = tally.scope(event.scope) else { return };
+        sums.stranger(source, bytes);
+        for (count, more) in [(Count::Reflected, 1), (Count::UdpIn, 1)] {
+            sums.counts[count] += more;
+        }
+        for count in [Count::ReflectedBytes, Count::UdpBytesIn] {
+            sums.counts[count] += u64::from(bytes);
+        }
+        tally.reached(event.server, 1);
     }
 
     fn failed(&mut self, event: &FlowEvent<'_>, source: IpAddr, (path, failure): (u32, Failure)) {
@@ -570,6 +579,7 @@ fn as_they_are<K, V>(map: BottomMap<K, V>) -> BottomRows<K, V> {
 
 impl ScopeTally {
     /// Counts a packet to the service from an address that has earned nothing.
+    #[inline(always)]
     fn stranger(&mut self, source: IpAddr, bytes: u32) {
         self.counts[Count::PacketsIn] += 1;
         self.counts[Count::BytesIn] += u64::from(bytes);

@@ -6,6 +6,7 @@
 pub mod baseline;
 mod before;
 mod habits;
+mod levels;
 mod measure;
 mod past;
 pub mod rule;
@@ -29,6 +30,7 @@ use rule::{Observed, Rule};
 
 pub use before::Before;
 pub use habits::{Habits, is_asset};
+pub use levels::Levels;
 pub use measure::{is_measurable, of_cell, of_counts, switched_off, whole_of};
 pub use past::Past;
 pub use rules::{Grounds, Homes, RuleDetector};

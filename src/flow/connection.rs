@@ -146,8 +146,10 @@ impl Connection {
 
     /// Tells that a connection that is forgotten is held no more.
     pub fn let_go<O: Observer>(&self, turns: &mut Turns, tick: TickId, observer: &mut O) {
-        turns.end();
-        self.tell_served(turns.take(), tick, observer);
+        if turns.is_held() {
+            turns.end();
+            self.tell_served(turns.take(), tick, observer);
+        }
     }
 
     fn tell_served<O: Observer>(&self, served: Served, tick: TickId, observer: &mut O) {
@@ -190,7 +192,9 @@ impl Connection {
         moment: &mut Moment<'_, O>,
     ) {
         self.hear(moment, |speech, hearing, say| speech.segment(direction, segment, hearing, say));
-        self.note_end(direction, segment, moment);
+        if segment.flags.fin || segment.flags.rst {
+            self.note_end(direction, segment, moment);
+        }
     }
 
     /// Hears a datagram.
@@ -219,6 +223,7 @@ impl Connection {
         });
     }
 
+    #[inline(never)]
     fn note_end<O: Observer>(
         &mut self,
         direction: Direction,
@@ -226,8 +231,7 @@ impl Connection {
         moment: &mut Moment<'_, O>,
     ) {
         let before = self.ended;
-        let breaks = segment.flags.fin || segment.flags.rst;
-        if breaks && direction == Direction::ToClient && self.finished != Some(Direction::ToServer) {
+        if direction == Direction::ToClient && self.finished != Some(Direction::ToServer) {
             moment.turns.cut_off(self.heard());
         }
         if segment.flags.fin {

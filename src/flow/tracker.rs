@@ -11,7 +11,7 @@ use super::loss::Losses;
 use super::pending::{self, Admission, Knock, Outcome, Pending};
 use super::speech::{Room, TrustedProxies};
 use super::table::{SlotId, Table};
-use super::turns::{PATIENCE, Turns};
+use super::turns::{Beginning, PATIENCE, Turns};
 use super::{Client, FlowEvent, Observer, Proof, ServerEnd, What};
 use crate::decode::{Packet, TcpSegment, Transport, UdpDatagram};
 use crate::service::{Direction, Named, Scope};
@@ -230,10 +230,13 @@ impl Tracker {
         }
         if let Some(segment) = segment {
             self.losses.segment(seen.id, direction, segment);
-            turns.segment(direction, segment, now);
+            let concerns = turns.concerns(segment);
+            if concerns {
+                turns.segment(direction, segment, now);
+            }
             // Most segments say nothing and end nothing.
             if !connection.notes(direction, segment) {
-                if turns.arms() {
+                if concerns && turns.arms() {
                     self.alarms.set(seen.id, (now + PATIENCE).secs());
                 }
                 return true;
@@ -339,41 +342,27 @@ impl Tracker {
         let named = named.map(|(named, _)| named);
         let party = connection::Account { named, client: admission.client, proof: admission.proof };
         let mut connection = Connection::new(arrival.key, party, now, tick);
-        let mut turns = Turns::default();
         let (heads, proxies) = (&mut self.heads, &self.proxies);
-        let mut moment = Moment { now, tick, turns: &mut turns, heads, proxies, observer };
-        let to_tell = (&mut *moment.turns, &mut *moment.observer);
-        connection.count(account.direction, arrival.packet.fresh_len, account.sighting, to_tell);
-        if let Some(segment) = arrival.segment {
-            *moment.turns = Turns::new(opened, client.proof, now);
-            moment.turns.segment(account.direction, segment, now);
-        }
-        if client.proof == Proof::Unproven && account.direction == Direction::ToClient {
-            connection.shows_answers_alone();
-        }
-        if let Some(segment) = arrival.segment {
-            connection.segment(account.direction, segment, &mut moment);
-        } else if let Some(payload) = datagram(arrival.packet) {
-            connection.datagram(account.direction, payload, &mut moment);
-        }
-        if room {
-            self.held.take(client.proof);
-            let id = self.connections.insert(connection);
-            self.losses.begin(id, admission.first);
-            if let Some(segment) = arrival.segment {
-                self.losses.segment(id, account.direction, segment);
-            }
-            if let Some(place) = self.connections.turns(id) {
-                turns.succeed(place);
-                if arrival.segment.is_some() && place.arm() {
-                    self.alarms.set(id, (now + PATIENCE).secs());
-                }
-            }
-            self.moved.push(id);
-        } else {
+        if !room {
             self.counts.refused += 1;
+            let mut turns = Turns::default();
+            let mut moment = Moment { now, tick, turns: &mut turns, heads, proxies, observer };
+            account.begin(&mut connection, (arrival, admission), &mut moment);
             connection.flush(&mut turns, observer);
-            connection.release(&mut self.heads);
+            return connection.release(&mut self.heads);
+        }
+        self.held.take(client.proof);
+        let id = self.connections.insert(connection);
+        self.moved.push(id);
+        self.losses.begin(id, admission.first);
+        let Some((connection, turns)) = self.connections.get(id) else { return };
+        let mut moment = Moment { now, tick, turns, heads, proxies, observer };
+        account.begin(connection, (arrival, admission), &mut moment);
+        if let Some(segment) = arrival.segment {
+            self.losses.segment(id, account.direction, segment);
+            if moment.turns.arm() {
+                self.alarms.set(id, (now + PATIENCE).secs());
+            }
         }
     }
 
@@ -592,6 +581,33 @@ impl Account<'_> {
             server: self.server,
             what,
         });
+    }
+
+    /// Begins a connection with the packet that admits it.
+    fn begin<O: Observer>(
+        &self,
+        connection: &mut Connection,
+        (arrival, admission): (&Arrival<'_, '_>, &Admission),
+        moment: &mut Moment<'_, O>,
+    ) {
+        let proof = admission.proof;
+        let answers_alone = proof == Proof::Unproven && self.direction == Direction::ToClient;
+        // Whose words are not mirrored is not silent.
+        let seen = admission.opened && !answers_alone;
+        let beginning = if seen { Beginning::Seen } else { Beginning::Missed };
+        moment.turns.begin(beginning, proof, moment.now);
+        connection.count(self.direction, self.bytes, self.sighting, (moment.turns, moment.observer));
+        if answers_alone {
+            connection.shows_answers_alone();
+        }
+        if let Some(segment) = arrival.segment {
+            if moment.turns.concerns(segment) {
+                moment.turns.segment(self.direction, segment, moment.now);
+            }
+            connection.segment(self.direction, segment, moment);
+        } else if let Some(payload) = datagram(arrival.packet) {
+            connection.datagram(self.direction, payload, moment);
+        }
     }
 
     fn unearned<O: Observer>(&self, observer: &mut O) {

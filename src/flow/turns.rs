@@ -68,6 +68,13 @@ const LEAST_REQUEST: u32 = 100;
 /// A window below this takes no segment, however it is scaled: a scale of 8, the usual one, makes it 1.8 KB.
 const STARVING: u16 = 8;
 
+/// Whether a connection's beginning was seen, and what its client says would be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Beginning {
+    Seen,
+    Missed,
+}
+
 /// What else is known of a connection when it is looked at.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Heard {
@@ -76,27 +83,23 @@ pub(super) struct Heard {
 }
 
 impl Turns {
-    /// The turns of a connection that was opened, or whose beginning was missed.
-    pub fn new(opened: bool, proof: Proof, now: Timestamp) -> Self {
-        let state = (if opened { OPENED } else { 0 }) | (if proof == Proof::Proven { ANSWERED } else { 0 });
-        Self { since: Moment::of(now), state, ..Self::default() }
+    /// Begins with a connection that was opened, or whose beginning was missed; the slot's alarm stays.
+    pub fn begin(&mut self, beginning: Beginning, proof: Proof, now: Timestamp) {
+        let state = self.state & ARMED;
+        *self = Self { since: Moment::of(now), state, ..Self::default() };
+        self.set(OPENED, beginning == Beginning::Seen);
+        self.set(ANSWERED, proof == Proof::Proven);
     }
 
-    /// Takes the place of those of another connection, and its alarm.
-    pub fn succeed(self, place: &mut Self) {
-        *place = Self { state: self.state | (place.state & ARMED), ..self };
-    }
-
-    /// Notes a segment. Most bring nothing and say that there is room.
+    /// Whether a segment is to be noted. Most bring nothing and say that there is room.
     #[inline]
-    pub fn segment(&mut self, from: Direction, segment: &TcpSegment<'_>, now: Timestamp) {
-        if segment.payload_len > 0 || segment.window < STARVING || self.is(STARVED) {
-            self.matters(from, segment, now);
-        }
+    pub fn concerns(&self, segment: &TcpSegment<'_>) -> bool {
+        segment.payload_len > 0 || segment.window < STARVING || self.is(STARVED)
     }
 
+    /// Notes a segment.
     #[inline(never)]
-    fn matters(&mut self, from: Direction, segment: &TcpSegment<'_>, now: Timestamp) {
+    pub fn segment(&mut self, from: Direction, segment: &TcpSegment<'_>, now: Timestamp) {
         match from {
             Direction::ToServer => {
                 if segment.window < STARVING || self.is(STARVED) {
@@ -172,6 +175,12 @@ impl Turns {
         self.state &= !(TURN | WAITING);
     }
 
+    /// Whether it was told that the connection is held.
+    #[inline]
+    pub fn is_held(&self) -> bool {
+        self.is(HELD)
+    }
+
     /// The connection is over.
     pub fn end(&mut self) {
         self.served.released |= self.is(HELD);
@@ -187,6 +196,8 @@ impl Turns {
     pub fn come_back_to(&mut self, now: Timestamp) {
         let now = Moment::of(now);
         (self.since, self.last, self.starved) = (now, now, now);
+        // Levels begin anew with the clock.
+        self.state &= !HELD;
     }
 
     /// Looks at who has waited too long; answers what to tell of it, and when to look again.
@@ -194,7 +205,7 @@ impl Turns {
         let at = Moment::of(now);
         let mut told = Served::default();
         let slow = self.is_slow(at, heard);
-        if self.is(TURN) {
+        if self.is(TURN) && at.has_waited(self.since) {
             self.mark = self.top[0];
         }
         let silent = self.is_silent() && at.has_waited(self.since);
@@ -216,7 +227,7 @@ impl Turns {
             (self.is(HELD), at),
             (self.is(STARVED), self.starved),
             (self.is_silent(), self.since),
-            (self.is(WAITING) && !self.is(UNANSWERED), self.last),
+            (self.is(WAITING) && !self.is(UNANSWERED) && !heard.unfinished, self.last),
             (drawn_out, self.since),
         ];
         let left = |(is, since): (bool, Moment)| is.then(|| at.patience_left(since));
