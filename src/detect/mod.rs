@@ -6,6 +6,7 @@
 mod before;
 mod measure;
 mod past;
+mod reach;
 pub mod rule;
 mod rules;
 mod watch;
