@@ -30,7 +30,7 @@ const LEAST_SECONDS: f64 = 30.0;
 /// What begins within a minute of the event has seconds to go by.
 const LEAST_PROVISIONAL: f64 = 5.0;
 
-const MEASURES: [Measure; 10] = [
+const MEASURES: [Measure; 24] = [
     Measure::Packets,
     Measure::Bytes,
     Measure::Attempts,
@@ -41,9 +41,38 @@ const MEASURES: [Measure; 10] = [
     Measure::ServerErrors,
     Measure::HalfOpen,
     Measure::Unearned,
+    Measure::Ignored,
+    Measure::Refused,
+    Measure::Probes,
+    Measure::Unanswered,
+    Measure::Waiting,
+    Measure::Held,
+    Measure::Denied,
+    Measure::Missing,
+    Measure::Resets,
+    Measure::LargeResent,
+    Measure::Udp,
+    Measure::Icmp,
+    Measure::Fragments,
+    Measure::Reflected,
 ];
 const COUNTS: usize = MEASURES.len();
-const CELL: usize = MEASURES.len();
+
+/// What rows are remembered by: the rest has no rows, or none that a share before would say something of.
+const ROW_MEASURES: [Measure; 11] = [
+    Measure::Packets,
+    Measure::Bytes,
+    Measure::Connections,
+    Measure::Requests,
+    Measure::Accesses,
+    Measure::ClientErrors,
+    Measure::ServerErrors,
+    Measure::Unanswered,
+    Measure::Held,
+    Measure::Denied,
+    Measure::Missing,
+];
+const CELL: usize = ROW_MEASURES.len();
 
 /// Sums that halve every [`HALF_LIFE`]; brought up to date when touched.
 #[derive(Debug, Clone, Copy)]
@@ -140,7 +169,7 @@ impl Before {
 
     /// A row's aged sum of a measure.
     pub fn row_sum(&self, key: &Key, measure: Measure) -> f64 {
-        self.rows.get(key).map_or(0.0, |row| row.get(index(measure), self.last()))
+        self.rows.get(key).map_or(0.0, |row| row.get(row_index(measure), self.last()))
     }
 
     /// The last second that was learned.
@@ -160,7 +189,7 @@ impl Before {
             return self.rate(measure, second);
         }
         let second = second.min(self.last());
-        let sum = self.rows.get(key).map_or(0.0, |row| row.get(index(measure), second));
+        let sum = self.rows.get(key).map_or(0.0, |row| row.get(row_index(measure), second));
         self.is_known().then(|| sum / self.seconds.get(0, second))
     }
 
@@ -171,12 +200,12 @@ impl Before {
     }
 
     fn row(&mut self, key: Key, second: i64, cell: &Cell) {
-        let amounts = MEASURES.map(|measure| measure::of_cell(measure, cell) as f64);
+        let amounts = ROW_MEASURES.map(|measure| measure::of_cell(measure, cell) as f64);
         self.rows.entry(key).or_default().add(second, amounts);
     }
 
     fn forget_faintest(&mut self, second: i64) {
-        let packets = index(Measure::Packets);
+        let packets = row_index(Measure::Packets);
         let mut weights: Vec<(u64, Key)> = self
             .rows
             .iter()
@@ -193,7 +222,12 @@ impl Before {
 }
 
 fn index(measure: Measure) -> usize {
-    MEASURES.iter().position(|have| *have == measure).unwrap_or(0)
+    MEASURES.iter().position(|have| *have == measure).unwrap_or(COUNTS)
+}
+
+/// Beyond the end, where a sum is nothing, for what rows are not remembered by.
+fn row_index(measure: Measure) -> usize {
+    ROW_MEASURES.iter().position(|have| *have == measure).unwrap_or(CELL)
 }
 
 #[cfg(test)]

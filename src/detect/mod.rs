@@ -9,6 +9,7 @@ mod habits;
 mod levels;
 mod measure;
 mod past;
+mod reach;
 pub mod rule;
 mod rules;
 mod watch;

@@ -6,7 +6,9 @@ use hashbrown::HashMap;
 
 use super::measure::of_counts;
 use super::rule::Measure;
-use crate::aggregate::{Cell, Counts, Lineage, MakeKey, PathKey, PrefixKey, ScopeTick, SourceKey};
+use crate::aggregate::{
+    Cell, Counts, FailingKey, Lineage, MakeKey, PathKey, PrefixKey, Probe, ProbedKey, ScopeTick, SourceKey,
+};
 use crate::flow::ServerEnd;
 
 /// Which rows a window keeps up: each costs time in every tick.
@@ -24,12 +26,24 @@ pub struct Needs {
     pub makes: bool,
     /// Ends of the service.
     pub ends: bool,
+    /// Failing paths of sources.
+    pub failing: bool,
+    /// Ports that sources tried.
+    pub probed: bool,
 }
 
 impl Needs {
     /// All rows.
-    pub const ALL: Self =
-        Self { networks: true, prefixes: true, sources: true, paths: true, makes: true, ends: true };
+    pub const ALL: Self = Self {
+        networks: true,
+        prefixes: true,
+        sources: true,
+        paths: true,
+        makes: true,
+        ends: true,
+        failing: true,
+        probed: true,
+    };
 
     /// What either needs.
     pub fn or(self, other: Self) -> Self {
@@ -40,6 +54,8 @@ impl Needs {
             paths: self.paths || other.paths,
             makes: self.makes || other.makes,
             ends: self.ends || other.ends,
+            failing: self.failing || other.failing,
+            probed: self.probed || other.probed,
         }
     }
 }
@@ -151,6 +167,10 @@ pub struct Window {
     pub makes: HashMap<MakeKey, u64, RandomState>,
     /// Packets per end of the service.
     pub ends: HashMap<ServerEnd, u64, RandomState>,
+    /// Failing responses per source and path.
+    pub failing: HashMap<FailingKey, u64, RandomState>,
+    /// Attempts beside the service per source and port.
+    pub probed: HashMap<ProbedKey, Probe, RandomState>,
 }
 
 /// Rows that one map of a window may hold; beyond this new ones are left out. A window of a minute holds sixty times a
@@ -177,6 +197,14 @@ impl Window {
         enter_counts(&mut self.paths, rows(needs.paths, &tick.paths));
         enter_counts(&mut self.makes, rows(needs.makes, &tick.makes));
         enter_counts(&mut self.ends, rows(needs.ends, &tick.ends));
+        enter_counts(&mut self.failing, rows(needs.failing, &tick.failing));
+        for (key, probe) in rows(needs.probed, &tick.probed) {
+            if let Some(sum) = self.probed.get_mut(key) {
+                sum.merge(*probe);
+            } else if self.probed.len() < MAX_ROWS {
+                self.probed.insert(*key, *probe);
+            }
+        }
     }
 
     /// Adds all of another window.
@@ -188,6 +216,8 @@ impl Window {
         absorb(&mut self.paths, other.paths, |sum, more| *sum += more);
         absorb(&mut self.makes, other.makes, |sum, more| *sum += more);
         absorb(&mut self.ends, other.ends, |sum, more| *sum += more);
+        absorb(&mut self.failing, other.failing, |sum, more| *sum += more);
+        absorb(&mut self.probed, other.probed, |sum, more| sum.merge(*more));
     }
 
     fn leave_rows(&mut self, tick: &ScopeTick) {
@@ -198,6 +228,15 @@ impl Window {
         leave_counts(&mut self.paths, rows(needs.paths, &tick.paths));
         leave_counts(&mut self.makes, rows(needs.makes, &tick.makes));
         leave_counts(&mut self.ends, rows(needs.ends, &tick.ends));
+        leave_counts(&mut self.failing, rows(needs.failing, &tick.failing));
+        for (key, probe) in rows(needs.probed, &tick.probed) {
+            if let Some(sum) = self.probed.get_mut(key) {
+                sum.remove(*probe);
+                if *sum == Probe::default() {
+                    self.probed.remove(key);
+                }
+            }
+        }
     }
 }
 

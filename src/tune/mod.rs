@@ -14,10 +14,10 @@ use crate::pipeline::{Listener, Pipeline, Quality, Setup};
 use crate::service::{Service, ServiceError, Services};
 use crate::synth::{Close, HalfOpen, Scenario, SynthError, Traffic, per_sec};
 
-/// The service that rules are tested before: an address set aside for documentation (RFC 5737).
-const SERVICE: &str = "test=203.0.113.10:80";
+/// The address of the service that rules are tested before: one set aside for documentation (RFC 5737).
+const ADDRESS: Ipv4Addr = Ipv4Addr::new(203, 0, 113, 10);
 
-/// Where its own traffic goes.
+/// Its port, where the rule is not for services at others.
 const PORT: u16 = 80;
 
 /// Where its people are: the rules' tests speak of Korean and other addresses.
@@ -66,7 +66,8 @@ pub enum TestError {
 
 /// Plays one test of a rule: the rule alone, before a service of its own, on nothing but the test's traffic.
 pub fn play(rule: &Rule, test: &RuleTest, attributor: &Arc<Attributor>) -> Result<TestResult, TestError> {
-    let service = Service::parse(SERVICE)?;
+    let port = rule.filter.ports.first().copied().unwrap_or(PORT);
+    let service = Service::parse(&format!("test={ADDRESS}:{port}"))?;
     // A rule that is only to be observed is tried as if it alerted.
     let alone = Rule { mode: Mode::Alert, ..rule.clone() };
     let setup = Setup {
@@ -120,8 +121,7 @@ fn scenario(test: &RuleTest) -> Scenario {
 }
 
 fn part(index: usize, port: u16, traffic: &TestTraffic) -> Traffic {
-    let address = IpAddr::V4(Ipv4Addr::new(203, 0, 113, 10));
-    let part = Traffic::to(SocketAddr::new(address, port))
+    let part = Traffic::to(SocketAddr::new(IpAddr::V4(ADDRESS), port))
         .named(&format!("part {}", index + 1))
         .sources(traffic.sources)
         .start(traffic.start)
@@ -134,7 +134,10 @@ fn part(index: usize, port: u16, traffic: &TestTraffic) -> Traffic {
     let part = traffic.source_port.into_iter().fold(part, Traffic::source_port);
     let rate = per_sec(traffic.rate / f64::from(traffic.ports.max(1)));
     match traffic.kind {
-        TrafficKind::Requests => part.requests(rate).path(&traffic.path).status(traffic.status),
+        TrafficKind::Requests => {
+            let part = part.requests(rate).status(traffic.status);
+            traffic.paths.iter().fold(part, |part, path| part.path(path))
+        }
         TrafficKind::Connections => part.connections(rate),
         TrafficKind::Held => part.connections(rate).close(Close::LeftOpen),
         TrafficKind::Syns => part.syns(rate).half_open(match traffic.answer {

@@ -47,10 +47,22 @@ pub enum Kind {
     Countries,
     /// Paths asked for.
     Paths,
+    /// Paths that fail (4xx but 429), without their identifiers; by source, its own.
+    FailingPaths,
+    /// Ports beside the service that were tried and not answered; by source, its own.
+    Ports,
 }
 words! {
     Kind, "a kind of thing to count":
     Sources = "sources", Prefixes = "prefixes", Networks = "networks", Countries = "countries", Paths = "paths",
+    FailingPaths = "failing_paths", Ports = "ports",
+}
+
+impl Kind {
+    /// Whether it counts clients, or where they are, rather than what they want.
+    pub const fn is_of_clients(self) -> bool {
+        matches!(self, Kind::Sources | Kind::Prefixes | Kind::Networks | Kind::Countries)
+    }
 }
 
 /// What was observed for one key in one window.
@@ -80,6 +92,10 @@ pub struct Observed {
     pub countries: f64,
     /// Different paths.
     pub paths: f64,
+    /// Different paths that fail.
+    pub failing_paths: f64,
+    /// Different ports that were tried.
+    pub ports: f64,
 }
 
 /// A number that a condition can look at.
@@ -255,6 +271,8 @@ impl Observed {
             Metric::Distinct(Kind::Networks) => self.networks,
             Metric::Distinct(Kind::Countries) => self.countries,
             Metric::Distinct(Kind::Paths) => self.paths,
+            Metric::Distinct(Kind::FailingPaths) => self.failing_paths,
+            Metric::Distinct(Kind::Ports) => self.ports,
         }
     }
 }

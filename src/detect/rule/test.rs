@@ -40,8 +40,8 @@ pub struct TestTraffic {
     pub rate: f64,
     /// The status of the service's responses.
     pub status: u16,
-    /// The path asked for.
-    pub path: String,
+    /// The paths asked for, each as often as the others (`path`).
+    pub paths: Vec<String>,
     /// The port it goes to; `None` for the service's own.
     pub port: Option<u16>,
     /// How many ports in turn, from that one on.
@@ -154,9 +154,9 @@ impl Read for TestTraffic {
         });
         let status =
             fields.checked("status", "a status from 100 to 599", |status: &u16| (100..600).contains(status));
-        let path =
-            fields.checked("path", "a path that begins with '/' and has no spaces", |path: &String| {
-                is_path(path)
+        let paths =
+            fields.checked("path", "paths that begin with '/' and have no spaces", |paths: &Paths| {
+                paths.0.iter().all(|path| is_path(path))
             });
         let port = fields.optional("port").map(|Port(port)| port);
         let ports = fields.checked("ports", "1 to 64 ports", |ports: &u16| (1..=MAX_PORTS).contains(ports));
@@ -175,7 +175,7 @@ impl Read for TestTraffic {
             kind,
             rate: rate?.0,
             status: status.unwrap_or(200),
-            path: path.unwrap_or_else(|| "/".to_owned()),
+            paths: paths.map_or_else(|| vec!["/".to_owned()], |paths| paths.0),
             port,
             ports: ports.unwrap_or(1),
             source_port,
@@ -184,6 +184,18 @@ impl Read for TestTraffic {
             start: start.unwrap_or_default(),
             duration: duration?,
         })
+    }
+}
+
+/// One path, or a list of them.
+struct Paths(Vec<String>);
+
+impl Read for Paths {
+    fn read(node: &Node, reader: &mut Reader<'_>) -> Option<Self> {
+        match &node.value {
+            Value::Seq(items) if !items.is_empty() => Vec::read(node, reader).map(Self),
+            _ => String::read(node, reader).map(|path| Self(vec![path])),
+        }
     }
 }
 
@@ -231,7 +243,7 @@ mod tests {
             read("- {name: flood, expect: fire, traffic: [{from: 99.0.1.0/24, rate: 40/s, for: 30s}]}")
                 .unwrap();
         let traffic = &tests[0].traffic[0];
-        assert_eq!((traffic.sources, traffic.status, traffic.path.as_str()), (1, 200, "/"));
+        assert_eq!((traffic.sources, traffic.status, traffic.paths[0].as_str()), (1, 200, "/"));
         assert_eq!(
             (traffic.kind, traffic.port, traffic.start),
             (TrafficKind::Requests, None, Span::default())
@@ -250,7 +262,7 @@ mod tests {
         assert!(entry("from: 1.1.1.1, rate: 1/s, for: 11m").contains("up to 10m, found '11m'"));
         assert!(entry("from: 1.1.1.1, rate: 1/s, for: 1s, sources: 100k").contains("1 to 65536 sources"));
         assert!(entry("from: 1.1.1.1, rate: 1/s, for: 1s, status: 700").contains("a status from 100 to 599"));
-        assert!(entry("from: 1.1.1.1, rate: 1/s, for: 1s, path: x").contains("begins with '/'"));
+        assert!(entry("from: 1.1.1.1, rate: 1/s, for: 1s, path: x").contains("begin with '/'"));
         assert!(entry("from: [], rate: 1/s, for: 1s").contains("at least one address"));
         assert!(
             read("- {name: n, expect: fires, traffic: []}").unwrap_err().contains("did you mean 'fire'?")

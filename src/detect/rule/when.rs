@@ -69,7 +69,7 @@ fn read_entry(key: &Key, node: &Node, depth: usize, reading: &mut Reading<'_, '_
         other => {
             let message =
                 format!("unknown condition '{}': expected one of {}", shown(other), KEYS.join(", "));
-            let kinds = ["sources", "prefixes", "networks", "countries", "paths"];
+            let kinds = ["sources", "prefixes", "networks", "countries", "paths", "failing_paths", "ports"];
             match kinds.contains(&other) {
                 true => reading.reader.problem_meaning(
                     key.at,
