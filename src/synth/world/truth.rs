@@ -147,7 +147,7 @@ pub fn of(plan: &Plan, counts: &Counts) -> Truth {
     Truth {
         scenario: plan.name.to_owned(),
         seed: plan.seed,
-        start: time(Span::default()),
+        start: time(plan.lead),
         end: time(plan.length),
         home: vec![HOME.to_owned()],
         services,
