@@ -50,6 +50,33 @@ fn a_replay_loses_nothing_however_many_records_come_at_once() {
     assert_eq!(fs::read_to_string(&path).unwrap(), expected);
 }
 
+fn page(lines: &[&str]) -> Page {
+    let mut page = Page::new();
+    lines.iter().for_each(|line| page.add(line.as_bytes(), EventType::Flow, Timestamp::from_secs(1)));
+    page
+}
+
+#[test]
+fn records_and_pages_come_out_in_the_order_they_were_sent() {
+    let folder = tempfile::tempdir().unwrap();
+    let (path, log) = (folder.path().join("alerts.jsonl"), folder.path().join("log"));
+    let collector = UnixDatagram::bind(&log).unwrap();
+    collector.set_read_timeout(Some(SOON)).unwrap();
+    let specs = vec![file(&path, Begin::Truncate), SinkSpec::all(Target::Unix(log))];
+    let sinks = Sinks::start(specs, "s", WhenFull::Wait).unwrap();
+    sinks.send(&alert("one"));
+    sinks.send_pages(vec![page(&["two", "three"]), page(&["four"])]);
+    sinks.send(&alert("five"));
+    for line in ["one", "two", "three", "four", "five"] {
+        let mut buffer = [0; 1_024];
+        let length = collector.recv(&mut buffer).unwrap();
+        assert!(std::str::from_utf8(&buffer[..length]).unwrap().ends_with(&format!(" {line}")));
+    }
+    let report = sinks.finish(SOON);
+    assert_eq!(report.sinks.iter().map(|sink| sink.counts.delivered).collect::<Vec<_>>(), [5, 5]);
+    assert_eq!(fs::read_to_string(&path).unwrap(), "one\ntwo\nthree\nfour\nfive\n");
+}
+
 #[test]
 fn a_full_disk_is_counted_and_said() {
     let full = file(Path::new("/dev/full"), Begin::Truncate);

@@ -36,6 +36,7 @@ impl Table {
     }
 
     /// The slot of a flow.
+    #[inline(always)]
     pub fn find(&self, key: &FlowKey) -> Option<u32> {
         let is = |id: &u32| self.slot(*id).is_some_and(|entry| entry.key == *key);
         self.index.find(self.hasher.hash_one(key), is).copied()
