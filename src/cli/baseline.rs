@@ -326,16 +326,16 @@ fn country(letters: [u8; 2]) -> String {
 fn number(value: f64) -> String {
     match value.abs() {
         0.0 => "0".to_owned(),
-        ..10.0 => format!("{value:.2}"),
-        ..1_000.0 => format!("{value:.1}"),
+        size if size < 10.0 => format!("{value:.2}"),
+        size if size < 1_000.0 => format!("{value:.1}"),
         _ => format!("{value:.0}"),
     }
 }
 
 fn long(seconds: u64) -> String {
     match seconds {
-        ..7_200 => format!("{} min", seconds / 60),
-        ..172_800 => format!("{:.1} h", seconds as f64 / 3_600.0),
+        0..7_200 => format!("{} min", seconds / 60),
+        7_200..172_800 => format!("{:.1} h", seconds as f64 / 3_600.0),
         _ => format!("{:.1} d", seconds as f64 / 86_400.0),
     }
 }
