@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use bongsu::synth::{Scenario, Traffic, per_sec, secs};
 use serde_json::Value;
-use support::{ABROAD, AT_HOME, Answer, WEB, foreign_flood, run, web, written};
+use support::{ABROAD, AT_HOME, Answer, WEB, foreign_flood, run, web, write};
 
 /// So many seconds of ordinary visitors, from `start` on.
 fn ordinary(start: u64, length: u64) -> Scenario {
@@ -21,6 +21,12 @@ fn ordinary(start: u64, length: u64) -> Scenario {
 
 fn visitors(from: &str, rate: u32) -> Traffic {
     Traffic::to(&web()).from(from).sources(40).requests(per_sec(rate))
+}
+
+fn written(scenario: &Scenario, folder: &Path) -> PathBuf {
+    let capture = folder.join("made.pcapng");
+    write(scenario, &capture);
+    capture
 }
 
 fn learn(captures: &[&Path], file: &Path, more: &[&str]) -> Answer {
@@ -82,9 +88,9 @@ fn what_is_learned_later_is_added() {
     assert_eq!(apart["known_prefixes"], together["known_prefixes"]);
     let seconds = |of: &Value| of["span"]["seconds"].as_f64().unwrap();
     assert!((seconds(apart) - seconds(together)).abs() <= 20.0, "{apart} {together}");
-    let words =
-        ["baseline".as_ref(), "diff".as_ref(), at("apart").into_os_string(), at("together").into_os_string()];
-    let diff = run(words).exits(0).stdout;
+    let (one, other) = (at("apart"), at("together"));
+    let diff =
+        run(["baseline".as_ref(), "diff".as_ref(), one.as_os_str(), other.as_os_str()]).exits(0).stdout;
     assert!(!diff.contains("requests/s"), "{diff}");
 }
 
