@@ -46,9 +46,56 @@ pub enum Count {
     DataSeen,
     /// Segments acknowledged and never seen on sampled connections.
     DataMissed,
+    /// Attempts that the service answered with SYN-ACK, where both directions are mirrored.
+    Answered,
+    /// Attempts that the service refused with RST.
+    Refused,
+    /// Microseconds from an attempt to its answer, summed.
+    AnswerWait,
+    /// What was asked and had no first byte of an answer within 10 s, or was cut off by the service before.
+    Unanswered,
+    /// First bytes of answers.
+    FirstBytes,
+    /// Microseconds that they took, each 60 s at most, summed.
+    FirstByteWait,
+    /// The service's segments with 1,400 bytes of payload or more.
+    LargeSent,
+    /// Of them, retransmissions.
+    LargeResent,
+    /// The service's segments with less payload.
+    SmallSent,
+    /// Of them, retransmissions.
+    SmallResent,
+    /// Segments by which the service said that it takes no more.
+    ZeroWindows,
+    /// Connections that came to be held for 10 s: without a word, with an unfinished request, with a client that takes
+    /// nothing.
+    Held,
+    /// Connections that are held no more; what was held and not released is held now.
+    Released,
+    /// HTTP responses 401 and 403.
+    Denied,
+    /// HTTP responses 400 to 499 but 401, 403 and 429.
+    Missing,
+    /// Requests over HTTP/2 in cleartext.
+    Http2Requests,
+    /// Of streams, those that either side broke off (RST_STREAM).
+    Http2Resets,
+    /// UDP packets to the service.
+    UdpIn,
+    /// Their IP bytes.
+    UdpBytesIn,
+    /// ICMP packets to the service.
+    IcmpIn,
+    /// Fragments to the service.
+    FragmentsIn,
+    /// Datagrams to the service, unasked, from the ports of services that amplify.
+    Reflected,
+    /// Their IP bytes.
+    ReflectedBytes,
 }
 
-const COUNTS: usize = Count::DataMissed as usize + 1;
+const COUNTS: usize = Count::ReflectedBytes as usize + 1;
 
 /// Which directions of a service's conversations the mirror shows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -69,8 +116,14 @@ impl Sides {
 }
 
 /// A scope's sums.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Counts([u64; COUNTS]);
+
+impl Default for Counts {
+    fn default() -> Self {
+        Self([0; COUNTS])
+    }
+}
 
 impl Index<Count> for Counts {
     type Output = u64;
@@ -123,6 +176,11 @@ impl Counts {
         }
     }
 
+    /// Attempts that the service did not answer, refused ones among them.
+    pub fn probes(&self) -> u64 {
+        self[Count::Attempts].saturating_sub(self[Count::Answered])
+    }
+
     /// Packets from addresses that never earned state.
     pub fn unearned(&self) -> u64 {
         self[Count::Unearned].saturating_sub(self[Count::Redeemed])
@@ -153,10 +211,27 @@ pub struct Cell {
     pub client_errors: u64,
     /// Responses with a status from 500 to 599.
     pub server_errors: u64,
+    /// Microseconds to the first bytes of answers, each 60 s at most, summed.
+    pub wait_us: u64,
+    /// First bytes of answers.
+    pub first_bytes: u32,
+    /// What was asked and had no answer.
+    pub unanswered: u32,
+    /// Responses 401 and 403.
+    pub denied: u32,
+    /// Responses 400 to 499 but 401, 403 and 429.
+    pub missing: u32,
+    /// Connections that came to be held.
+    pub held: u32,
+    /// Connections that are held no more.
+    pub released: u32,
+    /// Streams of HTTP/2 that were broken off.
+    pub resets: u32,
 }
 
 impl Cell {
     /// Adds another row.
+    #[inline]
     pub fn merge(&mut self, other: &Self) {
         self.packets += other.packets;
         self.bytes += other.bytes;
@@ -166,6 +241,11 @@ impl Cell {
         self.responses += other.responses;
         self.client_errors += other.client_errors;
         self.server_errors += other.server_errors;
+        self.wait_us += other.wait_us;
+        for (sum, more) in self.rare().into_iter().zip(other.rare_sums()) {
+            // 2^32 of one source are not believed.
+            *sum = sum.wrapping_add(more);
+        }
     }
 
     /// Takes away a row that was added before.
@@ -178,6 +258,21 @@ impl Cell {
         self.responses = self.responses.saturating_sub(other.responses);
         self.client_errors = self.client_errors.saturating_sub(other.client_errors);
         self.server_errors = self.server_errors.saturating_sub(other.server_errors);
+        self.wait_us = self.wait_us.saturating_sub(other.wait_us);
+        for (sum, less) in self.rare().into_iter().zip(other.rare_sums()) {
+            *sum = sum.saturating_sub(less);
+        }
+    }
+
+    /// What is rare enough for 32 bits.
+    fn rare(&mut self) -> [&mut u32; 7] {
+        let Self { first_bytes, unanswered, denied, missing, held, released, resets, .. } = self;
+        [first_bytes, unanswered, denied, missing, held, released, resets]
+    }
+
+    fn rare_sums(&self) -> [u32; 7] {
+        let Self { first_bytes, unanswered, denied, missing, held, released, resets, .. } = *self;
+        [first_bytes, unanswered, denied, missing, held, released, resets]
     }
 
     /// Whether nothing is left.

@@ -9,6 +9,7 @@ mod counts;
 mod finder;
 mod open;
 mod tally;
+mod waits;
 
 use std::collections::BTreeMap;
 use std::hash::{Hash, Hasher};
@@ -18,7 +19,7 @@ use datasketches::hll::{HllSketch, HllUnion};
 use ipnet::IpNet;
 
 use crate::attribute::{Asn, Attribution, Country, LabelId};
-use crate::flow::{Ja4, Proof, ServerEnd, hash_address};
+use crate::flow::{Failure, Ja4, Proof, ServerEnd, hash_address};
 use crate::service::Scope;
 use crate::time::TickId;
 
@@ -27,6 +28,7 @@ pub use counts::{Cell, Count, Counts, Sides};
 pub use finder::Finder;
 pub use open::{LiveView, OpenTicks};
 pub use tally::Tallies;
+pub use waits::Waits;
 
 /// A closed second: all that was added up in it, frozen and sorted.
 #[derive(Debug, Clone, Default)]
@@ -56,6 +58,12 @@ pub struct ScopeTick {
     pub makes: Vec<(MakeKey, u64)>,
     /// Packets per address, port and protocol of the service.
     pub ends: Vec<(ServerEnd, u64)>,
+    /// How long first bytes of answers took, where there were any.
+    pub waits: Option<Box<Waits>>,
+    /// Failing responses per source and path.
+    pub failing: Vec<(FailingKey, u64)>,
+    /// Attempts beside the service, per source and port.
+    pub probed: Vec<(ProbedKey, Probe)>,
     /// The part of the sources that the cap left, from 0 to 1.
     pub coverage: f64,
 }
@@ -140,6 +148,54 @@ pub struct PathKey {
     pub path: Box<str>,
 }
 
+/// A path that fails for a source.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct FailingKey {
+    /// Who asked.
+    pub source: IpAddr,
+    /// The [`template_hash`](crate::flow::template_hash) of the path.
+    pub path: u32,
+    /// How it fails.
+    pub failure: Failure,
+}
+
+/// A port beside the service that a source tried.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ProbedKey {
+    /// Who tried, by an address that nothing proves.
+    pub source: IpAddr,
+    /// The port.
+    pub port: u16,
+}
+
+/// What came of attempts at a port.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Probe {
+    /// Attempts.
+    pub attempts: u32,
+    /// Of them, those that were answered with SYN-ACK.
+    pub answered: u32,
+}
+
+impl Probe {
+    /// Adds another.
+    pub fn merge(&mut self, other: Self) {
+        self.attempts = self.attempts.saturating_add(other.attempts);
+        self.answered = self.answered.saturating_add(other.answered);
+    }
+
+    /// Takes away what was added before.
+    pub fn remove(&mut self, other: Self) {
+        self.attempts = self.attempts.saturating_sub(other.attempts);
+        self.answered = self.answered.saturating_sub(other.answered);
+    }
+
+    /// Attempts that were not answered. The answer may count in the second after its attempt.
+    pub fn unanswered(self) -> u32 {
+        self.attempts.saturating_sub(self.answered)
+    }
+}
+
 /// A make of client used in one country.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct MakeKey {
@@ -172,6 +228,10 @@ pub mod caps {
     pub const MAKES: usize = 1_024;
     /// Addresses and ports of services: a port scan touches 65,536.
     pub const ENDS: usize = 1_024;
+    /// Failing paths of sources: a scan asks for hundreds a second.
+    pub const FAILING: usize = 4_096;
+    /// Ports tried by sources: a fast scan tries thousands a second.
+    pub const PROBED: usize = 4_096;
     /// Scopes that no one named.
     pub const CANDIDATES: usize = 1_024;
 }
@@ -191,6 +251,7 @@ impl Strangers {
     }
 
     /// Sees an address.
+    #[inline]
     pub fn see(&mut self, address: IpAddr) {
         self.0.update(address);
     }
@@ -214,6 +275,8 @@ impl Strangers {
     }
 }
 
+#[cfg(test)]
+mod signal_tests;
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -14,8 +14,8 @@ use hashbrown::HashMap;
 
 use super::tally::{ScopeTally, Sums};
 use super::{
-    BottomRows, Cell, Counts, Lineage, MakeKey, PathKey, PrefixKey, ScopeTick, SourceKey, Strangers, Tallies,
-    Tick, caps, coverage,
+    BottomRows, Cell, Counts, FailingKey, Lineage, MakeKey, PathKey, PrefixKey, Probe, ProbedKey, ScopeTick,
+    SourceKey, Strangers, Tallies, Tick, Waits, caps, coverage,
 };
 use crate::flow::ServerEnd;
 use crate::service::Scope;
@@ -43,6 +43,8 @@ struct Meeting {
     paths: Shared<(Scope, PathKey), u64>,
     makes: Shared<(Scope, MakeKey), u64>,
     ends: Shared<(Scope, ServerEnd), u64>,
+    failing: Shared<(Scope, FailingKey), u64>,
+    probed: Shared<(Scope, ProbedKey), Probe>,
 }
 
 /// What one scope comes to over all workers.
@@ -50,6 +52,7 @@ struct Meeting {
 struct ScopeSum {
     counts: Counts,
     strangers: Option<Strangers>,
+    waits: Option<Box<Waits>>,
 }
 
 /// A capped map that several workers fill: the keys that any of them kept, with their hashes.
@@ -229,6 +232,8 @@ impl Meeting {
         self.paths.add(sums.paths, |sum, more| *sum += more);
         self.makes.add(sums.makes, |sum, more| *sum += more);
         self.ends.add(sums.ends, |sum, more| *sum += more);
+        self.failing.add(sums.failing, |sum, more| *sum += more);
+        self.probed.add(sums.probed, Probe::merge);
     }
 
     fn freeze(self, id: TickId) -> Tick {
@@ -237,8 +242,9 @@ impl Meeting {
         let candidates = candidates.into_iter().map(|(_, scope, sum)| (scope, sum));
         let mut frozen = Frozen::default();
         for (scope, sum) in self.scopes.into_iter().chain(candidates) {
-            let (counts, strangers) = (sum.counts, sum.strangers);
-            frozen.scope(scope, ScopeTick { counts, strangers, coverage: covered, ..ScopeTick::default() });
+            let ScopeSum { counts, strangers, waits } = sum;
+            let tick = ScopeTick { counts, strangers, waits, coverage: covered, ..ScopeTick::default() };
+            frozen.scope(scope, tick);
         }
         frozen.share_out(sources, |tick| &mut tick.sources);
         frozen.share_out(self.networks.freeze(caps::NETWORKS).0, |tick| &mut tick.networks);
@@ -246,6 +252,8 @@ impl Meeting {
         frozen.share_out(self.paths.freeze(caps::PATHS).0, |tick| &mut tick.paths);
         frozen.share_out(self.makes.freeze(caps::MAKES).0, |tick| &mut tick.makes);
         frozen.share_out(self.ends.freeze(caps::ENDS).0, |tick| &mut tick.ends);
+        frozen.share_out(self.failing.freeze(caps::FAILING).0, |tick| &mut tick.failing);
+        frozen.share_out(self.probed.freeze(caps::PROBED).0, |tick| &mut tick.probed);
         frozen.scopes.iter_mut().for_each(|(_, tick)| tick.sort());
         Tick { id, scopes: frozen.scopes.into_iter().collect() }
     }
@@ -287,6 +295,11 @@ impl Frozen {
 impl ScopeSum {
     fn merge(&mut self, sums: ScopeTally) {
         self.counts.merge(&sums.counts);
+        match (&mut self.waits, sums.waits) {
+            (Some(sum), Some(more)) => sum.merge(&more),
+            (sum @ None, more) => *sum = more,
+            (Some(_), None) => {}
+        }
         match (&mut self.strangers, sums.strangers) {
             (Some(sum), Some(more)) => sum.merge(&more),
             (sum @ None, more) => *sum = more,
@@ -301,6 +314,8 @@ impl ScopeTick {
         self.prefixes.sort_unstable_by_key(|row| row.0);
         self.sources.sort_unstable_by_key(|row| row.0);
         self.ends.sort_unstable_by_key(|row| row.0);
+        self.failing.sort_unstable_by_key(|row| row.0);
+        self.probed.sort_unstable_by_key(|row| row.0);
         self.paths.sort_unstable_by(|one, other| one.0.cmp(&other.0));
         self.makes.sort_unstable_by(|one, other| one.0.cmp(&other.0));
     }

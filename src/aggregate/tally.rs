@@ -13,13 +13,13 @@ use hashbrown::HashMap;
 
 use super::open::OpenTicks;
 use super::{
-    BottomMap, BottomRows, Cell, Count, Counts, Fingerprint, Lineage, MakeKey, PathKey, PrefixKey, SourceKey,
-    Strangers, caps,
+    BottomMap, BottomRows, Cell, Count, Counts, FailingKey, Fingerprint, Lineage, MakeKey, PathKey,
+    PrefixKey, Probe, ProbedKey, SourceKey, Strangers, Waits, caps,
 };
 use crate::attribute::{Attribution, Attributor, Country};
 use crate::flow::{
-    Client, ClientHello, End, FlowEvent, Ja4, Ja4Memo, Observer, Progress, Proof, RequestHead, ServerEnd,
-    Volume, What,
+    Client, ClientHello, End, Failure, FlowEvent, Ja4, Ja4Memo, Observer, Progress, Proof, RequestHead,
+    Served, ServerEnd, Volume, What,
 };
 use crate::service::{Direction, Scope};
 use crate::time::TickId;
@@ -49,6 +49,8 @@ pub(super) struct Tally {
     paths: BottomMap<(Scope, PathKey), u64>,
     makes: BottomMap<(Scope, MakeKey), u64>,
     ends: BottomMap<(Scope, ServerEnd), u64>,
+    failing: BottomMap<(Scope, FailingKey), u64>,
+    probed: BottomMap<(Scope, ProbedKey), Probe>,
     hasher: FixedState,
 }
 
@@ -63,6 +65,8 @@ pub(super) struct Sums {
     pub paths: BottomRows<(Scope, PathKey), u64>,
     pub makes: BottomRows<(Scope, MakeKey), u64>,
     pub ends: BottomRows<(Scope, ServerEnd), u64>,
+    pub failing: BottomRows<(Scope, FailingKey), u64>,
+    pub probed: BottomRows<(Scope, ProbedKey), Probe>,
 }
 
 /// How many rows there were.
@@ -80,6 +84,7 @@ pub(super) struct ScopeTally {
     pub scope: Scope,
     pub counts: Counts,
     pub strangers: Option<Strangers>,
+    pub waits: Option<Box<Waits>>,
     /// What of the counts the open tick's readers have been shown.
     shown: Counts,
     /// Where its rows' hashes begin.
@@ -218,6 +223,51 @@ impl Tallies {
         sums.counts[Count::Attempts] += 1;
         sums.stranger(source, bytes);
         tally.reached(event.server, 1);
+        tally.probed(event, source, Probe { attempts: 1, answered: 0 });
+    }
+
+    fn answered(&mut self, event: &FlowEvent<'_>, source: IpAddr, (bytes, micros): (u32, u32)) {
+        let (tally, _) = self.tally(event.tick);
+        let Some(sums) = tally.scope(event.scope) else { return };
+        sums.answers(bytes);
+        sums.counts[Count::Answered] += 1;
+        sums.counts[Count::AnswerWait] += u64::from(micros);
+        tally.probed(event, source, Probe { attempts: 0, answered: 1 });
+    }
+
+    fn refused(&mut self, event: &FlowEvent<'_>, source: IpAddr, bytes: u32) {
+        let (tally, _) = self.tally(event.tick);
+        let Some(sums) = tally.scope(event.scope) else { return };
+        sums.answers(bytes);
+        sums.counts[Count::Refused] += 1;
+        // Where services are still to be found, the closed port of a host that has one is beside it.
+        if let Scope::Candidate(end) = event.scope
+            && tally.scope(Scope::CandidateHost(end.ip())).is_some()
+        {
+            let beside = FlowEvent { scope: Scope::CandidateHost(end.ip()), ..*event };
+            tally.probed(&beside, source, Probe { attempts: 1, answered: 0 });
+        }
+    }
+
+    #[inline(never)]
+    fn reflected(&mut self, event: &FlowEvent<'_>, source: IpAddr, bytes: u32) {
+        let (tally, _) = self.tally(event.tick);
+        let Some(sums) = tally.scope(event.scope) else { return };
+        sums.stranger(source, bytes);
+        for (count, more) in [(Count::Reflected, 1), (Count::UdpIn, 1)] {
+            sums.counts[count] += more;
+        }
+        for count in [Count::ReflectedBytes, Count::UdpBytesIn] {
+            sums.counts[count] += u64::from(bytes);
+        }
+        tally.reached(event.server, 1);
+    }
+
+    fn failed(&mut self, event: &FlowEvent<'_>, source: IpAddr, (path, failure): (u32, Failure)) {
+        let (tally, _) = self.tally(event.tick);
+        if tally.scope(event.scope).is_some() {
+            tally.failed(event.scope, FailingKey { source, path, failure });
+        }
     }
 
     fn count(&mut self, event: &FlowEvent<'_>, counts: &[(Count, u64)]) {
@@ -232,12 +282,10 @@ impl Tallies {
         let (tally, _) = self.tally(event.tick);
         let Some(sums) = tally.scope(event.scope) else { return };
         match direction {
-            Direction::ToClient => {
-                sums.counts[Count::PacketsOut] += 1;
-                sums.counts[Count::BytesOut] += u64::from(bytes);
-            }
+            Direction::ToClient => sums.answers(bytes),
             Direction::ToServer => {
                 sums.stranger(source, bytes);
+                sums.by_protocol(event.server.protocol, Volume { packets: 1, bytes: u64::from(bytes) });
                 tally.reached(event.server, 1);
             }
         }
@@ -255,7 +303,7 @@ impl Tallies {
     }
 
     fn progress(&mut self, event: &FlowEvent<'_>, client: Client, progress: &Progress) {
-        let Progress { to_server, to_client, news } = progress;
+        let Progress { to_server, to_client, news, served } = progress;
         let (tally, known) = self.tally(event.tick);
         let Some(sums) = tally.scope(event.scope) else { return };
         let amount = Cell {
@@ -265,10 +313,19 @@ impl Tallies {
             responses: u64::from(news.responses),
             client_errors: u64::from(news.client_errors),
             server_errors: u64::from(news.server_errors),
+            denied: u32::from(served.denied),
+            missing: u32::from(served.missing),
+            wait_us: u64::from(served.wait_micros),
+            first_bytes: u32::from(served.first_bytes),
+            unanswered: u32::from(served.unanswered),
+            held: u32::from(served.held),
+            released: u32::from(served.released),
             ..Cell::default()
         };
         sums.moved(&amount, *to_client);
         sums.ended(news.end);
+        sums.served(served);
+        sums.by_protocol(event.server.protocol, *to_server);
         tally.client(client, &amount, known);
         tally.reached(event.server, to_server.packets);
     }
@@ -286,12 +343,14 @@ impl Tallies {
         }
     }
 
-    fn http2(&mut self, event: &FlowEvent<'_>, client: Client, requests: u64) {
+    fn http2(&mut self, event: &FlowEvent<'_>, client: Client, (requests, resets): (u64, u32)) {
         let (tally, known) = self.tally(event.tick);
         let Some(sums) = tally.scope(event.scope) else { return };
         sums.counts[Count::Accesses] += requests;
         sums.counts[Count::Requests] += requests;
-        tally.client(client, &Cell { accesses: requests, requests, ..Cell::default() }, known);
+        sums.counts[Count::Http2Requests] += requests;
+        sums.counts[Count::Http2Resets] += u64::from(resets);
+        tally.client(client, &Cell { accesses: requests, requests, resets, ..Cell::default() }, known);
     }
 
     fn hello(&mut self, event: &FlowEvent<'_>, client: Client, hello: &ClientHello<'_>) {
@@ -317,7 +376,13 @@ impl Observer for Tallies {
             What::Admitted { client, earlier, opened } => self.admitted(&event, client, earlier, opened),
             What::Request(client, head) => self.request(&event, client, head),
             What::Hello(client, hello) => self.hello(&event, client, &hello),
-            What::Http2 { client, requests, .. } => self.http2(&event, client, u64::from(requests)),
+            What::Http2 { client, requests, resets } => {
+                self.http2(&event, client, (u64::from(requests), resets));
+            }
+            What::Answered { source, bytes, micros } => self.answered(&event, source, (bytes, micros)),
+            What::Refused { source, bytes } => self.refused(&event, source, bytes),
+            What::Reflected { source, bytes } => self.reflected(&event, source, bytes),
+            What::Failed { client, path, failure } => self.failed(&event, client.address, (path, failure)),
             What::Progress(client, progress) => self.progress(&event, client, &progress),
         }
     }
@@ -336,6 +401,8 @@ impl Tally {
             paths: BottomMap::expecting(caps::PATHS, expected.paths),
             makes: BottomMap::expecting(caps::MAKES, expected.makes),
             ends: BottomMap::new(caps::ENDS),
+            failing: BottomMap::new(caps::FAILING),
+            probed: BottomMap::new(caps::PROBED),
             hasher,
         }
     }
@@ -372,7 +439,7 @@ impl Tally {
         let place = place.get();
         self.places.insert(scope, place);
         let (counts, shown) = (Counts::default(), Counts::default());
-        let sums = ScopeTally { scope, counts, shown, strangers: None, hash, end: None };
+        let sums = ScopeTally { scope, counts, shown, strangers: None, waits: None, hash, end: None };
         match self.scopes.get_mut(place) {
             Some(old) => *old = sums,
             None => self.scopes.push(sums),
@@ -425,6 +492,33 @@ impl Tally {
         }
     }
 
+    fn failed(&mut self, scope: Scope, key: FailingKey) {
+        let place = self.hasher.hash_one((self.scope_hash(), key));
+        let is = |have: &(Scope, FailingKey)| *have == (scope, key);
+        if let Some(sum) = self.failing.entry(place, is, || ((scope, key), 0), |_, _| {}) {
+            *sum += 1;
+        }
+    }
+
+    /// Counts what came of attempts at a port beside the service; at its own ports everybody knocks.
+    #[inline]
+    fn probed(&mut self, event: &FlowEvent<'_>, source: IpAddr, probe: Probe) {
+        if matches!(event.scope, Scope::Beside(_) | Scope::CandidateHost(_)) {
+            self.probed_beside(event, source, probe);
+        }
+    }
+
+    #[inline(never)]
+    fn probed_beside(&mut self, event: &FlowEvent<'_>, source: IpAddr, probe: Probe) {
+        let key = (event.scope, ProbedKey { source, port: event.server.address.port() });
+        let place = self.hasher.hash_one((self.scope_hash(), key.1));
+        if let Some(sum) =
+            self.probed.entry(place, |have| *have == key, || (key, Probe::default()), |_, _| {})
+        {
+            sum.merge(probe);
+        }
+    }
+
     fn scope_hash(&self) -> u64 {
         self.scopes.get(self.last).map_or(0, |sums| sums.hash)
     }
@@ -473,6 +567,8 @@ impl Tally {
             paths: as_they_are(self.paths),
             makes: as_they_are(self.makes),
             ends: as_they_are(self.ends),
+            failing: as_they_are(self.failing),
+            probed: as_they_are(self.probed),
         }
     }
 }
@@ -483,6 +579,7 @@ fn as_they_are<K, V>(map: BottomMap<K, V>) -> BottomRows<K, V> {
 
 impl ScopeTally {
     /// Counts a packet to the service from an address that has earned nothing.
+    #[inline(always)]
     fn stranger(&mut self, source: IpAddr, bytes: u32) {
         self.counts[Count::PacketsIn] += 1;
         self.counts[Count::BytesIn] += u64::from(bytes);
@@ -492,6 +589,54 @@ impl ScopeTally {
         }
         if let Some(strangers) = &mut self.strangers {
             strangers.see(source);
+        }
+    }
+
+    /// Counts a packet of the service to an address that has earned nothing.
+    fn answers(&mut self, bytes: u32) {
+        self.counts[Count::PacketsOut] += 1;
+        self.counts[Count::BytesOut] += u64::from(bytes);
+    }
+
+    /// Counts what goes to the service by protocols other than TCP.
+    #[inline]
+    fn by_protocol(&mut self, protocol: u8, volume: Volume) {
+        let packets = match protocol {
+            TCP => return,
+            UDP => {
+                self.counts[Count::UdpBytesIn] += volume.bytes;
+                Count::UdpIn
+            }
+            ICMP | ICMP6 => Count::IcmpIn,
+            FRAGMENT => Count::FragmentsIn,
+            _ => return,
+        };
+        self.counts[packets] += volume.packets;
+    }
+
+    /// Counts how the service served a client.
+    fn served(&mut self, served: &Served) {
+        if served.is_empty() {
+            return;
+        }
+        for (count, more) in [
+            (Count::LargeSent, u64::from(served.large_sent)),
+            (Count::LargeResent, u64::from(served.large_resent)),
+            (Count::SmallSent, u64::from(served.small_sent)),
+            (Count::SmallResent, u64::from(served.small_resent)),
+            (Count::ZeroWindows, u64::from(served.zero_windows)),
+            (Count::FirstBytes, u64::from(served.first_bytes)),
+            (Count::FirstByteWait, u64::from(served.wait_micros)),
+            (Count::Unanswered, u64::from(served.unanswered)),
+            (Count::Denied, u64::from(served.denied)),
+            (Count::Missing, u64::from(served.missing)),
+            (Count::Held, u64::from(served.held)),
+            (Count::Released, u64::from(served.released)),
+        ] {
+            self.counts[count] += more;
+        }
+        if let Some(mean) = u64::from(served.wait_micros).checked_div(u64::from(served.first_bytes)) {
+            self.waits.get_or_insert_default().add(mean, u32::from(served.first_bytes));
         }
     }
 
@@ -521,6 +666,13 @@ impl ScopeTally {
         matches!(self.scope, Scope::Candidate(_) | Scope::CandidateHost(_)).then_some(self.hash)
     }
 }
+
+/// The protocol numbers that are counted apart, as in [`ServerEnd::protocol`].
+const TCP: u8 = 6;
+const UDP: u8 = 17;
+const ICMP: u8 = 1;
+const ICMP6: u8 = 58;
+const FRAGMENT: u8 = 255;
 
 fn prefix_of(source: &Source, attribution: &Attribution) -> PrefixKey {
     let lineage = Lineage::of(attribution, source.client.proof);

@@ -5,6 +5,7 @@
 
 pub mod baseline;
 mod before;
+mod levels;
 mod measure;
 pub mod rule;
 mod rules;
@@ -26,6 +27,7 @@ use crate::time::TickId;
 use rule::{Observed, Rule};
 
 pub use before::Before;
+pub use levels::Levels;
 pub use measure::{is_measurable, of_cell, of_counts, switched_off, whole_of};
 pub use rules::{Grounds, Homes, RuleDetector};
 pub use watch::Watch;

@@ -151,6 +151,8 @@ struct Judged {
     whole: bool,
     /// What of the whole service is needed for its condition to hold of a part.
     least: Least,
+    /// The share that a part needs.
+    least_share: f64,
     /// Whether its condition looks at the excess.
     excess: bool,
     /// Whether its condition looks at how many different ones there are.
@@ -166,6 +168,7 @@ impl Judged {
                 measure: rule.measure,
                 count: least_count(&rule.when, rule.timespan.secs() as f64) as u64,
             },
+            least_share: least_share(&rule.when),
             excess: rule.when.any(&|leaf| matches!(leaf, Condition::ExcessShare(_))),
             members: rule
                 .when
@@ -228,14 +231,15 @@ impl Look<'_> {
             return if self.rule.when.eval(&observed) { vec![(Key::Service, observed)] } else { Vec::new() };
         }
         // Most services are quiet most of the time: where all of it is too little, no part can be enough.
-        if !self.judged.least.is_in(&window.counts) || self.is_spread_thin(window) {
+        let enough = self.enough(window);
+        if !self.judged.least.is_in(&window.counts) || self.is_spread_thin(window, enough) {
             return Vec::new();
         }
         let groups = self.groups(window);
         let excess = if self.judged.excess { self.excess(&groups) } else { 0.0 };
         let mut holding: Vec<(Key, Observed)> = groups
             .iter()
-            .filter(|(_, group)| group.count >= self.judged.least.count)
+            .filter(|(_, group)| group.count >= enough)
             .map(|(key, group)| (*key, self.observe(*key, group, excess, window)))
             .filter(|(_, observed)| self.rule.when.eval(observed))
             .collect();
@@ -247,12 +251,28 @@ impl Look<'_> {
         holding
     }
 
-    /// Whether no source has half of what one needs. An address has two rows at most, one for each proof, so nobody can
-    /// have enough then.
-    fn is_spread_thin(&self, window: &Window) -> bool {
-        let half = self.judged.least.count.div_ceil(2);
-        let has_half = |cell: &Cell| of_cell(self.rule.measure, cell) >= half;
-        self.rule.group_by == GroupBy::Source && !window.sources.values().any(has_half)
+    /// The count below which no part of the window's traffic can be enough.
+    fn enough(&self, window: &Window) -> u64 {
+        let whole = of_counts(self.rule.measure, &window.counts) as f64;
+        self.judged.least.count.max((self.judged.least_share * whole) as u64)
+    }
+
+    /// Whether plainly nobody has enough.
+    fn is_spread_thin(&self, window: &Window, enough: u64) -> bool {
+        let amount = |cell: &Cell| of_cell(self.rule.measure, cell);
+        match self.rule.group_by {
+            // An address has two rows at most, one for each proof: where none has half, none has all.
+            GroupBy::Source => !window.sources.values().any(|cell| amount(cell) >= enough.div_ceil(2)),
+            // Where prefixes of one last byte have too little together, each has.
+            GroupBy::Prefix => {
+                let mut together = [0_u64; 256];
+                for (key, cell) in &window.prefixes {
+                    together[usize::from(last_byte(&key.prefix))] += amount(cell);
+                }
+                together.iter().all(|sum| *sum < enough)
+            }
+            GroupBy::Service | GroupBy::Country | GroupBy::Asn => false,
+        }
     }
 
     fn traffic(&self) -> Traffic {
@@ -296,7 +316,7 @@ impl Look<'_> {
     }
 
     fn groups(&self, window: &Window) -> Groups {
-        let mut groups = Groups::default();
+        let mut groups = Groups::with_capacity_and_hasher(window.networks.len(), RandomState::default());
         let needs = self.judged.needs;
         if needs.sources {
             for (source, cell) in &window.sources {
@@ -408,6 +428,23 @@ fn least_count(condition: &Condition, seconds: f64) -> f64 {
         Condition::Count(bound) => bound.gte.or(bound.gt).unwrap_or(0.0),
         Condition::All(list) => list.iter().map(|one| least_count(one, seconds)).fold(0.0, f64::max),
         _ => 0.0,
+    }
+}
+
+/// The share below which the condition cannot hold, as far as that is plain to see.
+fn least_share(condition: &Condition) -> f64 {
+    match condition {
+        Condition::Share(bound) => bound.gte.or(bound.gt).unwrap_or(0.0),
+        Condition::All(list) => list.iter().map(least_share).fold(0.0, f64::max),
+        _ => 0.0,
+    }
+}
+
+/// The last byte of a /24 or /48, in which neighbours differ.
+fn last_byte(prefix: &IpNet) -> u8 {
+    match prefix {
+        IpNet::V4(v4) => v4.addr().octets()[2],
+        IpNet::V6(v6) => v6.addr().octets()[5],
     }
 }
 

@@ -4,10 +4,10 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use super::Before;
 use super::baseline::Baseline;
 use super::rule::Traffic;
 use super::window::{Asked, Sliding, Window};
+use super::{Before, Levels};
 use crate::aggregate::{ScopeTick, Sides, Strangers};
 use crate::time::TickId;
 
@@ -25,6 +25,8 @@ pub struct Watched {
     before_beside: Before,
     /// What is usual, where it is a service that is protected.
     baseline: Option<Box<Baseline>>,
+    /// The connections that are held now, of its own traffic and beside it.
+    levels: [Levels; 2],
     /// Ticks of an incident, which are not learned; all from its onset on while it is open.
     held: Option<Held>,
     /// The directions that the mirror shows of it, as its conversations told last.
@@ -96,6 +98,7 @@ impl Watched {
             before: Before::default(),
             before_beside: Before::default(),
             baseline: None,
+            levels: Default::default(),
             held: None,
             sides: Sides::Both,
             now: TickId::default(),
@@ -110,6 +113,9 @@ impl Watched {
                 window.own.enter(&seconds.own);
                 window.beside.enter(&seconds.beside);
             }
+            let [own, beside] = &mut self.levels;
+            own.advance(tick.second, &seconds.own);
+            beside.advance(tick.second, &seconds.beside);
             self.ring.push_back((tick, Arc::new(seconds)));
         } else if self.ring.is_empty() {
             self.learn_silence(tick, 1);
@@ -236,6 +242,15 @@ impl Watched {
             Traffic::Own => window.own.window(),
             Traffic::Beside => window.beside.window(),
         })
+    }
+
+    /// The connections that are held now.
+    pub fn levels(&self, traffic: Traffic) -> &Levels {
+        let [own, beside] = &self.levels;
+        match traffic {
+            Traffic::Own => own,
+            Traffic::Beside => beside,
+        }
     }
 
     /// The level before.

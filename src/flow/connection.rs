@@ -2,8 +2,12 @@
 //! Comes in: its segments and datagrams in order of arrival. Goes out: events. What its bytes say is heard in `speech`.
 
 use super::key::{FlowKey, Side};
-use super::speech::{Hearing, Hello, Request, Room, Said, Speech, TrustedProxies};
-use super::{Client, End, FlowEvent, News, Observer, Progress, Proof, ServerEnd, Sighting, Volume, What};
+use super::speech::{Hearing, Hello, Request, Response, Room, Said, Speech, TrustedProxies};
+use super::turns::{Heard, Turns};
+use super::{
+    Client, End, Failure, FlowEvent, News, Observer, Progress, Proof, Served, ServerEnd, Sighting, Volume,
+    What,
+};
 use crate::decode::TcpSegment;
 use crate::service::{Direction, Named, Scope};
 use crate::time::{Span, TickId, Timestamp};
@@ -64,6 +68,7 @@ const TCP_IDLE: Span = Span::from_secs(300);
 pub(super) struct Moment<'a, O: Observer> {
     pub now: Timestamp,
     pub tick: TickId,
+    pub turns: &'a mut Turns,
     pub heads: &'a mut Room,
     pub proxies: &'a TrustedProxies,
     pub observer: &'a mut O,
@@ -97,10 +102,10 @@ impl Connection {
         direction: Direction,
         bytes: u32,
         sighting: &Sighting,
-        observer: &mut O,
+        (turns, observer): (&mut Turns, &mut O),
     ) -> bool {
         if self.tick != sighting.tick {
-            self.flush(observer);
+            self.flush(turns, observer);
             self.tick = sighting.tick;
         }
         let quiet = self.is_told();
@@ -118,14 +123,44 @@ impl Connection {
 
     /// Tells what moved since it was last told.
     #[inline(never)]
-    pub fn flush<O: Observer>(&mut self, observer: &mut O) {
+    pub fn flush<O: Observer>(&mut self, turns: &mut Turns, observer: &mut O) {
         if self.is_told() {
             return;
         }
         let (to_server, to_client) = (self.to_server.take(), self.to_client.take());
-        let news = std::mem::take(&mut self.news);
-        let what = What::Progress(self.account.client(&self.key), Progress { to_server, to_client, news });
+        let (news, served) = (std::mem::take(&mut self.news), turns.take());
+        let progress = Progress { to_server, to_client, news, served };
+        let what = What::Progress(self.account.client(&self.key), progress);
         observer.observe(self.account.event(&self.key, self.tick, what));
+    }
+
+    /// Looks at who has waited too long as `tick` ends; answers when to look again.
+    pub fn look<O: Observer>(&self, turns: &mut Turns, tick: TickId, observer: &mut O) -> Option<Timestamp> {
+        if self.ended {
+            return None;
+        }
+        let (served, again) = turns.look(tick.end(), self.heard());
+        self.tell_served(served, tick, observer);
+        again.map(|span| tick.end() + span)
+    }
+
+    /// Tells that a connection that is forgotten is held no more.
+    pub fn let_go<O: Observer>(&self, turns: &mut Turns, tick: TickId, observer: &mut O) {
+        if turns.is_held() {
+            turns.end();
+            self.tell_served(turns.take(), tick, observer);
+        }
+    }
+
+    fn tell_served<O: Observer>(&self, served: Served, tick: TickId, observer: &mut O) {
+        if !served.is_empty() {
+            let progress = Progress { served, ..Progress::default() };
+            self.account_for(What::Progress(self.account.client(&self.key), progress), tick, observer);
+        }
+    }
+
+    fn heard(&self) -> Heard {
+        Heard { unfinished: self.speech.is_asking() }
     }
 
     /// Only the service's side is mirrored: that it answers with data is all there is to see of an access.
@@ -157,7 +192,9 @@ impl Connection {
         moment: &mut Moment<'_, O>,
     ) {
         self.hear(moment, |speech, hearing, say| speech.segment(direction, segment, hearing, say));
-        self.note_end(direction, segment, moment);
+        if segment.flags.fin || segment.flags.rst {
+            self.note_end(direction, segment, moment);
+        }
     }
 
     /// Hears a datagram.
@@ -176,16 +213,17 @@ impl Connection {
         listen: impl FnOnce(&mut Speech, &mut Hearing<'_>, &mut dyn FnMut(Said<'_>)),
     ) {
         let Self { speech, news, account, key, .. } = self;
-        let Moment { now, tick, heads, proxies, observer } = moment;
+        let Moment { now, tick, turns, heads, proxies, observer } = moment;
         let mut hearing = Hearing { now: *now, room: heads };
         listen(speech, &mut hearing, &mut |said| {
             let client = || asker(&said, account.client(key), proxies);
-            if let Some(what) = evidence(&said, client, news) {
+            if let Some(what) = evidence(&said, client, (news, turns)) {
                 observer.observe(account.event(key, *tick, what));
             }
         });
     }
 
+    #[inline(never)]
     fn note_end<O: Observer>(
         &mut self,
         direction: Direction,
@@ -193,12 +231,16 @@ impl Connection {
         moment: &mut Moment<'_, O>,
     ) {
         let before = self.ended;
+        if direction == Direction::ToClient && self.finished != Some(Direction::ToServer) {
+            moment.turns.cut_off(self.heard());
+        }
         if segment.flags.fin {
             self.ended |= *self.finished.get_or_insert(direction) != direction;
         }
         self.ended |= segment.flags.rst;
         if self.ended && !before {
             self.hear(moment, Speech::end);
+            moment.turns.end();
             self.news.end = Some(if segment.flags.rst { End::Reset(direction) } else { End::Orderly });
         }
     }
@@ -228,7 +270,10 @@ impl Account {
 
 /// Whose words they are: of the client that a trusted proxy names, else of the sender.
 fn asker(said: &Said<'_>, sender: Client, proxies: &TrustedProxies) -> Client {
-    let (Said::Request(Request { forwarded, .. }) | Said::Hello(Hello { forwarded, .. })) = said else {
+    let (Said::Request(Request { forwarded, .. })
+    | Said::Hello(Hello { forwarded, .. })
+    | Said::Response(Response { forwarded, .. })) = said
+    else {
         return sender;
     };
     match forwarded.filter(|_| proxies.contain(sender.address)) {
@@ -239,19 +284,39 @@ fn asker(said: &Said<'_>, sender: Client, proxies: &TrustedProxies) -> Client {
 
 /// What is told at once of what was said, and what with the second: what a client asks of the service, and what that
 /// answers.
-fn evidence<'a>(said: &Said<'a>, client: impl FnOnce() -> Client, news: &mut News) -> Option<What<'a>> {
+fn evidence<'a>(
+    said: &Said<'a>,
+    client: impl FnOnce() -> Client,
+    (news, turns): (&mut News, &mut Turns),
+) -> Option<What<'a>> {
     use Direction::{ToClient, ToServer};
     match said {
         Said::Request(request) if request.from == ToServer => {
+            turns.ask();
             return Some(What::Request(client(), request.head));
         }
-        Said::Hello(hello) if hello.from == ToServer => return Some(What::Hello(client(), hello.hello)),
+        Said::Hello(hello) if hello.from == ToServer => {
+            turns.ask();
+            turns.seal();
+            return Some(What::Hello(client(), hello.hello));
+        }
         Said::Http2 { from, headers, resets } => {
             let requests = if *from == ToServer { *headers } else { 0 };
+            if requests > 0 {
+                turns.ask();
+            }
             return Some(What::Http2 { client: client(), requests, resets: *resets });
         }
-        Said::Response(response) if response.from == ToClient => news.response(response.status),
-        Said::Spoken(ToServer) => news.spoken = true,
+        Said::Response(response) if response.from == ToClient => {
+            news.response(response.status);
+            let failure = Failure::of(response.status)?;
+            turns.fail(failure);
+            return response.failed.map(|path| What::Failed { client: client(), path, failure });
+        }
+        Said::Spoken(ToServer) => {
+            turns.ask();
+            news.spoken = true;
+        }
         _ => {}
     }
     None

@@ -5,6 +5,7 @@
 //! State is earned: a packet that anyone can forge touches only the fixed-size table of `pending`; a connection gets an
 //! entry of its own in `tracker` when its client has shown that it hears the service's answers.
 
+mod alarms;
 mod community;
 mod connection;
 mod icmp;
@@ -16,7 +17,9 @@ pub mod record;
 mod speech;
 mod table;
 mod tcp;
+mod template;
 mod tracker;
+mod turns;
 
 use std::hash::{Hash, Hasher};
 use std::net::{IpAddr, SocketAddr};
@@ -28,6 +31,7 @@ pub use community::{Answer, community_id};
 pub use ledger::{Ledger, LedgerCounts, RecordKinds};
 pub use speech::{Carrier, ClientHello, Forwarded, Ja4, Ja4Memo, RequestHead, TrustedProxies, Unread};
 pub use tcp::{ConnState, Handshake, History, LARGE, Noticed, Role};
+pub use template::{template_hash, template_of};
 pub use tracker::{FlowCounts, FlowLimits, Sighting, Tracker};
 
 /// How well a client has proven that its address is its own.
@@ -129,6 +133,29 @@ pub enum What<'a> {
         /// Bytes of the IP packet.
         bytes: u32,
     },
+    /// The service answered an attempt with its first SYN-ACK, a packet that nobody has earned yet.
+    Answered {
+        /// Where the attempt claims to come from.
+        source: IpAddr,
+        /// Bytes of the IP packet.
+        bytes: u32,
+        /// Microseconds since the attempt, its first SYN.
+        micros: u32,
+    },
+    /// The service refused an attempt with its first RST, a packet that nobody has earned.
+    Refused {
+        /// Where the attempt claims to come from.
+        source: IpAddr,
+        /// Bytes of the IP packet.
+        bytes: u32,
+    },
+    /// A datagram with payload from the port of a service that amplifies, which the service did not ask for; unearned.
+    Reflected {
+        /// The address it claims to come from.
+        source: IpAddr,
+        /// Bytes of the IP packet.
+        bytes: u32,
+    },
     /// One side of a handshake alone is on the mirror: a client's third packet without the answer that it acknowledges,
     /// or an answer without its SYN, as far as their numbers tell. Told once for a conversation.
     OneSided,
@@ -154,6 +181,15 @@ pub enum What<'a> {
         /// RST_STREAM frames of either side.
         resets: u32,
     },
+    /// A response that says that the client may not, or that there is nothing of that name.
+    Failed {
+        /// The client.
+        client: Client,
+        /// The [`template_hash`] of the path.
+        path: u32,
+        /// How.
+        failure: Failure,
+    },
     /// Segments with payload of a sampled connection: those seen, and those that were acknowledged and never seen.
     Measured {
         /// Segments seen.
@@ -174,6 +210,38 @@ pub struct Progress {
     pub to_client: Volume,
     /// What else happened.
     pub news: News,
+    /// How the service served its client.
+    pub served: Served,
+}
+
+/// How the service served its client within a tick: what [`turns`](self) of a TCP connection tell.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Served {
+    /// The service's segments with [`LARGE`] bytes of payload or more.
+    pub large_sent: u32,
+    /// The service's segments with less payload, but some.
+    pub small_sent: u32,
+    /// Of the large ones, those that brought nothing new.
+    pub large_resent: u16,
+    /// Of the small ones, those that brought nothing new.
+    pub small_resent: u16,
+    /// Segments by which the service said that it takes no more.
+    pub zero_windows: u16,
+    /// First bytes of answers.
+    pub first_bytes: u16,
+    /// How long they took since the client's last byte, each 60 s at most, summed.
+    pub wait_micros: u32,
+    /// What was asked and had no answer for 10 s, or was cut off by the service before it had one.
+    pub unanswered: u16,
+    /// Responses 401 and 403.
+    pub denied: u16,
+    /// Responses from 400 to 499 that say that there is nothing of that name: neither 401 and 403 nor 429.
+    pub missing: u16,
+    /// Whether the connection came to be held: open without a word, with an unfinished request, or with a client that
+    /// takes nothing, for 10 s.
+    pub held: bool,
+    /// Whether it is held no more.
+    pub released: bool,
 }
 
 /// What happened on a connection within a tick, besides packets and heads.
@@ -198,6 +266,34 @@ pub enum End {
     Orderly,
     /// The sender of packets in this direction broke it off.
     Reset(Direction),
+}
+
+/// How a request failed through its client's doing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Failure {
+    /// The client may not: 401, 403.
+    Denied,
+    /// There is no such thing: 404, 405, 410 and the rest from 400 to 499, but not 429, which speaks of rates.
+    Missing,
+}
+
+impl Failure {
+    /// The failure that a response's status means, if any.
+    pub const fn of(status: u16) -> Option<Self> {
+        match status {
+            401 | 403 => Some(Self::Denied),
+            429 => None,
+            400..=499 => Some(Self::Missing),
+            _ => None,
+        }
+    }
+}
+
+impl Served {
+    /// Whether there is nothing to tell.
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 impl News {

@@ -33,6 +33,10 @@ pub(super) enum Outcome {
     Attempt,
     /// Nothing is proven.
     Waiting,
+    /// The first SYN-ACK to an attempt, so many microseconds after its first SYN.
+    Answered(u32),
+    /// The first RST to an attempt that had no answer.
+    Refused,
     /// One side of the handshake is seen alone: the client's third packet without an answer, or an answer without a SYN.
     OneSided,
     /// The client has earned state.
@@ -82,8 +86,10 @@ pub(super) enum Client {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Stage {
-    /// The client's SYN was seen.
-    Syn { client_isn: u32 },
+    /// The client's SYN was seen; `at` is when, in units of 2^10 ns.
+    Syn { client_isn: u32, at: u32 },
+    /// The service answered the SYN with RST.
+    Refused { client_isn: u32 },
     /// The SYN-ACK was seen; `client_next` is what it acknowledged.
     SynAck { client_next: u32, server_isn: u32, syn_seen: bool },
     /// The client's SYN and a bare ACK that fits it, with no answer on the mirror.
@@ -114,6 +120,16 @@ fn millis(time: Timestamp) -> u32 {
     time.nanos().div_euclid(1_000_000) as u32
 }
 
+/// Units of 2^10 ns, about microseconds. They may wrap around: what is remembered is 30 s old at most.
+fn units(time: Timestamp) -> u32 {
+    (time.nanos() >> 10) as u32
+}
+
+fn micros_between(before: u32, now: u32) -> u32 {
+    // Below 2^32 for any number: 2^32 units are 4,398 s.
+    ((u64::from(now.wrapping_sub(before)) << 10) / 1_000).min(u64::from(u32::MAX)) as u32
+}
+
 impl Pending {
     /// A table with room for about `entries`, rounded up to a power of two. `seed` decides places, the same in every
     /// process, because places decide what is displaced.
@@ -125,7 +141,7 @@ impl Pending {
     /// Takes a packet of a conversation that has earned no state; answers what it means and which side is the client.
     pub fn knock(&mut self, knock: &Knock<'_>) -> (Outcome, Side) {
         let entry = self.entry(knock);
-        let first = entry.stage.is_none();
+        let first = matches!(entry.stage, None | Some(Stage::Refused { .. }));
         let step = match knock.tcp {
             Some(segment) => entry.segment(segment, knock),
             None => entry.datagram(knock),
@@ -141,6 +157,8 @@ impl Pending {
             }
             Step::Attempt if first => Outcome::Attempt,
             Step::OneSided => Outcome::OneSided,
+            Step::Answered(micros) => Outcome::Answered(micros),
+            Step::Refused => Outcome::Refused,
             Step::Attempt | Step::Waiting => Outcome::Waiting,
         };
         if knock.from == client {
@@ -183,6 +201,8 @@ impl Pending {
 
 enum Step {
     Attempt,
+    Answered(u32),
+    Refused,
     OneSided,
     Waiting,
     Earned { proof: Proof, opened: bool },
@@ -204,8 +224,10 @@ impl Entry {
                 [Some(client_next), Some(server_isn.wrapping_add(1))]
             }
             Some(Stage::Acked { client_next }) => [Some(client_next), None],
-            Some(Stage::Syn { client_isn }) => [Some(client_isn.wrapping_add(1)), None],
-            Some(Stage::Midstream { .. } | Stage::Datagram { .. }) | None => [None; 2],
+            Some(Stage::Syn { client_isn, .. }) => [Some(client_isn.wrapping_add(1)), None],
+            Some(Stage::Refused { .. } | Stage::Midstream { .. } | Stage::Datagram { .. }) | None => {
+                [None; 2]
+            }
         }
     }
 
@@ -227,46 +249,63 @@ impl Entry {
 
     fn segment(&mut self, segment: &TcpSegment<'_>, knock: &Knock<'_>) -> Step {
         if segment.flags.rst {
-            return Step::Waiting;
+            return self.reset(segment, knock.from);
         }
         if segment.flags == SYN && knock.client.may_be(knock.from) {
-            return self.syn(segment, knock.from);
+            return self.syn(segment, knock);
         }
         if segment.flags.syn && segment.flags.ack && knock.client.may_be(knock.from.other()) {
-            return self.syn_ack(segment, knock.from);
+            return self.syn_ack(segment, knock);
         }
         if knock.from == self.client { self.client_sends(segment) } else { self.server_sends(segment) }
     }
 
-    fn syn(&mut self, segment: &TcpSegment<'_>, from: Side) -> Step {
-        let again = matches!(self.stage, Some(Stage::Syn { client_isn }) if client_isn == segment.sequence)
+    /// A service that is closed acknowledges the SYN that it refuses (RFC 9293 section 3.5.2).
+    fn reset(&mut self, segment: &TcpSegment<'_>, from: Side) -> Step {
+        match self.stage {
+            Some(Stage::Syn { client_isn, .. })
+                if from != self.client && segment.acknowledgment == client_isn.wrapping_add(1) =>
+            {
+                self.stage = Some(Stage::Refused { client_isn });
+                Step::Refused
+            }
+            _ => Step::Waiting,
+        }
+    }
+
+    fn syn(&mut self, segment: &TcpSegment<'_>, knock: &Knock<'_>) -> Step {
+        let again = matches!(self.stage, Some(Stage::Syn { client_isn, .. } | Stage::Refused { client_isn })
+                if client_isn == segment.sequence)
             || matches!(self.stage, Some(Stage::SynAck { client_next, syn_seen: true, .. })
                 if client_next == segment.sequence.wrapping_add(1));
         if again {
             return Step::Waiting;
         }
-        let first = self.stage.is_none();
-        *self = Entry { tag: self.tag, client: from, ..FREE };
-        self.stage = Some(Stage::Syn { client_isn: segment.sequence });
+        let first = matches!(self.stage, None | Some(Stage::Refused { .. }));
+        *self = Entry { tag: self.tag, client: knock.from, ..FREE };
+        self.stage = Some(Stage::Syn { client_isn: segment.sequence, at: units(knock.now) });
         // Another number on the same ports is another attempt, but the caller told the first one already only when
         // the entry was new; a reused pair of ports within the memory counts as a retry of the same attempt.
         if first { Step::Attempt } else { Step::Waiting }
     }
 
-    fn syn_ack(&mut self, segment: &TcpSegment<'_>, from: Side) -> Step {
+    fn syn_ack(&mut self, segment: &TcpSegment<'_>, knock: &Knock<'_>) -> Step {
+        let mut step = if self.stage.is_none() { Step::OneSided } else { Step::Waiting };
         let syn_seen = match self.stage {
-            Some(Stage::Syn { client_isn }) => client_isn.wrapping_add(1) == segment.acknowledgment,
+            Some(Stage::Syn { client_isn, at }) if client_isn.wrapping_add(1) == segment.acknowledgment => {
+                step = Step::Answered(micros_between(at, units(knock.now)));
+                true
+            }
             Some(Stage::SynAck { syn_seen, .. }) => syn_seen,
             _ => false,
         };
-        let first = self.stage.is_none();
-        self.client = from.other();
+        self.client = knock.from.other();
         self.stage = Some(Stage::SynAck {
             client_next: segment.acknowledgment,
             server_isn: segment.sequence,
             syn_seen,
         });
-        if first { Step::OneSided } else { Step::Waiting }
+        step
     }
 
     fn client_sends(&mut self, segment: &TcpSegment<'_>) -> Step {
@@ -281,7 +320,7 @@ impl Entry {
                     Step::Waiting
                 }
             }
-            Some(Stage::Syn { client_isn }) if segment.flags.ack => {
+            Some(Stage::Syn { client_isn, .. }) if segment.flags.ack => {
                 let client_next = client_isn.wrapping_add(1);
                 if segment.sequence != client_next {
                     return Step::Waiting;
@@ -427,7 +466,7 @@ mod tests {
         let mut talk = Talk::new();
         assert_eq!(talk.client(SYN, 100, 0, 0), Outcome::Attempt);
         assert_eq!(talk.client(SYN, 100, 0, 0), Outcome::Waiting, "a retransmission is no new attempt");
-        assert_eq!(talk.server(SYN_ACK, 900, 101, 0), Outcome::Waiting);
+        assert_eq!(talk.server(SYN_ACK, 900, 101, 0), Outcome::Answered(0));
         assert_eq!(admitted(talk.client(ACK, 101, 901, 0)), (Proof::Proven, true, 2));
     }
 

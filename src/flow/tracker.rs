@@ -4,12 +4,14 @@
 use std::collections::VecDeque;
 use std::net::{IpAddr, SocketAddr};
 
+use super::alarms::Alarms;
 use super::connection::{self, Connection, LINGER, Moment};
 use super::key::{FlowKey, Protocol, Side};
 use super::loss::Losses;
 use super::pending::{self, Admission, Knock, Outcome, Pending};
 use super::speech::{Room, TrustedProxies};
 use super::table::{SlotId, Table};
+use super::turns::{Beginning, PATIENCE, Turns};
 use super::{Client, FlowEvent, Observer, Proof, ServerEnd, What};
 use crate::decode::{Packet, TcpSegment, Transport, UdpDatagram};
 use crate::service::{Direction, Named, Scope};
@@ -80,7 +82,7 @@ impl FlowCounts {
 }
 
 /// When and for whom a packet counts.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Sighting {
     /// Capture time.
     pub now: Timestamp,
@@ -96,6 +98,9 @@ pub struct Tracker {
     pending: Pending,
     connections: Table,
     losses: Losses,
+    alarms: Alarms,
+    /// Slots that are looked at, a list that keeps its room.
+    due: Vec<SlotId>,
     /// Connections that have something to tell at the end of the tick.
     moved: Vec<SlotId>,
     /// Connections that ended, in the order they did.
@@ -115,6 +120,14 @@ struct Held {
     unproven: usize,
 }
 
+/// Ports whose services answer a small question with a large answer, in order: quotd, chargen, DNS, TFTP, portmap, NTP,
+/// NetBIOS, SNMP, CLDAP, RIPv1, MSSQL, SSDP, ARMS, WS-Discovery, mDNS, CoAP, memcached and others
+/// (<https://www.cisa.gov/news-events/alerts/2014/01/17/udp-based-amplification-attacks>).
+const AMPLIFIERS: [u16; 24] = [
+    17, 19, 53, 69, 111, 123, 137, 161, 389, 427, 520, 1_434, 1_900, 3_283, 3_478, 3_702, 5_093, 5_353,
+    5_683, 10_001, 11_211, 17_185, 27_960, 37_810,
+];
+
 /// Ticks between two sweeps for conversations that fell silent; those that ended leave with every tick.
 const SWEEP: i64 = 64;
 
@@ -125,6 +138,8 @@ impl Tracker {
             pending: Pending::new(limits.pending, limits.seed),
             connections: Table::default(),
             losses: Losses::default(),
+            alarms: Alarms::default(),
+            due: Vec::new(),
             moved: Vec::new(),
             ended: VecDeque::new(),
             limits,
@@ -203,31 +218,43 @@ impl Tracker {
     #[inline(always)]
     fn go_on<O: Observer>(&mut self, seen: &Seen<'_, '_, '_>, sighting: &Sighting, observer: &mut O) -> bool {
         let Carried { packet, segment, .. } = *seen.carried;
-        let Some(connection) = self.connections.get(seen.id) else { return false };
+        let Some((connection, turns)) = self.connections.get(seen.id) else { return false };
         let reopened = connection.ended && segment.is_some_and(|s| s.flags.syn && !s.flags.ack);
         if reopened || connection.is_over(sighting.now) {
             return false;
         }
         let direction = toward(seen.from == connection.account.client);
         let (now, tick) = (sighting.now, sighting.tick);
-        if connection.count(direction, packet.fresh_len, sighting, observer) {
+        if connection.count(direction, packet.fresh_len, sighting, (turns, observer)) {
             self.moved.push(seen.id);
         }
         if let Some(segment) = segment {
             self.losses.segment(seen.id, direction, segment);
+            let concerns = turns.concerns(segment);
+            if concerns {
+                turns.segment(direction, segment, now);
+            }
             // Most segments say nothing and end nothing.
             if !connection.notes(direction, segment) {
+                if concerns && turns.arms() {
+                    self.alarms.set(seen.id, (now + PATIENCE).secs());
+                }
                 return true;
             }
             let before = connection.ended;
-            let mut moment = Moment { now, tick, heads: &mut self.heads, proxies: &self.proxies, observer };
+            let (heads, proxies) = (&mut self.heads, &self.proxies);
+            let mut moment = Moment { now, tick, turns, heads, proxies, observer };
             connection.segment(direction, segment, &mut moment);
+            if turns.arms() {
+                self.alarms.set(seen.id, (now + PATIENCE).secs());
+            }
             // One that is not listed leaves with the next sweep.
             if connection.ended && !before && self.ended.len() < self.limits.listed() {
                 self.ended.push_back((sighting.now, seen.id));
             }
         } else if let Some(payload) = datagram(packet) {
-            let mut moment = Moment { now, tick, heads: &mut self.heads, proxies: &self.proxies, observer };
+            let (heads, proxies) = (&mut self.heads, &self.proxies);
+            let mut moment = Moment { now, tick, turns, heads, proxies, observer };
             connection.datagram(direction, payload, &mut moment);
         }
         true
@@ -235,13 +262,15 @@ impl Tracker {
 
     /// Takes a connection out, and tells what it had left to tell.
     fn forget<O: Observer>(&mut self, id: SlotId, tick: TickId, observer: &mut O) {
-        if let Some(mut connection) = self.connections.remove(id) {
-            connection.flush(observer);
+        if let Some((connection, turns)) = self.connections.get(id) {
+            connection.flush(turns, observer);
+            connection.let_go(turns, tick, observer);
             if let Some(measured) = self.losses.take(id) {
                 connection.account_for(measured, tick, observer);
             }
             connection.release(&mut self.heads);
             self.held.forget(connection.account.proof);
+            self.connections.remove(id);
             self.counts.closed += 1;
         }
     }
@@ -269,7 +298,17 @@ impl Tracker {
                 self.counts.attempted += 1;
                 account.tell(What::Attempted { source: account.outside, bytes: account.bytes }, observer);
             }
+            Outcome::Waiting if arrival.is_reflected(&account) => {
+                account.tell(What::Reflected { source: account.outside, bytes: account.bytes }, observer);
+            }
             Outcome::Waiting => account.unearned(observer),
+            Outcome::Answered(micros) => {
+                let (source, bytes) = (account.outside, account.bytes);
+                account.tell(What::Answered { source, bytes, micros }, observer);
+            }
+            Outcome::Refused => {
+                account.tell(What::Refused { source: account.outside, bytes: account.bytes }, observer);
+            }
             Outcome::OneSided => {
                 account.tell(What::OneSided, observer);
                 account.unearned(observer);
@@ -303,28 +342,27 @@ impl Tracker {
         let named = named.map(|(named, _)| named);
         let party = connection::Account { named, client: admission.client, proof: admission.proof };
         let mut connection = Connection::new(arrival.key, party, now, tick);
-        let mut moment = Moment { now, tick, heads: &mut self.heads, proxies: &self.proxies, observer };
-        connection.count(account.direction, arrival.packet.fresh_len, account.sighting, moment.observer);
-        if client.proof == Proof::Unproven && account.direction == Direction::ToClient {
-            connection.shows_answers_alone();
-        }
-        if let Some(segment) = arrival.segment {
-            connection.segment(account.direction, segment, &mut moment);
-        } else if let Some(payload) = datagram(arrival.packet) {
-            connection.datagram(account.direction, payload, &mut moment);
-        }
-        if room {
-            self.held.take(client.proof);
-            let id = self.connections.insert(connection);
-            self.losses.begin(id, admission.first);
-            if let Some(segment) = arrival.segment {
-                self.losses.segment(id, account.direction, segment);
-            }
-            self.moved.push(id);
-        } else {
+        let (heads, proxies) = (&mut self.heads, &self.proxies);
+        if !room {
             self.counts.refused += 1;
-            connection.flush(observer);
-            connection.release(&mut self.heads);
+            let mut turns = Turns::default();
+            let mut moment = Moment { now, tick, turns: &mut turns, heads, proxies, observer };
+            account.begin(&mut connection, (arrival, admission), &mut moment);
+            connection.flush(&mut turns, observer);
+            return connection.release(&mut self.heads);
+        }
+        self.held.take(client.proof);
+        let id = self.connections.insert(connection);
+        self.moved.push(id);
+        self.losses.begin(id, admission.first);
+        let Some((connection, turns)) = self.connections.get(id) else { return };
+        let mut moment = Moment { now, tick, turns, heads, proxies, observer };
+        account.begin(connection, (arrival, admission), &mut moment);
+        if let Some(segment) = arrival.segment {
+            self.losses.segment(id, account.direction, segment);
+            if moment.turns.arm() {
+                self.alarms.set(id, (now + PATIENCE).secs());
+            }
         }
     }
 
@@ -333,8 +371,8 @@ impl Tracker {
     #[cold]
     fn tell_moved<O: Observer>(&mut self, observer: &mut O) {
         for id in self.moved.drain(..) {
-            if let Some(connection) = self.connections.get(id) {
-                connection.flush(observer);
+            if let Some((connection, turns)) = self.connections.get(id) {
+                connection.flush(turns, observer);
             }
         }
     }
@@ -344,10 +382,10 @@ impl Tracker {
         // The list keeps its room: the next tick's will be as long.
         self.moved.retain(|id| {
             // A slot may have been taken over since: then its successor is told of, which does no harm.
-            let Some(connection) = self.connections.get(*id) else { return false };
+            let Some((connection, turns)) = self.connections.get(*id) else { return false };
             let is_open = connection.open_tick() > tick;
             if !is_open {
-                connection.flush(observer);
+                connection.flush(turns, observer);
             }
             is_open
         });
@@ -356,6 +394,7 @@ impl Tracker {
             self.come_back_to(tick.end());
         }
         self.forget_ended(tick, observer);
+        self.look_at_waiting(tick, observer);
         if tick.epoch != self.swept.epoch || tick.second >= self.swept.second.saturating_add(SWEEP) {
             self.swept = tick;
             for id in self.connections.ids() {
@@ -364,11 +403,29 @@ impl Tracker {
         }
     }
 
+    /// Looks at the connections that somebody may wait on in vain.
+    fn look_at_waiting<O: Observer>(&mut self, tick: TickId, observer: &mut O) {
+        let mut due = std::mem::take(&mut self.due);
+        self.alarms.due(tick, &mut due);
+        for id in due.drain(..) {
+            if let Some(turns) = self.connections.turns(id) {
+                turns.disarm();
+            }
+            let Some((connection, turns)) = self.connections.get(id) else { continue };
+            if let Some(again) = connection.look(turns, tick, observer)
+                && turns.arm()
+            {
+                self.alarms.set(id, again.secs());
+            }
+        }
+        self.due = due;
+    }
+
     /// Tells what the sampled connections missed, as of the tick that closes.
     fn tell_losses<O: Observer>(&mut self, tick: TickId, observer: &mut O) {
         for id in self.losses.slots() {
             let Some(measured) = self.losses.take(id) else { continue };
-            if let Some(connection) = self.connections.get(id) {
+            if let Some((connection, _)) = self.connections.get(id) {
                 connection.account_for(measured, tick, observer);
             }
         }
@@ -378,8 +435,9 @@ impl Tracker {
     /// The clock was set back: what was last seen in the future is as if seen now, or it would stay till then.
     fn come_back_to(&mut self, now: Timestamp) {
         for id in self.connections.ids() {
-            if let Some(connection) = self.connections.get(id) {
+            if let Some((connection, turns)) = self.connections.get(id) {
                 connection.last_seen = connection.last_seen.min(now);
+                turns.come_back_to(now);
             }
         }
         for (at, _) in &mut self.ended {
@@ -400,7 +458,7 @@ impl Tracker {
     }
 
     fn forget_if_over<O: Observer>(&mut self, id: SlotId, tick: TickId, observer: &mut O) {
-        if self.connections.get(id).is_some_and(|connection| connection.is_over(tick.end())) {
+        if self.connections.get(id).is_some_and(|(connection, _)| connection.is_over(tick.end())) {
             self.forget(id, tick, observer);
         }
     }
@@ -471,6 +529,17 @@ impl Arrival<'_, '_> {
         if sender_is_client { self.from } else { self.from.other() }
     }
 
+    /// Whether it may be the answer to a forged question: to the service, with payload, from the port of a service that
+    /// amplifies. Between two such ports it is their own talk (NTP).
+    fn is_reflected(&self, account: &Account<'_>) -> bool {
+        let (from, to) = self.ports;
+        self.segment.is_none()
+            && account.direction == Direction::ToServer
+            && from != to
+            && AMPLIFIERS.binary_search(&from).is_ok()
+            && datagram(self.packet).is_some_and(|payload| !payload.is_empty())
+    }
+
     fn account<'s>(&self, from_client: bool, sighting: &'s Sighting) -> Account<'s> {
         let direction = toward(from_client);
         let (source, destination) = (self.packet.source, self.packet.destination);
@@ -512,6 +581,33 @@ impl Account<'_> {
             server: self.server,
             what,
         });
+    }
+
+    /// Begins a connection with the packet that admits it.
+    fn begin<O: Observer>(
+        &self,
+        connection: &mut Connection,
+        (arrival, admission): (&Arrival<'_, '_>, &Admission),
+        moment: &mut Moment<'_, O>,
+    ) {
+        let proof = admission.proof;
+        let answers_alone = proof == Proof::Unproven && self.direction == Direction::ToClient;
+        // Whose words are not mirrored is not silent.
+        let seen = admission.opened && !answers_alone;
+        let beginning = if seen { Beginning::Seen } else { Beginning::Missed };
+        moment.turns.begin(beginning, proof, moment.now);
+        connection.count(self.direction, self.bytes, self.sighting, (moment.turns, moment.observer));
+        if answers_alone {
+            connection.shows_answers_alone();
+        }
+        if let Some(segment) = arrival.segment {
+            if moment.turns.concerns(segment) {
+                moment.turns.segment(self.direction, segment, moment.now);
+            }
+            connection.segment(self.direction, segment, moment);
+        } else if let Some(payload) = datagram(arrival.packet) {
+            connection.datagram(self.direction, payload, moment);
+        }
     }
 
     fn unearned<O: Observer>(&self, observer: &mut O) {

@@ -122,6 +122,9 @@ pub(super) struct Response {
     pub ttfb: Option<Span>,
     /// [`Request::forwarded`] of the request.
     pub forwarded: Option<IpAddr>,
+    /// The [`template_hash`](super::template_hash) of the path that was asked for, where the status is a
+    /// [`Failure`](super::Failure).
+    pub failed: Option<u32>,
 }
 
 /// The end of a response.
@@ -165,6 +168,11 @@ impl Speech {
             Some(talk) => segment.payload_len > 0 || segment.flags.fin || talk.waits(),
             None => segment.payload_len > 0 && self.at[from as usize] != Place::Done,
         }
+    }
+
+    /// Whether a request or a hello of the client's has begun and is not whole.
+    pub fn is_asking(&self) -> bool {
+        self.talk.as_ref().is_some_and(|talk| talk.is_asking())
     }
 
     /// Hears a segment that `from` names the direction of.

@@ -14,6 +14,7 @@ use super::socks;
 use super::talk::{Ear, Talk};
 use super::tls;
 use super::{Hello, Request, Response, Said};
+use crate::flow::Failure;
 
 /// What a reader did with the beginning of the bytes.
 enum Step {
@@ -160,7 +161,8 @@ impl Talk {
         *ear.requests = number.wrapping_add(1);
         let forwarded = self.forwarded(&read.head, ear.room.trusted());
         (ear.say)(Said::Request(Request { number, from, head: &read.head, forwarded }));
-        self.exchanges.ask(Asked { number, at, method: read.method, heard: ear.heard, forwarded }, ear.say);
+        let asked = Asked { number, at, method: read.method, heard: ear.heard, forwarded };
+        self.exchanges.ask(asked, read.head.path, ear.say);
     }
 
     /// Whom the request is for: what a header adds counts only where whoever sent it is a trusted proxy.
@@ -209,6 +211,7 @@ impl Talk {
         if torn {
             self.exchanges.skip_to(at, ear.say);
         }
+        let failed = Failure::of(status).and_then(|_| self.exchanges.next_path());
         let asked = self.exchanges.answer(ear.say);
         (ear.say)(Said::Response(Response {
             request: asked.map(|asked| asked.number),
@@ -216,6 +219,7 @@ impl Talk {
             status,
             ttfb: asked.map(|asked| since.since(asked.at)),
             forwarded: asked.and_then(|asked| asked.forwarded).or(self.proxied),
+            failed,
         }));
         asked.map_or(Method::Plain, |asked| asked.method)
     }

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use super::exchange::Exchanges;
 use super::h2::Frames;
-use super::lane::{Lane, Reading};
+use super::lane::{Lane, Message, Reading};
 use super::quic::{self, Heard, Initials};
 use super::room::Room;
 use super::stream::{Run, ahead};
@@ -287,6 +287,16 @@ impl Talk {
     /// Tells what nobody will answer any more.
     pub fn leave(&mut self, say: &mut dyn FnMut(Said<'_>)) {
         self.exchanges.leave(say);
+    }
+
+    /// Whether what the client asks has begun and is not whole.
+    pub fn is_asking(&self) -> bool {
+        let lane = &self.lanes[Direction::ToServer as usize];
+        match lane.reading {
+            Reading::Start | Reading::Request | Reading::Hello => !lane.kept.is_empty(),
+            Reading::Body(Message::Request, _) => true,
+            _ => false,
+        }
     }
 
     /// Hears a datagram.

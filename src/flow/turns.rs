@@ -1,0 +1,366 @@
+//! Whose turn it is on a TCP connection, and how long the other side has waited: for the first byte of an answer, for the
+//! rest of a request, for a client that takes what it asked for. Comes in: segments with their times, word of requests,
+//! and a look at the connection every now and then. Goes out: [`Served`]. Refuses to know what is said.
+//!
+//! A turn of the client begins with its first new byte after the service's last, and ends with the service's next. So it
+//! is the same in plain HTTP and inside of TLS, and pipelined requests are one.
+
+use super::{Failure, LARGE, Proof, Served};
+use crate::decode::TcpSegment;
+use crate::service::Direction;
+use crate::time::{Span, Timestamp};
+
+/// The turns of one connection.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Turns {
+    /// The number behind the last byte seen, by direction, where any was.
+    top: [u32; 2],
+    /// When the client's turn began; before its first, when the connection was opened.
+    since: Moment,
+    /// When the client's last new byte came.
+    last: Moment,
+    /// When it last had to be told that the client takes nothing, where it is starved.
+    starved: Moment,
+    /// The client's number when it was last looked at, or when its turn began.
+    mark: u32,
+    state: u16,
+    served: Served,
+}
+
+// What of a connection's state holds.
+const SPOKE: [u16; 2] = [1, 2];
+/// The client has said something since the service last did.
+const TURN: u16 = 1 << 2;
+/// It waits for the service's answer.
+const WAITING: u16 = 1 << 3;
+/// That there is none was told.
+const UNANSWERED: u16 = 1 << 4;
+/// What it says is sealed (TLS): each of its turns asks for something.
+const SEALED: u16 = 1 << 5;
+/// It said that it takes nothing.
+const STARVED: u16 = 1 << 6;
+/// That it is held was told.
+const HELD: u16 = 1 << 7;
+/// Its beginning was seen.
+const OPENED: u16 = 1 << 8;
+/// The service's answers are mirrored.
+const ANSWERED: u16 = 1 << 9;
+/// The slot is to be looked at; its next owner inherits that.
+const ARMED: u16 = 1 << 10;
+
+/// Nobody waits longer for an answer or for the next byte: half of all visitors leave within 3 s, and a head that takes
+/// 10 s is no browser's.
+pub(super) const PATIENCE: Span = Span::from_secs(10);
+
+/// The longest wait that is summed up: one forgotten answer must not outweigh a thousand.
+const LONGEST_WAIT: u32 = 60_000_000;
+
+/// What a request that is not held brings within [`PATIENCE`]: 500 B/s, the least that Apache's `mod_reqtimeout` asks of
+/// a body.
+const LEAST_PROGRESS: u32 = 5_000;
+
+/// What a client that draws out a sealed request sends within [`PATIENCE`]: a header line of 20 bytes is a record of 50.
+const TRICKLE: u32 = 200;
+
+/// Sealed records below this ask for nothing: an alert has 31 bytes, a TLS 1.3 Finished 80 with the record before it.
+const LEAST_REQUEST: u32 = 100;
+
+/// A window below this takes no segment, however it is scaled: a scale of 8, the usual one, makes it 1.8 KB.
+const STARVING: u16 = 8;
+
+/// Whether a connection's beginning was seen, and what its client says would be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Beginning {
+    Seen,
+    Missed,
+}
+
+/// What else is known of a connection when it is looked at.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Heard {
+    /// A request has begun and is not whole.
+    pub unfinished: bool,
+}
+
+impl Turns {
+    /// Begins with a connection that was opened, or whose beginning was missed; the slot's alarm stays.
+    pub fn begin(&mut self, beginning: Beginning, proof: Proof, now: Timestamp) {
+        let state = self.state & ARMED;
+        *self = Self { since: Moment::of(now), state, ..Self::default() };
+        self.set(OPENED, beginning == Beginning::Seen);
+        self.set(ANSWERED, proof == Proof::Proven);
+    }
+
+    /// Whether a segment is to be noted. Most bring nothing and say that there is room.
+    #[inline]
+    pub fn concerns(&self, segment: &TcpSegment<'_>) -> bool {
+        segment.payload_len > 0 || segment.window < STARVING || self.is(STARVED)
+    }
+
+    /// Notes a segment.
+    #[inline(never)]
+    pub fn segment(&mut self, from: Direction, segment: &TcpSegment<'_>, now: Timestamp) {
+        match from {
+            Direction::ToServer => {
+                if segment.window < STARVING || self.is(STARVED) {
+                    self.appetite(segment, now);
+                }
+                if segment.payload_len > 0 {
+                    self.client_sends(segment, now);
+                }
+            }
+            Direction::ToClient => {
+                if segment.window == 0 && !segment.flags.rst {
+                    self.served.zero_windows = self.served.zero_windows.saturating_add(1);
+                }
+                if segment.payload_len > 0 {
+                    self.service_sends(segment, now);
+                }
+            }
+        }
+    }
+
+    /// Whether it is to be looked at and is not yet going to be; from now on it is.
+    #[inline]
+    pub fn arms(&mut self) -> bool {
+        let arms = self.state & (TURN | WAITING | STARVED | ARMED);
+        if arms == 0 || arms & ARMED != 0 {
+            return false;
+        }
+        self.arm();
+        true
+    }
+
+    /// It is going to be looked at; answers whether it was not before.
+    pub fn arm(&mut self) -> bool {
+        let arms = !self.is(ARMED);
+        self.state |= ARMED;
+        arms
+    }
+
+    /// It was looked at.
+    pub fn disarm(&mut self) {
+        self.state &= !ARMED;
+    }
+
+    /// The client asked for something.
+    pub fn ask(&mut self) {
+        if self.is(ANSWERED) {
+            self.state |= WAITING;
+        } else {
+            // The answer that would end the turn will not be seen.
+            self.state &= !TURN;
+        }
+    }
+
+    /// An answer said that the client may not, or that there is no such thing.
+    pub fn fail(&mut self, failure: Failure) {
+        let sum = match failure {
+            Failure::Denied => &mut self.served.denied,
+            Failure::Missing => &mut self.served.missing,
+        };
+        *sum = sum.saturating_add(1);
+    }
+
+    /// From here on what is said is sealed.
+    pub fn seal(&mut self) {
+        self.state |= SEALED;
+    }
+
+    /// The service says that it is done, or breaks off, before the client did.
+    pub fn cut_off(&mut self, heard: Heard) {
+        if self.is(WAITING) && !self.is(UNANSWERED | HELD) && !heard.unfinished {
+            self.served.unanswered = self.served.unanswered.saturating_add(1);
+        }
+        self.state &= !(TURN | WAITING);
+    }
+
+    /// Whether it was told that the connection is held.
+    #[inline]
+    pub fn is_held(&self) -> bool {
+        self.is(HELD)
+    }
+
+    /// The connection is over.
+    pub fn end(&mut self) {
+        self.served.released |= self.is(HELD);
+        self.state &= ARMED;
+    }
+
+    /// What has to be told since the last time.
+    pub fn take(&mut self) -> Served {
+        std::mem::take(&mut self.served)
+    }
+
+    /// The clock was set back: whatever waits begins to wait now.
+    pub fn come_back_to(&mut self, now: Timestamp) {
+        let now = Moment::of(now);
+        (self.since, self.last, self.starved) = (now, now, now);
+        // Levels begin anew with the clock.
+        self.state &= !HELD;
+    }
+
+    /// Looks at who has waited too long; answers what to tell of it, and when to look again.
+    pub fn look(&mut self, now: Timestamp, heard: Heard) -> (Served, Option<Span>) {
+        let at = Moment::of(now);
+        let mut told = Served::default();
+        let slow = self.is_slow(at, heard);
+        if self.is(TURN) && at.has_waited(self.since) {
+            self.mark = self.top[0];
+        }
+        let silent = self.is_silent() && at.has_waited(self.since);
+        let holds = slow || silent || (self.is(STARVED) && at.has_waited(self.starved));
+        told.held = holds && !self.is(HELD);
+        told.released = !holds && self.is(HELD);
+        self.set(HELD, holds);
+        let awaited = self.is(WAITING) && !self.is(UNANSWERED) && !heard.unfinished;
+        if awaited && at.has_waited(self.last) {
+            told.unanswered = 1;
+            self.state |= UNANSWERED;
+        }
+        (told, self.next_look(at, heard))
+    }
+
+    fn next_look(&self, at: Moment, heard: Heard) -> Option<Span> {
+        let drawn_out = self.is(TURN) && (heard.unfinished || (self.is(SEALED) && self.is(WAITING)));
+        let waits = [
+            (self.is(HELD), at),
+            (self.is(STARVED), self.starved),
+            (self.is_silent(), self.since),
+            (self.is(WAITING) && !self.is(UNANSWERED) && !heard.unfinished, self.last),
+            (drawn_out, self.since),
+        ];
+        let left = |(is, since): (bool, Moment)| is.then(|| at.patience_left(since));
+        waits.into_iter().filter_map(left).min()
+    }
+
+    /// Whether it has said nothing since it was opened.
+    fn is_silent(&self) -> bool {
+        self.is(OPENED) && !self.is(SPOKE[0])
+    }
+
+    /// Whether a request is drawn out.
+    fn is_slow(&self, at: Moment, heard: Heard) -> bool {
+        if !self.is(TURN) || !at.has_waited(self.since) {
+            return false;
+        }
+        let moved = self.top[0].wrapping_sub(self.mark);
+        if heard.unfinished {
+            return moved < LEAST_PROGRESS;
+        }
+        self.is(SEALED) && self.is(WAITING) && (1..=TRICKLE).contains(&moved)
+    }
+
+    fn client_sends(&mut self, segment: &TcpSegment<'_>, now: Timestamp) {
+        if !self.advance(Direction::ToServer, segment) {
+            return;
+        }
+        self.last = Moment::of(now);
+        if !self.is(TURN) {
+            self.since = self.last;
+            self.mark = segment.sequence;
+        }
+        self.state |= TURN;
+        if self.is(SEALED) && segment.payload_len >= LEAST_REQUEST {
+            self.ask();
+        }
+    }
+
+    fn service_sends(&mut self, segment: &TcpSegment<'_>, now: Timestamp) {
+        let fresh = self.advance(Direction::ToClient, segment);
+        let again = u16::from(!fresh);
+        let Served { large_sent, large_resent, small_sent, small_resent, .. } = &mut self.served;
+        let (sent, resent) = match segment.payload_len >= LARGE {
+            true => (large_sent, large_resent),
+            false => (small_sent, small_resent),
+        };
+        *sent = sent.saturating_add(1);
+        *resent = resent.saturating_add(again);
+        if fresh && self.is(TURN | HELD) {
+            self.answer(now);
+        }
+    }
+
+    /// The first byte of an answer.
+    fn answer(&mut self, now: Timestamp) {
+        let Served { first_bytes, wait_micros, released, .. } = &mut self.served;
+        if self.state & WAITING != 0 {
+            *first_bytes = first_bytes.saturating_add(1);
+            *wait_micros = wait_micros.saturating_add(Moment::of(now).micros_since(self.last));
+        }
+        if self.state & (HELD | STARVED) == HELD {
+            *released = true;
+            self.state &= !HELD;
+        }
+        self.state &= !(TURN | WAITING | UNANSWERED);
+    }
+
+    /// Moves the highest number of a direction on; answers whether the segment brings anything new.
+    #[inline]
+    fn advance(&mut self, from: Direction, segment: &TcpSegment<'_>) -> bool {
+        let top = &mut self.top[from as usize];
+        let end = segment.sequence.wrapping_add(segment.payload_len);
+        let fresh = self.state & SPOKE[from as usize] == 0 || end.wrapping_sub(*top) as i32 > 0;
+        if fresh {
+            *top = end;
+            self.state |= SPOKE[from as usize];
+        }
+        fresh
+    }
+
+    /// The client takes nothing, or something again.
+    fn appetite(&mut self, segment: &TcpSegment<'_>, now: Timestamp) {
+        // Those that end or break off a conversation, or begin it, say nothing of room.
+        if segment.flags.rst || segment.flags.fin || segment.flags.syn {
+            return;
+        }
+        // Whoever was sent nothing has nothing that it could leave.
+        let starving = segment.window < STARVING && self.is(SPOKE[1]);
+        if starving && !self.is(STARVED) {
+            self.starved = Moment::of(now);
+        }
+        self.set(STARVED, starving);
+    }
+
+    /// Whether any of these holds.
+    #[inline]
+    fn is(&self, of: u16) -> bool {
+        self.state & of != 0
+    }
+
+    fn set(&mut self, of: u16, holds: bool) {
+        self.state = if holds { self.state | of } else { self.state & !of };
+    }
+}
+
+/// A point in time, in units of 2^14 ns (16 µs): 32 bits of them wrap around after 19 hours, and what is compared lies
+/// within half of that.
+#[derive(Debug, Clone, Copy, Default)]
+struct Moment(u32);
+
+const UNIT_SHIFT: u32 = 14;
+
+impl Moment {
+    fn of(time: Timestamp) -> Self {
+        Self((time.nanos() >> UNIT_SHIFT) as u32)
+    }
+
+    fn span_since(self, earlier: Self) -> Span {
+        let units = (self.0.wrapping_sub(earlier.0) as i32).max(0);
+        Span::from_nanos((units as u64) << UNIT_SHIFT)
+    }
+
+    fn micros_since(self, earlier: Self) -> u32 {
+        (self.span_since(earlier).nanos() / 1_000).min(u64::from(LONGEST_WAIT)) as u32
+    }
+
+    fn has_waited(self, since: Self) -> bool {
+        self.span_since(since) >= PATIENCE
+    }
+
+    /// How long until patience ends; it begins anew where it has ended.
+    fn patience_left(self, since: Self) -> Span {
+        let left = PATIENCE.nanos().saturating_sub(self.span_since(since).nanos());
+        Span::from_nanos(if left == 0 { PATIENCE.nanos() } else { left })
+    }
+}
