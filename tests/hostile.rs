@@ -6,7 +6,7 @@
 #[path = "../fuzz/src/entries/mod.rs"]
 mod entries;
 
-use entries::{capture, database, decode, document, pipeline, speech};
+use entries::{capture, database, decode, document, pipeline, speech, store};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::Index;
@@ -135,4 +135,9 @@ fn databases() {
 #[test]
 fn documents() {
     survives(document::run, document::seeds(), 300);
+}
+
+#[test]
+fn baselines() {
+    survives(store::run, store::seeds(), 300);
 }

@@ -72,6 +72,8 @@ struct Portrait {
     levels: BTreeMap<&'static str, Level>,
     foreign_share: Option<f64>,
     error_ratio: Option<f64>,
+    unanswered_ratio: Option<f64>,
+    first_byte_us: Option<f64>,
     known_prefixes: usize,
     known_networks: usize,
     /// Known prefixes by country; `-` where they have none.
@@ -119,6 +121,8 @@ impl Portrait {
             levels: Signal::RATES.into_iter().filter_map(level).collect(),
             foreign_share: baseline.level(Signal::ForeignShare, Cohort::Whole, now),
             error_ratio: baseline.level(Signal::ErrorRatio, Cohort::Whole, now),
+            unanswered_ratio: baseline.level(Signal::UnansweredRatio, Cohort::Whole, now),
+            first_byte_us: baseline.level(Signal::FirstByteTime, Cohort::Whole, now),
             known_prefixes,
             known_networks: baseline.networks(),
             known_by_country,
@@ -185,7 +189,12 @@ fn numbers(portrait: &Portrait) -> BTreeMap<String, f64> {
         ("known prefixes".to_owned(), portrait.known_prefixes as f64),
         ("learned seconds".to_owned(), portrait.span.map_or(0.0, |span| span.seconds as f64)),
     ]);
-    let ratios = [("foreign share", portrait.foreign_share), ("error ratio", portrait.error_ratio)];
+    let ratios = [
+        ("foreign share", portrait.foreign_share),
+        ("error ratio", portrait.error_ratio),
+        ("unanswered ratio", portrait.unanswered_ratio),
+        ("first byte us", portrait.first_byte_us),
+    ];
     numbers.extend(ratios.into_iter().filter_map(|(name, ratio)| Some((name.to_owned(), ratio?))));
     for (name, level) in &portrait.levels {
         numbers.insert(format!("{name}/s"), level.now);
@@ -244,6 +253,15 @@ fn portraits_text(baselines: &Baselines) -> String {
             let each = hours.iter().map(|(hour, value)| format!("{hour:02}h {}", number(*value)));
             let _ = writeln!(text, "  by hour (UTC): {}", each.collect::<Vec<_>>().join(", "));
         }
+        let ratio = |ratio: Option<f64>| ratio.map_or_else(dash, |part| format!("{:.2} %", part * 100.0));
+        let _ = writeln!(
+            text,
+            "  foreign {}, server errors {}, unanswered {}, first byte {}",
+            ratio(portrait.foreign_share),
+            ratio(portrait.error_ratio),
+            ratio(portrait.unanswered_ratio),
+            portrait.first_byte_us.map_or_else(dash, |us| format!("{} ms", number(us / 1_000.0)))
+        );
         let mut countries: Vec<(&String, &usize)> = portrait.known_by_country.iter().collect();
         countries.sort_by_key(|(name, count)| (std::cmp::Reverse(**count), (*name).clone()));
         let each = countries.iter().take(SHOWN).map(|(name, count)| format!("{name} {count}"));
@@ -326,16 +344,16 @@ fn country(letters: [u8; 2]) -> String {
 fn number(value: f64) -> String {
     match value.abs() {
         0.0 => "0".to_owned(),
-        ..10.0 => format!("{value:.2}"),
-        ..1_000.0 => format!("{value:.1}"),
+        size if size < 10.0 => format!("{value:.2}"),
+        size if size < 1_000.0 => format!("{value:.1}"),
         _ => format!("{value:.0}"),
     }
 }
 
 fn long(seconds: u64) -> String {
     match seconds {
-        ..7_200 => format!("{} min", seconds / 60),
-        ..172_800 => format!("{:.1} h", seconds as f64 / 3_600.0),
+        0..7_200 => format!("{} min", seconds / 60),
+        7_200..172_800 => format!("{:.1} h", seconds as f64 / 3_600.0),
         _ => format!("{:.1} d", seconds as f64 / 86_400.0),
     }
 }

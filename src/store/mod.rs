@@ -100,13 +100,20 @@ pub fn set_aside(path: &Path) -> Result<PathBuf, StoreError> {
 /// # Errors
 /// Where they would be more than a file may have.
 pub fn encode(baselines: &Baselines) -> Result<Vec<u8>, Damage> {
-    let body = serde_json::to_vec(baselines).map_err(Damage::Body)?;
+    seal(&serde_json::to_vec(baselines).map_err(Damage::Body)?)
+}
+
+/// A file with these contents, whatever they are.
+///
+/// # Errors
+/// Where they are more than a file may have.
+pub fn seal(body: &[u8]) -> Result<Vec<u8>, Damage> {
     let header = Header {
         kind: KIND.to_owned(),
         format: FORMAT,
         bongsu: env!("CARGO_PKG_VERSION").to_owned(),
         bytes: body.len() as u64,
-        sha256: checksum(&body),
+        sha256: checksum(body),
     };
     let mut bytes = serde_json::to_vec(&header).map_err(Damage::Body)?;
     bytes.push(b'\n');

@@ -9,6 +9,7 @@ pub mod document;
 pub mod pipeline;
 mod quic;
 pub mod speech;
+pub mod store;
 
 #[path = "../../../src/attribute/fixture.rs"]
 #[allow(dead_code, clippy::unwrap_used, reason = "a test of the program, which uses the rest")]

@@ -100,8 +100,8 @@ const LEAST_OF_HOUR: usize = 10;
 /// With more of the sampled segments missed, a second is not learned: counts would be short by as much.
 const MOST_LOSS: f64 = 0.05;
 
-/// A minute is healthy with at most this part of server errors.
-const HEALTHY_ERRORS: f64 = 0.05;
+/// A minute is healthy with at most this part of server errors, and of what was asked without an answer.
+const HEALTHY_FAILURES: f64 = 0.05;
 
 /// Newcomers in a minute.
 const MAX_NEWCOMERS: usize = 16_384;
@@ -385,8 +385,9 @@ impl Live {
             self.minutes.pop_front();
         }
         self.follow(index, minutes_passed, learned);
-        let errors = sums.value(Signal::ErrorRatio, Cohort::Whole);
-        if errors.is_none_or(|errors| errors <= HEALTHY_ERRORS) {
+        let failures = [Signal::ErrorRatio, Signal::UnansweredRatio];
+        let mut failures = failures.into_iter().filter_map(|signal| sums.value(signal, Cohort::Whole));
+        if failures.all(|part| part <= HEALTHY_FAILURES) {
             learned.note_healthy(|signal| sums.value(signal, Cohort::Whole));
         }
     }
@@ -444,9 +445,9 @@ impl Live {
     }
 }
 
-/// Whether clients got an answer: a response, or access over a handshake that was seen to be answered.
+/// Whether clients that the mirror shows to hear answers got one.
 fn is_answered(proof: Proof, cell: &Cell) -> bool {
-    cell.responses > 0 || (proof == Proof::Proven && cell.accesses > 0)
+    proof == Proof::Proven && (cell.responses > 0 || cell.first_bytes > 0)
 }
 
 fn letters(country: Country) -> [u8; 2] {

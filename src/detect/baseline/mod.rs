@@ -63,9 +63,10 @@ pub enum Stage {
 /// What is expected in ten seconds.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Expected {
-    /// The mean: of a rate in 10 s, with the drift of the last quarter of an hour; else the ratio.
+    /// The mean: of a rate in 10 s, with the drift of the last quarter of an hour; else the ratio or microseconds.
     pub mean: f64,
-    /// Of a rate the overdispersion (variance = mean + phi mean²); of a ratio the spread of its log-odds.
+    /// Of a rate the overdispersion (variance = mean + phi mean²); of a ratio the spread of its log-odds, of a time that
+    /// of its logarithm.
     pub phi: f64,
 }
 
@@ -112,18 +113,19 @@ impl Baseline {
         Some(Expected { mean: level * drift, phi: self.learned.phi(signal, cohort) })
     }
 
-    /// What the season says without the drift: per 10 s, or a ratio.
+    /// What the season says without the drift: per 10 s, a ratio, or microseconds.
     pub fn level(&self, signal: Signal, cohort: Cohort, second: i64) -> Option<f64> {
         self.learned.level(signal, cohort, second)
     }
 
-    /// The standard score of what was observed: per 10 s of a rate; of a ratio, the part.
+    /// The standard score of what was observed: per 10 s of a rate; of a ratio, the part; of a
+    /// time, microseconds.
     pub fn z(&self, signal: Signal, cohort: Cohort, observed: f64, second: i64) -> Option<f64> {
         let Expected { mean, phi } = self.expected(signal, cohort, second)?;
         Some(if signal.is_rate() {
             alarm::score(observed, mean, phi)
         } else {
-            (series::log_odds(observed) - series::log_odds(mean)) / phi
+            (signal.scaled(observed) - signal.scaled(mean)) / phi
         })
     }
 

@@ -20,7 +20,7 @@ pub(super) struct Series {
 /// How far it lay from what was expected.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 struct Scatter {
-    /// Distances: relative ones of rates, differences of log-odds of ratios.
+    /// Distances: relative ones of rates, differences of log-odds of ratios, of logarithms of times.
     away: Quantiles,
     /// The sum of 1/mean over them: what chance alone would add to their squares.
     by_chance: f64,
@@ -34,7 +34,7 @@ const PACE_PER_HOUR: f64 = 1.5;
 const PHI: (f64, f64) = (0.002, 0.25);
 const YOUNG_PHI: f64 = 0.05;
 
-/// The least spread of log-odds that is believed (D2).
+/// The least spread of log-odds that is believed (D2), and of logarithms of times.
 const LEAST_SPREAD: f64 = 0.35;
 
 /// Half an hour of residuals; and a week of them, after which the older ones weigh half.
@@ -74,7 +74,7 @@ impl Series {
             self.scatter.away.note((value / expected - 1.0).abs(), MEMORY);
             self.scatter.by_chance += 1.0 / expected;
         } else {
-            self.scatter.away.note((log_odds(value) - log_odds(expected)).abs(), MEMORY);
+            self.scatter.away.note((signal.scaled(value) - signal.scaled(expected)).abs(), MEMORY);
         }
         if self.scatter.away.total() <= MEMORY / 2 + 1 && self.scatter.by_chance > MEMORY as f64 {
             self.scatter.by_chance /= 2.0;
@@ -82,7 +82,7 @@ impl Series {
     }
 
     /// Of a rate: the overdispersion, the part of the squared relative deviation that chance does not explain. Of a
-    /// ratio: the spread of its log-odds.
+    /// ratio or time: the spread on its own scale.
     pub fn phi(&self, signal: Signal) -> f64 {
         let total = self.scatter.away.total();
         let median = self.scatter.away.at(0.5).filter(|_| total >= ENOUGH || !signal.is_rate());
@@ -121,12 +121,6 @@ pub(super) enum Newer {
     Ours,
     /// The one that is added.
     Theirs,
-}
-
-/// ln(p / (1 - p)), of a part that is neither nothing nor all.
-pub(super) fn log_odds(part: f64) -> f64 {
-    let part = part.clamp(1e-6, 1.0 - 1e-6);
-    (part / (1.0 - part)).ln()
 }
 
 #[cfg(test)]

@@ -23,10 +23,14 @@ pub enum Signal {
     ForeignShare,
     /// The part of the HTTP responses with a status from 500 to 599, from 0 to 1.
     ErrorRatio,
+    /// The part of what was asked that had no answer within 10 s or was cut off before, from 0 to 1.
+    UnansweredRatio,
+    /// Microseconds from what was asked to the first byte of its answer, the mean.
+    FirstByteTime,
 }
 
 /// The number of signals.
-pub(super) const SIGNALS: usize = Signal::ErrorRatio as usize + 1;
+pub(super) const SIGNALS: usize = Signal::FirstByteTime as usize + 1;
 
 impl Signal {
     /// Every signal.
@@ -38,15 +42,29 @@ impl Signal {
         Signal::Bytes,
         Signal::ForeignShare,
         Signal::ErrorRatio,
+        Signal::UnansweredRatio,
+        Signal::FirstByteTime,
     ];
 
     /// Those that count what happens in 10 s.
     pub const RATES: [Signal; 5] =
         [Signal::Connections, Signal::Requests, Signal::Accesses, Signal::Packets, Signal::Bytes];
 
-    /// Whether it counts what happens in 10 s; the others are ratios.
+    /// Whether it counts what happens in 10 s; the others are ratios, and one time.
     pub const fn is_rate(self) -> bool {
-        !matches!(self, Signal::ForeignShare | Signal::ErrorRatio)
+        matches!(
+            self,
+            Signal::Connections | Signal::Requests | Signal::Accesses | Signal::Packets | Signal::Bytes
+        )
+    }
+
+    /// On which scale it scatters evenly: a ratio by its log-odds, a time by its logarithm.
+    pub(super) fn scaled(self, value: f64) -> f64 {
+        if self == Signal::FirstByteTime {
+            return value.max(1.0).ln();
+        }
+        let part = value.clamp(1e-6, 1.0 - 1e-6);
+        (part / (1.0 - part)).ln()
     }
 
     /// Its name in tables and in JSON.
@@ -59,6 +77,8 @@ impl Signal {
             Signal::Bytes => "bytes",
             Signal::ForeignShare => "foreign_share",
             Signal::ErrorRatio => "error_ratio",
+            Signal::UnansweredRatio => "unanswered_ratio",
+            Signal::FirstByteTime => "first_byte_time",
         }
     }
 
@@ -83,7 +103,12 @@ impl Signal {
 
     /// The least value that growth is measured from: a level of nothing could never grow by a factor.
     pub(super) const fn least(self) -> f64 {
-        if self.is_rate() { 1.0 } else { 0.01 }
+        match self {
+            // A millisecond: below it growth is noise.
+            Signal::FirstByteTime => 1_000.0,
+            _ if self.is_rate() => 1.0,
+            _ => 0.01,
+        }
     }
 }
 
@@ -167,6 +192,9 @@ struct Row {
     bytes: u64,
     responses: u64,
     errors: u64,
+    unanswered: u64,
+    first_bytes: u64,
+    wait_us: u64,
 }
 
 /// Below this many observations no ratio is taken: it would tell of chance alone.
@@ -187,6 +215,9 @@ impl Sums {
             bytes: counts[Count::BytesIn],
             responses: counts[Count::Responses],
             errors: counts[Count::ServerErrors],
+            unanswered: counts[Count::Unanswered],
+            first_bytes: counts[Count::FirstBytes],
+            wait_us: counts[Count::FirstByteWait],
         };
         let (mut at_home, mut foreign) = (Row::default(), Row::default());
         for (lineage, cell) in &tick.networks {
@@ -236,6 +267,13 @@ impl Sums {
                 ratio(foreign, foreign.saturating_add(self.row(Cohort::Home).accesses))
             }
             Signal::ErrorRatio => ratio(row.errors, row.responses),
+            Signal::UnansweredRatio => {
+                ratio(row.unanswered, row.unanswered.saturating_add(row.first_bytes))
+            }
+            Signal::FirstByteTime => {
+                let is_enough = row.first_bytes >= LEAST_OBSERVED;
+                is_enough.then(|| row.wait_us as f64 / row.first_bytes as f64)
+            }
             Signal::Connections => Some(self.per_ten(row.connections)),
             Signal::Requests => Some(self.per_ten(row.requests)),
             Signal::Accesses => Some(self.per_ten(row.accesses)),
@@ -268,6 +306,9 @@ impl Row {
             bytes: cell.bytes,
             responses: cell.responses,
             errors: cell.server_errors,
+            unanswered: cell.unanswered.into(),
+            first_bytes: cell.first_bytes.into(),
+            wait_us: cell.wait_us,
         });
     }
 
@@ -280,6 +321,9 @@ impl Row {
             (&mut self.bytes, other.bytes),
             (&mut self.responses, other.responses),
             (&mut self.errors, other.errors),
+            (&mut self.unanswered, other.unanswered),
+            (&mut self.first_bytes, other.first_bytes),
+            (&mut self.wait_us, other.wait_us),
         ];
         for (sum, more) in sums {
             *sum = sum.saturating_add(more);

@@ -18,6 +18,8 @@ fn second_of(requests: f64, foreign: f64) -> ScopeTick {
             accesses: requests,
             requests,
             responses: requests,
+            first_bytes: requests as u32,
+            wait_us: requests * 20_000,
             ..Cell::default()
         }
     };
@@ -36,6 +38,8 @@ fn second_of(requests: f64, foreign: f64) -> ScopeTick {
         (Count::Requests, sums.requests),
         (Count::Accesses, sums.accesses),
         (Count::Responses, sums.responses),
+        (Count::FirstBytes, sums.responses),
+        (Count::FirstByteWait, sums.wait_us),
     ] {
         tick.counts[count] = sum;
     }
@@ -102,6 +106,9 @@ fn a_level_is_known_after_a_minute_and_a_bit() {
     assert_eq!(baseline.stage(BEGIN + 700), Stage::Hours);
     let share = baseline.expected(Signal::ForeignShare, Cohort::Whole, BEGIN + 700).unwrap();
     assert!((share.mean - 0.02).abs() < 0.02, "{share:?}");
+    let time = baseline.expected(Signal::FirstByteTime, Cohort::Home, BEGIN + 700).unwrap();
+    assert_eq!(time.mean, 20_000.0);
+    assert!(baseline.z(Signal::FirstByteTime, Cohort::Home, 80_000.0, BEGIN + 700).unwrap() > 3.0);
     let abroad = baseline.level(Signal::Requests, Cohort::Foreign, BEGIN + 700).unwrap();
     assert!(abroad < 20.0, "{abroad}");
 }
