@@ -26,20 +26,23 @@ const MAX_ROWS: usize = 32_768;
 /// Below this many (aged) seconds nothing is known of the level before.
 const LEAST_SECONDS: f64 = 30.0;
 
+/// Those that origins have come first.
 const MEASURES: [Measure; 10] = [
     Measure::Packets,
     Measure::Bytes,
-    Measure::Attempts,
     Measure::Connections,
     Measure::Requests,
     Measure::Accesses,
     Measure::ClientErrors,
     Measure::ServerErrors,
+    Measure::Attempts,
     Measure::HalfOpen,
     Measure::Unearned,
 ];
 const COUNTS: usize = MEASURES.len();
-const CELL: usize = MEASURES.len();
+
+/// Attempts and unearned packets have no origin: rows do without them.
+const CELL: usize = 7;
 
 /// Sums that halve every [`HALF_LIFE`]; brought up to date when touched.
 #[derive(Debug, Clone, Copy)]
@@ -130,7 +133,7 @@ impl Before {
     }
 
     fn row(&mut self, key: Key, second: i64, cell: &Cell) {
-        let amounts = MEASURES.map(|measure| measure::of_cell(measure, cell) as f64);
+        let amounts = std::array::from_fn(|at| measure::of_cell(MEASURES[at], cell) as f64);
         self.rows.entry(key).or_default().add(second, amounts);
     }
 
