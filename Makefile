@@ -45,6 +45,11 @@ agreement: ## Compares flows with what others say of captures; writes docs/agree
 	@$(setup) build
 	@cargo test --locked --release --quiet --test agreement -- --ignored --exact agreement --nocapture
 
+.PHONY: verdicts
+verdicts: ## Scores verdicts on captures and scenarios; writes docs/verdicts.md
+	@$(setup) build
+	@cargo test --locked --release --quiet --test verdicts -- --ignored --exact verdicts --nocapture
+
 .PHONY: lint
 lint: ## Checks formatting, warnings, documentation, licences and banned packages
 	@$(setup) build lint

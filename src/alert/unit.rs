@@ -71,6 +71,20 @@ pub(super) fn counted(measure: Measure) -> &'static str {
         Measure::ServerErrors => "responses with server errors (5xx)",
         Measure::HalfOpen => "attempts to connect that were never completed",
         Measure::Unearned => "packets from addresses that never proved theirs",
+        Measure::Ignored => "attempts to connect that nobody answered",
+        Measure::Refused => "attempts to connect that were refused",
+        Measure::Probes => "attempts to connect that came to nothing",
+        Measure::Unanswered => "requests without an answer",
+        Measure::Waiting => "milliseconds of waiting",
+        Measure::Held => "connections that are held",
+        Measure::Denied => "responses that deny access (401, 403)",
+        Measure::Missing => "responses to what is not there (4xx)",
+        Measure::Resets => "streams that were broken off",
+        Measure::LargeResent => "large segments sent again",
+        Measure::Udp => "UDP packets",
+        Measure::Icmp => "ICMP packets",
+        Measure::Fragments => "fragments",
+        Measure::Reflected => "reflected datagrams",
     }
 }
 
@@ -97,6 +111,21 @@ pub(super) fn part(measure: Measure, by: GroupBy) -> String {
         Measure::ClientErrors => {
             format!("responses blame the client (4xx){}", from.replace(" from ", " to "))
         }
+        Measure::Ignored => "attempts to connect were not answered".to_owned(),
+        Measure::Refused => "attempts to connect were refused".to_owned(),
+        Measure::Probes => "attempts to connect came to nothing".to_owned(),
+        Measure::Unanswered => format!("accesses{from} had no answer"),
+        Measure::Held => format!("connections{from} are held"),
+        Measure::Denied => format!("responses deny access (401, 403){}", from.replace(" from ", " to ")),
+        Measure::Missing => {
+            format!("responses are to what is not there (4xx){}", from.replace(" from ", ", asked by "))
+        }
+        Measure::Resets => format!("streams{from} were broken off"),
+        Measure::LargeResent => "large segments were sent again".to_owned(),
+        Measure::Udp => format!("packets{from} are UDP"),
+        Measure::Icmp => format!("packets{from} are ICMP"),
+        Measure::Fragments => format!("packets{from} are fragments"),
+        Measure::Reflected => "packets are reflected datagrams".to_owned(),
         _ if by == GroupBy::Service => format!("{} go to the service", counted(measure)),
         _ => format!("{} come{from}", counted(measure)),
     }

@@ -22,6 +22,8 @@ pub enum Command {
     Watch(WatchArgs),
     /// Checks and tests rules
     Rules(RulesArgs),
+    /// Writes labelled captures of invented traffic, for demos and tuning
+    Synth(SynthArgs),
     /// Tells what the databases say of an address
     Geo(GeoArgs),
     /// Shows a small generated story end to end
@@ -158,6 +160,40 @@ pub struct RulesPaths {
     /// Configuration whose changes to rules apply
     #[arg(short, long, value_name = "FILE")]
     pub config: Option<PathBuf>,
+    #[command(flatten)]
+    pub log: LogArgs,
+}
+
+/// `bongsu synth`.
+#[derive(Debug, Args)]
+pub struct SynthArgs {
+    /// What happens; --list explains all
+    #[arg(value_name = "SCENARIO", required_unless_present = "list")]
+    pub scenario: Option<String>,
+    /// Explains the scenarios
+    #[arg(long)]
+    pub list: bool,
+    /// Decides addresses, rates, sizes and moments
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub seed: u64,
+    /// Capture to write (pcap); - is standard output
+    #[arg(short, long, value_name = "OUT.pcap", required_unless_present = "list")]
+    pub write: Option<PathBuf>,
+    /// What is true of it (JSON)
+    #[arg(long, value_name = "OUT.json")]
+    pub truth: Option<PathBuf>,
+    /// Over TLS
+    #[arg(long)]
+    pub tls: bool,
+    /// With less than a minute of ordinary traffic before the event
+    #[arg(long)]
+    pub cold: bool,
+    /// Ordinary requests per second
+    #[arg(long, value_name = "R", default_value_t = crate::synth::world::USUAL_RATE)]
+    pub rate: f64,
+    /// How far every parameter is drawn from its usual value; 0.3 is up to 30 % either way
+    #[arg(long, value_name = "X", default_value_t = crate::synth::world::USUAL_JITTER)]
+    pub jitter: f64,
     #[command(flatten)]
     pub log: LogArgs,
 }

@@ -11,6 +11,7 @@ mod progress;
 mod replay;
 mod rules;
 mod setup;
+mod synth;
 mod watch;
 
 use std::fmt;
@@ -42,6 +43,7 @@ pub fn main() -> ExitCode {
         Command::Replay(args) => replay::run(&args),
         Command::Watch(args) => watch::run(&args),
         Command::Rules(args) => rules::run(&args),
+        Command::Synth(args) => synth::run(&args),
         Command::Geo(args) => geo_command(&args),
         Command::Demo(args) => demo::run(&args),
     };

@@ -169,7 +169,10 @@ fn one_number_of_a_shipped_rule_is_changed() {
     std::fs::write(&path, RIGHT.replace("rule_files: [rules, /etc/bongsu/rules]\n", "")).unwrap();
     let (_, set) = Config::load_with_rules(Some(&path), &[]).unwrap();
     let rule = set.get("foreign-concentration").unwrap();
-    assert_eq!(rule.when.to_string(), "rate ≥ 20/s and share ≥ 40 % and lift ≥ 5×");
+    assert_eq!(
+        rule.when.to_string(),
+        "rate ≥ 20/s and share ≥ 40 % and lift ≥ 5× and (past ≥ 3 s or rate ≥ 50/s)"
+    );
 }
 
 proptest! {

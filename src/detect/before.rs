@@ -26,7 +26,7 @@ const MAX_ROWS: usize = 32_768;
 /// Below this many (aged) seconds nothing is known of the level before.
 const LEAST_SECONDS: f64 = 30.0;
 
-const MEASURES: [Measure; 10] = [
+const MEASURES: [Measure; 24] = [
     Measure::Packets,
     Measure::Bytes,
     Measure::Attempts,
@@ -37,9 +37,38 @@ const MEASURES: [Measure; 10] = [
     Measure::ServerErrors,
     Measure::HalfOpen,
     Measure::Unearned,
+    Measure::Ignored,
+    Measure::Refused,
+    Measure::Probes,
+    Measure::Unanswered,
+    Measure::Waiting,
+    Measure::Held,
+    Measure::Denied,
+    Measure::Missing,
+    Measure::Resets,
+    Measure::LargeResent,
+    Measure::Udp,
+    Measure::Icmp,
+    Measure::Fragments,
+    Measure::Reflected,
 ];
 const COUNTS: usize = MEASURES.len();
-const CELL: usize = MEASURES.len();
+
+/// What rows are remembered by: the rest has no rows, or none that a share before would say something of.
+const ROW_MEASURES: [Measure; 11] = [
+    Measure::Packets,
+    Measure::Bytes,
+    Measure::Connections,
+    Measure::Requests,
+    Measure::Accesses,
+    Measure::ClientErrors,
+    Measure::ServerErrors,
+    Measure::Unanswered,
+    Measure::Held,
+    Measure::Denied,
+    Measure::Missing,
+];
+const CELL: usize = ROW_MEASURES.len();
 
 /// Sums that halve every [`HALF_LIFE`]; brought up to date when touched.
 #[derive(Debug, Clone, Copy)]
@@ -103,14 +132,35 @@ impl Before {
     }
 
     /// Whether enough was seen to speak of a level before.
-    pub fn is_known(&self, second: i64) -> bool {
-        self.seconds.get(0, second) >= LEAST_SECONDS
+    pub fn is_known(&self) -> bool {
+        self.seconds() >= LEAST_SECONDS
+    }
+
+    /// The seconds that were learned, aged up to the last of them: what is known does not fade while an incident keeps
+    /// anything from being learned.
+    pub fn seconds(&self) -> f64 {
+        self.seconds.get(0, self.last())
+    }
+
+    /// The service's aged sum of a measure.
+    pub fn sum(&self, measure: Measure) -> f64 {
+        self.counts.get(index(measure), self.last())
+    }
+
+    /// A row's aged sum of a measure.
+    pub fn row_sum(&self, key: &Key, measure: Measure) -> f64 {
+        self.rows.get(key).map_or(0.0, |row| row.get(row_index(measure), self.last()))
+    }
+
+    /// The last second that was learned.
+    fn last(&self) -> i64 {
+        self.seconds.second
     }
 
     /// The service's level per second; `None` where it is not known.
     pub fn rate(&self, measure: Measure, second: i64) -> Option<f64> {
-        let seconds = self.seconds.get(0, second);
-        (seconds >= LEAST_SECONDS).then(|| self.counts.get(index(measure), second) / seconds)
+        let second = second.min(self.last());
+        self.is_known().then(|| self.counts.get(index(measure), second) / self.seconds.get(0, second))
     }
 
     /// A row's level per second; `None` where the level is not known.
@@ -118,9 +168,9 @@ impl Before {
         if *key == Key::Service {
             return self.rate(measure, second);
         }
-        let seconds = self.seconds.get(0, second);
-        let sum = self.rows.get(key).map_or(0.0, |row| row.get(index(measure), second));
-        (seconds >= LEAST_SECONDS).then(|| sum / seconds)
+        let second = second.min(self.last());
+        let sum = self.rows.get(key).map_or(0.0, |row| row.get(row_index(measure), second));
+        self.is_known().then(|| sum / self.seconds.get(0, second))
     }
 
     /// A row's part of the whole before; `None` where the level is not known or was nothing.
@@ -130,12 +180,12 @@ impl Before {
     }
 
     fn row(&mut self, key: Key, second: i64, cell: &Cell) {
-        let amounts = MEASURES.map(|measure| measure::of_cell(measure, cell) as f64);
+        let amounts = ROW_MEASURES.map(|measure| measure::of_cell(measure, cell) as f64);
         self.rows.entry(key).or_default().add(second, amounts);
     }
 
     fn forget_faintest(&mut self, second: i64) {
-        let packets = index(Measure::Packets);
+        let packets = row_index(Measure::Packets);
         let mut weights: Vec<(u64, Key)> = self
             .rows
             .iter()
@@ -152,7 +202,12 @@ impl Before {
 }
 
 fn index(measure: Measure) -> usize {
-    MEASURES.iter().position(|have| *have == measure).unwrap_or(0)
+    MEASURES.iter().position(|have| *have == measure).unwrap_or(COUNTS)
+}
+
+/// Beyond the end, where a sum is nothing, for what rows are not remembered by.
+fn row_index(measure: Measure) -> usize {
+    ROW_MEASURES.iter().position(|have| *have == measure).unwrap_or(CELL)
 }
 
 #[cfg(test)]

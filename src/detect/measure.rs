@@ -16,6 +16,20 @@ pub fn of_counts(measure: Measure, counts: &Counts) -> u64 {
         Measure::ServerErrors => counts[Count::ServerErrors],
         Measure::HalfOpen => counts.half_open(),
         Measure::Unearned => counts.unearned(),
+        Measure::Ignored => counts.probes().saturating_sub(counts[Count::Refused]),
+        Measure::Refused => counts[Count::Refused],
+        Measure::Probes => counts.probes(),
+        Measure::Unanswered => counts[Count::Unanswered],
+        Measure::Waiting => counts[Count::FirstByteWait] / 1_000,
+        Measure::Held => counts[Count::Held],
+        Measure::Denied => counts[Count::Denied],
+        Measure::Missing => counts[Count::Missing],
+        Measure::Resets => counts[Count::Http2Resets],
+        Measure::LargeResent => counts[Count::LargeResent],
+        Measure::Udp => counts[Count::UdpIn],
+        Measure::Icmp => counts[Count::IcmpIn],
+        Measure::Fragments => counts[Count::FragmentsIn],
+        Measure::Reflected => counts[Count::Reflected],
     }
 }
 
@@ -23,12 +37,25 @@ pub fn of_counts(measure: Measure, counts: &Counts) -> u64 {
 /// would always be all of it, the measure itself.
 pub fn whole_of(measure: Measure, counts: &Counts) -> u64 {
     match measure {
-        Measure::ClientErrors | Measure::ServerErrors => counts[Count::Responses],
-        Measure::HalfOpen | Measure::Connections => counts[Count::Attempts],
-        Measure::Unearned => counts[Count::PacketsIn],
-        Measure::Packets | Measure::Bytes | Measure::Attempts | Measure::Requests | Measure::Accesses => {
-            of_counts(measure, counts)
+        Measure::ClientErrors | Measure::ServerErrors | Measure::Denied | Measure::Missing => {
+            counts[Count::Responses]
         }
+        Measure::HalfOpen | Measure::Connections | Measure::Ignored | Measure::Refused | Measure::Probes => {
+            counts[Count::Attempts]
+        }
+        Measure::Unearned | Measure::Udp | Measure::Icmp | Measure::Fragments | Measure::Reflected => {
+            counts[Count::PacketsIn]
+        }
+        Measure::Unanswered => counts[Count::Accesses],
+        Measure::Held => counts[Count::Opened],
+        Measure::Resets => counts[Count::Http2Requests],
+        Measure::LargeResent => counts[Count::LargeSent],
+        Measure::Packets
+        | Measure::Bytes
+        | Measure::Attempts
+        | Measure::Requests
+        | Measure::Accesses
+        | Measure::Waiting => of_counts(measure, counts),
     }
 }
 
@@ -43,7 +70,23 @@ pub fn of_cell(measure: Measure, cell: &Cell) -> u64 {
         Measure::Accesses => cell.accesses,
         Measure::ClientErrors => cell.client_errors,
         Measure::ServerErrors => cell.server_errors,
-        Measure::Attempts | Measure::HalfOpen | Measure::Unearned => 0,
+        Measure::Unanswered => u64::from(cell.unanswered),
+        Measure::Waiting => cell.wait_us / 1_000,
+        Measure::Held => u64::from(cell.held),
+        Measure::Denied => u64::from(cell.denied),
+        Measure::Missing => u64::from(cell.missing),
+        Measure::Resets => u64::from(cell.resets),
+        Measure::Attempts
+        | Measure::HalfOpen
+        | Measure::Unearned
+        | Measure::Ignored
+        | Measure::Refused
+        | Measure::Probes
+        | Measure::LargeResent
+        | Measure::Udp
+        | Measure::Icmp
+        | Measure::Fragments
+        | Measure::Reflected => 0,
     }
 }
 
@@ -61,13 +104,32 @@ enum Requires {
 fn requires(measure: Measure) -> Requires {
     match measure {
         // Attempts that were never completed are known by the clients' third packets alone.
-        Measure::Packets | Measure::Bytes | Measure::Attempts | Measure::HalfOpen | Measure::Requests => {
-            Requires::ToServer
-        }
+        // Ports that are tried are tried whether or not the answers are seen.
+        Measure::Packets
+        | Measure::Bytes
+        | Measure::Attempts
+        | Measure::HalfOpen
+        | Measure::Requests
+        | Measure::Probes
+        | Measure::Held
+        | Measure::Resets
+        | Measure::Udp
+        | Measure::Icmp
+        | Measure::Fragments
+        | Measure::Reflected => Requires::ToServer,
         // A client that shows no data shows by the service's data that it came through.
         Measure::Connections | Measure::Accesses => Requires::EitherSide,
         // Responses belong to requests, and without the answers nobody proves an address.
-        Measure::ClientErrors | Measure::ServerErrors | Measure::Unearned => Requires::BothSides,
+        Measure::ClientErrors
+        | Measure::ServerErrors
+        | Measure::Unearned
+        | Measure::Ignored
+        | Measure::Refused
+        | Measure::Unanswered
+        | Measure::Waiting
+        | Measure::Denied
+        | Measure::Missing
+        | Measure::LargeResent => Requires::BothSides,
     }
 }
 

@@ -6,6 +6,8 @@
 mod before;
 mod levels;
 mod measure;
+mod past;
+mod reach;
 pub mod rule;
 mod rules;
 mod watch;
@@ -28,6 +30,7 @@ use rule::{Observed, Rule};
 pub use before::Before;
 pub use levels::Levels;
 pub use measure::{is_measurable, of_cell, of_counts, switched_off, whole_of};
+pub use past::Past;
 pub use rules::{Grounds, Homes, RuleDetector};
 pub use watch::Watch;
 pub use watched::{SpanNeeds, Watched};

@@ -9,9 +9,10 @@ use hashbrown::HashMap;
 use ipnet::IpNet;
 
 use super::measure::{is_measurable, of_cell, of_counts, whole_of};
+use super::reach::{Reach, fails_as, probes, tried};
 use super::rule::{Condition, Filter, GroupBy, Kind, Measure, Mode, Observed, Rule, RuleSet, Traffic};
 use super::window::{Asked, Least, Needs, Window};
-use super::{Detector, Finding, Key, SpanNeeds, Subject, Watched};
+use super::{Detector, Finding, Key, Past, SpanNeeds, Subject, Watched};
 use crate::aggregate::{Cell, Lineage};
 use crate::attribute::{Asn, Country, Home};
 use crate::flow::Proof;
@@ -26,8 +27,8 @@ pub type Homes = Arc<dyn Fn(Subject) -> Home + Send + Sync>;
 pub struct Grounds {
     /// Each service's home.
     pub homes: Homes,
-    /// The names of the named services, by their place.
-    pub names: Arc<[String]>,
+    /// The names and ports of the named services, by their place.
+    pub services: Arc<[(String, Vec<u16>)]>,
 }
 
 /// Judges by rules.
@@ -64,14 +65,18 @@ impl RuleDetector {
     }
 
     fn applies(&self, rule: &Rule, subject: Subject) -> bool {
-        let names = &rule.filter.services;
-        names.is_empty()
-            || match subject {
-                Subject::Named(ServiceId(id)) => {
-                    self.grounds.names.get(usize::from(id)).is_some_and(|name| names.contains(name))
-                }
-                Subject::Found(address) => names.contains(&address.to_string()),
+        let (names, ports) = (&rule.filter.services, &rule.filter.ports);
+        match subject {
+            Subject::Named(ServiceId(id)) => {
+                self.grounds.services.get(usize::from(id)).is_some_and(|(name, own)| {
+                    among(names, |have| have == name) && among(ports, |have| own.contains(have))
+                })
             }
+            Subject::Found(address) => {
+                among(names, |have| *have == address.to_string())
+                    && among(ports, |have| *have == address.port())
+            }
+        }
     }
 
     /// Whether the rule has held long enough.
@@ -172,7 +177,7 @@ impl Judged {
             excess: rule.when.any(&|leaf| matches!(leaf, Condition::ExcessShare(_))),
             members: rule
                 .when
-                .any(&|leaf| matches!(leaf, Condition::Distinct(kind, _) if *kind != Kind::Paths)),
+                .any(&|leaf| matches!(leaf, Condition::Distinct(kind, _) if kind.is_of_clients())),
             rule: Arc::new(rule.clone()),
         }
     }
@@ -235,12 +240,17 @@ impl Look<'_> {
         if !self.judged.least.is_in(&window.counts) || self.is_spread_thin(window, enough) {
             return Vec::new();
         }
-        let groups = self.groups(window);
+        let groups = if self.counts_probes() { probe_groups(window) } else { self.groups(window) };
+        let (past, reach) = (Past::of(self.watched, ticks, self.traffic()), Reach::of(self.rule, window));
         let excess = if self.judged.excess { self.excess(&groups) } else { 0.0 };
         let mut holding: Vec<(Key, Observed)> = groups
             .iter()
             .filter(|(_, group)| group.count >= enough)
-            .map(|(key, group)| (*key, self.observe(*key, group, excess, window)))
+            .map(|(key, group)| {
+                let observed = self.observe(*key, group, excess, window);
+                let (failing_paths, ports) = (reach.failing_paths(*key), reach.ports(*key));
+                (*key, Observed { past: past.seconds(), failing_paths, ports, ..observed })
+            })
             .filter(|(_, observed)| self.rule.when.eval(observed))
             .collect();
         if holding.len() > MAX_KEYS {
@@ -248,6 +258,7 @@ impl Look<'_> {
             holding.truncate(MAX_KEYS);
         }
         holding.sort_by_key(|one| one.0);
+        self.look_back(&past, &mut holding);
         holding
     }
 
@@ -259,6 +270,9 @@ impl Look<'_> {
 
     /// Whether plainly nobody has enough.
     fn is_spread_thin(&self, window: &Window, enough: u64) -> bool {
+        if self.counts_probes() {
+            return false;
+        }
         let amount = |cell: &Cell| of_cell(self.rule.measure, cell);
         match self.rule.group_by {
             // An address has two rows at most, one for each proof: where none has half, none has all.
@@ -275,6 +289,24 @@ impl Look<'_> {
         }
     }
 
+    /// Keys that are new only because nothing is learned yet are compared with what can still be looked back at. Done
+    /// last, for the few keys that hold: it looks into the rows of many ticks.
+    fn look_back(&self, past: &Past<'_>, holding: &mut Vec<(Key, Observed)>) {
+        let keys: Vec<Key> = holding.iter().map(|(key, _)| *key).collect();
+        let Some(shares) = past.shares(&keys, self.rule.measure) else { return };
+        let before = past.rate(self.rule.measure);
+        for ((_, observed), share) in holding.iter_mut().zip(shares) {
+            observed.lift = lift_of_share(observed.share, share);
+            observed.before = share * before;
+        }
+        holding.retain(|(_, observed)| self.rule.when.eval(observed));
+    }
+
+    /// Whether it counts by source what no source has earned a row with: attempts beside the service.
+    fn counts_probes(&self) -> bool {
+        self.rule.measure == Measure::Probes && self.rule.group_by == GroupBy::Source
+    }
+
     fn traffic(&self) -> Traffic {
         self.rule.filter.traffic
     }
@@ -284,8 +316,11 @@ impl Look<'_> {
         let seconds = self.rule.timespan.secs().max(1) as f64;
         let count = of_counts(measure, &window.counts) as f64;
         let rate = count / seconds;
-        let before = self.watched.before(self.traffic()).rate(measure, self.second).unwrap_or(0.0);
+        let past = Past::of(self.watched, self.rule.timespan.secs(), self.traffic());
+        let before = past.rate(measure);
         Observed {
+            before,
+            past: past.seconds(),
             rate,
             count,
             share: ratio(count, whole_of(measure, &window.counts) as f64),
@@ -296,6 +331,10 @@ impl Look<'_> {
             networks: distinct(window.networks.keys().filter_map(|key| key.asn)),
             countries: distinct(window.networks.keys().map(|key| key.country)),
             paths: window.paths.len() as f64,
+            failing_paths: distinct(
+                window.failing.keys().filter(|key| fails_as(measure, key.failure)).map(|key| key.path),
+            ),
+            ports: distinct(tried(window).map(|key| key.port)),
         }
     }
 
@@ -306,9 +345,18 @@ impl Look<'_> {
         }
         let (ticks, traffic) = (self.rule.timespan.secs(), self.traffic());
         let strangers = match self.rule.measure {
-            Measure::HalfOpen | Measure::Unearned | Measure::Attempts | Measure::Packets | Measure::Bytes => {
-                self.watched.strangers(ticks, traffic)
-            }
+            Measure::HalfOpen
+            | Measure::Unearned
+            | Measure::Attempts
+            | Measure::Ignored
+            | Measure::Refused
+            | Measure::Probes
+            | Measure::Packets
+            | Measure::Bytes
+            | Measure::Udp
+            | Measure::Icmp
+            | Measure::Fragments
+            | Measure::Reflected => self.watched.strangers(ticks, traffic),
             _ => 0.0,
         };
         let earned = window.sources.len() as f64 / self.watched.coverage(ticks, traffic);
@@ -386,7 +434,8 @@ impl Look<'_> {
             count,
             share,
             excess_share,
-            lift: (share / share_before.max(LEAST_SHARE)).min(MOST_LIFT),
+            lift: lift_of_share(share, share_before),
+            before: before.row_rate(&key, measure, self.second).unwrap_or(0.0),
             paths: window.paths.len() as f64,
             ..Observed::default()
         };
@@ -398,6 +447,12 @@ impl Look<'_> {
         }
         observed
     }
+}
+
+/// Attempts beside the service that were not answered, by the address that they came from.
+fn probe_groups(window: &Window) -> Groups {
+    let group = |count| Group { count, members: None };
+    probes(window).into_iter().map(|(source, count)| (Key::Source(source), group(count))).collect()
 }
 
 /// Whether the rule looks at the service's sums rather than at its rows.
@@ -417,6 +472,8 @@ fn row_needs(rule: &Rule) -> Needs {
         sources: rule.group_by == GroupBy::Source || distinct(Kind::Sources),
         paths: distinct(Kind::Paths),
         ends: false,
+        failing: distinct(Kind::FailingPaths),
+        probed: distinct(Kind::Ports) || rule.measure == Measure::Probes,
     }
 }
 
@@ -480,6 +537,10 @@ fn is_about_clients(filter: &Filter) -> bool {
 /// Whether the condition looks at how many different ones of `kind` there are.
 fn counts(condition: &Condition, kind: Kind) -> bool {
     condition.any(&|leaf| matches!(leaf, Condition::Distinct(have, _) if *have == kind))
+}
+
+fn lift_of_share(share: f64, before: f64) -> f64 {
+    (share / before.max(LEAST_SHARE)).min(MOST_LIFT)
 }
 
 fn ratio(part: f64, whole: f64) -> f64 {

@@ -237,6 +237,19 @@ impl Watched {
         self.ring.iter().filter(move |(have, _)| *have >= tick).map(|(have, seconds)| (*have, seconds))
     }
 
+    /// The ticks before the last `ticks` ticks that are looked back at and belong to no incident, and the seconds they
+    /// span.
+    pub fn earlier(&self, ticks: u64, traffic: Traffic) -> (Vec<&ScopeTick>, u64) {
+        let until = self.now.second - i64::try_from(ticks).unwrap_or(LOOK_BACK);
+        let is_held = |tick: TickId| self.held.is_some_and(|held| held.holds(tick));
+        let before = |tick: TickId| tick.second <= until && !is_held(tick);
+        let found = self.ring.iter().filter(|(tick, _)| before(*tick));
+        let ticks = found.map(|(_, seconds)| seconds.of(traffic)).collect();
+        let first = self.ring.front().map_or(until + 1, |(tick, _)| tick.second);
+        let seconds = (first..=until).filter(|second| !is_held(TickId { second: *second, ..self.now }));
+        (ticks, seconds.count() as u64)
+    }
+
     /// About how many different addresses without earned state were seen in the last `ticks` ticks.
     pub fn strangers(&self, ticks: u64, traffic: Traffic) -> f64 {
         let from = self.now.plus(1 - i64::try_from(ticks).unwrap_or(LOOK_BACK));

@@ -6,7 +6,9 @@ use hashbrown::HashMap;
 
 use super::measure::of_counts;
 use super::rule::Measure;
-use crate::aggregate::{Cell, Counts, Lineage, PathKey, PrefixKey, ScopeTick, SourceKey};
+use crate::aggregate::{
+    Cell, Counts, FailingKey, Lineage, PathKey, PrefixKey, Probe, ProbedKey, ScopeTick, SourceKey,
+};
 use crate::flow::ServerEnd;
 
 /// Which rows a window keeps up: each costs time in every tick.
@@ -22,11 +24,23 @@ pub struct Needs {
     pub paths: bool,
     /// Ends of the service.
     pub ends: bool,
+    /// Failing paths of sources.
+    pub failing: bool,
+    /// Ports that sources tried.
+    pub probed: bool,
 }
 
 impl Needs {
     /// All rows.
-    pub const ALL: Self = Self { networks: true, prefixes: true, sources: true, paths: true, ends: true };
+    pub const ALL: Self = Self {
+        networks: true,
+        prefixes: true,
+        sources: true,
+        paths: true,
+        ends: true,
+        failing: true,
+        probed: true,
+    };
 
     /// What either needs.
     pub fn or(self, other: Self) -> Self {
@@ -36,6 +50,8 @@ impl Needs {
             sources: self.sources || other.sources,
             paths: self.paths || other.paths,
             ends: self.ends || other.ends,
+            failing: self.failing || other.failing,
+            probed: self.probed || other.probed,
         }
     }
 }
@@ -145,6 +161,10 @@ pub struct Window {
     pub paths: HashMap<PathKey, u64, RandomState>,
     /// Packets per end of the service.
     pub ends: HashMap<ServerEnd, u64, RandomState>,
+    /// Failing responses per source and path.
+    pub failing: HashMap<FailingKey, u64, RandomState>,
+    /// Attempts beside the service per source and port.
+    pub probed: HashMap<ProbedKey, Probe, RandomState>,
 }
 
 /// Rows that one map of a window may hold; beyond this new ones are left out. A window of a minute holds sixty times a
@@ -182,6 +202,20 @@ impl Window {
                 self.ends.insert(*end, *count);
             }
         }
+        for (key, count) in rows(needs.failing, &tick.failing) {
+            if let Some(sum) = self.failing.get_mut(key) {
+                *sum += count;
+            } else if self.failing.len() < MAX_ROWS {
+                self.failing.insert(*key, *count);
+            }
+        }
+        for (key, probe) in rows(needs.probed, &tick.probed) {
+            if let Some(sum) = self.probed.get_mut(key) {
+                sum.merge(*probe);
+            } else if self.probed.len() < MAX_ROWS {
+                self.probed.insert(*key, *probe);
+            }
+        }
     }
 
     /// Adds all of another window.
@@ -192,6 +226,8 @@ impl Window {
         absorb(&mut self.sources, other.sources, Cell::merge);
         absorb(&mut self.paths, other.paths, |sum, more| *sum += more);
         absorb(&mut self.ends, other.ends, |sum, more| *sum += more);
+        absorb(&mut self.failing, other.failing, |sum, more| *sum += more);
+        absorb(&mut self.probed, other.probed, |sum, more| sum.merge(*more));
     }
 
     fn leave_rows(&mut self, tick: &ScopeTick) {
@@ -204,6 +240,17 @@ impl Window {
         }
         for (end, count) in rows(needs.ends, &tick.ends) {
             leave_count(&mut self.ends, end, *count);
+        }
+        for (key, count) in rows(needs.failing, &tick.failing) {
+            leave_count(&mut self.failing, key, *count);
+        }
+        for (key, probe) in rows(needs.probed, &tick.probed) {
+            if let Some(sum) = self.probed.get_mut(key) {
+                sum.remove(*probe);
+                if *sum == Probe::default() {
+                    self.probed.remove(key);
+                }
+            }
         }
     }
 }

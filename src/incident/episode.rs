@@ -123,10 +123,27 @@ impl Episode {
     fn told_measure(&self) -> Measure {
         match self.measure {
             Measure::Packets | Measure::Bytes | Measure::Connections => self.measure,
-            Measure::HalfOpen | Measure::Unearned | Measure::Attempts => Measure::Packets,
-            Measure::Requests | Measure::Accesses | Measure::ClientErrors | Measure::ServerErrors => {
-                Measure::Accesses
-            }
+            Measure::HalfOpen
+            | Measure::Unearned
+            | Measure::Attempts
+            | Measure::Ignored
+            | Measure::Refused
+            | Measure::Probes
+            | Measure::Udp
+            | Measure::Icmp
+            | Measure::Fragments
+            | Measure::Reflected => Measure::Packets,
+            Measure::Held => Measure::Connections,
+            Measure::Requests
+            | Measure::Accesses
+            | Measure::ClientErrors
+            | Measure::ServerErrors
+            | Measure::Unanswered
+            | Measure::Waiting
+            | Measure::Denied
+            | Measure::Missing
+            | Measure::Resets
+            | Measure::LargeResent => Measure::Accesses,
         }
     }
 

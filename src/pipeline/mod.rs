@@ -133,9 +133,10 @@ impl<L: Listener + 'static> Pipeline<L> {
             setup;
         let board = Arc::new(OpenTicks::default());
         let homes = homes(&services, &attributor, home);
-        let names = services.iter().map(|(_, service)| service.name.clone()).collect();
+        let named =
+            services.iter().map(|(_, service)| (service.name.clone(), service.ports.clone())).collect();
         let policy = Policy { concentrated_from: concentrated_from(&rules), ..Policy::default() };
-        let grounds = Grounds { homes: Arc::clone(&homes), names };
+        let grounds = Grounds { homes: Arc::clone(&homes), services: named };
         let watch = Watch::new(vec![Box::new(RuleDetector::new(&rules, grounds))]);
         let reducer = Reducer::new(Arc::clone(&board), watch, Incidents::new(policy, homes), listener);
         let limits = FlowLimits { seed, ..FlowLimits::default() };

@@ -27,6 +27,7 @@ pub mod rng;
 pub mod tls;
 pub mod traffic;
 pub mod trouble;
+pub mod world;
 
 use std::net::SocketAddr;
 

@@ -5,17 +5,19 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
 use crate::attribute::{Attributor, Country, Home};
-use crate::detect::rule::{Expect, Mode, Origin, Rule, RuleSet, RuleTest, TestTraffic, TrafficKind};
+use crate::detect::rule::{
+    Expect, Mode, Origin, Rule, RuleSet, RuleTest, SynAnswer, TestTraffic, TrafficKind,
+};
 use crate::flow::{RecordKinds, TrustedProxies};
 use crate::incident::{Incident, State};
 use crate::pipeline::{Listener, Pipeline, Quality, Setup};
 use crate::service::{Service, ServiceError, Services};
-use crate::synth::{Scenario, SynthError, Traffic, per_sec};
+use crate::synth::{Close, HalfOpen, Scenario, SynthError, Traffic, per_sec};
 
-/// The service that rules are tested before: an address set aside for documentation (RFC 5737).
-const SERVICE: &str = "test=203.0.113.10:80";
+/// The address of the service that rules are tested before: one set aside for documentation (RFC 5737).
+const ADDRESS: Ipv4Addr = Ipv4Addr::new(203, 0, 113, 10);
 
-/// Where its own traffic goes.
+/// Its port, where the rule is not for services at others.
 const PORT: u16 = 80;
 
 /// Where its people are: the rules' tests speak of Korean and other addresses.
@@ -64,7 +66,8 @@ pub enum TestError {
 
 /// Plays one test of a rule: the rule alone, before a service of its own, on nothing but the test's traffic.
 pub fn play(rule: &Rule, test: &RuleTest, attributor: &Arc<Attributor>) -> Result<TestResult, TestError> {
-    let service = Service::parse(SERVICE)?;
+    let port = rule.filter.ports.first().copied().unwrap_or(PORT);
+    let service = Service::parse(&format!("test={ADDRESS}:{port}"))?;
     // A rule that is only to be observed is tried as if it alerted.
     let alone = Rule { mode: Mode::Alert, ..rule.clone() };
     let setup = Setup {
@@ -106,14 +109,18 @@ impl Listener for First {
 }
 
 fn scenario(test: &RuleTest) -> Scenario {
-    let parts = test.traffic.iter().enumerate();
-    parts.fold(Scenario::new(SEED), |scenario, (index, traffic)| scenario.with(part(index, traffic)))
+    let ports = |traffic: &TestTraffic| {
+        let first = traffic.port.unwrap_or(PORT);
+        first..=first.saturating_add(traffic.ports.saturating_sub(1))
+    };
+    let parts = test.traffic.iter().flat_map(|traffic| ports(traffic).map(move |port| (port, traffic)));
+    parts.enumerate().fold(Scenario::new(SEED), |scenario, (index, (port, traffic))| {
+        scenario.with(part(index, port, traffic))
+    })
 }
 
-fn part(index: usize, traffic: &TestTraffic) -> Traffic {
-    let address = IpAddr::V4(Ipv4Addr::new(203, 0, 113, 10));
-    let target = SocketAddr::new(address, traffic.port.unwrap_or(PORT));
-    let part = Traffic::to(target)
+fn part(index: usize, port: u16, traffic: &TestTraffic) -> Traffic {
+    let part = Traffic::to(SocketAddr::new(IpAddr::V4(ADDRESS), port))
         .named(&format!("part {}", index + 1))
         .sources(traffic.sources)
         .start(traffic.start)
@@ -122,12 +129,23 @@ fn part(index: usize, traffic: &TestTraffic) -> Traffic {
         Origin::Forged => part.forged(),
         Origin::Prefixes(prefixes) => prefixes.iter().fold(part, |part, net| part.within(*net)),
     };
-    let rate = per_sec(traffic.rate);
+    let part = traffic.wait.into_iter().fold(part, Traffic::wait);
+    let part = traffic.source_port.into_iter().fold(part, Traffic::source_port);
+    let rate = per_sec(traffic.rate / f64::from(traffic.ports.max(1)));
     match traffic.kind {
-        TrafficKind::Requests => part.requests(rate).path(&traffic.path).status(traffic.status),
+        TrafficKind::Requests => {
+            let part = part.requests(rate).status(traffic.status);
+            traffic.paths.iter().fold(part, |part, path| part.path(path))
+        }
         TrafficKind::Connections => part.connections(rate),
-        TrafficKind::Syns => part.syns(rate),
+        TrafficKind::Held => part.connections(rate).close(Close::LeftOpen),
+        TrafficKind::Syns => part.syns(rate).half_open(match traffic.answer {
+            SynAnswer::SynAck => HalfOpen::Unacknowledged,
+            SynAnswer::None => HalfOpen::Unanswered,
+            SynAnswer::Reset => HalfOpen::Refused,
+        }),
         TrafficKind::Datagrams => part.datagrams(rate),
+        TrafficKind::Pings => part.pings(rate),
     }
 }
 

@@ -4,6 +4,7 @@
 use std::fmt;
 
 use crate::document::{Count, Factor, Fields, Node, Rate, Reader, Scalar, Share, Value};
+use crate::time::Span;
 
 /// The bounds that a number must keep to, all of them; at least one is set.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
@@ -148,6 +149,13 @@ impl Quantity for Count {
     const EXAMPLE: &'static str = "100";
     fn number(self) -> f64 {
         self.0 as f64
+    }
+}
+
+impl Quantity for Span {
+    const EXAMPLE: &'static str = "30s";
+    fn number(self) -> f64 {
+        self.as_secs_f64()
     }
 }
 

@@ -20,6 +20,10 @@ pub enum Condition {
     ExcessShare(Bound),
     /// How many times its share before; grouped by service, how many times its rate before.
     Lift(Bound),
+    /// The measure per second before, of the same key; 0 where nothing is known of before.
+    Before(Bound),
+    /// The seconds that are known of before.
+    Past(Bound),
     /// How many different ones there were.
     Distinct(Kind, Bound),
     /// All of them hold.
@@ -43,10 +47,22 @@ pub enum Kind {
     Countries,
     /// Paths asked for.
     Paths,
+    /// Paths that fail (4xx but 429), without their identifiers; by source, its own.
+    FailingPaths,
+    /// Ports beside the service that were tried and not answered; by source, its own.
+    Ports,
 }
 words! {
     Kind, "a kind of thing to count":
     Sources = "sources", Prefixes = "prefixes", Networks = "networks", Countries = "countries", Paths = "paths",
+    FailingPaths = "failing_paths", Ports = "ports",
+}
+
+impl Kind {
+    /// Whether it counts clients, or where they are, rather than what they want.
+    pub const fn is_of_clients(self) -> bool {
+        matches!(self, Kind::Sources | Kind::Prefixes | Kind::Networks | Kind::Countries)
+    }
 }
 
 /// What was observed for one key in one window.
@@ -62,6 +78,10 @@ pub struct Observed {
     pub excess_share: f64,
     /// How many times the share (by service: the rate) before.
     pub lift: f64,
+    /// The measure per second before.
+    pub before: f64,
+    /// Seconds that are known of before.
+    pub past: f64,
     /// Different client addresses.
     pub sources: f64,
     /// Different prefixes.
@@ -72,6 +92,10 @@ pub struct Observed {
     pub countries: f64,
     /// Different paths.
     pub paths: f64,
+    /// Different paths that fail.
+    pub failing_paths: f64,
+    /// Different ports that were tried.
+    pub ports: f64,
 }
 
 /// A number that a condition can look at.
@@ -87,6 +111,10 @@ pub enum Metric {
     ExcessShare,
     /// See [`Condition::Lift`].
     Lift,
+    /// See [`Condition::Before`].
+    Before,
+    /// See [`Condition::Past`].
+    Past,
     /// See [`Condition::Distinct`].
     Distinct(Kind),
 }
@@ -117,6 +145,8 @@ impl Condition {
             Condition::Share(bound) => bound.holds(observed.share),
             Condition::ExcessShare(bound) => bound.holds(observed.excess_share),
             Condition::Lift(bound) => bound.holds(observed.lift),
+            Condition::Before(bound) => bound.holds(observed.before),
+            Condition::Past(bound) => bound.holds(observed.past),
             Condition::Distinct(kind, bound) => bound.holds(observed.get(Metric::Distinct(*kind))),
             Condition::All(list) => list.iter().all(|condition| condition.eval(observed)),
             Condition::Any(list) => list.iter().any(|condition| condition.eval(observed)),
@@ -162,6 +192,8 @@ impl Condition {
             Condition::Share(bound) => Some((Metric::Share, bound)),
             Condition::ExcessShare(bound) => Some((Metric::ExcessShare, bound)),
             Condition::Lift(bound) => Some((Metric::Lift, bound)),
+            Condition::Before(bound) => Some((Metric::Before, bound)),
+            Condition::Past(bound) => Some((Metric::Past, bound)),
             Condition::Distinct(kind, bound) => Some((Metric::Distinct(*kind), bound)),
             Condition::All(_) | Condition::Any(_) | Condition::Not(_) => None,
         }
@@ -206,6 +238,8 @@ impl Condition {
             | (Condition::Share(old), Condition::Share(new))
             | (Condition::ExcessShare(old), Condition::ExcessShare(new))
             | (Condition::Lift(old), Condition::Lift(new))
+            | (Condition::Before(old), Condition::Before(new))
+            | (Condition::Past(old), Condition::Past(new))
             | (Condition::Distinct(_, old), Condition::Distinct(_, new)) => old.merge(new),
             (old, new) => *old = new.clone(),
         }
@@ -230,11 +264,15 @@ impl Observed {
             Metric::Share => self.share,
             Metric::ExcessShare => self.excess_share,
             Metric::Lift => self.lift,
+            Metric::Before => self.before,
+            Metric::Past => self.past,
             Metric::Distinct(Kind::Sources) => self.sources,
             Metric::Distinct(Kind::Prefixes) => self.prefixes,
             Metric::Distinct(Kind::Networks) => self.networks,
             Metric::Distinct(Kind::Countries) => self.countries,
             Metric::Distinct(Kind::Paths) => self.paths,
+            Metric::Distinct(Kind::FailingPaths) => self.failing_paths,
+            Metric::Distinct(Kind::Ports) => self.ports,
         }
     }
 }
@@ -248,6 +286,8 @@ impl Metric {
             Metric::Share => "share",
             Metric::ExcessShare => "excess_share",
             Metric::Lift => "lift",
+            Metric::Before => "before",
+            Metric::Past => "past",
             Metric::Distinct(kind) => kind.word(),
         }
     }
@@ -255,7 +295,8 @@ impl Metric {
     /// A number of this metric as people write it: `20/s`, `30 %`, `5×`.
     pub fn written(self, number: f64) -> String {
         match self {
-            Metric::Rate => format!("{}/s", rounded(number)),
+            Metric::Rate | Metric::Before => format!("{}/s", rounded(number)),
+            Metric::Past => format!("{} s", rounded(number)),
             Metric::Share | Metric::ExcessShare => format!("{} %", rounded(number * 100.0)),
             Metric::Lift => format!("{}×", rounded(number)),
             Metric::Count | Metric::Distinct(_) => rounded(number),

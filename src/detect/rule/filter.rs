@@ -4,7 +4,7 @@
 use ipnet::IpNet;
 
 use crate::attribute::{Asn, Country};
-use crate::document::{Fields, Node, Read, Reader, Scalar, words};
+use crate::document::{Fields, Node, Port, Read, Reader, Scalar, words};
 
 /// Which traffic counts; what is `None` or empty does not restrict.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -17,6 +17,8 @@ pub struct Filter {
     pub traffic: Traffic,
     /// To these services alone.
     pub services: Vec<String>,
+    /// To services at one of these ports alone.
+    pub ports: Vec<u16>,
     /// From these countries alone.
     pub countries: Vec<Country>,
     /// From these networks alone.
@@ -45,6 +47,7 @@ pub(super) struct FilterChange {
     labelled: Option<bool>,
     traffic: Option<Traffic>,
     services: Option<Vec<String>>,
+    ports: Option<Vec<Port>>,
     countries: Option<Vec<Country>>,
     asns: Option<Vec<Asn>>,
     prefixes: Option<Vec<IpNet>>,
@@ -60,6 +63,10 @@ impl Filter {
         self.proven = change.proven.or(self.proven);
         replace(&mut self.traffic, change.traffic);
         replace(&mut self.services, change.services);
+        replace(
+            &mut self.ports,
+            change.ports.map(|ports| ports.into_iter().map(|Port(port)| port).collect()),
+        );
         replace(&mut self.countries, change.countries);
         replace(&mut self.asns, change.asns);
         replace(&mut self.prefixes, change.prefixes);
@@ -80,6 +87,7 @@ impl Read for FilterChange {
             labelled: fields.optional("labelled"),
             traffic: fields.optional("traffic"),
             services: fields.optional("services"),
+            ports: fields.optional("ports"),
             countries: fields.optional("countries"),
             asns: fields.optional("asns"),
             prefixes: fields.optional("prefixes"),

@@ -19,7 +19,7 @@ pub use condition::{Condition, Kind, Limit, MAX_CONDITION_DEPTH, MAX_CONDITIONS,
 pub use filter::{Filter, Traffic};
 pub use patch::{Change, RulePatch};
 pub use set::{MAX_RULES, MAX_TIMESPANS, RuleSet};
-pub use test::{Expect, Origin, RuleTest, TestTraffic, TrafficKind};
+pub use test::{Expect, Origin, RuleTest, SynAnswer, TestTraffic, TrafficKind};
 
 use std::sync::Arc;
 
@@ -135,12 +135,43 @@ pub enum Measure {
     HalfOpen,
     /// Packets of clients that never proved their address by completing a handshake.
     Unearned,
+    /// Attempts to connect that nobody answered, in whatever way.
+    Ignored,
+    /// Attempts to connect that the service refused.
+    Refused,
+    /// Attempts that were not answered by a SYN-ACK, whether ignored or refused; by source, those beside the service.
+    Probes,
+    /// What was asked and had no answer within 10 s, or was cut off by the service before.
+    Unanswered,
+    /// Milliseconds that clients waited for first bytes of answers, summed: 1k/s is one client waiting at any time.
+    Waiting,
+    /// Connections that came to be held: silent, or with an unfinished request, for 10 s.
+    Held,
+    /// Responses 401 and 403.
+    Denied,
+    /// Responses 400 to 499 but 401, 403 and 429.
+    Missing,
+    /// Streams of HTTP/2 that were broken off.
+    Resets,
+    /// Segments of the service with 1,400 bytes or more that it had to send again.
+    LargeResent,
+    /// UDP packets.
+    Udp,
+    /// ICMP packets.
+    Icmp,
+    /// Fragments of IP packets.
+    Fragments,
+    /// Datagrams that nobody asked for, from the ports of services that amplify.
+    Reflected,
 }
 words! {
     Measure, "a measure":
     Packets = "packets", Bytes = "bytes", Attempts = "attempts", Connections = "connections",
     Requests = "requests", Accesses = "accesses", ClientErrors = "client_errors",
-    ServerErrors = "server_errors", HalfOpen = "half_open", Unearned = "unearned",
+    ServerErrors = "server_errors", HalfOpen = "half_open", Unearned = "unearned", Ignored = "ignored",
+    Refused = "refused", Probes = "probes", Unanswered = "unanswered", Waiting = "waiting", Held = "held",
+    Denied = "denied", Missing = "missing", Resets = "resets", LargeResent = "large_resent", Udp = "udp",
+    Icmp = "icmp", Fragments = "fragments", Reflected = "reflected",
 }
 
 #[cfg(test)]

@@ -40,10 +40,18 @@ pub struct TestTraffic {
     pub rate: f64,
     /// The status of the service's responses.
     pub status: u16,
-    /// The path asked for.
-    pub path: String,
+    /// The paths asked for, each as often as the others (`path`).
+    pub paths: Vec<String>,
     /// The port it goes to; `None` for the service's own.
     pub port: Option<u16>,
+    /// How many ports in turn, from that one on.
+    pub ports: u16,
+    /// The port that datagrams come from; `None` for another each time.
+    pub source_port: Option<u16>,
+    /// The time to the first byte of an answer.
+    pub wait: Option<Span>,
+    /// What becomes of SYNs.
+    pub answer: SynAnswer,
     /// When it begins, from the start of the test.
     pub start: Span,
     /// How long it lasts (`for`).
@@ -66,15 +74,32 @@ pub enum TrafficKind {
     Requests,
     /// Connections opened and closed, nothing asked.
     Connections,
+    /// Connections that are opened and left open, nothing asked.
+    Held,
     /// SYNs alone.
     Syns,
     /// UDP datagrams.
     Datagrams,
+    /// ICMP echo requests.
+    Pings,
 }
 words! {
     TrafficKind, "a kind of traffic":
-    Requests = "requests", Connections = "connections", Syns = "syns", Datagrams = "datagrams",
+    Requests = "requests", Connections = "connections", Held = "held", Syns = "syns", Datagrams = "datagrams",
+    Pings = "pings",
 }
+
+/// What becomes of SYNs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum SynAnswer {
+    /// The service answers, the client never acknowledges.
+    SynAck,
+    /// Nobody answers.
+    None,
+    /// The service answers RST.
+    Reset,
+}
+words! { SynAnswer, "an answer to SYNs": SynAck = "syn-ack", None = "none", Reset = "reset" }
 
 /// More a second would make `bongsu rules test` slow: a minute of it is already 300,000 requests.
 const MAX_RATE: f64 = 5_000.0;
@@ -82,6 +107,8 @@ const MAX_RATE: f64 = 5_000.0;
 const MAX_DURATION: Span = Span::from_secs(600);
 /// As many as a /16 has.
 const MAX_SOURCES: u64 = 65_536;
+/// Each is a part of its own in the traffic.
+const MAX_PORTS: u16 = 64;
 /// A test is read by people.
 const MAX_ENTRIES: usize = 16;
 /// Tests of one rule.
@@ -127,11 +154,15 @@ impl Read for TestTraffic {
         });
         let status =
             fields.checked("status", "a status from 100 to 599", |status: &u16| (100..600).contains(status));
-        let path =
-            fields.checked("path", "a path that begins with '/' and has no spaces", |path: &String| {
-                is_path(path)
+        let paths =
+            fields.checked("path", "paths that begin with '/' and have no spaces", |paths: &Paths| {
+                paths.0.iter().all(|path| is_path(path))
             });
         let port = fields.optional("port").map(|Port(port)| port);
+        let ports = fields.checked("ports", "1 to 64 ports", |ports: &u16| (1..=MAX_PORTS).contains(ports));
+        let source_port = fields.optional("source_port").map(|Port(port)| port);
+        let wait = fields.checked("wait", "a wait up to 10m", |wait: &Span| *wait <= MAX_DURATION);
+        let answer = fields.or("answer", SynAnswer::SynAck);
         let start = fields.checked("start", "a start from 0s to 10m", |start: &Span| *start <= MAX_DURATION);
         fields.need("for");
         let duration = fields.checked("for", "a duration above 0s and up to 10m", |duration: &Span| {
@@ -144,11 +175,27 @@ impl Read for TestTraffic {
             kind,
             rate: rate?.0,
             status: status.unwrap_or(200),
-            path: path.unwrap_or_else(|| "/".to_owned()),
+            paths: paths.map_or_else(|| vec!["/".to_owned()], |paths| paths.0),
             port,
+            ports: ports.unwrap_or(1),
+            source_port,
+            wait,
+            answer,
             start: start.unwrap_or_default(),
             duration: duration?,
         })
+    }
+}
+
+/// One path, or a list of them.
+struct Paths(Vec<String>);
+
+impl Read for Paths {
+    fn read(node: &Node, reader: &mut Reader<'_>) -> Option<Self> {
+        match &node.value {
+            Value::Seq(items) if !items.is_empty() => Vec::read(node, reader).map(Self),
+            _ => String::read(node, reader).map(|path| Self(vec![path])),
+        }
     }
 }
 
@@ -196,7 +243,7 @@ mod tests {
             read("- {name: flood, expect: fire, traffic: [{from: 99.0.1.0/24, rate: 40/s, for: 30s}]}")
                 .unwrap();
         let traffic = &tests[0].traffic[0];
-        assert_eq!((traffic.sources, traffic.status, traffic.path.as_str()), (1, 200, "/"));
+        assert_eq!((traffic.sources, traffic.status, traffic.paths[0].as_str()), (1, 200, "/"));
         assert_eq!(
             (traffic.kind, traffic.port, traffic.start),
             (TrafficKind::Requests, None, Span::default())
@@ -215,7 +262,7 @@ mod tests {
         assert!(entry("from: 1.1.1.1, rate: 1/s, for: 11m").contains("up to 10m, found '11m'"));
         assert!(entry("from: 1.1.1.1, rate: 1/s, for: 1s, sources: 100k").contains("1 to 65536 sources"));
         assert!(entry("from: 1.1.1.1, rate: 1/s, for: 1s, status: 700").contains("a status from 100 to 599"));
-        assert!(entry("from: 1.1.1.1, rate: 1/s, for: 1s, path: x").contains("begins with '/'"));
+        assert!(entry("from: 1.1.1.1, rate: 1/s, for: 1s, path: x").contains("begin with '/'"));
         assert!(entry("from: [], rate: 1/s, for: 1s").contains("at least one address"));
         assert!(
             read("- {name: n, expect: fires, traffic: []}").unwrap_err().contains("did you mean 'fire'?")

@@ -77,7 +77,10 @@ fn the_shipped_set_holds_what_the_contract_promises() {
     }
     let rule = set.get("foreign-concentration").unwrap();
     assert_eq!(rule.title, "BONGSU concentrated foreign access");
-    assert_eq!(rule.when.to_string(), "rate ≥ 20/s and share ≥ 30 % and lift ≥ 5×");
+    assert_eq!(
+        rule.when.to_string(),
+        "rate ≥ 20/s and share ≥ 30 % and lift ≥ 5× and (past ≥ 3 s or rate ≥ 50/s)"
+    );
     assert_eq!((rule.group_by, rule.filter.foreign, rule.level), (GroupBy::Country, Some(true), Level::High));
 }
 

@@ -4,9 +4,11 @@
 use super::bound::{Bound, Quantity};
 use super::condition::{Condition, Kind, MAX_CONDITION_DEPTH, MAX_CONDITIONS};
 use crate::document::{Count, Factor, Key, Node, Rate, Read, Reader, Share, Value, nearest, shown};
+use crate::time::Span;
 
 /// The keys of a condition.
-const KEYS: [&str; 9] = ["rate", "count", "share", "excess_share", "lift", "distinct", "all", "any", "not"];
+const KEYS: [&str; 11] =
+    ["rate", "count", "share", "excess_share", "lift", "before", "past", "distinct", "all", "any", "not"];
 
 /// Reads the mapping under `when`: its keys, all of which must hold.
 pub(super) fn read_when(node: &Node, reader: &mut Reader<'_>) -> Option<Vec<Condition>> {
@@ -55,6 +57,8 @@ fn read_entry(key: &Key, node: &Node, depth: usize, reading: &mut Reading<'_, '_
         "share" => reading.leaf::<Share>(node, Condition::Share),
         "excess_share" => reading.leaf::<Share>(node, Condition::ExcessShare),
         "lift" => reading.leaf::<Factor>(node, Condition::Lift),
+        "before" => reading.leaf::<Rate>(node, Condition::Before),
+        "past" => reading.leaf::<Span>(node, Condition::Past),
         "distinct" => read_distinct(node, reading),
         "all" => reading.list.extend(read_list(node, depth, reading.reader).map(Condition::All)),
         "any" => reading.list.extend(read_list(node, depth, reading.reader).map(Condition::Any)),
@@ -65,7 +69,7 @@ fn read_entry(key: &Key, node: &Node, depth: usize, reading: &mut Reading<'_, '_
         other => {
             let message =
                 format!("unknown condition '{}': expected one of {}", shown(other), KEYS.join(", "));
-            let kinds = ["sources", "prefixes", "networks", "countries", "paths"];
+            let kinds = ["sources", "prefixes", "networks", "countries", "paths", "failing_paths", "ports"];
             match kinds.contains(&other) {
                 true => reading.reader.problem_meaning(
                     key.at,

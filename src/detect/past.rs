@@ -1,0 +1,80 @@
+//! What is known of the time before a window: what was learned and, while that is too little, the seconds that can still
+//! be looked back at. Comes in: a service's picture. Goes out: how long that time is, and levels and shares in it.
+//! Seconds of an incident are no part of it.
+
+use foldhash::fast::RandomState;
+use hashbrown::HashMap;
+
+use super::measure::{of_cell, of_counts};
+use super::rule::{Measure, Traffic};
+use super::watched::Watched;
+use super::{Before, Key};
+use crate::aggregate::{Cell, ScopeTick};
+
+/// The time before a window.
+pub struct Past<'a> {
+    before: &'a Before,
+    /// Ticks before the window that are not learned yet; none once enough is learned.
+    earlier: Vec<&'a ScopeTick>,
+    seconds: f64,
+}
+
+impl<'a> Past<'a> {
+    /// The time before the last `ticks` ticks.
+    pub fn of(watched: &'a Watched, ticks: u64, traffic: Traffic) -> Self {
+        let before = watched.before(traffic);
+        if before.is_known() {
+            return Self { before, earlier: Vec::new(), seconds: before.seconds() };
+        }
+        let (earlier, seconds) = watched.earlier(ticks, traffic);
+        Self { before, earlier, seconds: before.seconds() + seconds as f64 }
+    }
+
+    /// How long it is in seconds; seconds that were learned long ago count less (half after ten minutes).
+    pub fn seconds(&self) -> f64 {
+        self.seconds
+    }
+
+    /// The service's level in it per second; 0 where nothing is known.
+    pub fn rate(&self, measure: Measure) -> f64 {
+        if self.seconds > 0.0 { self.sum(measure) / self.seconds } else { 0.0 }
+    }
+
+    /// Each key's part of the whole in it; `None` where all of it is learned, so that a look into the rows suffices, or
+    /// where there was nothing.
+    pub fn shares(&self, keys: &[Key], measure: Measure) -> Option<Vec<f64>> {
+        let whole = self.sum(measure);
+        if self.earlier.is_empty() || whole <= 0.0 {
+            return None;
+        }
+        let mut sums: HashMap<Key, u64, RandomState> = keys.iter().map(|key| (*key, 0)).collect();
+        for tick in &self.earlier {
+            add_rows(&mut sums, tick, measure);
+        }
+        let share = |key: &Key| {
+            let seen = sums.get(key).copied().unwrap_or(0) as f64;
+            ((seen + self.before.row_sum(key, measure)) / whole).min(1.0)
+        };
+        Some(keys.iter().map(share).collect())
+    }
+
+    fn sum(&self, measure: Measure) -> f64 {
+        let seen: u64 = self.earlier.iter().map(|tick| of_counts(measure, &tick.counts)).sum();
+        seen as f64 + self.before.sum(measure)
+    }
+}
+
+/// Adds the rows of a tick to the sums of the keys that are asked for.
+fn add_rows(sums: &mut HashMap<Key, u64, RandomState>, tick: &ScopeTick, measure: Measure) {
+    let mut add = |key: Key, cell: &Cell| {
+        if let Some(sum) = sums.get_mut(&key) {
+            *sum += of_cell(measure, cell);
+        }
+    };
+    for (lineage, cell) in &tick.networks {
+        add(Key::Country(lineage.country), cell);
+        lineage.asn.iter().for_each(|asn| add(Key::Network(*asn), cell));
+    }
+    tick.prefixes.iter().for_each(|(prefix, cell)| add(Key::Prefix(prefix.prefix), cell));
+    tick.sources.iter().for_each(|(source, cell)| add(Key::Source(source.address), cell));
+}

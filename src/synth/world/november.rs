@@ -1,0 +1,37 @@
+//! November 2023 in small: four services, four outages with four causes, and one foreign flood.
+
+use super::build::{Builder, Window};
+use super::crowds::founding_episode;
+use super::curve::{Curve, plus};
+use super::faults::{backend_episode, down_episode, large_loss_episode};
+use super::floods::concentrated;
+use super::server::Fault;
+use super::site::Site;
+use crate::time::Span;
+
+/// Five episodes, one after the other.
+pub fn november_2023(builder: &mut Builder) {
+    let (mut begin, _) = builder.event();
+    let mut windows: Vec<Window> = Vec::new();
+    for _ in 0..5 {
+        let length = builder.secs(130.0);
+        windows.push((begin, plus(begin, length)));
+        let pause = builder.secs(150.0);
+        begin = plus(plus(begin, length), pause);
+    }
+    builder.lasts(begin);
+    let ordinary = Curve::flat(Span::default(), begin, 1.0);
+    // Each of the four is half as busy as a single service would be.
+    let rate = builder.setting.rate / 2.0;
+    let services = [("gov", 3, 3.0), ("pps", 0, 2.2), ("id", 2, 3.0), ("city", 3, 3.0)];
+    let [gov, pps, id, city] = services.map(|(name, site, capacity)| {
+        builder.service_for((name, Site::number(site)), capacity, (rate, &ordinary))
+    });
+    let window = |place: usize| windows.get(place).copied().unwrap_or_default();
+    large_loss_episode(builder, gov, window(0));
+    founding_episode(builder, pps, window(1), rate);
+    down_episode(builder, id, window(2), (Fault::Silent, "the identity service stopped answering"));
+    backend_episode(builder, city, window(3), None);
+    let times = builder.near(6.0) * 0.5;
+    concentrated(builder, pps, window(4), times);
+}

@@ -1,0 +1,1 @@
+//! Stories are what they say.
