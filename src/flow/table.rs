@@ -24,7 +24,9 @@ pub(super) struct Table {
 /// The place of a connection until it is removed; then its successor's.
 pub(super) type SlotId = u32;
 
+/// On the borders of cache lines, or it would lie in three of them.
 #[derive(Debug)]
+#[repr(align(64))]
 struct Slot {
     hash: u64,
     connection: Connection,
