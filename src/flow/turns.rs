@@ -10,8 +10,9 @@ use crate::decode::TcpSegment;
 use crate::service::Direction;
 use crate::time::{Span, Timestamp};
 
-/// The turns of one connection.
+/// The turns of one connection, in one cache line.
 #[derive(Debug, Clone, Copy, Default)]
+#[repr(align(64))]
 pub(super) struct Turns {
     /// The number behind the last byte seen, by direction, where any was.
     top: [u32; 2],
@@ -81,6 +82,8 @@ pub(super) struct Heard {
     /// A request has begun and is not whole.
     pub unfinished: bool,
 }
+
+const _: () = assert!(size_of::<Turns>() <= 64);
 
 impl Turns {
     /// Begins with a connection that was opened, or whose beginning was missed; the slot's alarm stays.
