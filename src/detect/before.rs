@@ -33,12 +33,12 @@ const LEAST_PROVISIONAL: f64 = 5.0;
 const MEASURES: [Measure; 24] = [
     Measure::Packets,
     Measure::Bytes,
+    Measure::Attempts,
     Measure::Connections,
     Measure::Requests,
     Measure::Accesses,
     Measure::ClientErrors,
     Measure::ServerErrors,
-    Measure::Attempts,
     Measure::HalfOpen,
     Measure::Unearned,
     Measure::Ignored,

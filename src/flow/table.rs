@@ -43,7 +43,14 @@ impl Table {
         self.index.find(self.hasher.hash_one(*key), |id| is(slots, *id, key)).copied()
     }
 
-    /// The connection in a slot.
+    /// The connection in a slot, and the turns of all.
+    #[inline]
+    pub fn with_turns(&mut self, id: SlotId) -> Option<(&mut Connection, &mut [Turns])> {
+        let slot = self.slots.get_mut(id as usize)?.as_mut()?;
+        Some((&mut slot.connection, &mut self.turns))
+    }
+
+    /// The connection in a slot with its turns.
     #[inline]
     pub fn get(&mut self, id: SlotId) -> Option<(&mut Connection, &mut Turns)> {
         let slot = self.slots.get_mut(id as usize)?.as_mut()?;

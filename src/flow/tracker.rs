@@ -218,25 +218,34 @@ impl Tracker {
     #[inline(always)]
     fn go_on<O: Observer>(&mut self, seen: &Seen<'_, '_, '_>, sighting: &Sighting, observer: &mut O) -> bool {
         let Carried { packet, segment, .. } = *seen.carried;
-        let Some((connection, turns)) = self.connections.get(seen.id) else { return false };
+        let Some((connection, turns)) = self.connections.with_turns(seen.id) else { return false };
         let reopened = connection.ended && segment.is_some_and(|s| s.flags.syn && !s.flags.ack);
         if reopened || connection.is_over(sighting.now) {
             return false;
         }
         let direction = toward(seen.from == connection.account.client);
         let (now, tick) = (sighting.now, sighting.tick);
-        if connection.count(direction, packet.fresh_len, sighting, (turns, observer)) {
+        if connection.open_tick() != tick
+            && let Some(turns) = turns.get_mut(seen.id as usize)
+        {
+            connection.flush(turns, observer);
+        }
+        if connection.count(direction, packet.fresh_len, sighting) {
             self.moved.push(seen.id);
         }
         if let Some(segment) = segment {
             self.losses.segment(seen.id, direction, segment);
-            let concerns = turns.concerns(segment);
+            // Most segments say nothing and end nothing.
+            let (says, concerns) = (connection.notes(direction, segment), Turns::concern(segment));
+            if !says && !concerns {
+                return true;
+            }
+            let Some(turns) = turns.get_mut(seen.id as usize) else { return true };
             if concerns {
                 turns.segment(direction, segment, now);
             }
-            // Most segments say nothing and end nothing.
-            if !connection.notes(direction, segment) {
-                if concerns && turns.arms() {
+            if !says {
+                if turns.arms() {
                     self.alarms.set(seen.id, (now + PATIENCE).secs());
                 }
                 return true;
@@ -252,7 +261,7 @@ impl Tracker {
             if connection.ended && !before && self.ended.len() < self.limits.listed() {
                 self.ended.push_back((sighting.now, seen.id));
             }
-        } else if let Some(payload) = datagram(packet) {
+        } else if let (Some(payload), Some(turns)) = (datagram(packet), turns.get_mut(seen.id as usize)) {
             let (heads, proxies) = (&mut self.heads, &self.proxies);
             let mut moment = Moment { now, tick, turns, heads, proxies, observer };
             connection.datagram(direction, payload, &mut moment);
@@ -298,10 +307,12 @@ impl Tracker {
                 self.counts.attempted += 1;
                 account.tell(What::Attempted { source: account.outside, bytes: account.bytes }, observer);
             }
-            Outcome::Waiting if arrival.is_reflected(&account) => {
-                account.tell(What::Reflected { source: account.outside, bytes: account.bytes }, observer);
+            Outcome::Waiting => {
+                if arrival.is_reflected(&account) {
+                    account.tell(What::Reflected { bytes: account.bytes }, observer);
+                }
+                account.unearned(observer);
             }
-            Outcome::Waiting => account.unearned(observer),
             Outcome::Answered(micros) => {
                 let (source, bytes) = (account.outside, account.bytes);
                 account.tell(What::Answered { source, bytes, micros }, observer);
@@ -596,12 +607,12 @@ impl Account<'_> {
         let seen = admission.opened && !answers_alone;
         let beginning = if seen { Beginning::Seen } else { Beginning::Missed };
         moment.turns.begin(beginning, proof, moment.now);
-        connection.count(self.direction, self.bytes, self.sighting, (moment.turns, moment.observer));
+        connection.count(self.direction, self.bytes, self.sighting);
         if answers_alone {
             connection.shows_answers_alone();
         }
         if let Some(segment) = arrival.segment {
-            if moment.turns.concerns(segment) {
+            if Turns::concern(segment) {
                 moment.turns.segment(self.direction, segment, moment.now);
             }
             connection.segment(self.direction, segment, moment);
