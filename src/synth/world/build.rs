@@ -183,6 +183,9 @@ impl Builder {
         let pool = Pool::people(abroad, (rate * 4.0) as u64 + 20, self.rng.next());
         let share = self.near(0.03);
         self.visits(service, pool, (visit, rate * share, &wandering));
+        for group in self.plan.groups.iter_mut().filter(|group| group.service == service) {
+            group.ordinary = true;
+        }
         service
     }
 
@@ -294,6 +297,7 @@ impl Builder {
             crew: 1,
             curve,
             arrived: 0,
+            ordinary: false,
         })
     }
 
@@ -310,7 +314,7 @@ impl Builder {
         pool.size = pool.size.max(u64::from(crew));
         let begin = curve.begin();
         let conduct = Conduct::Press(Press { period, ..press });
-        self.group(GroupPlan { service, pool, conduct, begin, crew, curve, arrived: 0 })
+        self.group(GroupPlan { service, pool, conduct, begin, crew, curve, arrived: 0, ordinary: false })
     }
 
     /// Adds programs that stay, `crew` of them.
@@ -321,7 +325,16 @@ impl Builder {
         (conduct, crew, window): (Conduct, u32, Window),
     ) -> usize {
         let curve = Curve::flat(window.0, window.1, 1.0);
-        self.group(GroupPlan { service, pool, conduct, begin: window.0, crew, curve, arrived: 0 })
+        self.group(GroupPlan {
+            service,
+            pool,
+            conduct,
+            begin: window.0,
+            crew,
+            curve,
+            arrived: 0,
+            ordinary: false,
+        })
     }
 
     /// Adds a flood of packets that belong to no connection; returns its group.
@@ -339,6 +352,7 @@ impl Builder {
             crew: 1,
             curve: curve.clone(),
             arrived: 0,
+            ordinary: false,
         });
         let start = curve.begin();
         let rng = Rng::new(self.rng.next());

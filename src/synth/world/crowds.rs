@@ -84,7 +84,7 @@ pub fn national_event(builder: &mut Builder) {
 /// A crowd hides a flood on one page.
 pub fn crowd_with_flood(builder: &mut Builder) {
     let window = builder.event_of(240.0);
-    let service = builder.service(3.2);
+    let service = builder.service(4.5);
     let times = builder.near(3.0);
     let crowd = crowd(builder, service, window, (times, 50.0));
     let networks = builder.prefixes_somewhere(22, 2);
@@ -103,7 +103,7 @@ pub fn crowd_with_flood(builder: &mut Builder) {
 /// 23 November 2023 as it was told later: a deadline, and one heavy foreign address.
 pub fn founding_case(builder: &mut Builder) {
     let window = builder.event_of(280.0);
-    let service = builder.service(2.6);
+    let service = builder.service(3.6);
     founding_episode(builder, service, window, builder.setting.rate);
 }
 

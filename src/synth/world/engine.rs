@@ -257,6 +257,11 @@ impl World {
         ConnId { slot, generation }
     }
 
+    /// Connections under way.
+    pub(super) const fn connections(&self) -> usize {
+        self.conns.slots.len() - self.conns.free.len()
+    }
+
     /// A connection, while anything of it is to come.
     pub(super) fn conn(&mut self, id: ConnId) -> Option<&mut Conn> {
         self.conns.get(id.slot, id.generation)

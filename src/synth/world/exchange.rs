@@ -390,8 +390,7 @@ impl World {
         let now = self.now;
         let Some(conn) = self.conn(id).filter(|conn| conn.state != State::Closed) else { return };
         conn.state = State::Asked;
-        let (sealed, idle, service, room) =
-            (conn.filling == Filling::Sealed, conn.worker.is_none(), conn.service, conn.segment());
+        let (sealed, idle, service) = (conn.filling == Filling::Sealed, conn.worker.is_none(), conn.service);
         let mut text = Vec::with_capacity(messages.len() * 80);
         for message in messages {
             if sealed {
@@ -406,8 +405,7 @@ impl World {
             self.count_attempt(id);
         }
         let text: Arc<[u8]> = text.into();
-        debug_assert!(room > 0);
-        let heard = self.upload(id, &text, 0);
+        let heard = self.upload_from(id, (now, &text), 0);
         self.send(id, heard + TURN, Direction::ToClient, ACK);
         let cost = Span::from_micros(STREAM_COST.nanos() / 1_000 * messages.len() as u64);
         let job = Job::costing(cost, id, now);

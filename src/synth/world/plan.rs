@@ -80,6 +80,8 @@ pub struct GroupPlan {
     pub curve: Curve,
     /// How many came.
     pub arrived: u64,
+    /// Whether they come every day.
+    pub ordinary: bool,
 }
 
 /// What the clients of a group do.

@@ -54,6 +54,9 @@ impl World {
     /// A client begins to open a connection.
     pub(super) fn connect(&mut self, actor: ActorId, group: u16, client: Client) -> Option<ConnId> {
         let service = self.plan.groups.get(usize::from(group))?.service;
+        if self.connections() >= MOST_CONNECTIONS {
+            return None;
+        }
         self.opened += 1;
         let mut conn = Conn::new(actor, (group, service), (client, self.opened), &mut self.rng);
         let plan = self.plan.services.get(service)?;
@@ -100,7 +103,7 @@ impl World {
     pub(super) fn on_established(&mut self, id: ConnId) {
         let now = self.now;
         let Some(conn) = self.conn(id).filter(|conn| conn.state == State::Opening) else { return };
-        conn.state = State::Ready;
+        conn.state = State::Greeting;
         conn.client_seq = conn.client_seq.wrapping_add(1);
         conn.server_seq = conn.server_seq.wrapping_add(1);
         let (service, sealed) = (conn.service, conn.filling == Filling::Sealed);
@@ -113,7 +116,8 @@ impl World {
     }
 
     pub(super) fn on_open(&mut self, id: ConnId) {
-        let Some(conn) = self.conn(id).filter(|conn| conn.state != State::Closed) else { return };
+        let Some(conn) = self.conn(id).filter(|conn| conn.state == State::Greeting) else { return };
+        conn.state = State::Ready;
         let actor = conn.actor;
         self.signal(actor, Signal::Opened(id));
         self.await_idle(id);
@@ -236,6 +240,17 @@ impl World {
             let rtt = self.conn(id).map_or(Span::default(), |conn| conn.client.rtt);
             time = time + plus(LEAST_WAIT, rtt);
         }
+        self.upload_from(id, (time, text), filler)
+    }
+
+    /// The same, with nothing lost, from a moment on.
+    pub(super) fn upload_from(
+        &mut self,
+        id: ConnId,
+        (start, text): (Timestamp, &Arc<[u8]>),
+        filler: usize,
+    ) -> Timestamp {
+        let mut time = start;
         for segment in self.segments(id, text, filler) {
             let flags = if segment.last { PSH | ACK } else { ACK };
             let length = segment.content.len();
@@ -386,6 +401,9 @@ impl World {
         segments
     }
 }
+
+/// Connections under way: further ones are not opened, their clients wait in vain.
+const MOST_CONNECTIONS: usize = 200_000;
 
 /// Segments of so many bytes are of full size, whatever their options.
 const LARGE: u32 = 1_400;
