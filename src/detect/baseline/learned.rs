@@ -128,6 +128,15 @@ impl Learned {
         self.networks.forget_since(second);
     }
 
+    /// Forgets hours, and who came first in them.
+    pub fn forget_between(&mut self, from: i64, to: i64) {
+        for (signal, cohort) in all() {
+            self.series.get_mut(signal, cohort).season.forget(from, to);
+        }
+        self.prefixes.forget_between(from, to);
+        self.networks.forget_between(from, to);
+    }
+
     /// Adds what was learned before or after this.
     pub fn merge(&mut self, other: &Self) {
         if other.seconds == 0 {

@@ -100,6 +100,11 @@ impl Baselines {
         self.services.remove(name).is_some()
     }
 
+    /// Forgets what was learned of a service from `from` to before `to`; answers whether the service was there.
+    pub fn forget_between(&mut self, name: &str, from: i64, to: i64) -> bool {
+        self.services.get_mut(name).map(|baseline| baseline.forget_between(from, to)).is_some()
+    }
+
     /// Adds what was learned elsewhere.
     pub fn merge(&mut self, other: Self) {
         for (name, theirs) in other.services {

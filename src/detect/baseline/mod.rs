@@ -89,6 +89,11 @@ impl Baseline {
         }
     }
 
+    /// The part `loss` of the packets of the last seconds was dropped before it could be read.
+    pub fn note_loss(&mut self, loss: f64) {
+        self.live.note_loss(loss);
+    }
+
     /// Learns nothing from `second` on, until [`Baseline::release`].
     pub fn hold(&mut self, second: i64) {
         if self.live.hold(second) {
@@ -201,6 +206,13 @@ impl Baseline {
             (other, self)
         };
         later.live.take_over(earlier.live, &mut later.learned, earlier.learned);
+    }
+
+    /// Forgets the hours that lie wholly or partly from `from` to before `to`, and who came first then. How it scatters
+    /// and what was carried in health stay: they do not tell when.
+    pub fn forget_between(&mut self, from: i64, to: i64) {
+        self.learned.forget_between(from, to);
+        self.live.forget_between(from, to);
     }
 
     /// Whether every number in it is one that can be learned: what was read from a file is not trusted.
