@@ -32,11 +32,7 @@ pub fn run(args: &BaselineArgs) -> Result<ExitCode, Failure> {
                 (None, None) => baselines.forget(service),
                 (from, to) => {
                     let begin = from.map_or(-MOST, Timestamp::secs);
-                    baselines.forget_between(
-                        service,
-                        begin,
-                        to.map_or(MOST, Timestamp::secs),
-                    )
+                    baselines.forget_between(service, begin, to.map_or(MOST, Timestamp::secs))
                 }
             };
             if !is_there {

@@ -8,7 +8,7 @@ use super::known::Known;
 use super::quantile::Quantiles;
 use super::series::{Newer, Series};
 use super::signal::{Cohort, Grid, Signal, all};
-use super::{DAY, Stage, TEN_MINUTES, WEEK, is_time, is_value};
+use super::{DAY, MOST_VALUE, Stage, TEN_MINUTES, WEEK, is_time, is_value};
 
 /// What was learned of a service.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -171,7 +171,10 @@ impl Learned {
         let times = is_time(self.from) && is_time(self.until) && self.from <= self.until;
         times
             && self.seconds < 1 << 38
-            && self.series.iter().all(|series| series.is_sound(is_value))
+            && self
+                .series
+                .iter()
+                .all(|series| series.is_sound(|value| is_value(value) && value <= MOST_VALUE))
             && self.healthy.iter().all(Quantiles::is_sound)
             && self.prefixes.len() <= MAX_PREFIXES
             && self.networks.len() <= MAX_NETWORKS

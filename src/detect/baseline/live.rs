@@ -13,7 +13,7 @@ use super::learned::{Learned, MAX_NETWORKS};
 use super::quantile::median;
 use super::season::Hour;
 use super::signal::{Cohort, Grid, Signal, Sums, all, rates};
-use super::{Quiet, Stage, is_time, is_value};
+use super::{MOST_VALUE, Quiet, Stage, is_time, is_value};
 use crate::aggregate::{Cell, ScopeTick};
 use crate::attribute::Country;
 use crate::flow::Proof;
@@ -520,6 +520,7 @@ impl Values {
     }
 
     fn is_sound(&self) -> bool {
-        self.seconds <= 60 && self.values.iter().flatten().all(|value| is_value(*value))
+        let is_learnable = |value: &f64| is_value(*value) && *value <= MOST_VALUE;
+        self.seconds <= 60 && self.values.iter().flatten().all(is_learnable)
     }
 }

@@ -261,9 +261,12 @@ impl Stage {
     }
 }
 
-/// Whether a number can be a count, a level or a sum of such: finite, not negative, and far from where sums overflow.
+/// No service has more of anything in ten seconds.
+const MOST_VALUE: f64 = 1e15;
+
+/// Whether a number can be a count, a level or a sum of some such: finite and not negative.
 fn is_value(value: f64) -> bool {
-    (0.0..=1e18).contains(&value)
+    (0.0..=MOST_VALUE * 1_000.0).contains(&value)
 }
 
 /// Whether a second lies within some ten thousand years of the epoch, so that arithmetic with it holds.

@@ -188,7 +188,8 @@ impl Slot {
 
     fn is_sound(&self, is_value: &impl Fn(f64) -> bool) -> bool {
         let sorted = self.weeks.is_sorted_by(|one, other| one.week < other.week);
-        let known = |week: &Week| is_value(week.value) && week.minutes <= 60 && week.week.abs() < 1 << 32;
+        let known =
+            |week: &Week| is_value(week.value) && week.minutes <= 60 && week.week.unsigned_abs() < 1 << 32;
         self.weeks.len() <= WEEKS
             && sorted
             && self.before.is_none_or(is_value)

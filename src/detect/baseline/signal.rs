@@ -277,7 +277,7 @@ impl Sums {
             Signal::UnansweredRatio => ratio(row.unanswered, row.unanswered.saturating_add(row.first_bytes)),
             Signal::FirstByteTime => {
                 let is_enough = row.first_bytes >= LEAST_OBSERVED;
-                is_enough.then(|| row.wait_us as f64 / row.first_bytes as f64)
+                is_enough.then(|| (row.wait_us as f64 / row.first_bytes as f64).min(super::MOST_VALUE))
             }
             Signal::Connections => Some(self.per_ten(row.connections)),
             Signal::Requests => Some(self.per_ten(row.requests)),
@@ -288,7 +288,7 @@ impl Sums {
     }
 
     fn per_ten(&self, count: u64) -> f64 {
-        count as f64 * 10.0 / f64::from(self.seconds)
+        (count as f64 * 10.0 / f64::from(self.seconds)).min(super::MOST_VALUE)
     }
 
     fn row(&self, cohort: Cohort) -> &Row {
