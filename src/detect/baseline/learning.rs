@@ -63,7 +63,7 @@ impl Learning {
     /// Puts what is learned so far beside what was brought and not used.
     pub fn gather(&self, baselines: impl Iterator<Item = (Subject, Baseline)>) -> Baselines {
         let mut all = self.brought.clone();
-        for (subject, baseline) in baselines.filter(|(_, baseline)| baseline.span().is_some()) {
+        for (subject, baseline) in baselines.filter(|(_, baseline)| !baseline.is_empty()) {
             if all.services.len() < MAX_SERVICES {
                 all.services.insert(self.name(subject), baseline);
             }

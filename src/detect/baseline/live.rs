@@ -215,6 +215,11 @@ impl Live {
         self.alarms.get(signal, cohort)
     }
 
+    /// Whether nothing was seen yet.
+    pub fn is_empty(&self) -> bool {
+        self.ten.is_none() && self.waiting.is_empty()
+    }
+
     /// A newcomer.
     pub fn prefix(&self, prefix: &IpNet) -> Option<&Acquaintance> {
         self.prefixes.get(prefix)

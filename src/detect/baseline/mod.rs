@@ -193,6 +193,11 @@ impl Baseline {
         (*seconds > 0).then_some(Span { from: *from, until: *until, seconds: *seconds })
     }
 
+    /// Whether nothing was learned and nothing waits to be.
+    pub fn is_empty(&self) -> bool {
+        self.span().is_none() && self.live.is_empty()
+    }
+
     /// The levels by the hour of the week, in UTC from Thursday 00:00, as far as they are known.
     pub fn hours(&self, signal: Signal, cohort: Cohort) -> Vec<(u8, f64)> {
         self.learned.series.get(signal, cohort).season.levels(signal.least()).collect()
