@@ -227,6 +227,12 @@ pub enum BaselineCommand {
         /// The service
         #[arg(short, long, value_name = "NAME")]
         service: String,
+        /// Only what was learned from this time on (RFC 3339), in whole hours
+        #[arg(long, value_name = "TIME")]
+        from: Option<String>,
+        /// Only what was learned before this time (RFC 3339), in whole hours
+        #[arg(long, value_name = "TIME")]
+        to: Option<String>,
     },
 }
 

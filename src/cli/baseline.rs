@@ -8,6 +8,7 @@ use std::process::ExitCode;
 use serde::Serialize;
 
 use super::args::{BaselineArgs, BaselineCommand};
+use super::replay::time;
 use super::{Failure, output};
 use crate::detect::baseline::{Baseline, Baselines, Cohort, Signal, Span, Stage};
 use crate::store;
@@ -24,9 +25,17 @@ pub fn run(args: &BaselineArgs) -> Result<ExitCode, Failure> {
             let moved = Moved::between(&portraits(&read(before)?), &portraits(&read(after)?));
             output::print(&if *json { as_json(&moved) } else { moved_text(&moved) })
         }
-        BaselineCommand::Forget { file, service } => {
+        BaselineCommand::Forget { file, service, from, to } => {
             let mut baselines = read(file)?;
-            if !baselines.forget(service) {
+            let (from, to) = (time("--from", from.as_deref())?, time("--to", to.as_deref())?);
+            let is_there = match (from, to) {
+                (None, None) => baselines.forget(service),
+                (from, to) => {
+                    let begin = from.map_or(-MOST, Timestamp::secs);
+                    baselines.forget_between(service, begin, to.map_or(MOST, Timestamp::secs))
+                }
+            };
+            if !is_there {
                 return Err(unknown(service, &baselines, file));
             }
             store::write(file, &baselines).map_err(Failure::running)?;
@@ -34,6 +43,9 @@ pub fn run(args: &BaselineArgs) -> Result<ExitCode, Failure> {
         }
     }
 }
+
+/// Seconds from the epoch that no capture time reaches.
+const MOST: i64 = 1 << 38;
 
 /// A line for each service: what `learn` tells at its end.
 pub fn table(baselines: &Baselines, zone: &Zone) -> String {

@@ -35,7 +35,7 @@ pub fn run(args: &LearnArgs) -> Result<ExitCode, Failure> {
     bar.clear();
     let learned = pipeline.finish().baselines;
     warn_of_overlaps(&before, &learned);
-    if learned.is_empty() {
+    if learned.iter().all(|(_, baseline)| baseline.span().is_none()) {
         output::print("nothing was learned: no service was named or found, or none was seen for a minute\n")?;
     }
     let mut all = before;

@@ -126,7 +126,8 @@ fn pace(flag: Option<f64>) -> Result<Option<Pace>, Failure> {
     }
 }
 
-fn time(flag: &str, text: Option<&str>) -> Result<Option<Timestamp>, Failure> {
+/// Reads a flag that names a point in time.
+pub fn time(flag: &str, text: Option<&str>) -> Result<Option<Timestamp>, Failure> {
     let read = |text: &str| {
         Timestamp::parse_rfc3339(text).ok_or_else(|| {
             Failure::usage(format!("{flag} '{text}': expected RFC 3339 as 2023-11-23T09:19:00+09:00"))

@@ -74,6 +74,14 @@ impl Watch {
         findings
     }
 
+    /// The part `loss` (0 to 1) of the packets of the last seconds was dropped before it could be read: those are not
+    /// learned.
+    pub fn note_loss(&mut self, loss: f64) {
+        if loss > 0.0 {
+            self.subjects.values_mut().for_each(|watched| watched.note_loss(loss));
+        }
+    }
+
     /// Moves on over `ticks` silent ticks up to `tick`, every window being empty.
     pub fn skip(&mut self, tick: TickId, ticks: i64) {
         for watched in self.subjects.values_mut() {

@@ -219,6 +219,13 @@ impl Watched {
         }
     }
 
+    /// The part `loss` of the packets of the last seconds was dropped before it could be read.
+    pub fn note_loss(&mut self, loss: f64) {
+        if let Some(baseline) = &mut self.baseline {
+            baseline.note_loss(loss);
+        }
+    }
+
     /// What is usual at the service; `None` where it is none that is protected.
     pub fn baseline(&self) -> Option<&Baseline> {
         self.baseline.as_deref()

@@ -87,6 +87,9 @@ pub struct Pipeline<L: Listener + 'static> {
     counts: PacketCounts,
     unserved: u64,
     drops: Beat,
+    /// Packets read up to the last beat, and the part that was dropped before it, until a closing has told of it.
+    read_at_beat: u64,
+    lately: f64,
     ledger: bool,
     /// Packets that were followed since records were last told.
     unrecorded: u32,
@@ -176,6 +179,8 @@ impl<L: Listener + 'static> Pipeline<L> {
             counts: PacketCounts::default(),
             unserved: 0,
             drops: Beat::default(),
+            read_at_beat: 0,
+            lately: 0.0,
             ledger: wanted.any(),
             unrecorded: 0,
         }
@@ -205,6 +210,7 @@ impl<L: Listener + 'static> Pipeline<L> {
     /// Takes what the recorder says of itself.
     pub fn beat(&mut self, beat: Beat) {
         self.go_ahead();
+        self.note_drops(&beat);
         self.drops = beat;
         self.mark.beat(beat.time);
         self.close_over();
@@ -437,7 +443,15 @@ impl<L: Listener + 'static> Pipeline<L> {
         while let Some(parked) = self.order.due_by(over.to) {
             self.follow_parked(parked);
         }
-        self.crew.close(over, self.quality());
+        let quality = Quality { lately: std::mem::take(&mut self.lately), ..self.quality() };
+        self.crew.close(over, quality);
+    }
+
+    fn note_drops(&mut self, beat: &Beat) {
+        let dropped = |beat: &Beat| beat.dropped_kernel + beat.dropped_interface;
+        let since = dropped(beat).saturating_sub(dropped(&self.drops));
+        self.lately = self.lately.max(share(since, self.counts.read - self.read_at_beat + since));
+        self.read_at_beat = self.counts.read;
     }
 
     fn quality(&self) -> Quality {
@@ -445,6 +459,7 @@ impl<L: Listener + 'static> Pipeline<L> {
         let copies = self.counts.skipped.get(Skip::Duplicate);
         Quality {
             loss: share(dropped, self.counts.read + dropped),
+            lately: 0.0,
             duplicates: share(copies, self.counts.decoded + copies),
         }
     }

@@ -44,6 +44,8 @@ pub const LEARNED_EVERY: i64 = 600;
 pub struct Quality {
     /// The part of the packets that was dropped before they could be read, from 0 to 1.
     pub loss: f64,
+    /// The same of the seconds since the recorder told of drops last, from 0 to 1.
+    pub lately: f64,
     /// The part of the packets that are copies made by the mirror, from 0 to 1.
     pub duplicates: f64,
 }
@@ -98,6 +100,7 @@ impl<L: Listener> Reducer<L> {
     /// Judges ticks that are over.
     pub fn close(&mut self, over: Over, quality: Quality) {
         self.quality = quality;
+        self.watch.note_loss(quality.lately);
         let mut next = over.from;
         while next <= over.to {
             if self.board.holds(next) {

@@ -202,12 +202,13 @@ impl Alarm {
             [Some(self.up.since), Some(self.down.since), Some(self.sudden_at)].into_iter().chain(since);
         let (tens, observed, expected) = self.minute;
         self.drift.abs() <= MOST_DRIFT
-            && [self.up.sum, self.down.sum, self.per_second, observed, expected].into_iter().all(&is_value)
+            && [self.up.sum, self.down.sum, self.per_second, observed * 6.0, expected * 6.0].into_iter().all(&is_value)
             && scores.into_iter().flatten().all(|z| is_value(z.abs()))
             && ratios.into_iter().flatten().all(&is_value)
             && times.flatten().all(super::is_time)
             && self.minutes.len() <= RAMP_MINUTES
-            && self.minutes.iter().flatten().all(|value| is_value(*value))
+            // A minute is a sum of six.
+            && self.minutes.iter().flatten().all(|value| is_value(*value * 6.0))
             && tens <= 6
     }
 

@@ -86,6 +86,11 @@ impl<K: Client> Known<K> {
         self.rows.retain(|_, row| row.first < second);
     }
 
+    /// Forgets who came first from `from` to before `to`.
+    pub fn forget_between(&mut self, from: i64, to: i64) {
+        self.rows.retain(|_, row| row.first < from || row.first >= to);
+    }
+
     /// Forgets who was not there for weeks; there is room for others again.
     pub fn forget_old(&mut self, second: i64) {
         self.rows.retain(|_, row| second - row.last < FORGOTTEN_AFTER);

@@ -8,7 +8,7 @@ use super::known::Known;
 use super::quantile::Quantiles;
 use super::series::{Newer, Series};
 use super::signal::{Cohort, Grid, Signal, all};
-use super::{DAY, Stage, TEN_MINUTES, WEEK, is_time, is_value};
+use super::{DAY, MOST_VALUE, Stage, TEN_MINUTES, WEEK, is_time, is_value};
 
 /// What was learned of a service.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -128,6 +128,15 @@ impl Learned {
         self.networks.forget_since(second);
     }
 
+    /// Forgets hours, and who came first in them.
+    pub fn forget_between(&mut self, from: i64, to: i64) {
+        for (signal, cohort) in all() {
+            self.series.get_mut(signal, cohort).season.forget(from, to);
+        }
+        self.prefixes.forget_between(from, to);
+        self.networks.forget_between(from, to);
+    }
+
     /// Adds what was learned before or after this.
     pub fn merge(&mut self, other: &Self) {
         if other.seconds == 0 {
@@ -162,7 +171,10 @@ impl Learned {
         let times = is_time(self.from) && is_time(self.until) && self.from <= self.until;
         times
             && self.seconds < 1 << 38
-            && self.series.iter().all(|series| series.is_sound(is_value))
+            && self
+                .series
+                .iter()
+                .all(|series| series.is_sound(|value| is_value(value) && value <= MOST_VALUE))
             && self.healthy.iter().all(Quantiles::is_sound)
             && self.prefixes.len() <= MAX_PREFIXES
             && self.networks.len() <= MAX_NETWORKS

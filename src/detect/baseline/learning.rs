@@ -63,7 +63,7 @@ impl Learning {
     /// Puts what is learned so far beside what was brought and not used.
     pub fn gather(&self, baselines: impl Iterator<Item = (Subject, Baseline)>) -> Baselines {
         let mut all = self.brought.clone();
-        for (subject, baseline) in baselines.filter(|(_, baseline)| baseline.span().is_some()) {
+        for (subject, baseline) in baselines.filter(|(_, baseline)| !baseline.is_empty()) {
             if all.services.len() < MAX_SERVICES {
                 all.services.insert(self.name(subject), baseline);
             }
@@ -98,6 +98,11 @@ impl Baselines {
     /// Forgets a service; answers whether it was there.
     pub fn forget(&mut self, name: &str) -> bool {
         self.services.remove(name).is_some()
+    }
+
+    /// Forgets what was learned of a service from `from` to before `to`; answers whether the service was there.
+    pub fn forget_between(&mut self, name: &str, from: i64, to: i64) -> bool {
+        self.services.get_mut(name).map(|baseline| baseline.forget_between(from, to)).is_some()
     }
 
     /// Adds what was learned elsewhere.

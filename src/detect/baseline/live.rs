@@ -13,7 +13,7 @@ use super::learned::{Learned, MAX_NETWORKS};
 use super::quantile::median;
 use super::season::Hour;
 use super::signal::{Cohort, Grid, Signal, Sums, all, rates};
-use super::{Quiet, Stage, is_time, is_value};
+use super::{MOST_VALUE, Quiet, Stage, is_time, is_value};
 use crate::aggregate::{Cell, ScopeTick};
 use crate::attribute::Country;
 use crate::flow::Proof;
@@ -100,6 +100,9 @@ const LEAST_OF_HOUR: usize = 10;
 /// With more of the sampled segments missed, a second is not learned: counts would be short by as much.
 const MOST_LOSS: f64 = 0.05;
 
+/// Drops are told of this many tens late, at most.
+const TOLD_AFTER: usize = 2;
+
 /// A minute is healthy with at most this part of server errors, and of what was asked without an answer.
 const HEALTHY_FAILURES: f64 = 0.05;
 
@@ -169,6 +172,24 @@ impl Live {
         }
     }
 
+    /// Marks the last seconds as lossy: recorders tell of drops every ten seconds.
+    pub fn note_loss(&mut self, loss: f64) {
+        let lately = self.waiting.iter_mut().rev().take(TOLD_AFTER).chain(&mut self.ten);
+        if loss > MOST_LOSS {
+            lately.for_each(|ten| ten.sums.is_lossy = true);
+        }
+    }
+
+    /// Forgets minutes, and who came first in them.
+    pub fn forget_between(&mut self, from: i64, to: i64) {
+        let is_between = |second: i64, length: i64| second < to && second + length > from;
+        self.waiting.retain(|ten| !is_between(ten.index * 10, 10));
+        self.minutes.retain(|minute| !is_between(minute.index * 60, 60));
+        self.minute = self.minute.filter(|minute| !is_between(minute.index * 60, 60));
+        self.prefixes.forget_between(from, to);
+        self.networks.forget_between(from, to);
+    }
+
     /// Learns nothing from `second` on; answers whether that is news.
     pub fn hold(&mut self, second: i64) -> bool {
         let open = self.held.filter(|held| held.until.is_none());
@@ -192,6 +213,11 @@ impl Live {
     /// The alarm of a rate.
     pub fn alarm(&self, signal: Signal, cohort: Cohort) -> &Alarm {
         self.alarms.get(signal, cohort)
+    }
+
+    /// Whether nothing was seen yet.
+    pub fn is_empty(&self) -> bool {
+        self.ten.is_none() && self.waiting.is_empty()
     }
 
     /// A newcomer.
@@ -499,6 +525,7 @@ impl Values {
     }
 
     fn is_sound(&self) -> bool {
-        self.seconds <= 60 && self.values.iter().flatten().all(|value| is_value(*value))
+        let is_learnable = |value: &f64| is_value(*value) && *value <= MOST_VALUE;
+        self.seconds <= 60 && self.values.iter().flatten().all(is_learnable)
     }
 }

@@ -89,6 +89,11 @@ impl Baseline {
         }
     }
 
+    /// The part `loss` of the packets of the last seconds was dropped before it could be read.
+    pub fn note_loss(&mut self, loss: f64) {
+        self.live.note_loss(loss);
+    }
+
     /// Learns nothing from `second` on, until [`Baseline::release`].
     pub fn hold(&mut self, second: i64) {
         if self.live.hold(second) {
@@ -188,6 +193,11 @@ impl Baseline {
         (*seconds > 0).then_some(Span { from: *from, until: *until, seconds: *seconds })
     }
 
+    /// Whether nothing was learned and nothing waits to be.
+    pub fn is_empty(&self) -> bool {
+        self.span().is_none() && self.live.is_empty()
+    }
+
     /// The levels by the hour of the week, in UTC from Thursday 00:00, as far as they are known.
     pub fn hours(&self, signal: Signal, cohort: Cohort) -> Vec<(u8, f64)> {
         self.learned.series.get(signal, cohort).season.levels(signal.least()).collect()
@@ -201,6 +211,13 @@ impl Baseline {
             (other, self)
         };
         later.live.take_over(earlier.live, &mut later.learned, earlier.learned);
+    }
+
+    /// Forgets the hours that lie wholly or partly from `from` to before `to`, and who came first then. How it scatters
+    /// and what was carried in health stay: they do not tell when.
+    pub fn forget_between(&mut self, from: i64, to: i64) {
+        self.learned.forget_between(from, to);
+        self.live.forget_between(from, to);
     }
 
     /// Whether every number in it is one that can be learned: what was read from a file is not trusted.
@@ -249,9 +266,12 @@ impl Stage {
     }
 }
 
-/// Whether a number can be a count, a level or a sum of such: finite, not negative, and far from where sums overflow.
+/// No service has more of anything in ten seconds.
+const MOST_VALUE: f64 = 1e15;
+
+/// Whether a number can be a count, a level or a sum of some such: finite and not negative.
 fn is_value(value: f64) -> bool {
-    (0.0..=1e18).contains(&value)
+    (0.0..=MOST_VALUE * 1_000.0).contains(&value)
 }
 
 /// Whether a second lies within some ten thousand years of the epoch, so that arithmetic with it holds.

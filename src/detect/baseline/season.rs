@@ -98,6 +98,17 @@ impl Season {
         self.slots.iter().filter_map(move |(slot, at)| at.value(least).map(|value| (*slot, value)))
     }
 
+    /// Forgets the hours that lie wholly or partly from `from` to before `to`.
+    pub fn forget(&mut self, from: i64, to: i64) {
+        for (slot, at) in &mut self.slots {
+            at.weeks.retain(|week| {
+                let begin = (week.week * HOURS + i64::from(*slot)) * SECONDS;
+                begin >= to || begin + SECONDS <= from
+            });
+        }
+        self.slots.retain(|_, at| at.before.is_some() || !at.weeks.is_empty());
+    }
+
     /// Adds what was learned elsewhere.
     pub fn merge(&mut self, other: &Self, least: f64) {
         for (slot, theirs) in &other.slots {
@@ -177,7 +188,8 @@ impl Slot {
 
     fn is_sound(&self, is_value: &impl Fn(f64) -> bool) -> bool {
         let sorted = self.weeks.is_sorted_by(|one, other| one.week < other.week);
-        let known = |week: &Week| is_value(week.value) && week.minutes <= 60 && week.week.abs() < 1 << 32;
+        let known =
+            |week: &Week| is_value(week.value) && week.minutes <= 60 && week.week.unsigned_abs() < 1 << 32;
         self.weeks.len() <= WEEKS
             && sorted
             && self.before.is_none_or(is_value)
@@ -236,6 +248,13 @@ mod tests {
         let level = season.of_week(58 * SECONDS + SECONDS / 2, 1.0).unwrap();
         assert_eq!(level, 105.0 * ABOVE_OTHER_DAYS);
         assert_eq!(season.of_day(10 * SECONDS + SECONDS / 2, 1.0), Some(110.0));
+    }
+
+    #[test]
+    fn hours_are_forgotten_one_by_one() {
+        let mut season = noted([(10, 100.0), (11, 200.0), (10 + HOURS, 100.0)]);
+        season.forget(10 * SECONDS + 1, 11 * SECONDS);
+        assert_eq!(season, noted([(11, 200.0), (10 + HOURS, 100.0)]));
     }
 
     #[test]

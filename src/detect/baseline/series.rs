@@ -62,22 +62,18 @@ impl Series {
             let from = level.max(least);
             target.clamp((level / pace).min(level - (from - from / pace)).max(0.0), from * pace)
         });
-        self.level = Some(followed.unwrap_or(target));
+        self.level = Some(followed.unwrap_or(target).min(super::MOST_VALUE));
     }
 
     /// Learns how far a value lay from what was expected.
     pub fn scatter(&mut self, signal: Signal, value: f64, expected: f64) {
-        if signal.is_rate() {
-            if expected < 1.0 {
-                return;
-            }
-            self.scatter.away.note((value / expected - 1.0).abs(), MEMORY);
-            self.scatter.by_chance += 1.0 / expected;
-        } else {
+        if !signal.is_rate() {
             self.scatter.away.note((signal.scaled(value) - signal.scaled(expected)).abs(), MEMORY);
-        }
-        if self.scatter.away.total() <= MEMORY / 2 + 1 && self.scatter.by_chance > MEMORY as f64 {
-            self.scatter.by_chance /= 2.0;
+        } else if expected >= 1.0 {
+            self.scatter.by_chance += 1.0 / expected;
+            if self.scatter.away.note((value / expected - 1.0).abs(), MEMORY) {
+                self.scatter.by_chance /= 2.0;
+            }
         }
     }
 

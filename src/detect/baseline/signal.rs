@@ -181,6 +181,8 @@ pub(super) struct Sums {
     rows: [Row; COHORTS],
     /// Segments seen and missed on sampled connections.
     data: [u64; 2],
+    /// Whether the recorder told of many dropped packets.
+    pub is_lossy: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
@@ -224,7 +226,7 @@ impl Sums {
             if home.is_foreign(lineage.country) { &mut foreign } else { &mut at_home }.add_cell(cell);
         }
         let data = [counts[Count::DataSeen], counts[Count::DataMissed]];
-        Self { seconds: 1, rows: [whole, at_home, foreign], data }
+        Self { seconds: 1, rows: [whole, at_home, foreign], data, is_lossy: false }
     }
 
     /// Seconds without anything.
@@ -241,6 +243,7 @@ impl Sums {
         for (sum, more) in self.data.iter_mut().zip(other.data) {
             *sum = sum.saturating_add(more);
         }
+        self.is_lossy |= other.is_lossy;
     }
 
     /// Whether nothing moved.
@@ -248,8 +251,12 @@ impl Sums {
         self.row(Cohort::Whole).packets == 0
     }
 
-    /// The part of the sampled segments that the capture missed; 0 where too few were sampled.
+    /// The part of the sampled segments that the capture missed; 0 where too few were sampled, 1 where it says itself that
+    /// it missed many.
     pub fn loss(&self) -> f64 {
+        if self.is_lossy {
+            return 1.0;
+        }
         let [seen, missed] = self.data;
         let all = seen.saturating_add(missed);
         if all < LEAST_SAMPLED { 0.0 } else { missed as f64 / all as f64 }
@@ -267,12 +274,10 @@ impl Sums {
                 ratio(foreign, foreign.saturating_add(self.row(Cohort::Home).accesses))
             }
             Signal::ErrorRatio => ratio(row.errors, row.responses),
-            Signal::UnansweredRatio => {
-                ratio(row.unanswered, row.unanswered.saturating_add(row.first_bytes))
-            }
+            Signal::UnansweredRatio => ratio(row.unanswered, row.unanswered.saturating_add(row.first_bytes)),
             Signal::FirstByteTime => {
                 let is_enough = row.first_bytes >= LEAST_OBSERVED;
-                is_enough.then(|| row.wait_us as f64 / row.first_bytes as f64)
+                is_enough.then(|| (row.wait_us as f64 / row.first_bytes as f64).min(super::MOST_VALUE))
             }
             Signal::Connections => Some(self.per_ten(row.connections)),
             Signal::Requests => Some(self.per_ten(row.requests)),
@@ -283,7 +288,7 @@ impl Sums {
     }
 
     fn per_ten(&self, count: u64) -> f64 {
-        count as f64 * 10.0 / f64::from(self.seconds)
+        (count as f64 * 10.0 / f64::from(self.seconds)).min(super::MOST_VALUE)
     }
 
     fn row(&self, cohort: Cohort) -> &Row {
