@@ -243,6 +243,7 @@ impl Cell {
         self.server_errors += other.server_errors;
         self.wait_us += other.wait_us;
         for (sum, more) in self.rare().into_iter().zip(other.rare_sums()) {
+            // 2^32 of one source are not believed.
             *sum = sum.wrapping_add(more);
         }
     }
@@ -259,12 +260,11 @@ impl Cell {
         self.server_errors = self.server_errors.saturating_sub(other.server_errors);
         self.wait_us = self.wait_us.saturating_sub(other.wait_us);
         for (sum, less) in self.rare().into_iter().zip(other.rare_sums()) {
-            *sum = sum.wrapping_sub(less);
+            *sum = sum.saturating_sub(less);
         }
     }
 
-    /// What is rare enough for 32 bits. Where they wrap around they do so both ways, and what leaves a window leaves
-    /// nothing behind.
+    /// What is rare enough for 32 bits.
     fn rare(&mut self) -> [&mut u32; 7] {
         let Self { first_bytes, unanswered, denied, missing, held, released, resets, .. } = self;
         [first_bytes, unanswered, denied, missing, held, released, resets]

@@ -58,8 +58,8 @@ pub struct ScopeTick {
     pub makes: Vec<(MakeKey, u64)>,
     /// Packets per address, port and protocol of the service.
     pub ends: Vec<(ServerEnd, u64)>,
-    /// How long first bytes of answers took.
-    pub waits: Waits,
+    /// How long first bytes of answers took, where there were any.
+    pub waits: Option<Box<Waits>>,
     /// Failing responses per source and path.
     pub failing: Vec<(FailingKey, u64)>,
     /// Attempts beside the service, per source and port.
@@ -180,14 +180,14 @@ pub struct Probe {
 impl Probe {
     /// Adds another.
     pub fn merge(&mut self, other: Self) {
-        self.attempts = self.attempts.wrapping_add(other.attempts);
-        self.answered = self.answered.wrapping_add(other.answered);
+        self.attempts = self.attempts.saturating_add(other.attempts);
+        self.answered = self.answered.saturating_add(other.answered);
     }
 
     /// Takes away what was added before.
     pub fn remove(&mut self, other: Self) {
-        self.attempts = self.attempts.wrapping_sub(other.attempts);
-        self.answered = self.answered.wrapping_sub(other.answered);
+        self.attempts = self.attempts.saturating_sub(other.attempts);
+        self.answered = self.answered.saturating_sub(other.answered);
     }
 
     /// Attempts that were not answered. The answer may count in the second after its attempt.
@@ -251,6 +251,7 @@ impl Strangers {
     }
 
     /// Sees an address.
+    #[inline]
     pub fn see(&mut self, address: IpAddr) {
         self.0.update(address);
     }

@@ -52,7 +52,7 @@ struct Meeting {
 struct ScopeSum {
     counts: Counts,
     strangers: Option<Strangers>,
-    waits: Waits,
+    waits: Option<Box<Waits>>,
 }
 
 /// A capped map that several workers fill: the keys that any of them kept, with their hashes.
@@ -295,7 +295,11 @@ impl Frozen {
 impl ScopeSum {
     fn merge(&mut self, sums: ScopeTally) {
         self.counts.merge(&sums.counts);
-        self.waits.merge(&sums.waits);
+        match (&mut self.waits, sums.waits) {
+            (Some(sum), Some(more)) => sum.merge(&more),
+            (sum @ None, more) => *sum = more,
+            (Some(_), None) => {}
+        }
         match (&mut self.strangers, sums.strangers) {
             (Some(sum), Some(more)) => sum.merge(&more),
             (sum @ None, more) => *sum = more,

@@ -175,8 +175,9 @@ fn an_answer_to_an_attempt_is_counted_once_with_its_wait() {
     mirror.repeats(&talk, ToClient, SYN_ACK, b"");
     mirror.sends(&mut talk, ToClient, SYN_ACK, b"");
     let counts = mirror.after(Span::from_secs(2));
-    let wanted = [Count::Attempts, Count::Answered, Count::AnswerWait, Count::Refused, Count::PacketsOut];
-    assert_eq!(wanted.map(|count| counts[count]), [1, 1, 1_250_000, 0, 2]);
+    let wanted = [Count::Attempts, Count::Answered, Count::Refused, Count::PacketsOut];
+    assert_eq!(wanted.map(|count| counts[count]), [1, 1, 0, 2]);
+    assert!(counts[Count::AnswerWait].abs_diff(1_250_000) <= 2, "{}", counts[Count::AnswerWait]);
     assert_eq!(counts.probes(), 0);
 }
 
@@ -208,7 +209,11 @@ fn first_bytes_are_waited_for_since_the_last_byte_of_the_question() {
     let wait = counts[Count::FirstByteWait];
     assert!((999_900..=1_000_100).contains(&wait), "{wait}");
     assert_eq!((mirror.of(ADDRESS).first_bytes, mirror.of(ADDRESS).wait_us), (2, wait));
-    let waits: u64 = mirror.seconds(Scope::Service(WEB)).map(|tick| tick.waits.count()).sum();
+    let waits: u64 = mirror
+        .seconds(Scope::Service(WEB))
+        .filter_map(|tick| tick.waits.as_ref())
+        .map(|waits| waits.count())
+        .sum();
     assert_eq!(waits, 2);
 }
 

@@ -18,7 +18,7 @@ use super::{
 };
 use crate::attribute::{Attribution, Attributor, Country};
 use crate::flow::{
-    Client, ClientHello, End, Failure, FlowEvent, Ja4, Ja4Memo, News, Observer, Progress, Proof, RequestHead,
+    Client, ClientHello, End, Failure, FlowEvent, Ja4, Ja4Memo, Observer, Progress, Proof, RequestHead,
     Served, ServerEnd, Volume, What,
 };
 use crate::service::{Direction, Scope};
@@ -84,7 +84,7 @@ pub(super) struct ScopeTally {
     pub scope: Scope,
     pub counts: Counts,
     pub strangers: Option<Strangers>,
-    pub waits: Waits,
+    pub waits: Option<Box<Waits>>,
     /// What of the counts the open tick's readers have been shown.
     shown: Counts,
     /// Where its rows' hashes begin.
@@ -249,9 +249,18 @@ impl Tallies {
         }
     }
 
+    #[inline(never)]
     fn reflected(&mut self, event: &FlowEvent<'_>, source: IpAddr, bytes: u32) {
-        self.count(event, &[(Count::Reflected, 1), (Count::ReflectedBytes, u64::from(bytes))]);
-        self.unearned(event, source, Direction::ToServer, bytes);
+        let (tally, _) = self.tally(event.tick);
+        let Some(sums) = tally.scope(event.scope) else { return };
+        sums.stranger(source, bytes);
+        for (count, more) in [(Count::Reflected, 1), (Count::UdpIn, 1)] {
+            sums.counts[count] += more;
+        }
+        for count in [Count::ReflectedBytes, Count::UdpBytesIn] {
+            sums.counts[count] += u64::from(bytes);
+        }
+        tally.reached(event.server, 1);
     }
 
     fn failed(&mut self, event: &FlowEvent<'_>, source: IpAddr, (path, failure): (u32, Failure)) {
@@ -304,8 +313,8 @@ impl Tallies {
             responses: u64::from(news.responses),
             client_errors: u64::from(news.client_errors),
             server_errors: u64::from(news.server_errors),
-            denied: u32::from(news.denied),
-            missing: u32::from(news.missing),
+            denied: u32::from(served.denied),
+            missing: u32::from(served.missing),
             wait_us: u64::from(served.wait_micros),
             first_bytes: u32::from(served.first_bytes),
             unanswered: u32::from(served.unanswered),
@@ -315,7 +324,6 @@ impl Tallies {
         };
         sums.moved(&amount, *to_client);
         sums.ended(news.end);
-        sums.failed(news);
         sums.served(served);
         sums.by_protocol(event.server.protocol, *to_server);
         tally.client(client, &amount, known);
@@ -431,8 +439,7 @@ impl Tally {
         let place = place.get();
         self.places.insert(scope, place);
         let (counts, shown) = (Counts::default(), Counts::default());
-        let waits = Waits::default();
-        let sums = ScopeTally { scope, counts, shown, strangers: None, waits, hash, end: None };
+        let sums = ScopeTally { scope, counts, shown, strangers: None, waits: None, hash, end: None };
         match self.scopes.get_mut(place) {
             Some(old) => *old = sums,
             None => self.scopes.push(sums),
@@ -494,10 +501,15 @@ impl Tally {
     }
 
     /// Counts what came of attempts at a port beside the service; at its own ports everybody knocks.
+    #[inline]
     fn probed(&mut self, event: &FlowEvent<'_>, source: IpAddr, probe: Probe) {
-        if !matches!(event.scope, Scope::Beside(_) | Scope::CandidateHost(_)) {
-            return;
+        if matches!(event.scope, Scope::Beside(_) | Scope::CandidateHost(_)) {
+            self.probed_beside(event, source, probe);
         }
+    }
+
+    #[inline(never)]
+    fn probed_beside(&mut self, event: &FlowEvent<'_>, source: IpAddr, probe: Probe) {
         let key = (event.scope, ProbedKey { source, port: event.server.address.port() });
         let place = self.hasher.hash_one((self.scope_hash(), key.1));
         if let Some(sum) =
@@ -567,6 +579,7 @@ fn as_they_are<K, V>(map: BottomMap<K, V>) -> BottomRows<K, V> {
 
 impl ScopeTally {
     /// Counts a packet to the service from an address that has earned nothing.
+    #[inline(always)]
     fn stranger(&mut self, source: IpAddr, bytes: u32) {
         self.counts[Count::PacketsIn] += 1;
         self.counts[Count::BytesIn] += u64::from(bytes);
@@ -601,11 +614,6 @@ impl ScopeTally {
         self.counts[packets] += volume.packets;
     }
 
-    fn failed(&mut self, news: &News) {
-        self.counts[Count::Denied] += u64::from(news.denied);
-        self.counts[Count::Missing] += u64::from(news.missing);
-    }
-
     /// Counts how the service served a client.
     fn served(&mut self, served: &Served) {
         if served.is_empty() {
@@ -620,13 +628,15 @@ impl ScopeTally {
             (Count::FirstBytes, u64::from(served.first_bytes)),
             (Count::FirstByteWait, u64::from(served.wait_micros)),
             (Count::Unanswered, u64::from(served.unanswered)),
+            (Count::Denied, u64::from(served.denied)),
+            (Count::Missing, u64::from(served.missing)),
             (Count::Held, u64::from(served.held)),
             (Count::Released, u64::from(served.released)),
         ] {
             self.counts[count] += more;
         }
         if let Some(mean) = u64::from(served.wait_micros).checked_div(u64::from(served.first_bytes)) {
-            self.waits.add(mean, u32::from(served.first_bytes));
+            self.waits.get_or_insert_default().add(mean, u32::from(served.first_bytes));
         }
     }
 

@@ -102,7 +102,7 @@ impl Pcap {
         }
         let position = input.position() + header;
         input.consume(whole);
-        let wire_len = wire.max(captured);
+        let wire_len = wire.max(captured) as usize;
         *lent = Lent { time, link: self.link, wire_len, position, len: captured as usize };
         Ok(Found::Packet)
     }

@@ -188,7 +188,7 @@ impl Pcapng {
         self.last = time;
         let position = input.position() + BLOCK_HEAD + 20;
         input.consume(block.total as usize);
-        let wire_len = fields.wire.max(fields.captured);
+        let wire_len = fields.wire.max(fields.captured) as usize;
         *lent = Lent { time, link: interface.link, wire_len, position, len: fields.captured as usize };
         Ok(Found::Packet)
     }
@@ -199,8 +199,8 @@ impl Pcapng {
         let (&wire, rest) = body.split_first_chunk::<4>().ok_or_else(|| too_small(block))?;
         let interface = self.interfaces.first().ok_or_else(|| undescribed(block, 0))?;
         let limit = if interface.snaplen == 0 { u32::MAX } else { interface.snaplen };
-        let wire_len = self.order.u32(wire);
-        let len = (wire_len.min(limit) as usize).min(rest.len());
+        let wire_len = self.order.u32(wire) as usize;
+        let len = wire_len.min(limit as usize).min(rest.len());
         if len > MAX_PACKET {
             return Err(Damage::new(block.begin, format!("a packet of {len} bytes, more than is believed,")));
         }

@@ -43,8 +43,8 @@ pub(super) struct Lent {
     pub time: Timestamp,
     /// What its first header is.
     pub link: LinkType,
-    /// Its length on the wire.
-    pub wire_len: u32,
+    /// Its length on the wire, as wide as the lengths below: what is written apart and read at once waits.
+    pub wire_len: usize,
     /// Where in the buffer its bytes begin.
     pub position: usize,
     /// How many bytes were captured.
@@ -136,7 +136,7 @@ impl Source for Reader {
     #[inline]
     fn frame(&self) -> Frame<'_> {
         let Lent { time, link, wire_len, position, len } = self.lent;
-        Frame { time, link, wire_len, data: self.input.at(position, len) }
+        Frame { time, link, wire_len: wire_len as u32, data: self.input.at(position, len) }
     }
 }
 

@@ -4,6 +4,7 @@
 //! Everything here runs once a tick, in one place, over sorted keys.
 
 mod before;
+mod levels;
 mod measure;
 mod past;
 mod reach;
@@ -27,6 +28,7 @@ use crate::time::TickId;
 use rule::{Observed, Rule};
 
 pub use before::Before;
+pub use levels::Levels;
 pub use measure::{is_measurable, of_cell, of_counts, switched_off, whole_of};
 pub use past::Past;
 pub use rules::{Grounds, Homes, RuleDetector};

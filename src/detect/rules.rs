@@ -156,6 +156,8 @@ struct Judged {
     whole: bool,
     /// What of the whole service is needed for its condition to hold of a part.
     least: Least,
+    /// The share that a part needs.
+    least_share: f64,
     /// Whether its condition looks at the excess.
     excess: bool,
     /// Whether its condition looks at how many different ones there are.
@@ -171,6 +173,7 @@ impl Judged {
                 measure: rule.measure,
                 count: least_count(&rule.when, rule.timespan.secs() as f64) as u64,
             },
+            least_share: least_share(&rule.when),
             excess: rule.when.any(&|leaf| matches!(leaf, Condition::ExcessShare(_))),
             members: rule
                 .when
@@ -233,7 +236,8 @@ impl Look<'_> {
             return if self.rule.when.eval(&observed) { vec![(Key::Service, observed)] } else { Vec::new() };
         }
         // Most services are quiet most of the time: where all of it is too little, no part can be enough.
-        if !self.judged.least.is_in(&window.counts) || self.is_spread_thin(window) {
+        let enough = self.enough(window);
+        if !self.judged.least.is_in(&window.counts) || self.is_spread_thin(window, enough) {
             return Vec::new();
         }
         let groups = if self.counts_probes() { probe_groups(window) } else { self.groups(window) };
@@ -241,7 +245,7 @@ impl Look<'_> {
         let excess = if self.judged.excess { self.excess(&groups) } else { 0.0 };
         let mut holding: Vec<(Key, Observed)> = groups
             .iter()
-            .filter(|(_, group)| group.count >= self.judged.least.count)
+            .filter(|(_, group)| group.count >= enough)
             .map(|(key, group)| {
                 let observed = self.observe(*key, group, excess, window);
                 let (failing_paths, ports) = (reach.failing_paths(*key), reach.ports(*key));
@@ -258,6 +262,33 @@ impl Look<'_> {
         holding
     }
 
+    /// The count below which no part of the window's traffic can be enough.
+    fn enough(&self, window: &Window) -> u64 {
+        let whole = of_counts(self.rule.measure, &window.counts) as f64;
+        self.judged.least.count.max((self.judged.least_share * whole) as u64)
+    }
+
+    /// Whether plainly nobody has enough.
+    fn is_spread_thin(&self, window: &Window, enough: u64) -> bool {
+        if self.counts_probes() {
+            return false;
+        }
+        let amount = |cell: &Cell| of_cell(self.rule.measure, cell);
+        match self.rule.group_by {
+            // An address has two rows at most, one for each proof: where none has half, none has all.
+            GroupBy::Source => !window.sources.values().any(|cell| amount(cell) >= enough.div_ceil(2)),
+            // Where prefixes of one last byte have too little together, each has.
+            GroupBy::Prefix => {
+                let mut together = [0_u64; 256];
+                for (key, cell) in &window.prefixes {
+                    together[usize::from(last_byte(&key.prefix))] += amount(cell);
+                }
+                together.iter().all(|sum| *sum < enough)
+            }
+            GroupBy::Service | GroupBy::Country | GroupBy::Asn => false,
+        }
+    }
+
     /// Keys that are new only because nothing is learned yet are compared with what can still be looked back at. Done
     /// last, for the few keys that hold: it looks into the rows of many ticks.
     fn look_back(&self, past: &Past<'_>, holding: &mut Vec<(Key, Observed)>) {
@@ -269,16 +300,6 @@ impl Look<'_> {
             observed.before = share * before;
         }
         holding.retain(|(_, observed)| self.rule.when.eval(observed));
-    }
-
-    /// Whether no source has half of what one needs. An address has two rows at most, one for each proof, so nobody can
-    /// have enough then.
-    fn is_spread_thin(&self, window: &Window) -> bool {
-        let half = self.judged.least.count.div_ceil(2);
-        let has_half = |cell: &Cell| of_cell(self.rule.measure, cell) >= half;
-        self.rule.group_by == GroupBy::Source
-            && !self.counts_probes()
-            && !window.sources.values().any(has_half)
     }
 
     /// Whether it counts by source what no source has earned a row with: attempts beside the service.
@@ -343,7 +364,7 @@ impl Look<'_> {
     }
 
     fn groups(&self, window: &Window) -> Groups {
-        let mut groups = Groups::default();
+        let mut groups = Groups::with_capacity_and_hasher(window.networks.len(), RandomState::default());
         let needs = self.judged.needs;
         if needs.sources {
             for (source, cell) in &window.sources {
@@ -464,6 +485,23 @@ fn least_count(condition: &Condition, seconds: f64) -> f64 {
         Condition::Count(bound) => bound.gte.or(bound.gt).unwrap_or(0.0),
         Condition::All(list) => list.iter().map(|one| least_count(one, seconds)).fold(0.0, f64::max),
         _ => 0.0,
+    }
+}
+
+/// The share below which the condition cannot hold, as far as that is plain to see.
+fn least_share(condition: &Condition) -> f64 {
+    match condition {
+        Condition::Share(bound) => bound.gte.or(bound.gt).unwrap_or(0.0),
+        Condition::All(list) => list.iter().map(least_share).fold(0.0, f64::max),
+        _ => 0.0,
+    }
+}
+
+/// The last byte of a /24 or /48, in which neighbours differ.
+fn last_byte(prefix: &IpNet) -> u8 {
+    match prefix {
+        IpNet::V4(v4) => v4.addr().octets()[2],
+        IpNet::V6(v6) => v6.addr().octets()[5],
     }
 }
 

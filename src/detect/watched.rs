@@ -4,9 +4,9 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use super::Before;
 use super::rule::Traffic;
 use super::window::{Asked, Sliding, Window};
+use super::{Before, Levels};
 use crate::aggregate::{ScopeTick, Sides, Strangers};
 use crate::time::TickId;
 
@@ -22,6 +22,8 @@ pub struct Watched {
     before: Before,
     /// The level before of the traffic beside it.
     before_beside: Before,
+    /// The connections that are held now, of its own traffic and beside it.
+    levels: [Levels; 2],
     /// Ticks of an incident, which are not learned; all from its onset on while it is open.
     held: Option<Held>,
     /// The directions that the mirror shows of it, as its conversations told last.
@@ -92,6 +94,7 @@ impl Watched {
             spans: Arc::clone(spans),
             before: Before::default(),
             before_beside: Before::default(),
+            levels: Default::default(),
             held: None,
             sides: Sides::Both,
             now: TickId::default(),
@@ -106,6 +109,9 @@ impl Watched {
                 window.own.enter(&seconds.own);
                 window.beside.enter(&seconds.beside);
             }
+            let [own, beside] = &mut self.levels;
+            own.advance(tick.second, &seconds.own);
+            beside.advance(tick.second, &seconds.beside);
             self.ring.push_back((tick, Arc::new(seconds)));
         } else if self.ring.is_empty() {
             self.learn_silence(tick, 1);
@@ -207,6 +213,15 @@ impl Watched {
             Traffic::Own => window.own.window(),
             Traffic::Beside => window.beside.window(),
         })
+    }
+
+    /// The connections that are held now.
+    pub fn levels(&self, traffic: Traffic) -> &Levels {
+        let [own, beside] = &self.levels;
+        match traffic {
+            Traffic::Own => own,
+            Traffic::Beside => beside,
+        }
     }
 
     /// The level before.

@@ -1,6 +1,7 @@
-//! Which connections are to be looked at when. Comes in: slots and seconds. Goes out: the slots whose second has come.
-//! A slot waits for one second at most, and its next owner inherits that: to be looked at early does no harm, and so the
-//! lists together are never longer than the table of connections. Refuses to know what a connection waits for.
+//! Which connections are to be looked at when. Comes in: slots, each once until it is due, and seconds. Goes out: the
+//! slots whose second has come. Whoever takes a slot over is looked at in its predecessor's second: to be looked at early
+//! does no harm, and so the lists together are never longer than the table of connections. Refuses to know what a
+//! connection waits for.
 
 use super::table::SlotId;
 use super::turns::PATIENCE;
@@ -11,8 +12,6 @@ use crate::time::TickId;
 pub(super) struct Alarms {
     /// Slots by second.
     wheel: [Vec<SlotId>; SECONDS as usize],
-    /// Whether a slot waits.
-    armed: Vec<bool>,
     /// The last second that was looked at.
     looked: TickId,
 }
@@ -23,14 +22,8 @@ const SECONDS: i64 = 16;
 const _: () = assert!(PATIENCE.secs() + 4 < SECONDS as u64);
 
 impl Alarms {
-    /// Has the slot looked at when `second` is over; sooner where it waits already.
-    pub fn arm(&mut self, slot: SlotId, second: i64) {
-        let at = slot as usize;
-        if self.armed.len() <= at {
-            self.armed.resize(at + 1, false);
-        }
-        let Some(armed) = self.armed.get_mut(at).filter(|armed| !**armed) else { return };
-        *armed = true;
+    /// Has the slot looked at when `second` is over.
+    pub fn set(&mut self, slot: SlotId, second: i64) {
         let second =
             second.clamp(self.looked.second.saturating_add(1), self.looked.second.saturating_add(SECONDS));
         if let Some(list) = self.wheel.get_mut(place(second)) {
@@ -38,19 +31,15 @@ impl Alarms {
         }
     }
 
-    /// Moves a list of the slots whose second has come by `tick` into `due`.
+    /// Moves the slots whose second has come by `tick` into `due`.
     pub fn due(&mut self, tick: TickId, due: &mut Vec<SlotId>) {
         let passed = tick.second.saturating_sub(self.looked.second);
         // Where the clock was set anew all are due: none of their seconds means anything.
         let passed = if tick.epoch == self.looked.epoch { passed.clamp(0, SECONDS) } else { SECONDS };
         for second in (0..passed).map(|back| tick.second.saturating_sub(back)) {
-            let Some(list) = self.wheel.get_mut(place(second)) else { continue };
-            for slot in list.iter() {
-                if let Some(armed) = self.armed.get_mut(*slot as usize) {
-                    *armed = false;
-                }
+            if let Some(list) = self.wheel.get_mut(place(second)) {
+                due.append(list);
             }
-            due.append(list);
         }
         if passed > 0 {
             self.looked = tick;
@@ -81,13 +70,12 @@ mod tests {
     fn a_slot_is_due_once_and_in_its_second() {
         let mut alarms = Alarms::default();
         assert_eq!(due(&mut alarms, 1_000), [0; 0]);
-        alarms.arm(3, 1_005);
-        alarms.arm(3, 1_004);
-        alarms.arm(4, 1_006);
-        alarms.arm(5, 5_000);
+        alarms.set(3, 1_005);
+        alarms.set(4, 1_006);
+        alarms.set(5, 5_000);
         assert_eq!(due(&mut alarms, 1_004), [0; 0]);
         assert_eq!(due(&mut alarms, 1_005), [3]);
-        alarms.arm(3, 1_007);
+        alarms.set(3, 1_007);
         assert_eq!(due(&mut alarms, 1_007), [3, 4], "seconds may be skipped");
         assert_eq!(due(&mut alarms, 1_016), [5], "as far as the wheel reaches");
         assert_eq!(due(&mut alarms, 1_016), [0; 0]);
@@ -97,11 +85,11 @@ mod tests {
     fn when_the_clock_is_set_back_all_are_due() {
         let mut alarms = Alarms::default();
         due(&mut alarms, 1_000);
-        alarms.arm(1, 1_009);
+        alarms.set(1, 1_009);
         let mut all = Vec::new();
         alarms.due(TickId { epoch: 1, second: 10 }, &mut all);
         assert_eq!(all, [1]);
-        alarms.arm(1, 12);
+        alarms.set(1, 12);
         all.clear();
         alarms.due(TickId { epoch: 1, second: 12 }, &mut all);
         assert_eq!(all, [1]);

@@ -27,8 +27,6 @@ pub(super) struct Connection {
     finished: Option<Direction>,
     pub ended: bool,
     speech: Speech,
-    /// Behind the rest: most packets do not touch it.
-    pub turns: Turns,
 }
 
 /// On whose account a conversation is, and which of its ends is whose.
@@ -70,6 +68,7 @@ const TCP_IDLE: Span = Span::from_secs(300);
 pub(super) struct Moment<'a, O: Observer> {
     pub now: Timestamp,
     pub tick: TickId,
+    pub turns: &'a mut Turns,
     pub heads: &'a mut Room,
     pub proxies: &'a TrustedProxies,
     pub observer: &'a mut O,
@@ -88,7 +87,6 @@ impl Connection {
             finished: None,
             ended: false,
             speech: Speech::default(),
-            turns: Turns::default(),
         }
     }
 
@@ -104,10 +102,10 @@ impl Connection {
         direction: Direction,
         bytes: u32,
         sighting: &Sighting,
-        observer: &mut O,
+        (turns, observer): (&mut Turns, &mut O),
     ) -> bool {
         if self.tick != sighting.tick {
-            self.flush(observer);
+            self.flush(turns, observer);
             self.tick = sighting.tick;
         }
         let quiet = self.is_told();
@@ -125,33 +123,33 @@ impl Connection {
 
     /// Tells what moved since it was last told.
     #[inline(never)]
-    pub fn flush<O: Observer>(&mut self, observer: &mut O) {
+    pub fn flush<O: Observer>(&mut self, turns: &mut Turns, observer: &mut O) {
         if self.is_told() {
             return;
         }
         let (to_server, to_client) = (self.to_server.take(), self.to_client.take());
-        let (news, served) = (std::mem::take(&mut self.news), self.turns.take());
+        let (news, served) = (std::mem::take(&mut self.news), turns.take());
         let progress = Progress { to_server, to_client, news, served };
         let what = What::Progress(self.account.client(&self.key), progress);
         observer.observe(self.account.event(&self.key, self.tick, what));
     }
 
     /// Looks at who has waited too long as `tick` ends; answers when to look again.
-    pub fn look<O: Observer>(&mut self, tick: TickId, observer: &mut O) -> Option<Timestamp> {
+    pub fn look<O: Observer>(&self, turns: &mut Turns, tick: TickId, observer: &mut O) -> Option<Timestamp> {
         if self.ended {
             return None;
         }
-        let heard = self.heard();
-        let (served, again) = self.turns.look(tick.end(), heard);
+        let (served, again) = turns.look(tick.end(), self.heard());
         self.tell_served(served, tick, observer);
         again.map(|span| tick.end() + span)
     }
 
     /// Tells that a connection that is forgotten is held no more.
-    pub fn let_go<O: Observer>(&mut self, tick: TickId, observer: &mut O) {
-        self.turns.end();
-        let served = self.turns.take();
-        self.tell_served(served, tick, observer);
+    pub fn let_go<O: Observer>(&self, turns: &mut Turns, tick: TickId, observer: &mut O) {
+        if turns.is_held() {
+            turns.end();
+            self.tell_served(turns.take(), tick, observer);
+        }
     }
 
     fn tell_served<O: Observer>(&self, served: Served, tick: TickId, observer: &mut O) {
@@ -162,8 +160,7 @@ impl Connection {
     }
 
     fn heard(&self) -> Heard {
-        let answers_seen = self.account.proof == Proof::Proven;
-        Heard { unfinished: self.speech.is_asking(), answers_seen }
+        Heard { unfinished: self.speech.is_asking() }
     }
 
     /// Only the service's side is mirrored: that it answers with data is all there is to see of an access.
@@ -195,7 +192,9 @@ impl Connection {
         moment: &mut Moment<'_, O>,
     ) {
         self.hear(moment, |speech, hearing, say| speech.segment(direction, segment, hearing, say));
-        self.note_end(direction, segment, moment);
+        if segment.flags.fin || segment.flags.rst {
+            self.note_end(direction, segment, moment);
+        }
     }
 
     /// Hears a datagram.
@@ -213,18 +212,18 @@ impl Connection {
         moment: &mut Moment<'_, O>,
         listen: impl FnOnce(&mut Speech, &mut Hearing<'_>, &mut dyn FnMut(Said<'_>)),
     ) {
-        let Self { speech, news, account, key, turns, .. } = self;
-        let Moment { now, tick, heads, proxies, observer } = moment;
+        let Self { speech, news, account, key, .. } = self;
+        let Moment { now, tick, turns, heads, proxies, observer } = moment;
         let mut hearing = Hearing { now: *now, room: heads };
         listen(speech, &mut hearing, &mut |said| {
-            note_question(&said, account.proof, turns);
             let client = || asker(&said, account.client(key), proxies);
-            if let Some(what) = evidence(&said, client, news) {
+            if let Some(what) = evidence(&said, client, (news, turns)) {
                 observer.observe(account.event(key, *tick, what));
             }
         });
     }
 
+    #[inline(never)]
     fn note_end<O: Observer>(
         &mut self,
         direction: Direction,
@@ -232,10 +231,8 @@ impl Connection {
         moment: &mut Moment<'_, O>,
     ) {
         let before = self.ended;
-        let breaks = segment.flags.fin || segment.flags.rst;
-        if breaks && direction == Direction::ToClient && self.finished != Some(Direction::ToServer) {
-            let heard = self.heard();
-            self.turns.cut_off(heard);
+        if direction == Direction::ToClient && self.finished != Some(Direction::ToServer) {
+            moment.turns.cut_off(self.heard());
         }
         if segment.flags.fin {
             self.ended |= *self.finished.get_or_insert(direction) != direction;
@@ -243,7 +240,7 @@ impl Connection {
         self.ended |= segment.flags.rst;
         if self.ended && !before {
             self.hear(moment, Speech::end);
-            self.turns.end();
+            moment.turns.end();
             self.news.end = Some(if segment.flags.rst { End::Reset(direction) } else { End::Orderly });
         }
     }
@@ -271,21 +268,6 @@ impl Account {
     }
 }
 
-/// Notes what of the client's words asks for an answer.
-fn note_question(said: &Said<'_>, proof: Proof, turns: &mut Turns) {
-    use Direction::ToServer;
-    let answers_seen = proof == Proof::Proven;
-    match said {
-        Said::Request(Request { from: ToServer, .. }) | Said::Spoken(ToServer) => turns.ask(answers_seen),
-        Said::Http2 { from: ToServer, headers, .. } if *headers > 0 => turns.ask(answers_seen),
-        Said::Hello(Hello { from: ToServer, .. }) => {
-            turns.ask(answers_seen);
-            turns.seal();
-        }
-        _ => {}
-    }
-}
-
 /// Whose words they are: of the client that a trusted proxy names, else of the sender.
 fn asker(said: &Said<'_>, sender: Client, proxies: &TrustedProxies) -> Client {
     let (Said::Request(Request { forwarded, .. })
@@ -302,23 +284,39 @@ fn asker(said: &Said<'_>, sender: Client, proxies: &TrustedProxies) -> Client {
 
 /// What is told at once of what was said, and what with the second: what a client asks of the service, and what that
 /// answers.
-fn evidence<'a>(said: &Said<'a>, client: impl FnOnce() -> Client, news: &mut News) -> Option<What<'a>> {
+fn evidence<'a>(
+    said: &Said<'a>,
+    client: impl FnOnce() -> Client,
+    (news, turns): (&mut News, &mut Turns),
+) -> Option<What<'a>> {
     use Direction::{ToClient, ToServer};
     match said {
         Said::Request(request) if request.from == ToServer => {
+            turns.ask();
             return Some(What::Request(client(), request.head));
         }
-        Said::Hello(hello) if hello.from == ToServer => return Some(What::Hello(client(), hello.hello)),
+        Said::Hello(hello) if hello.from == ToServer => {
+            turns.ask();
+            turns.seal();
+            return Some(What::Hello(client(), hello.hello));
+        }
         Said::Http2 { from, headers, resets } => {
             let requests = if *from == ToServer { *headers } else { 0 };
+            if requests > 0 {
+                turns.ask();
+            }
             return Some(What::Http2 { client: client(), requests, resets: *resets });
         }
         Said::Response(response) if response.from == ToClient => {
             news.response(response.status);
             let failure = Failure::of(response.status)?;
-            return response.path.map(|path| What::Failed { client: client(), path, failure });
+            turns.fail(failure);
+            return response.failed.map(|path| What::Failed { client: client(), path, failure });
         }
-        Said::Spoken(ToServer) => news.spoken = true,
+        Said::Spoken(ToServer) => {
+            turns.ask();
+            news.spoken = true;
+        }
         _ => {}
     }
     None

@@ -12,6 +12,8 @@ use crate::service::Direction;
 #[derive(Debug)]
 pub(super) struct Losses {
     by_slot: Vec<Flow>,
+    /// The slots of which there may be something to tell, a bit each.
+    untold: u64,
     /// Segments that are still looked at in this tick.
     left: u32,
     /// Counts the ticks in which none was left: what a connection was expected to send is not known any more.
@@ -20,14 +22,14 @@ pub(super) struct Losses {
 
 /// Slots that are looked at, 512 KiB over all shards and 48 bytes more for a direction with holes. One client alone has one
 /// shard: its crowd of connections must show a loss of 5 % within 2 points.
-const SAMPLED: usize = 64;
+const SAMPLED: usize = u64::BITS as usize;
 
 /// Segments that are looked at in a tick, so that a busy line pays for a part of them: 32,768 over all shards.
 const A_TICK: u32 = 512;
 
 impl Default for Losses {
     fn default() -> Self {
-        Self { by_slot: Vec::new(), left: A_TICK, broken: 0 }
+        Self { by_slot: Vec::new(), untold: 0, left: A_TICK, broken: 0 }
     }
 }
 
@@ -40,13 +42,22 @@ impl Losses {
         }
         let Some(flow) = self.by_slot.get_mut(id as usize) else { return };
         self.left -= 1;
+        self.untold |= 1 << id;
         flow.go_on(self.broken);
         flow.segment(direction, segment);
     }
 
     /// What is certain of the connection in a slot and was not told yet.
     pub fn take(&mut self, id: SlotId) -> Option<What<'static>> {
-        self.by_slot.get_mut(id as usize).and_then(Flow::take)
+        if id as usize >= SAMPLED || self.untold & 1 << id == 0 {
+            return None;
+        }
+        let flow = self.by_slot.get_mut(id as usize)?;
+        let told = flow.take();
+        if !flow.waits() {
+            self.untold &= !(1 << id);
+        }
+        told
     }
 
     /// A tick is over.
@@ -69,9 +80,14 @@ impl Losses {
         }
     }
 
-    /// The slots that were ever looked at.
-    pub fn slots(&self) -> std::ops::Range<SlotId> {
-        0..self.by_slot.len() as SlotId
+    /// The slots of which there may be something to tell.
+    pub fn slots(&self) -> impl Iterator<Item = SlotId> + use<> {
+        let mut left = self.untold;
+        std::iter::from_fn(move || {
+            let next = (left != 0).then(|| left.trailing_zeros());
+            left &= left.wrapping_sub(1);
+            next
+        })
     }
 }
 
@@ -152,6 +168,11 @@ impl Flow {
         if segment.flags.ack && !segment.flags.rst {
             self.sides[other].acknowledged(segment.acknowledgment, &mut self.untold);
         }
+    }
+
+    /// Whether there are holes that nothing was told of yet.
+    fn waits(&self) -> bool {
+        self.sides.iter().any(|side| !side.holes.is_empty())
     }
 
     /// What is certain by now and was not told yet.

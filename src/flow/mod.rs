@@ -233,6 +233,10 @@ pub struct Served {
     pub wait_micros: u32,
     /// What was asked and had no answer for 10 s, or was cut off by the service before it had one.
     pub unanswered: u16,
+    /// Responses 401 and 403.
+    pub denied: u16,
+    /// Responses from 400 to 499 that say that there is nothing of that name: neither 401 and 403 nor 429.
+    pub missing: u16,
     /// Whether the connection came to be held: open without a word, with an unfinished request, or with a client that
     /// takes nothing, for 10 s.
     pub held: bool,
@@ -249,10 +253,6 @@ pub struct News {
     pub client_errors: u16,
     /// Of these, with a status from 500 to 599.
     pub server_errors: u16,
-    /// Responses 401 and 403.
-    pub denied: u16,
-    /// Responses from 400 to 499 that say that there is nothing of that name: neither 401 and 403 nor 429.
-    pub missing: u16,
     /// Whether the client sent its first bytes, and they are neither HTTP/1 nor TLS.
     pub spoken: bool,
     /// Whether the connection ended, and how.
@@ -304,8 +304,6 @@ impl News {
         add(&mut self.responses, true);
         add(&mut self.client_errors, (400..500).contains(&status));
         add(&mut self.server_errors, (500..600).contains(&status));
-        add(&mut self.denied, Failure::of(status) == Some(Failure::Denied));
-        add(&mut self.missing, Failure::of(status) == Some(Failure::Missing));
     }
 }
 

@@ -86,7 +86,7 @@ pub(super) enum Client {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Stage {
-    /// The client's SYN was seen; `at` is when, in microseconds.
+    /// The client's SYN was seen; `at` is when, in units of 2^10 ns.
     Syn { client_isn: u32, at: u32 },
     /// The service answered the SYN with RST.
     Refused { client_isn: u32 },
@@ -120,9 +120,14 @@ fn millis(time: Timestamp) -> u32 {
     time.nanos().div_euclid(1_000_000) as u32
 }
 
-/// Like milliseconds, they may wrap around: what is remembered is 30 s old at most.
-fn micros(time: Timestamp) -> u32 {
-    time.nanos().div_euclid(1_000) as u32
+/// Units of 2^10 ns, about microseconds. They may wrap around: what is remembered is 30 s old at most.
+fn units(time: Timestamp) -> u32 {
+    (time.nanos() >> 10) as u32
+}
+
+fn micros_between(before: u32, now: u32) -> u32 {
+    // Below 2^32 for any number: 2^32 units are 4,398 s.
+    ((u64::from(now.wrapping_sub(before)) << 10) / 1_000).min(u64::from(u32::MAX)) as u32
 }
 
 impl Pending {
@@ -278,7 +283,7 @@ impl Entry {
         }
         let first = matches!(self.stage, None | Some(Stage::Refused { .. }));
         *self = Entry { tag: self.tag, client: knock.from, ..FREE };
-        self.stage = Some(Stage::Syn { client_isn: segment.sequence, at: micros(knock.now) });
+        self.stage = Some(Stage::Syn { client_isn: segment.sequence, at: units(knock.now) });
         // Another number on the same ports is another attempt, but the caller told the first one already only when
         // the entry was new; a reused pair of ports within the memory counts as a retry of the same attempt.
         if first { Step::Attempt } else { Step::Waiting }
@@ -288,7 +293,7 @@ impl Entry {
         let mut step = if self.stage.is_none() { Step::OneSided } else { Step::Waiting };
         let syn_seen = match self.stage {
             Some(Stage::Syn { client_isn, at }) if client_isn.wrapping_add(1) == segment.acknowledgment => {
-                step = Step::Answered(micros(knock.now).wrapping_sub(at));
+                step = Step::Answered(micros_between(at, units(knock.now)));
                 true
             }
             Some(Stage::SynAck { syn_seen, .. }) => syn_seen,

@@ -11,7 +11,7 @@ use super::loss::Losses;
 use super::pending::{self, Admission, Knock, Outcome, Pending};
 use super::speech::{Room, TrustedProxies};
 use super::table::{SlotId, Table};
-use super::turns::{PATIENCE, Turns};
+use super::turns::{Beginning, PATIENCE, Turns};
 use super::{Client, FlowEvent, Observer, Proof, ServerEnd, What};
 use crate::decode::{Packet, TcpSegment, Transport, UdpDatagram};
 use crate::service::{Direction, Named, Scope};
@@ -82,7 +82,7 @@ impl FlowCounts {
 }
 
 /// When and for whom a packet counts.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Sighting {
     /// Capture time.
     pub now: Timestamp,
@@ -218,37 +218,43 @@ impl Tracker {
     #[inline(always)]
     fn go_on<O: Observer>(&mut self, seen: &Seen<'_, '_, '_>, sighting: &Sighting, observer: &mut O) -> bool {
         let Carried { packet, segment, .. } = *seen.carried;
-        let Some(connection) = self.connections.get(seen.id) else { return false };
+        let Some((connection, turns)) = self.connections.get(seen.id) else { return false };
         let reopened = connection.ended && segment.is_some_and(|s| s.flags.syn && !s.flags.ack);
         if reopened || connection.is_over(sighting.now) {
             return false;
         }
         let direction = toward(seen.from == connection.account.client);
         let (now, tick) = (sighting.now, sighting.tick);
-        if connection.count(direction, packet.fresh_len, sighting, observer) {
+        if connection.count(direction, packet.fresh_len, sighting, (turns, observer)) {
             self.moved.push(seen.id);
         }
         if let Some(segment) = segment {
             self.losses.segment(seen.id, direction, segment);
-            if connection.turns.segment(direction, segment, now) {
-                self.alarms.arm(seen.id, (now + PATIENCE).secs());
+            let concerns = turns.concerns(segment);
+            if concerns {
+                turns.segment(direction, segment, now);
             }
             // Most segments say nothing and end nothing.
             if !connection.notes(direction, segment) {
+                if concerns && turns.arms() {
+                    self.alarms.set(seen.id, (now + PATIENCE).secs());
+                }
                 return true;
             }
             let before = connection.ended;
-            let mut moment = Moment { now, tick, heads: &mut self.heads, proxies: &self.proxies, observer };
+            let (heads, proxies) = (&mut self.heads, &self.proxies);
+            let mut moment = Moment { now, tick, turns, heads, proxies, observer };
             connection.segment(direction, segment, &mut moment);
-            if connection.turns.is_waiting() {
-                self.alarms.arm(seen.id, (now + PATIENCE).secs());
+            if turns.arms() {
+                self.alarms.set(seen.id, (now + PATIENCE).secs());
             }
             // One that is not listed leaves with the next sweep.
             if connection.ended && !before && self.ended.len() < self.limits.listed() {
                 self.ended.push_back((sighting.now, seen.id));
             }
         } else if let Some(payload) = datagram(packet) {
-            let mut moment = Moment { now, tick, heads: &mut self.heads, proxies: &self.proxies, observer };
+            let (heads, proxies) = (&mut self.heads, &self.proxies);
+            let mut moment = Moment { now, tick, turns, heads, proxies, observer };
             connection.datagram(direction, payload, &mut moment);
         }
         true
@@ -256,14 +262,15 @@ impl Tracker {
 
     /// Takes a connection out, and tells what it had left to tell.
     fn forget<O: Observer>(&mut self, id: SlotId, tick: TickId, observer: &mut O) {
-        if let Some(mut connection) = self.connections.remove(id) {
-            connection.flush(observer);
-            connection.let_go(tick, observer);
+        if let Some((connection, turns)) = self.connections.get(id) {
+            connection.flush(turns, observer);
+            connection.let_go(turns, tick, observer);
             if let Some(measured) = self.losses.take(id) {
                 connection.account_for(measured, tick, observer);
             }
             connection.release(&mut self.heads);
             self.held.forget(connection.account.proof);
+            self.connections.remove(id);
             self.counts.closed += 1;
         }
     }
@@ -335,33 +342,27 @@ impl Tracker {
         let named = named.map(|(named, _)| named);
         let party = connection::Account { named, client: admission.client, proof: admission.proof };
         let mut connection = Connection::new(arrival.key, party, now, tick);
-        let mut moment = Moment { now, tick, heads: &mut self.heads, proxies: &self.proxies, observer };
-        connection.count(account.direction, arrival.packet.fresh_len, account.sighting, moment.observer);
-        if let Some(segment) = arrival.segment {
-            connection.turns = Turns::new(opened, now);
-            connection.turns.segment(account.direction, segment, now);
-        }
-        if client.proof == Proof::Unproven && account.direction == Direction::ToClient {
-            connection.shows_answers_alone();
-        }
-        if let Some(segment) = arrival.segment {
-            connection.segment(account.direction, segment, &mut moment);
-        } else if let Some(payload) = datagram(arrival.packet) {
-            connection.datagram(account.direction, payload, &mut moment);
-        }
-        if room {
-            self.held.take(client.proof);
-            let id = self.connections.insert(connection);
-            self.losses.begin(id, admission.first);
-            if let Some(segment) = arrival.segment {
-                self.losses.segment(id, account.direction, segment);
-                self.alarms.arm(id, (now + PATIENCE).secs());
-            }
-            self.moved.push(id);
-        } else {
+        let (heads, proxies) = (&mut self.heads, &self.proxies);
+        if !room {
             self.counts.refused += 1;
-            connection.flush(observer);
-            connection.release(&mut self.heads);
+            let mut turns = Turns::default();
+            let mut moment = Moment { now, tick, turns: &mut turns, heads, proxies, observer };
+            account.begin(&mut connection, (arrival, admission), &mut moment);
+            connection.flush(&mut turns, observer);
+            return connection.release(&mut self.heads);
+        }
+        self.held.take(client.proof);
+        let id = self.connections.insert(connection);
+        self.moved.push(id);
+        self.losses.begin(id, admission.first);
+        let Some((connection, turns)) = self.connections.get(id) else { return };
+        let mut moment = Moment { now, tick, turns, heads, proxies, observer };
+        account.begin(connection, (arrival, admission), &mut moment);
+        if let Some(segment) = arrival.segment {
+            self.losses.segment(id, account.direction, segment);
+            if moment.turns.arm() {
+                self.alarms.set(id, (now + PATIENCE).secs());
+            }
         }
     }
 
@@ -370,8 +371,8 @@ impl Tracker {
     #[cold]
     fn tell_moved<O: Observer>(&mut self, observer: &mut O) {
         for id in self.moved.drain(..) {
-            if let Some(connection) = self.connections.get(id) {
-                connection.flush(observer);
+            if let Some((connection, turns)) = self.connections.get(id) {
+                connection.flush(turns, observer);
             }
         }
     }
@@ -381,10 +382,10 @@ impl Tracker {
         // The list keeps its room: the next tick's will be as long.
         self.moved.retain(|id| {
             // A slot may have been taken over since: then its successor is told of, which does no harm.
-            let Some(connection) = self.connections.get(*id) else { return false };
+            let Some((connection, turns)) = self.connections.get(*id) else { return false };
             let is_open = connection.open_tick() > tick;
             if !is_open {
-                connection.flush(observer);
+                connection.flush(turns, observer);
             }
             is_open
         });
@@ -407,9 +408,14 @@ impl Tracker {
         let mut due = std::mem::take(&mut self.due);
         self.alarms.due(tick, &mut due);
         for id in due.drain(..) {
-            let Some(connection) = self.connections.get(id) else { continue };
-            if let Some(again) = connection.look(tick, observer) {
-                self.alarms.arm(id, again.secs());
+            if let Some(turns) = self.connections.turns(id) {
+                turns.disarm();
+            }
+            let Some((connection, turns)) = self.connections.get(id) else { continue };
+            if let Some(again) = connection.look(turns, tick, observer)
+                && turns.arm()
+            {
+                self.alarms.set(id, again.secs());
             }
         }
         self.due = due;
@@ -419,7 +425,7 @@ impl Tracker {
     fn tell_losses<O: Observer>(&mut self, tick: TickId, observer: &mut O) {
         for id in self.losses.slots() {
             let Some(measured) = self.losses.take(id) else { continue };
-            if let Some(connection) = self.connections.get(id) {
+            if let Some((connection, _)) = self.connections.get(id) {
                 connection.account_for(measured, tick, observer);
             }
         }
@@ -429,9 +435,9 @@ impl Tracker {
     /// The clock was set back: what was last seen in the future is as if seen now, or it would stay till then.
     fn come_back_to(&mut self, now: Timestamp) {
         for id in self.connections.ids() {
-            if let Some(connection) = self.connections.get(id) {
+            if let Some((connection, turns)) = self.connections.get(id) {
                 connection.last_seen = connection.last_seen.min(now);
-                connection.turns.come_back_to(now);
+                turns.come_back_to(now);
             }
         }
         for (at, _) in &mut self.ended {
@@ -452,7 +458,7 @@ impl Tracker {
     }
 
     fn forget_if_over<O: Observer>(&mut self, id: SlotId, tick: TickId, observer: &mut O) {
-        if self.connections.get(id).is_some_and(|connection| connection.is_over(tick.end())) {
+        if self.connections.get(id).is_some_and(|(connection, _)| connection.is_over(tick.end())) {
             self.forget(id, tick, observer);
         }
     }
@@ -575,6 +581,33 @@ impl Account<'_> {
             server: self.server,
             what,
         });
+    }
+
+    /// Begins a connection with the packet that admits it.
+    fn begin<O: Observer>(
+        &self,
+        connection: &mut Connection,
+        (arrival, admission): (&Arrival<'_, '_>, &Admission),
+        moment: &mut Moment<'_, O>,
+    ) {
+        let proof = admission.proof;
+        let answers_alone = proof == Proof::Unproven && self.direction == Direction::ToClient;
+        // Whose words are not mirrored is not silent.
+        let seen = admission.opened && !answers_alone;
+        let beginning = if seen { Beginning::Seen } else { Beginning::Missed };
+        moment.turns.begin(beginning, proof, moment.now);
+        connection.count(self.direction, self.bytes, self.sighting, (moment.turns, moment.observer));
+        if answers_alone {
+            connection.shows_answers_alone();
+        }
+        if let Some(segment) = arrival.segment {
+            if moment.turns.concerns(segment) {
+                moment.turns.segment(self.direction, segment, moment.now);
+            }
+            connection.segment(self.direction, segment, moment);
+        } else if let Some(payload) = datagram(arrival.packet) {
+            connection.datagram(self.direction, payload, moment);
+        }
     }
 
     fn unearned<O: Observer>(&self, observer: &mut O) {

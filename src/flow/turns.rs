@@ -5,7 +5,7 @@
 //! A turn of the client begins with its first new byte after the service's last, and ends with the service's next. So it
 //! is the same in plain HTTP and inside of TLS, and pipelined requests are one.
 
-use super::{LARGE, Served};
+use super::{Failure, LARGE, Proof, Served};
 use crate::decode::TcpSegment;
 use crate::service::Direction;
 use crate::time::{Span, Timestamp};
@@ -43,6 +43,10 @@ const STARVED: u16 = 1 << 6;
 const HELD: u16 = 1 << 7;
 /// Its beginning was seen.
 const OPENED: u16 = 1 << 8;
+/// The service's answers are mirrored.
+const ANSWERED: u16 = 1 << 9;
+/// The slot is to be looked at; its next owner inherits that.
+const ARMED: u16 = 1 << 10;
 
 /// Nobody waits longer for an answer or for the next byte: half of all visitors leave within 3 s, and a head that takes
 /// 10 s is no browser's.
@@ -64,30 +68,46 @@ const LEAST_REQUEST: u32 = 100;
 /// A window below this takes no segment, however it is scaled: a scale of 8, the usual one, makes it 1.8 KB.
 const STARVING: u16 = 8;
 
+/// Whether a connection's beginning was seen, and what its client says would be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Beginning {
+    Seen,
+    Missed,
+}
+
 /// What else is known of a connection when it is looked at.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Heard {
     /// A request has begun and is not whole.
     pub unfinished: bool,
-    /// Both directions are mirrored.
-    pub answers_seen: bool,
 }
 
 impl Turns {
-    /// The turns of a connection that was opened, or whose beginning was missed.
-    pub fn new(opened: bool, now: Timestamp) -> Self {
-        let state = if opened { OPENED } else { 0 };
-        Self { since: Moment::of(now), state, ..Self::default() }
+    /// Begins with a connection that was opened, or whose beginning was missed; the slot's alarm stays.
+    pub fn begin(&mut self, beginning: Beginning, proof: Proof, now: Timestamp) {
+        let state = self.state & ARMED;
+        *self = Self { since: Moment::of(now), state, ..Self::default() };
+        self.set(OPENED, beginning == Beginning::Seen);
+        self.set(ANSWERED, proof == Proof::Proven);
     }
 
-    /// Notes a segment; answers whether the connection is to be looked at after a while.
+    /// Whether a segment is to be noted. Most bring nothing and say that there is room.
     #[inline]
-    pub fn segment(&mut self, from: Direction, segment: &TcpSegment<'_>, now: Timestamp) -> bool {
+    pub fn concerns(&self, segment: &TcpSegment<'_>) -> bool {
+        segment.payload_len > 0 || segment.window < STARVING || self.is(STARVED)
+    }
+
+    /// Notes a segment.
+    #[inline(never)]
+    pub fn segment(&mut self, from: Direction, segment: &TcpSegment<'_>, now: Timestamp) {
         match from {
             Direction::ToServer => {
-                let starving = segment.window < STARVING;
-                let starved = (starving || self.is(STARVED)) && self.appetite(starving, segment, now);
-                (segment.payload_len > 0 && self.client_sends(segment, now)) || starved
+                if segment.window < STARVING || self.is(STARVED) {
+                    self.appetite(segment, now);
+                }
+                if segment.payload_len > 0 {
+                    self.client_sends(segment, now);
+                }
             }
             Direction::ToClient => {
                 if segment.window == 0 && !segment.flags.rst {
@@ -96,18 +116,50 @@ impl Turns {
                 if segment.payload_len > 0 {
                     self.service_sends(segment, now);
                 }
-                false
             }
         }
     }
 
-    /// The client asked for something.
-    pub fn ask(&mut self, answers_seen: bool) {
-        self.state |= WAITING;
-        if !answers_seen {
-            // The answer that would end the turn will not be seen.
-            self.state &= !(WAITING | TURN);
+    /// Whether it is to be looked at and is not yet going to be; from now on it is.
+    #[inline]
+    pub fn arms(&mut self) -> bool {
+        let arms = self.state & (TURN | WAITING | STARVED | ARMED);
+        if arms == 0 || arms & ARMED != 0 {
+            return false;
         }
+        self.arm();
+        true
+    }
+
+    /// It is going to be looked at; answers whether it was not before.
+    pub fn arm(&mut self) -> bool {
+        let arms = !self.is(ARMED);
+        self.state |= ARMED;
+        arms
+    }
+
+    /// It was looked at.
+    pub fn disarm(&mut self) {
+        self.state &= !ARMED;
+    }
+
+    /// The client asked for something.
+    pub fn ask(&mut self) {
+        if self.is(ANSWERED) {
+            self.state |= WAITING;
+        } else {
+            // The answer that would end the turn will not be seen.
+            self.state &= !TURN;
+        }
+    }
+
+    /// An answer said that the client may not, or that there is no such thing.
+    pub fn fail(&mut self, failure: Failure) {
+        let sum = match failure {
+            Failure::Denied => &mut self.served.denied,
+            Failure::Missing => &mut self.served.missing,
+        };
+        *sum = sum.saturating_add(1);
     }
 
     /// From here on what is said is sealed.
@@ -115,23 +167,24 @@ impl Turns {
         self.state |= SEALED;
     }
 
-    /// Whether the client waits for an answer.
-    pub fn is_waiting(&self) -> bool {
-        self.is(WAITING)
-    }
-
     /// The service says that it is done, or breaks off, before the client did.
     pub fn cut_off(&mut self, heard: Heard) {
-        if self.is(WAITING) && !self.is(UNANSWERED | HELD) && heard.answers_seen && !heard.unfinished {
+        if self.is(WAITING) && !self.is(UNANSWERED | HELD) && !heard.unfinished {
             self.served.unanswered = self.served.unanswered.saturating_add(1);
         }
         self.state &= !(TURN | WAITING);
     }
 
+    /// Whether it was told that the connection is held.
+    #[inline]
+    pub fn is_held(&self) -> bool {
+        self.is(HELD)
+    }
+
     /// The connection is over.
     pub fn end(&mut self) {
         self.served.released |= self.is(HELD);
-        self.state = 0;
+        self.state &= ARMED;
     }
 
     /// What has to be told since the last time.
@@ -143,6 +196,8 @@ impl Turns {
     pub fn come_back_to(&mut self, now: Timestamp) {
         let now = Moment::of(now);
         (self.since, self.last, self.starved) = (now, now, now);
+        // Levels begin anew with the clock.
+        self.state &= !HELD;
     }
 
     /// Looks at who has waited too long; answers what to tell of it, and when to look again.
@@ -150,7 +205,7 @@ impl Turns {
         let at = Moment::of(now);
         let mut told = Served::default();
         let slow = self.is_slow(at, heard);
-        if self.is(TURN) {
+        if self.is(TURN) && at.has_waited(self.since) {
             self.mark = self.top[0];
         }
         let silent = self.is_silent() && at.has_waited(self.since);
@@ -158,7 +213,7 @@ impl Turns {
         told.held = holds && !self.is(HELD);
         told.released = !holds && self.is(HELD);
         self.set(HELD, holds);
-        let awaited = self.is(WAITING) && !self.is(UNANSWERED) && heard.answers_seen && !heard.unfinished;
+        let awaited = self.is(WAITING) && !self.is(UNANSWERED) && !heard.unfinished;
         if awaited && at.has_waited(self.last) {
             told.unanswered = 1;
             self.state |= UNANSWERED;
@@ -172,7 +227,7 @@ impl Turns {
             (self.is(HELD), at),
             (self.is(STARVED), self.starved),
             (self.is_silent(), self.since),
-            (self.is(WAITING) && !self.is(UNANSWERED), self.last),
+            (self.is(WAITING) && !self.is(UNANSWERED) && !heard.unfinished, self.last),
             (drawn_out, self.since),
         ];
         let left = |(is, since): (bool, Moment)| is.then(|| at.patience_left(since));
@@ -196,22 +251,19 @@ impl Turns {
         self.is(SEALED) && self.is(WAITING) && (1..=TRICKLE).contains(&moved)
     }
 
-    fn client_sends(&mut self, segment: &TcpSegment<'_>, now: Timestamp) -> bool {
+    fn client_sends(&mut self, segment: &TcpSegment<'_>, now: Timestamp) {
         if !self.advance(Direction::ToServer, segment) {
-            return false;
+            return;
         }
         self.last = Moment::of(now);
-        let begins = !self.is(TURN);
-        if begins {
+        if !self.is(TURN) {
             self.since = self.last;
             self.mark = segment.sequence;
         }
-        let asks = self.is(SEALED) && !self.is(WAITING) && segment.payload_len >= LEAST_REQUEST;
         self.state |= TURN;
-        if asks {
-            self.state |= WAITING;
+        if self.is(SEALED) && segment.payload_len >= LEAST_REQUEST {
+            self.ask();
         }
-        begins || asks
     }
 
     fn service_sends(&mut self, segment: &TcpSegment<'_>, now: Timestamp) {
@@ -256,20 +308,18 @@ impl Turns {
         fresh
     }
 
-    /// The client takes nothing, or something again; answers whether it begins to take nothing.
-    #[inline(never)]
-    fn appetite(&mut self, starving: bool, segment: &TcpSegment<'_>, now: Timestamp) -> bool {
+    /// The client takes nothing, or something again.
+    fn appetite(&mut self, segment: &TcpSegment<'_>, now: Timestamp) {
         // Those that end or break off a conversation, or begin it, say nothing of room.
         if segment.flags.rst || segment.flags.fin || segment.flags.syn {
-            return false;
+            return;
         }
         // Whoever was sent nothing has nothing that it could leave.
-        let begins = starving && !self.is(STARVED) && self.is(SPOKE[1]);
-        if begins {
+        let starving = segment.window < STARVING && self.is(SPOKE[1]);
+        if starving && !self.is(STARVED) {
             self.starved = Moment::of(now);
         }
-        self.set(STARVED, starving && self.is(SPOKE[1]));
-        begins
+        self.set(STARVED, starving);
     }
 
     /// Whether any of these holds.

@@ -11,7 +11,6 @@ use super::worker::{Kit, Worker};
 use crate::decode::{Layers, Packet, Sealed};
 use crate::flow::record::Record;
 use crate::flow::{FlowCounts, LedgerCounts};
-use crate::time::{TickId, Timestamp};
 
 /// The crew.
 pub(super) enum Crew<L: Listener + 'static> {
@@ -41,14 +40,6 @@ enum Meeting {
     Over(Over, Quality),
     /// Records are due.
     Records,
-}
-
-/// A packet on its way to a worker.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Handed {
-    pub placement: Placement,
-    pub tick: TickId,
-    pub now: Timestamp,
 }
 
 /// What the crew leaves behind.
@@ -97,17 +88,17 @@ impl<L: Listener + 'static> Crew<L> {
 
     /// Follows a packet.
     #[inline(always)]
-    pub fn packet(&mut self, packet: &Packet<'_>, handed: &Handed) {
+    pub fn packet(&mut self, packet: &Packet<'_>, placement: &Placement) {
         match self {
             Crew::InPlace(crew) => {
-                crew.worker.packet(packet, handed.placement, handed.tick, handed.now);
+                crew.worker.packet(packet, placement);
                 crew.unseen += 1;
                 if crew.unseen >= SHOW_EVERY {
                     crew.unseen = 0;
                     crew.worker.show();
                 }
             }
-            Crew::Threads(threads) => threads.hand(packet, handed),
+            Crew::Threads(threads) => threads.hand(packet, placement),
         }
     }
 
@@ -162,10 +153,10 @@ impl<L: Listener + 'static> Crew<L> {
 
 impl<L> Threads<L> {
     #[inline(never)]
-    fn hand(&mut self, packet: &Packet<'_>, handed: &Handed) {
-        let index = usize::from(handed.placement.shard) % self.lines.len();
+    fn hand(&mut self, packet: &Packet<'_>, placement: &Placement) {
+        let index = usize::from(placement.shard) % self.lines.len();
         if let Some(line) = self.lines.get_mut(index) {
-            line.hand(packet, handed);
+            line.hand(packet, placement);
         }
     }
 
@@ -205,17 +196,17 @@ struct Copied {
     sealed: Sealed,
     /// Its place among the batch's layers.
     layers: Option<usize>,
-    handed: Handed,
+    placement: Placement,
 }
 
 impl Line {
-    fn hand(&mut self, packet: &Packet<'_>, handed: &Handed) {
+    fn hand(&mut self, packet: &Packet<'_>, placement: &Placement) {
         let batch = &mut self.batch;
         batch.bytes.extend_from_slice(packet.ip);
         let layers = (!packet.layers.is_empty()).then_some(batch.layers.len());
         batch.layers.extend(layers.map(|_| *packet.layers));
         let (end, sealed) = (batch.bytes.len(), Sealed::of(packet));
-        batch.packets.push(Copied { end, sealed, layers, handed: *handed });
+        batch.packets.push(Copied { end, sealed, layers, placement: *placement });
         if batch.packets.len() >= BATCH_PACKETS || batch.bytes.len() >= BATCH_BYTES {
             self.send();
         }
@@ -245,8 +236,7 @@ fn work(
             begin = copied.end;
             let layers = copied.layers.and_then(|at| batch.layers.get(at)).unwrap_or(&Layers::NONE);
             if let Ok(packet) = copied.sealed.open(ip, layers) {
-                let Handed { placement, tick, now } = copied.handed;
-                worker.packet(&packet, placement, tick, now);
+                worker.packet(&packet, &copied.placement);
             }
         }
         worker.show();

@@ -16,7 +16,7 @@ use crate::decode::{Decoder, Packet, TcpSegment, Transport};
 use crate::time::{Span, Timestamp};
 
 /// What is known of the mirror.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Mirror {
     doubled: bool,
     /// The copies that it hands over of each packet; as many as there are while it is not known.
@@ -37,10 +37,19 @@ const UNKNOWN: u8 = u8::MAX;
 /// Otherwise one conversation in so many is looked at, another one each second: 10 ns a packet on average.
 const ONE_IN: u16 = 8;
 
+impl Default for Mirror {
+    /// One of which nothing is known.
+    fn default() -> Self {
+        let (sample, talks, recent) = (Sample::default(), Talks::default(), Recent::of_sample());
+        Self { doubled: false, copies: 0, sample, talks, recent, closely: 0 }
+    }
+}
+
 impl Mirror {
     /// A mirror of which the beginning shows whether it is doubled.
     pub fn surveyed(doubled: bool, copies: u8) -> Self {
-        Self { doubled, copies, closely: CLOSELY, ..Self::default() }
+        let recent = if doubled { Recent::of_all() } else { Recent::of_sample() };
+        Self { doubled, copies, recent, closely: CLOSELY, ..Self::default() }
     }
 
     /// Whether this packet is the mirror's copy of another.
@@ -69,6 +78,9 @@ impl Mirror {
             }
             self.closely = CLOSELY;
             self.doubled = self.sample.shows(Enough::Some);
+            if self.doubled {
+                self.recent.widen();
+            }
             self.copies = if self.doubled { self.sample.copies() } else { UNKNOWN };
         }
         self.sample.age();

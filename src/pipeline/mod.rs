@@ -27,10 +27,10 @@ use crate::flow::{FlowCounts, FlowLimits, LedgerCounts, RecordKinds, TrustedProx
 use crate::incident::{Incidents, Policy};
 use crate::service::Services;
 use crate::time::{TickId, Timestamp};
-use crew::{Crew, Handed};
+use crew::Crew;
 use mirror::{Ahead, Mirror};
 use order::{Order, Parked};
-use placement::Placement;
+use placement::{Placement, When};
 use reducer::Reducer;
 use watermark::{BELIEVE_AHEAD, Over, Sight, Watermark};
 use worker::Kit;
@@ -365,22 +365,21 @@ impl<L: Listener + 'static> Pipeline<L> {
             Ok(packet) => packet,
             Err(skip) => return self.counts.count_skipped(*skip),
         };
+        let when = When { tick, now };
         if self.mirror.is_copy(packet, frame.time) {
             self.counts.count_skipped(Skip::Duplicate);
             if self.ledger {
-                let placement = Placement::of_copy(packet, &self.services);
-                self.crew.packet(packet, &Handed { placement, tick, now });
+                self.crew.packet(packet, &Placement::of_copy(packet, &self.services, when));
             }
             return;
         }
         self.counts.count_decoded();
-        match Placement::of(packet, &self.services) {
-            Some(placement) => self.crew.packet(packet, &Handed { placement, tick, now }),
+        match &Placement::of(packet, &self.services, when) {
+            Some(placement) => self.crew.packet(packet, placement),
             None => {
                 self.unserved += 1;
                 if self.ledger {
-                    let placement = Placement::of_stranger(packet);
-                    self.crew.packet(packet, &Handed { placement, tick, now });
+                    self.crew.packet(packet, &Placement::of_stranger(packet, when));
                 }
             }
         }

@@ -3,21 +3,23 @@
 use std::net::IpAddr;
 
 use crate::decode::Packet;
+use crate::flow::Sighting;
 use crate::service::{Direction, Named, Services};
+use crate::time::{TickId, Timestamp};
 
 /// The shards that work is cut into. A shard owns its flows and its caps, so that nothing depends on how many workers
 /// share the shards out.
 pub const SHARDS: usize = 64;
 
-/// Where a packet is followed.
+/// Where a packet is followed. Lent from here to the tracker, since small parts that were just written are slow to copy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Placement {
     /// The shard.
     pub shard: u8,
-    /// The named service and the direction; `None` where services are still to be found.
-    pub named: Option<(Named, Direction)>,
     /// Who follows it there.
     pub follow: Follow,
+    /// When and for whom it counts.
+    pub sighting: Sighting,
 }
 
 /// Who follows a packet.
@@ -34,17 +36,31 @@ pub(super) enum Follow {
     Copy,
 }
 
-impl Placement {
-    /// Places a packet; `None` where it concerns no named service.
+/// The second that a packet counts in, and the time that it counts at.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct When {
+    pub tick: TickId,
+    pub now: Timestamp,
+}
+
+impl When {
     #[inline]
-    pub fn of(packet: &Packet<'_>, services: &Services) -> Option<Self> {
+    fn of(self, named: Option<(Named, Direction)>) -> Sighting {
+        Sighting { now: self.now, tick: self.tick, named }
+    }
+}
+
+impl Placement {
+    /// Places a packet that counts at `when`; `None` where it concerns no named service.
+    #[inline]
+    pub fn of(packet: &Packet<'_>, services: &Services, when: When) -> Option<Self> {
         if services.is_empty() {
-            return Some(Self { shard: pair(packet), named: None, follow: Follow::All });
+            return Some(Self { shard: pair(packet), follow: Follow::All, sighting: when.of(None) });
         }
-        Self::of_named(packet, services)
+        Self::of_named(packet, services, when)
     }
 
-    fn of_named(packet: &Packet<'_>, services: &Services) -> Option<Self> {
+    fn of_named(packet: &Packet<'_>, services: &Services, when: When) -> Option<Self> {
         let ports = packet.ports();
         let to = services.scope_of(packet.destination, ports.map(|(_, port)| port));
         let from = || services.scope_of(packet.source, ports.map(|(port, _)| port));
@@ -52,46 +68,47 @@ impl Placement {
             Some(scope @ Named::Own(_)) => (scope, Direction::ToServer),
             Some(scope) => match from() {
                 Some(own @ Named::Own(_)) => (own, Direction::ToClient),
-                Some(_) => return Some(Self::between_services(packet, scope)),
+                Some(_) => return Some(Self::between_services(packet, scope, when)),
                 None => (scope, Direction::ToServer),
             },
             None => match from() {
                 Some(scope) => (scope, Direction::ToClient),
-                None => return Self::of_carrier(packet, services),
+                None => return Self::of_carrier(packet, services, when),
             },
         };
         let client: IpAddr = match direction {
             Direction::ToServer => packet.source,
             Direction::ToClient => packet.destination,
         };
-        Some(Self { shard: shard(bits(client)), named: Some((scope, direction)), follow: Follow::All })
+        let sighting = when.of(Some((scope, direction)));
+        Some(Self { shard: shard(bits(client)), follow: Follow::All, sighting })
     }
 
     /// Places a packet by the tunnels around it, outermost first: carriers have no ports, and count beside.
-    fn of_carrier(packet: &Packet<'_>, services: &Services) -> Option<Self> {
+    fn of_carrier(packet: &Packet<'_>, services: &Services, when: When) -> Option<Self> {
         packet.layers.tunnels().iter().zip(0..).find_map(|(tunnel, place)| {
             let to = services.scope_of(tunnel.destination, None).map(|scope| (scope, Direction::ToServer));
             let from = || services.scope_of(tunnel.source, None).map(|scope| (scope, Direction::ToClient));
             let named = Some(to.or_else(from)?);
-            Some(Self { shard: pair(packet), named, follow: Follow::Carrier(place) })
+            Some(Self { shard: pair(packet), follow: Follow::Carrier(place), sighting: when.of(named) })
         })
     }
 
     /// Places the mirror's copy of a packet where the packet is followed.
-    pub fn of_copy(packet: &Packet<'_>, services: &Services) -> Self {
-        let original = Self::of(packet, services).unwrap_or_else(|| Self::of_stranger(packet));
+    pub fn of_copy(packet: &Packet<'_>, services: &Services, when: When) -> Self {
+        let original = Self::of(packet, services, when).unwrap_or_else(|| Self::of_stranger(packet, when));
         Self { follow: Follow::Copy, ..original }
     }
 
     /// Places a packet that concerns no service, for the ledger.
-    pub fn of_stranger(packet: &Packet<'_>) -> Self {
-        Self { shard: pair(packet), named: None, follow: Follow::Ledger }
+    pub fn of_stranger(packet: &Packet<'_>, when: When) -> Self {
+        Self { shard: pair(packet), follow: Follow::Ledger, sighting: when.of(None) }
     }
 
     /// Between addresses of services, beside the ports of either, no end is the client's: the pair decides.
-    fn between_services(packet: &Packet<'_>, scope: Named) -> Self {
+    fn between_services(packet: &Packet<'_>, scope: Named, when: When) -> Self {
         let named = Some((scope, Direction::ToServer));
-        Self { shard: pair(packet), named, follow: Follow::All }
+        Self { shard: pair(packet), follow: Follow::All, sighting: when.of(named) }
     }
 }
 
@@ -120,6 +137,8 @@ mod tests {
     use crate::decode::{Layers, Transport, Tunnel, TunnelKind, UdpDatagram};
     use crate::service::{Service, ServiceId};
 
+    const WHEN: When = When { tick: TickId { epoch: 0, second: 1 }, now: Timestamp::from_secs(1) };
+
     fn packet(from: (&str, u16), to: (&str, u16)) -> Packet<'static> {
         let ports = UdpDatagram { source_port: from.1, destination_port: to.1, payload: &[] };
         Packet::plain(from.0.parse().unwrap(), to.0.parse().unwrap(), 28, Transport::Udp(ports))
@@ -129,13 +148,13 @@ mod tests {
     fn both_directions_meet_in_the_clients_shard() {
         let services = Services::new(vec![Service::parse("web=192.0.2.1:80").unwrap()]).unwrap();
         let (client, server) = (("198.51.100.9", 5000), ("192.0.2.1", 80));
-        let there = Placement::of(&packet(client, server), &services).unwrap();
-        let back = Placement::of(&packet(server, client), &services).unwrap();
+        let there = Placement::of(&packet(client, server), &services, WHEN).unwrap();
+        let back = Placement::of(&packet(server, client), &services, WHEN).unwrap();
         let scope = Named::Own(ServiceId(0));
-        assert_eq!(there.named, Some((scope, Direction::ToServer)));
-        assert_eq!(back.named, Some((scope, Direction::ToClient)));
+        assert_eq!(there.sighting.named, Some((scope, Direction::ToServer)));
+        assert_eq!(back.sighting.named, Some((scope, Direction::ToClient)));
         assert_eq!(there.shard, back.shard);
-        assert_eq!(Placement::of(&packet(client, ("192.0.2.2", 80)), &services), None);
+        assert_eq!(Placement::of(&packet(client, ("192.0.2.2", 80)), &services, WHEN), None);
     }
 
     #[test]
@@ -143,13 +162,13 @@ mod tests {
         let services = Services::new(vec![Service::parse("web=192.0.2.1:80").unwrap()]).unwrap();
         let inside = packet(("10.0.0.1", 5000), ("10.0.0.2", 80));
         let mut layers = Layers::NONE;
-        assert_eq!(Placement::of(&Packet { layers: &layers, ..inside }, &services), None);
+        assert_eq!(Placement::of(&Packet { layers: &layers, ..inside }, &services, WHEN), None);
         for (source, destination) in [("10.9.0.1", "10.9.0.2"), ("198.51.100.9", "192.0.2.1")] {
             let [source, destination] = [source, destination].map(|address| address.parse().unwrap());
             layers.enter(Tunnel { kind: TunnelKind::Gre, source, destination, id: None }).unwrap();
         }
-        let placement = Placement::of(&Packet { layers: &layers, ..inside }, &services).unwrap();
-        assert_eq!(placement.named, Some((Named::Beside(ServiceId(0)), Direction::ToServer)));
+        let placement = Placement::of(&Packet { layers: &layers, ..inside }, &services, WHEN).unwrap();
+        assert_eq!(placement.sighting.named, Some((Named::Beside(ServiceId(0)), Direction::ToServer)));
         assert_eq!(placement.follow, Follow::Carrier(1));
         let carrier = Packet { layers: &layers, ..inside }.carrier(1).unwrap();
         assert_eq!(
@@ -163,8 +182,8 @@ mod tests {
         let (one, other) = (("198.51.100.9", 5000), ("192.0.2.1", 80));
         let none = Services::default();
         assert_eq!(
-            Placement::of(&packet(one, other), &none).unwrap(),
-            Placement::of(&packet(other, one), &none).unwrap()
+            Placement::of(&packet(one, other), &none, WHEN).unwrap(),
+            Placement::of(&packet(other, one), &none, WHEN).unwrap()
         );
     }
 

@@ -8,10 +8,12 @@ use foldhash::fast::FixedState;
 use crate::decode::Packet;
 use crate::time::{Span, Timestamp};
 
-/// The packets of the last moment, each until its last twin came: a table of fixed size, made when it is needed.
-#[derive(Debug, Default)]
+/// The packets of the last moment, each until its last twin came: a table that is made when it is needed.
+#[derive(Debug)]
 pub(super) struct Recent {
     sets: Vec<[Seen; WAYS]>,
+    /// How many sets there are to be.
+    room: usize,
 }
 
 /// What tells one IP packet from another, whichever way it was mirrored.
@@ -42,6 +44,9 @@ const WAYS: usize = 4;
 /// 32,768 packets, 1 MiB: three million a second for the ten milliseconds that matter.
 const SETS: usize = 8_192;
 
+/// An eighth of them where an eighth of the conversations is looked at: what is touched seldom is slow to touch.
+const SETS_OF_SAMPLE: usize = SETS / 8;
+
 const FREE: Seen = Seen {
     print: Print { hash: 0, hop_limit: 0 },
     time: Timestamp::from_nanos(0),
@@ -51,6 +56,26 @@ const FREE: Seen = Seen {
 };
 
 impl Recent {
+    /// Room for a sample of the packets.
+    pub fn of_sample() -> Self {
+        Self { sets: Vec::new(), room: SETS_OF_SAMPLE }
+    }
+
+    /// Room for all packets.
+    pub fn of_all() -> Self {
+        Self { sets: Vec::new(), room: SETS }
+    }
+
+    /// Makes room for all packets; those of the sample stay.
+    pub fn widen(&mut self) {
+        if self.room == SETS {
+            return;
+        }
+        for seen in std::mem::replace(self, Self::of_all()).sets.iter().flatten().filter(|seen| !seen.free) {
+            self.keep(*seen);
+        }
+    }
+
     /// The packet whose twin this is, with the time between them; it is forgotten with the last of `most` twins.
     pub fn twin(&mut self, print: Print, time: Timestamp, most: u8) -> Option<(Seen, Span)> {
         let seen = self.set(print)?.iter_mut().find(|seen| seen.is_twin(print, time))?;
@@ -64,13 +89,17 @@ impl Recent {
 
     /// Remembers a packet.
     pub fn put(&mut self, print: Print, time: Timestamp, sampled: bool) {
+        self.keep(Seen { print, time, sampled, twins: 0, free: false });
+    }
+
+    fn keep(&mut self, seen: Seen) {
         if self.sets.is_empty() {
-            self.sets = vec![[FREE; WAYS]; SETS];
+            self.sets = vec![[FREE; WAYS]; self.room];
         }
-        let Some(set) = self.set(print) else { return };
+        let Some(set) = self.set(seen.print) else { return };
         let age = |seen: &Seen| if seen.free { Timestamp::from_nanos(i64::MIN) } else { seen.time };
         if let Some(oldest) = set.iter_mut().min_by_key(|seen| age(seen)) {
-            *oldest = Seen { print, time, sampled, twins: 0, free: false };
+            *oldest = seen;
         }
     }
 
@@ -81,7 +110,7 @@ impl Recent {
     }
 
     fn set(&mut self, print: Print) -> Option<&mut [Seen; WAYS]> {
-        self.sets.get_mut((print.hash >> 32) as usize % SETS)
+        self.sets.get_mut((print.hash >> 32) as usize & (self.room - 1))
     }
 }
 

@@ -12,21 +12,15 @@ use crate::flow::record::Record;
 use crate::flow::{
     FlowCounts, FlowLimits, Ledger, LedgerCounts, RecordKinds, Sighting, Tracker, TrustedProxies,
 };
-use crate::time::{TickId, Timestamp};
 
 /// A worker.
 pub(super) struct Worker {
     /// By shard; `None` where another worker owns it.
-    shards: Vec<Option<Shard>>,
+    trackers: Vec<Option<Tracker>>,
+    /// The same where records of flows are wanted, else empty: a packet need not ask its shard.
+    ledgers: Vec<Option<Ledger>>,
     tallies: Tallies,
     board: Arc<OpenTicks>,
-}
-
-/// What is followed of one shard.
-struct Shard {
-    tracker: Tracker,
-    /// Where records of flows are wanted.
-    ledger: Option<Box<Ledger>>,
 }
 
 /// What all workers need.
@@ -43,25 +37,31 @@ impl Worker {
     /// The worker `index` of `workers`.
     pub fn new(kit: &Kit, index: usize, workers: usize) -> Self {
         let owned = |shard: usize| shard % workers == index;
-        let shards = (0..SHARDS).map(|shard| owned(shard).then(|| Shard::new(kit))).collect();
-        let tallies = Tallies::new(Arc::clone(&kit.attributor), kit.limits.seed);
-        Self { shards, tallies, board: Arc::clone(&kit.board) }
+        let tracker = || Tracker::new(kit.limits, kit.proxies.clone());
+        let ledger = || Ledger::new(kit.wanted, kit.proxies.clone());
+        let recorded = if kit.wanted.any() { SHARDS } else { 0 };
+        Self {
+            trackers: (0..SHARDS).map(|shard| owned(shard).then(tracker)).collect(),
+            ledgers: (0..recorded).map(|shard| owned(shard).then(ledger)).collect(),
+            tallies: Tallies::new(Arc::clone(&kit.attributor), kit.limits.seed),
+            board: Arc::clone(&kit.board),
+        }
     }
 
     /// Follows a packet.
     #[inline(always)]
-    pub fn packet(&mut self, packet: &Packet<'_>, placement: Placement, tick: TickId, now: Timestamp) {
-        let Some(Some(shard)) = self.shards.get_mut(usize::from(placement.shard)) else { return };
-        match &mut shard.ledger {
-            Some(ledger) if placement.follow == Follow::Copy => ledger.duplicate(packet, now),
-            Some(ledger) => ledger.packet(packet, now),
-            None => {}
+    pub fn packet(&mut self, packet: &Packet<'_>, placement: &Placement) {
+        let Placement { shard, follow, sighting } = placement;
+        match self.ledgers.get_mut(usize::from(*shard)) {
+            Some(Some(ledger)) if *follow == Follow::Copy => ledger.duplicate(packet, sighting.now),
+            Some(Some(ledger)) => ledger.packet(packet, sighting.now),
+            Some(None) | None => {}
         }
-        let sighting = Sighting { now, tick, named: placement.named };
-        match placement.follow {
-            Follow::All => shard.tracker.packet(packet, &sighting, &mut self.tallies),
+        let Some(Some(tracker)) = self.trackers.get_mut(usize::from(*shard)) else { return };
+        match follow {
+            Follow::All => tracker.packet(packet, sighting, &mut self.tallies),
             Follow::Ledger | Follow::Copy => {}
-            Follow::Carrier(place) => shard.carrier(packet, place, &sighting, &mut self.tallies),
+            Follow::Carrier(place) => carrier(packet, *place, sighting, tracker, &mut self.tallies),
         }
     }
 
@@ -72,11 +72,11 @@ impl Worker {
 
     /// Adds its sums of the ticks that are over to the open ticks.
     pub fn close(&mut self, over: Over) {
-        for shard in self.shards.iter_mut().flatten() {
-            shard.tracker.close_tick(over.to, &mut self.tallies);
-            if let Some(ledger) = &mut shard.ledger {
-                ledger.close_tick(over.to);
-            }
+        for tracker in self.trackers.iter_mut().flatten() {
+            tracker.close_tick(over.to, &mut self.tallies);
+        }
+        for ledger in self.ledgers.iter_mut().flatten() {
+            ledger.close_tick(over.to);
         }
         for tick in self.tallies.open_until(over.to) {
             self.board.meet(tick, &mut self.tallies);
@@ -85,24 +85,19 @@ impl Worker {
 
     /// The records of its flows since the last time.
     pub fn records(&mut self) -> Vec<Record> {
-        let ledgers = self.shards.iter_mut().flatten().filter_map(|shard| shard.ledger.as_mut());
-        ledgers.flat_map(|ledger| ledger.take_records()).collect()
+        self.ledgers.iter_mut().flatten().flat_map(Ledger::take_records).collect()
     }
 
     /// Ends the flows that are left, and gives their records.
     pub fn last_records(&mut self) -> Vec<Record> {
-        for shard in self.shards.iter_mut().flatten() {
-            if let Some(ledger) = &mut shard.ledger {
-                ledger.finish();
-            }
-        }
+        self.ledgers.iter_mut().flatten().for_each(Ledger::finish);
         self.records()
     }
 
     /// What moved through its ledgers.
     pub fn ledger_counts(&self) -> LedgerCounts {
         let mut counts = LedgerCounts::default();
-        for ledger in self.shards.iter().flatten().filter_map(|shard| shard.ledger.as_ref()) {
+        for ledger in self.ledgers.iter().flatten() {
             counts.merge(&ledger.counts());
         }
         counts
@@ -111,24 +106,23 @@ impl Worker {
     /// What moved through its flow tables.
     pub fn flow_counts(&self) -> FlowCounts {
         let mut counts = FlowCounts::default();
-        for shard in self.shards.iter().flatten() {
-            counts.merge(&shard.tracker.counts());
+        for tracker in self.trackers.iter().flatten() {
+            counts.merge(&tracker.counts());
         }
         counts
     }
 }
 
-impl Shard {
-    fn new(kit: &Kit) -> Self {
-        let ledger = kit.wanted.any().then(|| Box::new(Ledger::new(kit.wanted, kit.proxies.clone())));
-        Self { tracker: Tracker::new(kit.limits, kit.proxies.clone()), ledger }
-    }
-
-    /// Follows a packet in the name of the carrier at `place` around it.
-    #[inline(never)]
-    fn carrier(&mut self, packet: &Packet<'_>, place: u8, sighting: &Sighting, tallies: &mut Tallies) {
-        if let Some(carrier) = packet.carrier(usize::from(place)) {
-            self.tracker.packet(&carrier, sighting, tallies);
-        }
+/// Follows a packet in the name of the carrier at `place` around it.
+#[inline(never)]
+fn carrier(
+    packet: &Packet<'_>,
+    place: u8,
+    sighting: &Sighting,
+    tracker: &mut Tracker,
+    tallies: &mut Tallies,
+) {
+    if let Some(carrier) = packet.carrier(usize::from(place)) {
+        tracker.packet(&carrier, sighting, tallies);
     }
 }

@@ -7,6 +7,7 @@ use std::net::IpAddr;
 use super::http::Method;
 use super::stream::ahead;
 use super::{Answered, Said};
+use crate::flow::template::PathStart;
 use crate::time::Timestamp;
 
 /// A request that waits for its response.
@@ -19,14 +20,19 @@ pub(super) struct Asked {
     /// The number up to which its sender had heard the other side.
     pub heard: u32,
     pub forwarded: Option<IpAddr>,
-    /// Tells the path from others where it fails; the hash of its template.
-    pub path: u32,
+}
+
+/// The same with what tells its path from others, should it fail.
+#[derive(Debug, Clone, Copy)]
+struct Waiting {
+    asked: Asked,
+    path: PathStart,
 }
 
 /// The exchanges of one connection.
 #[derive(Debug, Default)]
 pub(super) struct Exchanges {
-    waiting: VecDeque<Asked>,
+    waiting: VecDeque<Waiting>,
     /// Requests beyond the cap whose responses are still to come.
     beyond: u32,
     /// The response being read.
@@ -37,10 +43,10 @@ pub(super) struct Exchanges {
 pub(super) const MAX_WAITING: usize = 64;
 
 impl Exchanges {
-    /// Notes a request.
-    pub fn ask(&mut self, asked: Asked, say: &mut dyn FnMut(Said<'_>)) {
+    /// Notes a request for `path`.
+    pub fn ask(&mut self, asked: Asked, path: &str, say: &mut dyn FnMut(Said<'_>)) {
         if self.waiting.len() < MAX_WAITING && self.beyond == 0 {
-            self.waiting.push_back(asked);
+            self.waiting.push_back(Waiting { asked, path: PathStart::of(path) });
         } else {
             self.beyond = self.beyond.saturating_add(1);
             say(Said::Unanswered { request: asked.number });
@@ -50,7 +56,7 @@ impl Exchanges {
     /// The last byte of the latest request's body came.
     pub fn asked_fully(&mut self, at: Timestamp) {
         if let Some(last) = self.waiting.back_mut() {
-            last.at = at;
+            last.asked.at = at;
         }
     }
 
@@ -58,6 +64,7 @@ impl Exchanges {
     /// who had heard more, up to `at`: what answered the older ones lies in the hole.
     pub fn skip_to(&mut self, at: u32, say: &mut dyn FnMut(Said<'_>)) {
         while let (Some(first), Some(second)) = (self.waiting.front(), self.waiting.get(1)) {
+            let (first, second) = (first.asked, second.asked);
             let heard_more = ahead(second.heard, first.heard).is_some_and(|more| more > 0);
             if !heard_more || ahead(at, second.heard).is_none() {
                 return;
@@ -70,12 +77,17 @@ impl Exchanges {
     /// The request that a final response answers; the response before it is over.
     pub fn answer(&mut self, say: &mut dyn FnMut(Said<'_>)) -> Option<Asked> {
         self.close(false, say);
-        let asked = self.waiting.pop_front();
+        let asked = self.waiting.pop_front().map(|waiting| waiting.asked);
         if asked.is_none() {
             self.beyond = self.beyond.saturating_sub(1);
         }
         self.current = Some(Answered { request: asked.map(|asked| asked.number), length: 0, whole: false });
         asked
+    }
+
+    /// The hash of the path of the request that the next response answers.
+    pub fn next_path(&self) -> Option<u32> {
+        self.waiting.front().map(|waiting| waiting.path.hash())
     }
 
     /// Bytes of the current response's body went by.
@@ -95,7 +107,7 @@ impl Exchanges {
     /// The connection is over: whatever waits will not be answered.
     pub fn leave(&mut self, say: &mut dyn FnMut(Said<'_>)) {
         self.close(false, say);
-        for asked in self.waiting.drain(..) {
+        for Waiting { asked, .. } in self.waiting.drain(..) {
             say(Said::Unanswered { request: asked.number });
         }
     }

@@ -122,8 +122,9 @@ pub(super) struct Response {
     pub ttfb: Option<Span>,
     /// [`Request::forwarded`] of the request.
     pub forwarded: Option<IpAddr>,
-    /// The [`template_hash`](super::template_hash) of the path that was asked for.
-    pub path: Option<u32>,
+    /// The [`template_hash`](super::template_hash) of the path that was asked for, where the status is a
+    /// [`Failure`](super::Failure).
+    pub failed: Option<u32>,
 }
 
 /// The end of a response.

@@ -14,7 +14,7 @@ use super::socks;
 use super::talk::{Ear, Talk};
 use super::tls;
 use super::{Hello, Request, Response, Said};
-use crate::flow::template::template_hash;
+use crate::flow::Failure;
 
 /// What a reader did with the beginning of the bytes.
 enum Step {
@@ -161,9 +161,8 @@ impl Talk {
         *ear.requests = number.wrapping_add(1);
         let forwarded = self.forwarded(&read.head, ear.room.trusted());
         (ear.say)(Said::Request(Request { number, from, head: &read.head, forwarded }));
-        let path = template_hash(read.head.path);
-        let asked = Asked { number, at, method: read.method, heard: ear.heard, forwarded, path };
-        self.exchanges.ask(asked, ear.say);
+        let asked = Asked { number, at, method: read.method, heard: ear.heard, forwarded };
+        self.exchanges.ask(asked, read.head.path, ear.say);
     }
 
     /// Whom the request is for: what a header adds counts only where whoever sent it is a trusted proxy.
@@ -212,6 +211,7 @@ impl Talk {
         if torn {
             self.exchanges.skip_to(at, ear.say);
         }
+        let failed = Failure::of(status).and_then(|_| self.exchanges.next_path());
         let asked = self.exchanges.answer(ear.say);
         (ear.say)(Said::Response(Response {
             request: asked.map(|asked| asked.number),
@@ -219,7 +219,7 @@ impl Talk {
             status,
             ttfb: asked.map(|asked| since.since(asked.at)),
             forwarded: asked.and_then(|asked| asked.forwarded).or(self.proxied),
-            path: asked.map(|asked| asked.path),
+            failed,
         }));
         asked.map_or(Method::Plain, |asked| asked.method)
     }
