@@ -61,6 +61,9 @@ pub const USUAL_VISIT: Visit = Visit {
     focus: None,
 };
 
+/// A visit is over within that time, mostly.
+const LEAD: Span = Span::from_secs(60);
+
 /// 1 January 2023; stories begin in the three years after it.
 const EARLIEST: i64 = 1_672_531_200;
 
@@ -76,6 +79,7 @@ impl Builder {
             name,
             seed: setting.seed,
             start: Timestamp::from_parts(EARLIEST + day * 86_400 + second, rng.below(1_000_000_000) as i64),
+            lead: LEAD,
             length: Span::default(),
             warmup: Span::default(),
             services: Vec::new(),
@@ -114,7 +118,7 @@ impl Builder {
     pub fn event_of(&mut self, usual: f64) -> Window {
         let warm =
             if self.setting.cold { 25.0 + self.rng.unit() * 25.0 } else { 360.0 + self.rng.unit() * 120.0 };
-        let begin = Span::from_millis((warm * 1e3) as u64);
+        let begin = plus(LEAD, Span::from_millis((warm * 1e3) as u64));
         let length = self.secs(usual);
         let after = Span::from_millis(60_000 + self.rng.below(60_000));
         self.plan.warmup = begin;
@@ -174,16 +178,14 @@ impl Builder {
         let pool = Pool::people(at_home, (rate * self.near(60.0)) as u64 + 40, self.rng.next());
         let wandering = curve.wandering(&mut self.rng);
         let visit = self.usual_visit();
-        self.visits(
-            "domestic visitors",
-            service,
-            pool.behind(gateways, behind),
-            (visit, rate * 0.97, &wandering),
-        );
+        self.visits(service, pool.behind(gateways, behind), (visit, rate * 0.97, &wandering));
         let abroad = self.abroad(60);
         let pool = Pool::people(abroad, (rate * 4.0) as u64 + 20, self.rng.next());
         let share = self.near(0.03);
-        self.visits("foreign visitors", service, pool, (visit, rate * share, &wandering));
+        self.visits(service, pool, (visit, rate * share, &wandering));
+        for group in self.plan.groups.iter_mut().filter(|group| group.service == service) {
+            group.ordinary = true;
+        }
         service
     }
 
@@ -201,14 +203,14 @@ impl Builder {
     fn size(&mut self, site: &Site, knee: f64) -> Size {
         let work = knee * site.mean_cost(2.0) * 1.05;
         // Half of the servers answer 503 when they are full, half let SYNs wait.
-        let queue = (knee * self.near(3.5)) as usize + 12;
+        let queue = (knee * self.near(2.0)) as usize + 12;
         let drops = self.rng.below(2) == 0;
         Size {
             workers: self.count(40.0) + (self.setting.rate * 0.8) as u32,
             processors: work.max(0.05),
             queue: if drops { queue * 2 } else { queue },
             backlog: if drops { queue } else { usize::MAX },
-            patience: self.secs(8.0),
+            patience: self.secs(5.0),
             keep_alive: self.secs(14.0),
             read_timeout: self.secs(45.0),
         }
@@ -282,14 +284,12 @@ impl Builder {
     /// Adds visitors who ask `rate` times `curve` times a second.
     pub fn visits(
         &mut self,
-        name: &'static str,
         service: usize,
         pool: Pool,
         (visit, rate, curve): (Visit, f64, &Curve),
     ) -> usize {
         let curve = curve.times(rate / requests_of(&visit));
         self.group(GroupPlan {
-            name,
             service,
             pool,
             conduct: Conduct::Visit(visit),
@@ -297,13 +297,13 @@ impl Builder {
             crew: 1,
             curve,
             arrived: 0,
+            ordinary: false,
         })
     }
 
     /// Adds programs that together ask `rate` times `curve` times a second, each once in `period`.
     pub fn presses(
         &mut self,
-        name: &'static str,
         service: usize,
         mut pool: Pool,
         (press, rate, curve): (Press, f64, Curve),
@@ -314,36 +314,37 @@ impl Builder {
         pool.size = pool.size.max(u64::from(crew));
         let begin = curve.begin();
         let conduct = Conduct::Press(Press { period, ..press });
-        self.group(GroupPlan { name, service, pool, conduct, begin, crew, curve, arrived: 0 })
+        self.group(GroupPlan { service, pool, conduct, begin, crew, curve, arrived: 0, ordinary: false })
     }
 
     /// Adds programs that stay, `crew` of them.
     pub fn stayers(
         &mut self,
-        name: &'static str,
         service: usize,
         pool: Pool,
         (conduct, crew, window): (Conduct, u32, Window),
     ) -> usize {
         let curve = Curve::flat(window.0, window.1, 1.0);
-        self.group(GroupPlan { name, service, pool, conduct, begin: window.0, crew, curve, arrived: 0 })
+        self.group(GroupPlan {
+            service,
+            pool,
+            conduct,
+            begin: window.0,
+            crew,
+            curve,
+            arrived: 0,
+            ordinary: false,
+        })
     }
 
     /// Adds a flood of packets that belong to no connection; returns its group.
-    pub fn raw(
-        &mut self,
-        name: &'static str,
-        service: usize,
-        pool: Option<Pool>,
-        (what, curve): (What, Curve),
-    ) -> usize {
+    pub fn raw(&mut self, service: usize, pool: Option<Pool>, (what, curve): (What, Curve)) -> usize {
         let target =
             self.plan.services.get(service).and_then(|service| {
                 Some(std::net::SocketAddr::new(*service.addresses.first()?, service.port))
             });
         let nobody = Pool::people(Vec::new(), 1, 0);
         let group = self.group(GroupPlan {
-            name,
             service,
             pool: pool.clone().unwrap_or(nobody),
             conduct: Conduct::Raw,
@@ -351,6 +352,7 @@ impl Builder {
             crew: 1,
             curve: curve.clone(),
             arrived: 0,
+            ordinary: false,
         });
         let start = curve.begin();
         let rng = Rng::new(self.rng.next());

@@ -18,7 +18,7 @@ pub fn benign_day(builder: &mut Builder) {
     let slope = Curve::through(vec![(Span::default(), slope.0), (builder.end(), slope.1)]);
     let rate = builder.setting.rate;
     let site = super::site::Site::number(builder.rng.next());
-    let service = builder.service_for(("web", site), 3.5, (rate, &slope));
+    let service = builder.service_for(("web", site), 6.0, (rate, &slope));
     let visit = builder.usual_visit();
     match builder.rng.below(4) {
         0 => {}
@@ -27,7 +27,7 @@ pub fn benign_day(builder: &mut Builder) {
             let (networks, gateway) = one_gateway(builder);
             let pool = Pool::people(networks, 4_000, builder.rng.next()).behind(vec![gateway], 1.0);
             let share = builder.near(0.16);
-            builder.visits("carrier's gateway", service, pool, (visit, rate * share, &slope));
+            builder.visits(service, pool, (visit, rate * share, &slope));
         }
         2 => cdn(builder, service, (0.4, &slope)),
         _ => {
@@ -35,7 +35,7 @@ pub fn benign_day(builder: &mut Builder) {
             let pool = Pool::people(home, (rate * 400.0) as u64, builder.rng.next());
             let height = builder.near(0.8);
             let curve = Curve::plateau((begin, end), builder.secs(60.0), height);
-            builder.visits("declared crowd", service, pool, (visit, rate, &curve));
+            builder.visits(service, pool, (visit, rate, &curve));
             builder.planned("opening of applications", "event", (begin, end));
         }
     }
@@ -45,7 +45,7 @@ pub fn benign_day(builder: &mut Builder) {
 /// A carrier's gateway holds 15 % and a CDN's egress 40 % of the load; both double.
 pub fn nat_and_cdn(builder: &mut Builder) {
     let (begin, end) = builder.event_of(240.0);
-    let service = builder.service(4.0);
+    let service = builder.service(9.0);
     let rate = builder.setting.rate;
     let (from, rise) = (Span::default(), builder.secs(40.0));
     let doubling = |end_of_all| {
@@ -69,7 +69,7 @@ pub fn nat_and_cdn(builder: &mut Builder) {
     builder.label("carrier gateway", "nat", &[known]);
     let pool = Pool::people(networks, 6_000, builder.rng.next()).behind(vec![gateway], 1.0);
     let share = builder.near(0.33);
-    builder.visits("carrier's gateway", service, pool, (visit, rate * share, &curve));
+    builder.visits(service, pool, (visit, rate * share, &curve));
     cdn(builder, service, (0.85, &curve));
 }
 
@@ -102,13 +102,13 @@ fn cdn(builder: &mut Builder, service: usize, (share, curve): (f64, &Curve)) {
         temper: Temper::Polite,
     };
     let rate = builder.setting.rate * builder.near(share) * 0.5;
-    builder.presses("cdn egress", service, pool, (press, rate, curve.clone()));
+    builder.presses(service, pool, (press, rate, curve.clone()));
 }
 
 /// A search engine, known by its range, begins to read the site.
 pub fn crawler(builder: &mut Builder) {
     let window = builder.event_of(260.0);
-    let service = builder.service(4.0);
+    let service = builder.service(5.0);
     let range = Network { net: net("66.249.64.0/22"), country: "US", asn: 15_169 };
     builder.label("searchbot", "crawler", &[range]);
     let seed = builder.rng.next();
@@ -116,7 +116,7 @@ pub fn crawler(builder: &mut Builder) {
     let press = crawling(builder);
     let rate = builder.setting.rate * builder.near(0.5);
     let curve = Curve::plateau(window, Span::from_secs(15), 1.0);
-    builder.presses("searchbot", service, pool, (press, rate, curve));
+    builder.presses(service, pool, (press, rate, curve));
 }
 
 /// How crawlers read.

@@ -86,8 +86,13 @@ const SERVER_OPTIONS: [u8; 12] = [2, 4, 0x05, 0xb4, 1, 1, 4, 2, 1, 3, 3, 7];
 
 impl Conn {
     /// A connection that is about to be opened.
-    pub fn new(actor: ActorId, (group, service): (u16, usize), client: Client, rng: &mut Rng) -> Self {
-        let port = rng.between(1_025, 65_500) as u16;
+    pub fn new(
+        actor: ActorId,
+        (group, service): (u16, usize),
+        (client, serial): (Client, u64),
+        rng: &mut Rng,
+    ) -> Self {
+        let port = super::people::port(client.ip, serial);
         let numbers = rng.next();
         Self {
             actor,

@@ -25,7 +25,7 @@ fn crowd(builder: &mut Builder, service: usize, window: Window, (times, rise): (
     let visit = hurried(builder);
     let rise = builder.secs(rise);
     let curve = Curve::plateau(window, rise, 1.0).wandering(&mut builder.rng);
-    builder.visits("domestic crowd", service, pool, (visit, rate * times, &curve))
+    builder.visits(service, pool, (visit, rate * times, &curve))
 }
 
 /// People who came for something that ends soon.
@@ -73,7 +73,7 @@ pub fn national_event(builder: &mut Builder) {
     let visit = hurried(builder);
     let share = builder.near(0.5);
     let curve = Curve::plateau(window, builder.secs(70.0), 1.0).wandering(&mut builder.rng);
-    let press = builder.visits("foreign readers", service, pool, (visit, rate * share, &curve));
+    let press = builder.visits(service, pool, (visit, rate * share, &curve));
     let mut it = episode(service, CROWD, window, "a crowd at home and from everywhere abroad");
     it.causes = vec![cause(CROWD, vec![at_home, press], Origins::Nameless)];
     it.unknown_is_right = builder.setting.sealed;
@@ -84,7 +84,7 @@ pub fn national_event(builder: &mut Builder) {
 /// A crowd hides a flood on one page.
 pub fn crowd_with_flood(builder: &mut Builder) {
     let window = builder.event_of(240.0);
-    let service = builder.service(3.2);
+    let service = builder.service(4.5);
     let times = builder.near(3.0);
     let crowd = crowd(builder, service, window, (times, 50.0));
     let networks = builder.prefixes_somewhere(22, 2);
@@ -92,7 +92,7 @@ pub fn crowd_with_flood(builder: &mut Builder) {
     let press = builder.flood_press(0.8);
     let rate = builder.setting.rate * builder.near(1.8);
     let curve = Curve::plateau(window, builder.secs(6.0), 1.0);
-    let flood = builder.presses("foreign flood", service, pool, (press, rate, curve));
+    let flood = builder.presses(service, pool, (press, rate, curve));
     let mut it =
         episode(service, MIXED, window, "a domestic crowd, and a flood from one foreign network in it");
     it.causes = vec![cause(CROWD, vec![crowd], Origins::Nameless), cause(FLOOD, vec![flood], Origins::Named)];
@@ -103,7 +103,7 @@ pub fn crowd_with_flood(builder: &mut Builder) {
 /// 23 November 2023 as it was told later: a deadline, and one heavy foreign address.
 pub fn founding_case(builder: &mut Builder) {
     let window = builder.event_of(280.0);
-    let service = builder.service(2.2);
+    let service = builder.service(3.6);
     founding_episode(builder, service, window, builder.setting.rate);
 }
 
@@ -114,19 +114,19 @@ pub fn founding_episode(builder: &mut Builder, service: usize, window: Window, r
     let crowd = crowd(builder, service, window, (times, 45.0));
     let address = builder.hosts_somewhere(1);
     let pool = builder.scripts(address, 1);
-    let lanes = builder.rng.between(12, 24) as u8;
     let press = Press {
         period: Span::from_millis(40),
         per_connection: builder.count(60.0),
-        lanes,
-        timeout: Span::from_secs(8),
+        // It does not care whether it is answered.
+        lanes: u8::MAX,
+        timeout: builder.secs(2.5),
         script: Script::Pages,
         temper: Temper::Stubborn,
     };
     let heavy_rate = rate * builder.near(1.25);
     let curve = Curve::plateau(window, builder.secs(10.0), 1.0);
     let press = Press { period: Span::from_nanos((1e9 / heavy_rate) as u64), ..press };
-    let heavy = builder.presses("heavy foreign address", service, pool, (press, heavy_rate, curve));
+    let heavy = builder.presses(service, pool, (press, heavy_rate, curve));
     let note = "a deadline crowd and one heavy foreign address of unproven intent";
     let mut it = episode(service, MIXED, window, note);
     it.causes = vec![cause(CROWD, vec![crowd], Origins::Nameless), cause(HEAVY, vec![heavy], Origins::Named)];

@@ -45,6 +45,8 @@ pub struct World {
     raws: Vec<Raw>,
     due: BinaryHeap<Reverse<Due>>,
     serial: u64,
+    /// Connections opened.
+    pub(super) opened: u64,
     conns: Slots<Conn>,
     actors: Slots<Actor>,
 }
@@ -113,6 +115,7 @@ impl World {
             raws,
             due: BinaryHeap::new(),
             serial: 0,
+            opened: 0,
             conns: Slots::default(),
             actors: Slots::default(),
             plan,
@@ -149,7 +152,7 @@ impl World {
 
     /// The next packet that the mirror shows; `None` at the end.
     pub fn next_frame(&mut self) -> Option<SynthFrame> {
-        let end = self.plan.start + self.plan.length;
+        let (begin, end) = (self.plan.start + self.plan.lead, self.plan.start + self.plan.length);
         while let Some(Reverse(due)) = self.due.pop() {
             if due.time >= end {
                 return None;
@@ -163,7 +166,9 @@ impl World {
                     None
                 }
             };
-            if let Some(frame) = frame.filter(|frame| self.plan.mirror.shows(frame, self.plan.start)) {
+            let mirror = &self.plan.mirror;
+            let shown = |frame: &SynthFrame| frame.time >= begin && mirror.shows(frame, self.plan.start);
+            if let Some(frame) = frame.filter(shown) {
                 self.counts.packets += 1;
                 return Some(frame);
             }

@@ -28,7 +28,7 @@ struct Flood {
 fn flood(builder: &mut Builder, service: usize, window: Window, (flood, note): (Flood, &str)) {
     let pool = builder.bots(flood.networks, 0, flood.kinds);
     let rate = builder.setting.rate * flood.times;
-    let group = builder.presses("flood", service, pool, (flood.press, rate, flood.curve));
+    let group = builder.presses(service, pool, (flood.press, rate, flood.curve));
     let mut it = episode(service, FLOOD, window, note);
     it.causes = vec![cause(FLOOD, vec![group], flood.origins)];
     it.also = vec![CONNECTIONS];
@@ -79,7 +79,7 @@ pub fn keepalive_flood(builder: &mut Builder) {
         ..press
     };
     let curve = Curve::plateau(window, builder.secs(4.0), 1.0);
-    let group = builder.presses("flood", service, pool, (press, rate, curve));
+    let group = builder.presses(service, pool, (press, rate, curve));
     let mut it = episode(service, FLOOD, window, "few sources ask very often on few connections");
     it.causes = vec![cause(FLOOD, vec![group], Origins::Named)];
     it.also = vec![HEAVY];
@@ -100,7 +100,7 @@ pub fn distributed_flood(builder: &mut Builder) {
     let curve = Curve::plateau(window, builder.secs(15.0), 1.0);
     let pool = builder.bots(networks, 0, kinds);
     let rate = builder.setting.rate * times;
-    let group = builder.presses("botnet", service, pool, (press, rate, curve));
+    let group = builder.presses(service, pool, (press, rate, curve));
     let mut it = episode(service, FLOOD, window, "very many sources in many countries, each asking rarely");
     it.causes = vec![cause(FLOOD, vec![group], Origins::Nameless)];
     it.also = vec![CONNECTIONS];
@@ -120,7 +120,7 @@ pub fn ramp(builder: &mut Builder) {
     let it = Flood { networks, kinds: 1, times, curve, press, origins: Origins::Named };
     let pool = builder.bots(it.networks, 0, it.kinds);
     let rate = builder.setting.rate * it.times;
-    let group = builder.presses("growing flood", service, pool, (it.press, rate, it.curve));
+    let group = builder.presses(service, pool, (it.press, rate, it.curve));
     let mut it = episode(service, FLOOD, window, "a flood from new networks that grows minute by minute");
     it.causes = vec![cause(FLOOD, vec![group], Origins::Named)];
     it.also = vec![CONNECTIONS];
@@ -150,7 +150,7 @@ pub fn syn_flood(builder: &mut Builder) {
     let what = What::Syns { window: window_size.unwrap_or(512), ttl: builder.rng.between(40, 245) as u8 };
     let rate = (builder.setting.rate * builder.near(45.0)).clamp(300.0, 6_000.0);
     let curve = Curve::plateau(window, builder.secs(2.0), rate);
-    let group = builder.raw("forged SYNs", service, None, (what, curve));
+    let group = builder.raw(service, None, (what, curve));
     if builder.rng.below(2) == 0 {
         // Half of the servers have no cookies: their table is full.
         let lost = builder.near(0.45);
@@ -175,7 +175,7 @@ pub fn udp_flood(builder: &mut Builder) {
         let networks = builder.prefixes_somewhere(24, 2);
         builder.bots(networks, 60, 1)
     });
-    let group = builder.raw("datagrams", service, pool, (What::Datagrams { size }, curve));
+    let group = builder.raw(service, pool, (What::Datagrams { size }, curve));
     congest(builder, service, window);
     let name = ("attack", "udp_flood");
     let mut it = episode(service, name, window, "UDP datagrams to the service's address");
@@ -198,7 +198,7 @@ pub fn reflection(builder: &mut Builder) {
     let seed = builder.rng.next();
     let amplifiers = u64::from(builder.count(1_500.0));
     let pool = Pool::people(networks, amplifiers, seed);
-    let group = builder.raw("amplifiers", service, Some(pool), (What::Reflections { port, size }, curve));
+    let group = builder.raw(service, Some(pool), (What::Reflections { port, size }, curve));
     congest(builder, service, window);
     let name = ("attack", "reflection");
     let mut it = episode(service, name, window, "answers of open amplifiers that the service never asked");
@@ -224,7 +224,7 @@ pub fn h2_rapid_reset(builder: &mut Builder) {
     let pool = builder.bots(networks, sources as u64, 1);
     let conduct = Conduct::Rapid(Rapid { period: builder.secs(0.25), burst: builder.count(16.0) });
     let crew = builder.count(24.0);
-    let group = builder.stayers("cancelling clients", service, pool, (conduct, crew, window));
+    let group = builder.stayers(service, pool, (conduct, crew, window));
     let name = ("attack", "h2_reset");
     let mut it = episode(service, name, window, "HTTP/2 streams opened and cancelled at once");
     it.causes = vec![cause(name, vec![group], Origins::Named)];

@@ -23,7 +23,7 @@ pub fn november_2023(builder: &mut Builder) {
     let ordinary = Curve::flat(Span::default(), begin, 1.0);
     // Each of the four is half as busy as a single service would be.
     let rate = builder.setting.rate / 2.0;
-    let services = [("gov", 3, 3.0), ("pps", 0, 2.2), ("id", 2, 3.0), ("city", 3, 3.0)];
+    let services = [("gov", 1, 3.0), ("pps", 0, 3.6), ("id", 2, 3.0), ("city", 3, 3.0)];
     let [gov, pps, id, city] = services.map(|(name, site, capacity)| {
         builder.service_for((name, Site::number(site)), capacity, (rate, &ordinary))
     });

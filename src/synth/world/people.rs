@@ -150,6 +150,19 @@ fn distance(country: &str) -> (u64, u64) {
     }
 }
 
+/// The client's port of connection `serial`: no address uses one twice within 64,000 connections of all.
+pub fn port(ip: IpAddr, serial: u64) -> u16 {
+    let own = match ip {
+        IpAddr::V4(ip) => mix(9, u64::from(ip.to_bits())),
+        IpAddr::V6(ip) => mix(9, ip.to_bits() as u64),
+    };
+    // 23,041 shares no factor with the number of ports.
+    (1_025 + (own % PORTS + serial % PORTS * 23_041) % PORTS) as u16
+}
+
+/// Ports from 1,025 to 65,423.
+const PORTS: u64 = 64_399;
+
 /// A host of `net` by a random number; never the first or last address of an IPv4 /24.
 pub fn host(net: &IpNet, random: u64) -> IpAddr {
     match net {

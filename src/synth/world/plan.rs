@@ -20,9 +20,11 @@ pub struct Plan {
     pub name: &'static str,
     /// Its seed.
     pub seed: u64,
-    /// When it begins.
+    /// When the world begins to move.
     pub start: Timestamp,
-    /// How long it is.
+    /// How long it moves before the mirror shows anything: visits are under way by then.
+    pub lead: Span,
+    /// How long it is, the lead included, as all moments of a plan.
     pub length: Span,
     /// How long nothing special happens.
     pub warmup: Span,
@@ -64,8 +66,6 @@ pub struct ServicePlan {
 /// Clients that behave alike.
 #[derive(Debug, Clone)]
 pub struct GroupPlan {
-    /// What they are.
-    pub name: &'static str,
     /// Whom they visit.
     pub service: usize,
     /// Who they are.
@@ -80,6 +80,8 @@ pub struct GroupPlan {
     pub curve: Curve,
     /// How many came.
     pub arrived: u64,
+    /// Whether they come every day.
+    pub ordinary: bool,
 }
 
 /// What the clients of a group do.

@@ -30,7 +30,7 @@ fn slow(builder: &mut Builder, part: SlowPart) {
     let share = 0.85 + builder.rng.unit() * 0.3;
     let crew = (f64::from(builder.workers(service)) * share) as u32 + 2;
     let conduct = Conduct::Slow(Slow { interval: builder.secs(10.0), part });
-    let group = builder.stayers("holding clients", service, pool, (conduct, crew, window));
+    let group = builder.stayers(service, pool, (conduct, crew, window));
     let name = ("attack", "slow");
     let mut it = told(service, name, window, "requests that never end hold the workers");
     it.causes = vec![cause(name, vec![group], Origins::Named)];
@@ -63,8 +63,7 @@ pub fn path_scan(builder: &mut Builder) {
     let pool = builder.scripts(address, 1);
     let rate = builder.near(5.0);
     let press = one_by_one(builder, (1.0 / rate, Script::Probes));
-    let group =
-        builder.presses("scanner", service, pool, (press, rate, Curve::flat(window.0, window.1, 1.0)));
+    let group = builder.presses(service, pool, (press, rate, Curve::flat(window.0, window.1, 1.0)));
     let name = ("scan", "path");
     let mut it = told(service, name, window, "one source tries paths that are not there");
     it.causes = vec![cause(name, vec![group], Origins::Named)];
@@ -83,8 +82,7 @@ pub fn distributed_scan(builder: &mut Builder) {
     let pool = builder.bots(networks, u64::from(sources), 1);
     let rate = f64::from(sources) / 60.0;
     let press = one_by_one(builder, (60.0, Script::Probes));
-    let group =
-        builder.presses("scanners", service, pool, (press, rate, Curve::flat(window.0, window.1, 1.0)));
+    let group = builder.presses(service, pool, (press, rate, Curve::flat(window.0, window.1, 1.0)));
     let name = ("scan", "distributed");
     let mut it = told(service, name, window, "thirty sources share the paths of a scan");
     it.causes = vec![cause(name, vec![group], Origins::Nameless)];
@@ -102,7 +100,7 @@ pub fn port_scan(builder: &mut Builder) {
     let pool = builder.scripts(address, 1);
     let rate = builder.near(20.0);
     let curve = Curve::flat(window.0, window.1, rate);
-    let group = builder.raw("port scanner", service, Some(pool), (What::PortScan, curve));
+    let group = builder.raw(service, Some(pool), (What::PortScan, curve));
     let name = ("scan", "port");
     let mut it = told(service, name, window, "one source tries the ports of the address");
     it.causes = vec![cause(name, vec![group], Origins::Named)];
@@ -118,8 +116,7 @@ pub fn login_brute_force(builder: &mut Builder) {
     let pool = builder.scripts(address, 1);
     let rate = builder.near(3.0);
     let press = one_by_one(builder, (1.0 / rate, Script::Logins(0.005)));
-    let group =
-        builder.presses("guesser", service, pool, (press, rate, Curve::flat(window.0, window.1, 1.0)));
+    let group = builder.presses(service, pool, (press, rate, Curve::flat(window.0, window.1, 1.0)));
     let name = ("brute_force", "single");
     let mut it = told(service, name, window, "one source guesses passwords");
     it.causes = vec![cause(name, vec![group], Origins::Named)];
@@ -137,8 +134,7 @@ pub fn credential_stuffing(builder: &mut Builder) {
     let pool = builder.bots(networks, 0, 2);
     let press = one_by_one(builder, (180.0, Script::Logins(0.015)));
     let press = Press { per_connection: 1, ..press };
-    let group =
-        builder.presses("stuffing", service, pool, (press, rate, Curve::flat(window.0, window.1, 1.0)));
+    let group = builder.presses(service, pool, (press, rate, Curve::flat(window.0, window.1, 1.0)));
     let name = ("brute_force", "coordinated");
     let mut it = told(service, name, window, "very many sources try stolen passwords");
     it.causes = vec![cause(name, vec![group], Origins::Nameless)];
@@ -158,7 +154,7 @@ pub fn fake_crawler(builder: &mut Builder) {
     let rate = builder.setting.rate * builder.near(0.6);
     let press = Press { period: Span::from_millis((4e3 / rate) as u64), ..press };
     let curve = Curve::plateau(window, Span::from_secs(5), 1.0);
-    let group = builder.presses("false crawler", service, pool, (press, rate, curve));
+    let group = builder.presses(service, pool, (press, rate, curve));
     let name = ("heavy_client", "");
     let mut it = told(service, name, window, "somebody reads the whole site under a search engine's name");
     it.causes = vec![cause(name, vec![group], Origins::Named)];

@@ -199,11 +199,6 @@ impl Site {
         }
     }
 
-    /// How many pages there are.
-    pub const fn pages(&self) -> usize {
-        self.pages.len()
-    }
-
     /// A file that pages need; `cached` where the client may have it.
     pub fn asset(&self, number: u64, rng: &mut Rng) -> Ask {
         let path = self.assets.get((number % self.assets.len().max(1) as u64) as usize);

@@ -54,7 +54,8 @@ impl World {
     /// A client begins to open a connection.
     pub(super) fn connect(&mut self, actor: ActorId, group: u16, client: Client) -> Option<ConnId> {
         let service = self.plan.groups.get(usize::from(group))?.service;
-        let mut conn = Conn::new(actor, (group, service), client, &mut self.rng);
+        self.opened += 1;
+        let mut conn = Conn::new(actor, (group, service), (client, self.opened), &mut self.rng);
         let plan = self.plan.services.get(service)?;
         conn.dest = plan.end_for(client.ip)?;
         if plan.sealed {

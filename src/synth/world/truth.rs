@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use super::count::Counts;
 use super::networks::HOME;
-use super::plan::{Cause, EpisodePlan, Name, Origins, Plan};
+use super::plan::{Cause, EpisodePlan, GroupPlan, Name, Origins, Plan};
 use crate::time::{Span, Zone};
 
 /// What is true of a story.
@@ -147,7 +147,7 @@ pub fn of(plan: &Plan, counts: &Counts) -> Truth {
     Truth {
         scenario: plan.name.to_owned(),
         seed: plan.seed,
-        start: time(Span::default()),
+        start: time(plan.lead),
         end: time(plan.length),
         home: vec![HOME.to_owned()],
         services,
@@ -174,13 +174,14 @@ fn label((name, role, prefixes): &(&'static str, &'static str, Vec<String>)) -> 
 }
 
 fn episode(plan: &Plan, counts: &Counts, (place, it): (usize, &EpisodePlan)) -> Episode {
-    let total: u64 = it.causes.iter().map(|cause| size(counts, place, cause)).sum();
-    let part = |count: u64| rounded(count as f64 / total.max(1) as f64);
+    let sizes: Vec<f64> = it.causes.iter().map(|cause| size(plan, counts, (place, it, cause))).collect();
+    let total: f64 = sizes.iter().sum();
+    let part = |size: f64| rounded(size / total.max(1.0));
     let alone = it.causes.len() == 1;
-    let causes = it.causes.iter().map(|cause| TrueCause {
+    let causes = it.causes.iter().zip(&sizes).map(|(cause, size)| TrueCause {
         label: cause.name.0.to_owned(),
         kind: cause.name.1.to_owned(),
-        share: if alone { 1.0 } else { part(size(counts, place, cause)) },
+        share: if alone { 1.0 } else { part(*size) },
     });
     let mut origins = Vec::new();
     for cause in it.causes.iter().filter(|cause| cause.origins == Origins::Named) {
@@ -188,9 +189,10 @@ fn episode(plan: &Plan, counts: &Counts, (place, it): (usize, &EpisodePlan)) -> 
             let networks = plan.groups.get(*group).map_or(&[][..], |group| &group.pool.networks);
             let counted = counts.by_network(place, *group);
             let named = networks.iter().zip(counted).filter(|(_, count)| **count > 0);
-            origins.extend(
-                named.map(|(network, count)| Origin { prefix: network.net.to_string(), share: part(*count) }),
-            );
+            origins.extend(named.map(|(network, count)| Origin {
+                prefix: network.net.to_string(),
+                share: part(*count as f64),
+            }));
         }
     }
     let acceptable = std::iter::once(&it.name).chain(&it.also).map(verdict).collect();
@@ -216,8 +218,17 @@ fn verdict(name: &Name) -> Verdict {
     Verdict { label: name.0.to_owned(), kind: name.1.to_owned() }
 }
 
-fn size(counts: &Counts, episode: usize, cause: &Cause) -> u64 {
-    cause.groups.iter().map(|group| counts.total(episode, *group)).sum()
+/// The excess that a cause brings: its groups' attempts, and with people those by which ordinary visitors made more or
+/// fewer than before, since nobody can tell the two apart.
+fn size(plan: &Plan, counts: &Counts, (place, it, cause): (usize, &EpisodePlan, &Cause)) -> f64 {
+    let own: u64 = cause.groups.iter().map(|group| counts.total(place, *group)).sum();
+    let is_ordinary = |group: &GroupPlan| group.service == it.service && group.ordinary;
+    let ordinary = plan.groups.iter().enumerate().filter(|(_, group)| is_ordinary(group));
+    let more: f64 = match cause.name.0 {
+        "flash_crowd" => ordinary.map(|(group, _)| counts.more(place, group)).sum(),
+        _ => 0.0,
+    };
+    (own as f64 + more).max(0.0)
 }
 
 /// Four decimals say enough.
