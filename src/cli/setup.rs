@@ -10,8 +10,9 @@ use crate::aggregate::Sides;
 use crate::alert::{self, Configuration, EventType, Geo, OneWay, Target, Watching};
 use crate::attribute::{Attributor, Country, Database, Home, Labels, Wanted};
 use crate::capture::Filter;
-use crate::config::{Config, Event, SinkConfig, SyslogTarget};
-use crate::detect::baseline::{Baselines, Learning, Quiet};
+use crate::config::{Config, SinkConfig, SyslogTarget};
+use crate::detect::baseline::{Baselines, Learning};
+use crate::detect::calendar::Calendar;
 use crate::detect::rule::{Level, RuleSet};
 use crate::detect::switched_off;
 use crate::document::Scalar;
@@ -140,7 +141,11 @@ impl Run {
             seed: common.sketch_seed,
             keep_query: common.keep_query,
             proxies: TrustedProxies::new(&config.trusted_proxies),
-            learning: Learning { brought, calendar: calendar(&config), ..Learning::default() },
+            learning: Learning {
+                brought,
+                calendar: Calendar(config.calendar.clone()),
+                ..Learning::default()
+            },
             sensor: config.sensor,
         })
     }
@@ -215,12 +220,6 @@ fn services(config: &Config, flags: &[String]) -> Result<Services, Failure> {
         list.push(Service::parse(flag).map_err(|error| Failure::usage(format!("--service {error}")))?);
     }
     Services::new(list).map_err(Failure::usage)
-}
-
-/// Times of which nothing is learned: planned work and expected crowds are not what is usual.
-fn calendar(config: &Config) -> Vec<(Vec<String>, Quiet)> {
-    let quiet = |event: &Event| (event.services.clone(), Quiet { from: event.from, to: event.to });
-    config.calendar.iter().map(quiet).collect()
 }
 
 fn home(config: &Config, flags: &[String]) -> Result<Vec<Country>, Failure> {

@@ -10,10 +10,11 @@ use std::path::{Path, PathBuf};
 use ipnet::IpNet;
 
 use crate::attribute::{Country, Label};
+use crate::detect::calendar::Event;
 use crate::detect::rule::{RulePatch, RuleSet};
-use crate::document::{Problems, Reader, Source, words};
+use crate::document::{Problems, Reader, Source};
 use crate::service::Service;
-use crate::time::{Timestamp, Zone};
+use crate::time::Zone;
 
 pub use sink::{Format, SinkConfig, SyslogTarget};
 
@@ -45,31 +46,6 @@ pub struct Config {
     /// The time zone of outputs.
     pub timezone: Option<Zone>,
 }
-
-/// Planned work or an expected crowd.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Event {
-    /// Its name.
-    pub name: String,
-    /// What it is.
-    pub kind: EventKind,
-    /// The services it concerns; all where none is named.
-    pub services: Vec<String>,
-    /// When it begins.
-    pub from: Timestamp,
-    /// When it ends.
-    pub to: Timestamp,
-}
-
-/// What an entry of the calendar is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum EventKind {
-    /// Planned work: the service may fail.
-    Maintenance,
-    /// A deadline, a sale: a crowd is expected.
-    Event,
-}
-words! { EventKind, "a kind of event": Maintenance = "maintenance", Event = "event" }
 
 /// The sensor's name where none is given.
 const DEFAULT_SENSOR: &str = "bongsu";

@@ -5,6 +5,7 @@
 
 pub mod baseline;
 mod before;
+pub mod calendar;
 mod habits;
 mod levels;
 mod measure;
@@ -25,7 +26,7 @@ use ipnet::IpNet;
 
 use crate::attribute::{Asn, Country};
 use crate::flow::hash_address;
-use crate::service::ServiceId;
+use crate::service::{ServiceId, Services};
 use crate::time::TickId;
 use rule::{Observed, Rule};
 
@@ -46,6 +47,16 @@ pub enum Subject {
     Named(ServiceId),
     /// One that was found in the traffic.
     Found(SocketAddr),
+}
+
+impl Subject {
+    /// What it is called: its name, or its address and port.
+    pub fn name(&self, services: &Services) -> String {
+        match self {
+            Subject::Named(id) => services.get(*id).name.clone(),
+            Subject::Found(address) => address.to_string(),
+        }
+    }
 }
 
 /// What a finding is about.

@@ -9,7 +9,7 @@ use super::health::{Examination, Found};
 use super::origins::{Scale, Suspects};
 use super::timeline::Timeline;
 use super::verdict::Case;
-use super::{Attack, Cause, Foreign, Load, Neighbour, Origin, Sought, Unit, Unseen, Verdict};
+use super::{Attack, Cause, Condition, Foreign, Load, Neighbour, Origin, Sought, Unit, Unseen, Verdict};
 use crate::aggregate::{Count, Counts, ScopeTick, Sides};
 use crate::attribute::{Country, Home};
 use crate::detect::rule::{Evidence, Measure, Traffic, Weights};
@@ -67,6 +67,7 @@ pub(super) struct Ground<'a> {
     pub concentrated_from: f64,
     pub weights: &'a Weights,
     pub said: Option<Cause>,
+    pub is_declared: bool,
 }
 
 /// Paths that are told.
@@ -188,7 +189,7 @@ impl Episode {
         let unit = self.unit();
         let mut verdict = Case {
             weights: ground.weights,
-            facts: facts.all(),
+            facts: facts.all(ground.is_declared),
             cohorts: &cohorts,
             busy_client: watched.habits().busy_client(),
             stage: usize::from(before.seconds() >= TEN_MINUTES),
@@ -196,6 +197,8 @@ impl Episode {
             unit,
             has_accesses: 2 * self.sums.own[Count::Accesses] >= self.sums.own[Count::Opened],
             unseen: self.unseen(watched, level),
+            is_hurt: found.health.state >= Condition::Degraded,
+            is_silent: self.is_silent(),
             is_blind: watched.sides().is_one_way(),
         }
         .verdict();
@@ -246,7 +249,7 @@ impl Episode {
         (origins, facts): (&[Origin], &Facts<'_>),
     ) -> Found {
         let is_forged =
-            facts.all().iter().any(|fact| fact.evidence == Evidence::HalfOpen && fact.value >= 0.5);
+            facts.all(false).iter().any(|fact| fact.evidence == Evidence::HalfOpen && fact.value >= 0.5);
         Examination {
             window: &self.sums.window,
             before,
@@ -261,6 +264,13 @@ impl Episode {
             seconds: facts.seconds,
         }
         .found()
+    }
+
+    /// Whether hardly anything was answered since exchanges began to fail.
+    fn is_silent(&self) -> bool {
+        let own = &self.sums.own;
+        let asked = own[Count::Requests].max(own[Count::Hellos]);
+        own[Count::Unanswered] > 0 && 10 * own[Count::Responses].max(own[Count::FirstBytes]) < asked
     }
 
     /// What this mirror does not show of it.

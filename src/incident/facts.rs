@@ -67,7 +67,7 @@ const LEAST_BEFORE: f64 = 2.0;
 
 impl Facts<'_> {
     /// What can be said, where there is something to say.
-    pub fn all(&self) -> Vec<Fact> {
+    pub fn all(&self, is_declared: bool) -> Vec<Fact> {
         let surge = self.timeline.peak.map(|peak| fact(Evidence::Surge, peak, Some(1.0)));
         let order = self.timeline.broke_ahead().and_then(|ahead| match ahead {
             ahead if ahead > 0.0 => Some(fact(Evidence::BrokeFirst, ahead.min(60.0), Some(0.0))),
@@ -77,7 +77,8 @@ impl Facts<'_> {
         let known =
             [surge, order, self.fails_unloaded(), self.unanswered(), self.large_lost(), self.dropped()];
         let floods = [self.half_open(), self.held(), self.resets(), self.datagrams(), self.reflected()];
-        known.into_iter().chain(floods).flatten().collect()
+        let declared = is_declared.then(|| fact(Evidence::Declared, 1.0, None));
+        known.into_iter().chain(floods).chain([declared]).flatten().collect()
     }
 
     /// Whether the load was ordinary when the service broke.

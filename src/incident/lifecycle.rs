@@ -8,13 +8,18 @@ use super::episode::{Account, Episode, Ground};
 use super::onset::{onset, weight};
 use super::{Cause, Condition, Exceeded, Incident, Opening, Place, RuleHit, State};
 use crate::attribute::Home;
-use crate::detect::rule::{Level, Rule, Says, Weights};
+use crate::detect::calendar::{Calendar, EventKind};
+use crate::detect::rule::{Level, Measure, Rule, Says, Weights};
 use crate::detect::{Finding, Key, Subject, Watch, Watched};
 use crate::time::{TickId, Timestamp};
 
 /// When incidents are told.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Policy {
+    /// What is planned and expected.
+    pub calendar: Calendar,
+    /// The names that the calendar knows services by.
+    pub names: Arc<dyn Fn(Subject) -> String + Send + Sync>,
     /// What evidence weighs.
     pub weights: Arc<Weights>,
     /// Ticks without a finding after which an incident is over; pulses within it are one incident.
@@ -29,7 +34,15 @@ impl Default for Policy {
     /// The shipped weights; five minutes of quiet, as pulsing floods come once a minute; ten seconds between updates; three tenths.
     fn default() -> Self {
         let weights = Arc::new(Weights::builtin());
-        Self { weights, quiet: 300, between_updates: 10, concentrated_from: 0.3 }
+        let names = Arc::new(|_| String::new());
+        Self {
+            calendar: Calendar::default(),
+            names,
+            weights,
+            quiet: 300,
+            between_updates: 10,
+            concentrated_from: 0.3,
+        }
     }
 }
 
@@ -50,8 +63,10 @@ struct Open {
     keys: BTreeSet<Key>,
     rules: BTreeMap<u32, RuleHit>,
     severity: Level,
-    /// What a rule said it is by itself; what more take part in says more.
+    /// What a rule said it is by itself; what one source does before what many do.
     said: Option<Says>,
+    /// Whether the calendar has an event when it began.
+    is_declared: bool,
     /// The last tick with a finding.
     last_finding: TickId,
     /// The last tick in which the opening finding's traffic weighed.
@@ -98,9 +113,15 @@ impl Incidents {
         let mut told = Vec::new();
         for (subject, findings) in findings {
             let Some(watched) = watch.watched(subject) else { continue };
+            let findings = self.unplanned(subject, tick, findings, watched);
             if !findings.is_empty() && (self.open.contains_key(&subject) || findings.iter().any(|f| f.opens))
             {
-                let open = self.open.entry(subject).or_insert_with(|| Open::new(&findings, watched));
+                let policy = &self.policy;
+                let open = self.open.entry(subject).or_insert_with(|| {
+                    let name = (policy.names)(subject);
+                    let is_declared = policy.calendar.on(&name, EventKind::Event, tick.start()).is_some();
+                    Open { is_declared, ..Open::new(&findings, watched) }
+                });
                 watched.hold_from(open.episode.from);
                 open.note(tick, findings, watched);
             } else if let Some(open) = self.open.get_mut(&subject) {
@@ -109,6 +130,29 @@ impl Incidents {
             told.extend(self.tell(subject, tick, watched));
         }
         told
+    }
+
+    /// Leaves out what planned work explains: that the service as a whole fails or is left alone. What is not learned
+    /// then is not what comes before.
+    fn unplanned(
+        &mut self,
+        subject: Subject,
+        tick: TickId,
+        mut findings: Vec<Finding>,
+        watched: &mut Watched,
+    ) -> Vec<Finding> {
+        if self.policy.calendar.0.is_empty() || self.open.contains_key(&subject) {
+            return findings;
+        }
+        let name = (self.policy.names)(subject);
+        let is_on = |time| self.policy.calendar.on(&name, EventKind::Maintenance, time).is_some();
+        if is_on(tick.start()) {
+            watched.hold_from(tick);
+            findings.retain(|finding| !is_explained_by_work(finding));
+        } else if is_on(tick.plus(-1).start()) {
+            watched.learn_again(tick.plus(-1));
+        }
+        findings
     }
 
     /// Closes what is open, since the input has ended.
@@ -143,6 +187,7 @@ impl Incidents {
             concentrated_from: policy.concentrated_from,
             weights: &policy.weights,
             said: open.said(),
+            is_declared: open.is_declared,
         };
         let account = open.episode.account(watched, &open.keys, &ground);
         let what = open.what(&account);
@@ -168,6 +213,7 @@ impl Incidents {
             concentrated_from: self.policy.concentrated_from,
             weights: &self.policy.weights,
             said: open.said(),
+            is_declared: open.is_declared,
         };
         let account = open.episode.account(watched, &open.keys, &ground);
         let decided = if interrupted {
@@ -202,6 +248,7 @@ impl Open {
             rules: BTreeMap::new(),
             severity: rule.level,
             said: rule.says,
+            is_declared: false,
             last_finding: first.tick,
             last_active: first.tick,
             told: None,
@@ -226,7 +273,7 @@ impl Open {
                 self.keys.insert(finding.key);
             }
             self.severity = self.severity.max(finding.rule.level);
-            self.said = self.said.max(finding.rule.says);
+            self.said = [self.said, finding.rule.says].into_iter().flatten().min();
             let hit = RuleHit {
                 id: finding.rule.id.clone(),
                 rev: finding.rule.rev,
@@ -287,6 +334,21 @@ impl Open {
             sides: account.sides,
         }
     }
+}
+
+/// Whether work on a service makes a rule hold: the service as a whole fails, is slow or is left alone.
+fn is_explained_by_work(finding: &Finding) -> bool {
+    let of_work = matches!(
+        finding.rule.measure,
+        Measure::ServerErrors
+            | Measure::Ignored
+            | Measure::Refused
+            | Measure::Unanswered
+            | Measure::Waiting
+            | Measure::LargeResent
+            | Measure::Accesses
+    );
+    of_work && finding.key == Key::Service
 }
 
 /// The finding that gives an incident its name: the highest level, then the first rule by number, then the most.

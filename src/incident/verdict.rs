@@ -25,6 +25,10 @@ pub(super) struct Case<'a> {
     /// Whether requests, or hellos and first words, were seen.
     pub has_accesses: bool,
     pub unseen: Vec<Unseen>,
+    /// Whether clients that are no suspects are harmed.
+    pub is_hurt: bool,
+    /// Whether the service answers next to nothing.
+    pub is_silent: bool,
     /// Whether what the mirror shows cannot be trusted with a fault.
     pub is_blind: bool,
 }
@@ -76,6 +80,9 @@ const FEW: f64 = 3.0;
 
 /// Reasons of less weight are not worth a line.
 const LEAST_REASON: f64 = 0.15;
+
+/// A scan or guessing that multiplies the load by this is more than that.
+const HEAVY: f64 = 3.0;
 
 /// Sources with less than this are few on any day: a person at work.
 const MACHINE: f64 = 120.0;
@@ -143,7 +150,7 @@ impl Case<'_> {
             ATTACK if sure && few && !behaves(&INTENT) => Cause::HeavyClient,
             ATTACK if sure => Cause::Attack(self.kind_of_attack(&weighed)),
             FLASH_CROWD if sure => Cause::FlashCrowd,
-            GLITCH if sure => Cause::Glitch(kind_of_glitch(&weighed)),
+            GLITCH if sure => Cause::Glitch(self.kind_of_glitch(&weighed)),
             ATTACK => Cause::Unknown(Unknown::LeaningAttack),
             FLASH_CROWD => Cause::Unknown(Unknown::LeaningFlashCrowd),
             _ => Cause::Unknown(Unknown::LeaningGlitch),
@@ -182,6 +189,19 @@ impl Case<'_> {
         facts
     }
 
+    /// The network where large packets are lost, the server where it answers nothing, else what stands behind it.
+    fn kind_of_glitch(&self, weighed: &[(Fact, [f64; 3])]) -> Glitch {
+        let shown =
+            |evidence| weighed.iter().any(|(fact, parts)| fact.evidence == evidence && parts[GLITCH] >= 1.0);
+        if shown(Evidence::LargeLost) {
+            Glitch::Network
+        } else if shown(Evidence::Unanswered) || self.is_silent {
+            Glitch::Server
+        } else {
+            Glitch::Backend
+        }
+    }
+
     /// By what weighs most, else by what there is more of.
     fn kind_of_attack(&self, weighed: &[(Fact, [f64; 3])]) -> Attack {
         let kinds = [
@@ -204,6 +224,11 @@ impl Case<'_> {
             _ if self.has_accesses => Attack::HttpFlood,
             _ => Attack::ConnectionFlood,
         }
+    }
+
+    /// The value of a fact about the service as a whole.
+    fn value(&self, evidence: Evidence) -> Option<f64> {
+        self.facts.iter().find(|fact| fact.evidence == evidence).map(|fact| fact.value)
     }
 
     fn combine(&self, mut judged: Vec<Judged>) -> Verdict {
@@ -245,9 +270,9 @@ impl Case<'_> {
     /// The cause of all, and that of the cohort that stands for it.
     fn overall(&self, parts: &[Part], judged: &[Judged]) -> (Cause, Option<Cause>) {
         let Some(first) = parts.first() else { return (Cause::Unknown(Unknown::InsufficientData), None) };
-        let harmless =
-            |cause: Cause| matches!(cause, Cause::Unknown(_) | Cause::FlashCrowd | Cause::Unjudged);
-        if let Some(said) = self.said.filter(|_| parts.iter().all(|part| harmless(part.cause))) {
+        let blameless = |cause: Cause| !matches!(cause, Cause::Attack(_) | Cause::Glitch(_));
+        let is_small = !self.is_hurt && self.value(Evidence::Surge).is_none_or(|times| times < HEAVY);
+        if let Some(said) = self.said.filter(|_| is_small || parts.iter().all(|part| blameless(part.cause))) {
             return (said, Some(first.cause));
         }
         // One direction proves who comes and how much; of how they are served it proves nothing.
@@ -278,18 +303,6 @@ impl Case<'_> {
 
 /// A make that fewer than one in twenty accesses were made with before is rare.
 const RARE: f64 = 0.05;
-
-fn kind_of_glitch(weighed: &[(Fact, [f64; 3])]) -> Glitch {
-    let shown =
-        |evidence| weighed.iter().any(|(fact, parts)| fact.evidence == evidence && parts[GLITCH] >= 1.0);
-    if shown(Evidence::LargeLost) {
-        Glitch::Network
-    } else if shown(Evidence::Unanswered) {
-        Glitch::Server
-    } else {
-        Glitch::Backend
-    }
-}
 
 /// What a piece of evidence weighs for the cause that was found, against the next.
 fn reason(fact: Fact, parts: &[f64; 3], best: usize) -> Reason {

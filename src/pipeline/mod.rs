@@ -156,7 +156,14 @@ impl<L: Listener + 'static> Pipeline<L> {
         let homes = homes(&services, &attributor, home);
         let named =
             services.iter().map(|(_, service)| (service.name.clone(), service.ports.clone())).collect();
-        let policy = Policy { concentrated_from: concentrated_from(&rules), ..Policy::default() };
+        let called = services.clone();
+        let policy = Policy {
+            concentrated_from: concentrated_from(&rules),
+            weights: Arc::new(rules.weights.clone()),
+            calendar: learning.calendar.clone(),
+            names: Arc::new(move |subject: Subject| subject.name(&called)),
+            ..Policy::default()
+        };
         let grounds = Grounds { homes: Arc::clone(&homes), services: named };
         let learning = Learning { services: services.clone(), homes: Some(Arc::clone(&homes)), ..learning };
         let watch = Watch::new(vec![Box::new(RuleDetector::new(&rules, grounds))], learning);

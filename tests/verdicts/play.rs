@@ -82,6 +82,7 @@ fn setup(truth: &Truth, scene: &Scene) -> Setup {
         to: None,
         wanted: RecordKinds::default(),
         proxies: TrustedProxies::default(),
+        learning: Default::default(),
     }
 }
 

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::Baseline;
 use crate::attribute::Home;
 use crate::detect::Subject;
+use crate::detect::calendar::Calendar;
 use crate::service::Services;
 use crate::time::Timestamp;
 
@@ -38,8 +39,8 @@ pub struct Quiet {
 pub struct Learning {
     /// What was learned before.
     pub brought: Baselines,
-    /// Times of which nothing is learned, each with the names of its services; all services where it names none.
-    pub calendar: Vec<(Vec<String>, Quiet)>,
+    /// Planned work and expected crowds: of them nothing is learned.
+    pub calendar: Calendar,
     /// The named services.
     pub services: Services,
     /// Who is home for a service; nobody where nothing says it.
@@ -52,10 +53,9 @@ type Homes = Arc<dyn Fn(Subject) -> Home + Send + Sync>;
 impl Learning {
     /// The baseline of a service, with all that was brought.
     pub fn begin(&mut self, subject: Subject) -> Baseline {
-        let name = self.name(subject);
+        let name = subject.name(&self.services);
         let baseline = self.brought.services.remove(&name).unwrap_or_default();
-        let concerns = |names: &[String]| names.is_empty() || names.contains(&name);
-        let quiet = self.calendar.iter().filter(|(names, _)| concerns(names)).map(|(_, quiet)| *quiet);
+        let quiet = self.calendar.of(&name).map(|event| Quiet { from: event.from, to: event.to });
         let home = self.homes.as_ref().map_or_else(Home::default, |homes| homes(subject));
         baseline.brief(home, quiet.collect())
     }
@@ -65,17 +65,10 @@ impl Learning {
         let mut all = self.brought.clone();
         for (subject, baseline) in baselines.filter(|(_, baseline)| !baseline.is_empty()) {
             if all.services.len() < MAX_SERVICES {
-                all.services.insert(self.name(subject), baseline);
+                all.services.insert(subject.name(&self.services), baseline);
             }
         }
         all
-    }
-
-    fn name(&self, subject: Subject) -> String {
-        match subject {
-            Subject::Named(id) => self.services.get(id).name.clone(),
-            Subject::Found(address) => address.to_string(),
-        }
     }
 }
 
