@@ -4,10 +4,10 @@ use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::cohort::Split;
-use super::facts::Facts;
+use super::facts::{Facts, held_by_few};
 use super::health::{Examination, Found};
 use super::origins::{Scale, Suspects};
-use super::timeline::Timeline;
+use super::timeline::{Timeline, Usual};
 use super::verdict::Case;
 use super::{Attack, Cause, Condition, Foreign, Load, Neighbour, Origin, Sought, Unit, Unseen, Verdict};
 use crate::aggregate::{Count, Counts, ScopeTick, Sides};
@@ -31,6 +31,8 @@ pub(super) struct Episode {
     tail: Sums,
     waited: TickId,
     pub timeline: Timeline,
+    /// The most connections that few held at a time.
+    held: u64,
     /// Ticks up to and including this one are in the timeline.
     timed: TickId,
     /// The level of the seconds before the onset, where nothing is known of longer ago.
@@ -80,6 +82,9 @@ const LEAST_SOUGHT: f64 = 0.05;
 /// nothing, and the few who prove theirs are not to blame for it.
 const LEAST_ATTRIBUTED: f64 = 0.5;
 
+/// The part of the level before that an excess must come to.
+const LEAST_MORE: f64 = 0.2;
+
 /// Seconds of a past that is no longer young: verdicts are surer from here on.
 const TEN_MINUTES: f64 = 600.0;
 
@@ -110,6 +115,7 @@ impl Episode {
             tail: Sums::new(),
             waited: before,
             timeline: Timeline::default(),
+            held: 0,
             timed: earliest,
             provisional: None,
         };
@@ -141,11 +147,13 @@ impl Episode {
             }
         }
         self.waited = tick;
+        self.held = self.held.max(held_by_few(watched));
         let before = self.provisional.as_ref().unwrap_or_else(|| watched.before(Traffic::Own));
+        let usual = Usual { before, wait: watched.habits().first_byte_wait(), sides: watched.sides() };
         let new =
             watched.since(self.timed).filter(|(have, _)| *have > self.timed || self.timed.second == i64::MIN);
         for (have, seconds) in new.take_while(|(have, _)| *have <= tick) {
-            self.timeline.take(have, &seconds.own.counts, before, watched.sides());
+            self.timeline.take(have, &seconds.own.counts, &usual);
         }
         self.timed = tick;
     }
@@ -174,7 +182,9 @@ impl Episode {
             home: ground.home,
             coverage: self.coverage,
         };
-        let is_attributed = row_excess >= LEAST_ATTRIBUTED * excess;
+        // Where there is no more than usual nobody brings it; what the rows scatter is not to be blamed.
+        let is_more = level.is_none_or(|level| row_excess >= LEAST_MORE * level * seconds);
+        let is_attributed = is_more && row_excess >= LEAST_ATTRIBUTED * excess;
         let suspects = Suspects::of(&self.sums.window, keys, &scale);
         let rows = if is_attributed { suspects.rows(&self.sums.window, &scale) } else { Vec::new() };
         let cohorts = if is_attributed {
@@ -227,16 +237,15 @@ impl Episode {
     fn facts<'a>(&'a self, watched: &'a Watched, before: &'a Before, seconds: f64) -> Facts<'a> {
         let (own, beside) = (&self.sums.own, &self.sums.beside);
         let second = self.until.second;
-        let window = &self.sums.window;
         Facts {
             watched,
             before,
             timeline: &self.timeline,
-            window,
             own,
             beside,
             seconds,
             second,
+            held: self.held,
             failing: None,
         }
     }

@@ -4,9 +4,11 @@
 
 use std::collections::BTreeMap;
 
+use ipnet::IpNet;
+
 use crate::aggregate::{Count, Counts, Sides};
-use crate::detect::rule::{Evidence, Measure};
-use crate::detect::{Before, Watched, Window};
+use crate::detect::rule::{Evidence, Measure, Traffic};
+use crate::detect::{Before, Watched};
 
 use super::timeline::Timeline;
 
@@ -15,8 +17,6 @@ pub(super) struct Facts<'a> {
     pub watched: &'a Watched,
     pub before: &'a Before,
     pub timeline: &'a Timeline,
-    /// The rows since the onset.
-    pub window: &'a Window,
     /// Since the onset, of the service's own traffic.
     pub own: &'a Counts,
     /// Since the onset, of the traffic beside it.
@@ -25,6 +25,8 @@ pub(super) struct Facts<'a> {
     pub seconds: f64,
     /// The second at which it is looked at.
     pub second: i64,
+    /// The most connections that few held at a time.
+    pub held: u64,
     /// The part of exchanges that fail for clients that are no suspects.
     pub failing: Option<f64>,
 }
@@ -43,6 +45,9 @@ const LEAST_HALF_OPEN: f64 = 50.0;
 /// Different addresses below which a flood of half-open connections has not been forged.
 const LEAST_FORGED: f64 = 50.0;
 
+/// Forged addresses are at least this part of the attempts that stay open.
+const ONCE: f64 = 0.3;
+
 /// A load of less than so many times that before is ordinary.
 const ORDINARY_LOAD: f64 = 1.7;
 
@@ -52,15 +57,15 @@ const LEAST_RESETS: f64 = 50.0;
 /// Datagrams a second that fill no line.
 const LEAST_DATAGRAMS: f64 = 100.0;
 
-/// Prefixes that are few, and connections of one that are several.
-const FEW_HOLDERS: usize = 8;
-const SEVERAL: u64 = 4;
-
 /// Large segments below which their loss says nothing.
 const LEAST_SEGMENTS: u64 = 50;
 
 /// How many times more often large segments must be lost than small ones.
 const LARGE_OVER_SMALL: f64 = 5.0;
+
+/// Prefixes that are few, and connections of one that are several.
+const FEW_HOLDERS: usize = 8;
+const SEVERAL: u64 = 4;
 
 /// A service with less than so many accesses a second may fall silent without a fault.
 const LEAST_BEFORE: f64 = 2.0;
@@ -132,24 +137,18 @@ impl Facts<'_> {
         let rate = open as f64 / self.seconds.max(1.0);
         let before = self.before.rate(Measure::Attempts, self.second).unwrap_or(0.0);
         let ticks = self.seconds.min(60.0) as u64;
-        let many = || self.watched.strangers(ticks, crate::detect::rule::Traffic::Own) >= LEAST_FORGED;
+        // A forged address tries once; whoever is real and shut out tries again.
+        let many = || {
+            let strangers = self.watched.strangers(ticks, Traffic::Own);
+            strangers >= LEAST_FORGED && strangers >= ONCE * rate * ticks as f64
+        };
         (rate >= LEAST_HALF_OPEN.max(2.0 * before) && many())
             .then(|| fact(Evidence::HalfOpen, open as f64 / attempts.max(1) as f64, Some(0.0)))
     }
 
-    /// How many connections are held, where few hold most of them or each holds several: a browser leaves one or two
-    /// open that it never uses.
+    /// How many connections were held by few.
     fn held(&self) -> Option<Fact> {
-        let mut holders: BTreeMap<ipnet::IpNet, u64> = BTreeMap::new();
-        for (prefix, cell) in &self.window.prefixes {
-            *holders.entry(prefix.prefix).or_default() += u64::from(cell.held.saturating_sub(cell.released));
-        }
-        let held: u64 = holders.values().sum();
-        let mut most: Vec<u64> = holders.into_values().collect();
-        most.sort_unstable_by(|one, other| other.cmp(one));
-        let by_few: u64 = most.iter().take(FEW_HOLDERS).sum();
-        let several = most.iter().filter(|held| **held >= SEVERAL).sum::<u64>();
-        (held > 0 && 2 * by_few.max(several) >= held).then(|| fact(Evidence::Held, held as f64, Some(0.0)))
+        (self.held > 0).then(|| fact(Evidence::Held, self.held as f64, Some(0.0)))
     }
 
     fn resets(&self) -> Option<Fact> {
@@ -171,6 +170,21 @@ impl Facts<'_> {
         (reflected as f64 / self.seconds.max(1.0) >= LEAST_DATAGRAMS / 10.0)
             .then(|| fact(Evidence::Reflected, (reflected as f64 / all.max(1) as f64).min(1.0), Some(0.0)))
     }
+}
+
+/// How many connections are held, where few hold most of them or each holds several: a browser leaves one or two open
+/// that it never uses.
+pub(super) fn held_by_few(watched: &Watched) -> u64 {
+    let mut holders: BTreeMap<IpNet, u64> = BTreeMap::new();
+    for (source, held) in watched.levels(Traffic::Own).sources() {
+        *holders.entry(source.prefix.prefix).or_default() += u64::from(held);
+    }
+    let held: u64 = holders.values().sum();
+    let mut most: Vec<u64> = holders.into_values().collect();
+    most.sort_unstable_by(|one, other| other.cmp(one));
+    let by_few: u64 = most.iter().take(FEW_HOLDERS).sum();
+    let several: u64 = most.iter().filter(|held| **held >= SEVERAL).sum();
+    if 2 * by_few.max(several) >= held { held } else { 0 }
 }
 
 fn fact(evidence: Evidence, value: f64, expected: Option<f64>) -> Fact {

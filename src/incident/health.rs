@@ -2,7 +2,7 @@
 //! and the timeline. Goes out: [`Health`] and a severity. Asks for no cause.
 
 use super::cohort::stands_out;
-use super::timeline::Timeline;
+use super::timeline::{SLOW_MORE, SLOW_TIMES, Timeline};
 use super::{Condition, Health, Origin, Place, Witnesses};
 use crate::aggregate::{Cell, Count, Counts, PrefixKey, Sides};
 use crate::attribute::Home;
@@ -31,12 +31,6 @@ const LEAST_EXCHANGES: u64 = 20;
 
 /// With everybody asked, fewer than these say nothing.
 const LEAST_WITNESSED: u64 = 5;
-
-/// Answers that take so many times as long as before hurt,
-const SLOW_TIMES: f64 = 3.0;
-
-/// unless they still come within this many microseconds more: nobody notices a fifth of a second.
-const SLOW_MORE: f64 = 200_000.0;
 
 /// People give up on a page whose first byte takes three seconds.
 const GIVEN_UP: f64 = 3_000_000.0;

@@ -145,13 +145,18 @@ impl Incidents {
             return findings;
         }
         let name = (self.policy.names)(subject);
-        let is_on = |time| self.policy.calendar.on(&name, EventKind::Maintenance, time).is_some();
-        if is_on(tick.start()) {
+        let is_on =
+            |tick: TickId| self.policy.calendar.on(&name, EventKind::Maintenance, tick.start()).is_some();
+        if is_on(tick) {
             watched.hold_from(tick);
-            findings.retain(|finding| !is_explained_by_work(finding));
-        } else if is_on(tick.plus(-1).start()) {
+        } else if is_on(tick.plus(-1)) {
             watched.learn_again(tick.plus(-1));
         }
+        // What a window still remembers of it is explained by it, too.
+        findings.retain(|finding| {
+            let reach = i64::try_from(finding.rule.timespan.secs()).unwrap_or(0);
+            !(is_explained_by_work(finding) && (is_on(tick) || is_on(tick.plus(-reach))))
+        });
         findings
     }
 

@@ -8,6 +8,22 @@ use crate::detect::rule::Measure;
 use crate::detect::{Before, of_counts};
 use crate::time::TickId;
 
+/// What a service's seconds are held against.
+pub(super) struct Usual<'a> {
+    /// The level before.
+    pub before: &'a Before,
+    /// Microseconds to the first byte of an answer.
+    pub wait: Option<f64>,
+    /// The directions that the mirror shows.
+    pub sides: Sides,
+}
+
+/// Answers that take so many times as long as before hurt,
+pub(super) const SLOW_TIMES: f64 = 3.0;
+
+/// unless they still come within this many microseconds more: nobody notices a fifth of a second.
+pub(super) const SLOW_MORE: f64 = 200_000.0;
+
 /// What happened when.
 #[derive(Debug, Default)]
 pub(super) struct Timeline {
@@ -46,18 +62,18 @@ const FAILING: f64 = 0.3;
 const LEAST: u64 = 5;
 
 impl Timeline {
-    /// Takes a tick's sums; `before` is the level they are held against. Where one direction is seen only, nothing fails.
-    pub fn take(&mut self, tick: TickId, counts: &Counts, before: &Before, sides: Sides) {
+    /// Takes a tick's sums. Where one direction is seen only, nothing fails.
+    pub fn take(&mut self, tick: TickId, counts: &Counts, usual: &Usual<'_>) {
         while self.recent.front().is_some_and(|first| tick.second - first.tick.second >= SPAN as i64) {
             self.recent.pop_front();
         }
         self.recent.push_back(Second { tick, counts: *counts });
         let mut sums = Counts::default();
         self.recent.iter().for_each(|second| sums.merge(&second.counts));
-        let load = load(&sums, before, tick.second);
+        let load = load(&sums, usual.before, tick.second);
         if let Some(load) = load {
             self.peak = Some(self.peak.map_or(load, |peak| peak.max(load)));
-            if load >= RISEN && self.rose.is_none() {
+            if load >= RISEN && self.rose.is_none() && is_no_chance(&sums, usual.before, tick.second) {
                 self.rose = Some(self.first());
             }
         }
@@ -65,7 +81,7 @@ impl Timeline {
             self.attempts += counts[Count::Attempts];
             self.answered += counts[Count::Answered];
         }
-        let failing = if sides == Sides::Both { failing(&sums) } else { None };
+        let failing = if usual.sides == Sides::Both { failing(&sums, usual.wait) } else { None };
         self.down_for += u64::from(failing.is_some_and(|failing| failing >= 0.5));
         if failing.is_some_and(|failing| failing >= FAILING) && self.broke.is_none() {
             self.broke = Some(self.first());
@@ -103,18 +119,30 @@ fn load(sums: &Counts, before: &Before, second: i64) -> Option<f64> {
     Some(attempts.max(accesses))
 }
 
-/// The part of exchanges that fail: attempts that are not answered, requests without a response, errors.
-fn failing(sums: &Counts) -> Option<f64> {
+/// Whether chance would hardly bring as much: three standard deviations of a Poisson count above the level.
+fn is_no_chance(sums: &Counts, before: &Before, second: i64) -> bool {
+    [Measure::Attempts, Measure::Accesses].into_iter().any(|measure| {
+        let level = before.rate(measure, second).unwrap_or(0.0) * SPAN as f64;
+        let count = of_counts(measure, sums) as f64;
+        count >= RISEN * level && count >= level + 3.0 * level.max(1.0).sqrt()
+    })
+}
+
+/// The part of exchanges that fail: attempts that are not answered, requests without a response, errors; answers that
+/// take several times as long as usual fail in part.
+fn failing(sums: &Counts, usual_wait: Option<f64>) -> Option<f64> {
     let attempts = sums[Count::Attempts];
     let refused = (attempts >= LEAST).then(|| part(attempts.saturating_sub(sums[Count::Answered]), attempts));
     let requests = sums[Count::Requests];
     let errors = sums[Count::ServerErrors];
     let silent = requests.saturating_sub(sums[Count::Responses]) + errors;
     let unserved = (requests >= LEAST).then(|| part(silent.min(requests), requests));
-    match (refused, unserved) {
-        (Some(one), Some(other)) => Some(one.max(other)),
-        (one, other) => one.or(other),
-    }
+    let answers = sums[Count::FirstBytes];
+    let slow = usual_wait.filter(|_| answers >= LEAST).map(|usual| {
+        let wait = sums[Count::FirstByteWait] as f64 / answers as f64;
+        if wait >= SLOW_TIMES * usual && wait - usual >= SLOW_MORE { FAILING } else { 0.0 }
+    });
+    [refused, unserved, slow].into_iter().flatten().reduce(f64::max)
 }
 
 fn part(of: u64, all: u64) -> f64 {
