@@ -141,8 +141,11 @@ impl Live {
         }
         let ten = self.ten.get_or_insert_with(|| Tenth::beginning(index, tick.second - 1));
         ten.pass_to(tick.second - 1);
-        ten.sums.merge(sums);
-        ten.until = tick.second;
+        // A watch that begins in the second in which the one before ended: it is one second still.
+        let mut counted = *sums;
+        counted.seconds = u32::from(tick.second > ten.until);
+        ten.sums.merge(&counted);
+        ten.until = ten.until.max(tick.second);
         if !sums.is_silent() {
             for (signal, cohort) in rates() {
                 let observed = sums.value(signal, cohort).unwrap_or(0.0) / 10.0;

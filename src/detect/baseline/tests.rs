@@ -272,6 +272,16 @@ fn a_restart_changes_nothing() {
 }
 
 #[test]
+fn a_second_split_by_a_restart_is_one_second() {
+    let mut baseline = baseline();
+    run(&mut baseline, BEGIN..BEGIN + 100, |_| 40.0);
+    baseline = restored(&saved(&baseline));
+    run(&mut baseline, BEGIN + 99..BEGIN + 200, |_| 40.0);
+    assert!(restored(&saved(&baseline)).is_sound());
+    assert_eq!(baseline.span().map(|span| span.seconds), Some(130));
+}
+
+#[test]
 fn two_halves_learned_apart_add_up() {
     let hours = |from: i64, to: i64, baseline: &mut Baseline| {
         for second in BEGIN + from * HOUR..BEGIN + to * HOUR {
