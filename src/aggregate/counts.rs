@@ -52,7 +52,8 @@ pub enum Count {
     Refused,
     /// Microseconds from an attempt to its answer, summed.
     AnswerWait,
-    /// What was asked and had no first byte of an answer within 10 s, or was cut off by the service before.
+    /// What was asked and had no first byte of an answer within 10 s, was cut off by the service before, or given up after
+    /// 3 s.
     Unanswered,
     /// First bytes of answers.
     FirstBytes,

@@ -235,18 +235,23 @@ fn a_request_without_an_answer_is_told_after_ten_seconds_and_once() {
 }
 
 #[test]
-fn a_service_that_breaks_off_has_not_answered_and_a_client_that_does_has_not_asked() {
-    for (from, flags, unanswered) in
-        [(ToClient, RST, 1), (ToClient, FIN, 1), (ToServer, RST, 0), (ToServer, FIN, 0)]
-    {
+fn a_service_that_breaks_off_has_not_answered_and_a_client_that_does_soon_has_not_asked() {
+    for (from, flags, (waited, unanswered)) in [
+        (ToClient, RST, (1, 1)),
+        (ToClient, FIN, (1, 1)),
+        (ToServer, RST, (1, 0)),
+        (ToServer, FIN, (1, 0)),
+        (ToServer, RST, (4, 1)),
+        (ToServer, FIN, (4, 1)),
+    ] {
         let mut mirror = Mirror::new();
         let mut talk = mirror.open(CLIENT);
         mirror.sends(&mut talk, ToServer, ACK, b"GET / HTTP/1.1\r\nHost: a\r\n\r\n");
-        mirror.wait(Span::from_secs(1));
+        mirror.wait(Span::from_secs(waited));
         mirror.sends(&mut talk, from, flags, b"");
         mirror.sends(&mut talk, from.reverse(), FIN, b"");
         let counts = mirror.after(Span::from_secs(3));
-        assert_eq!(counts[Count::Unanswered], unanswered, "{from:?} {flags:?}");
+        assert_eq!(counts[Count::Unanswered], unanswered, "{from:?} {flags:?} {waited}");
     }
 }
 

@@ -223,8 +223,12 @@ impl Connection {
         moment: &mut Moment<'_, O>,
     ) {
         let before = self.ended;
-        if direction == Direction::ToClient && self.finished != Some(Direction::ToServer) {
-            moment.turns.cut_off(self.heard());
+        match direction {
+            Direction::ToClient if self.finished != Some(Direction::ToServer) => {
+                moment.turns.cut_off(self.heard());
+            }
+            Direction::ToServer if self.finished.is_none() => moment.turns.give_up(moment.now, self.heard()),
+            _ => {}
         }
         if segment.flags.fin {
             self.ended |= *self.finished.get_or_insert(direction) != direction;

@@ -230,7 +230,8 @@ pub struct Served {
     pub first_bytes: u16,
     /// How long they took since the client's last byte, each 60 s at most, summed.
     pub wait_micros: u32,
-    /// What was asked and had no answer for 10 s, or was cut off by the service before it had one.
+    /// What was asked and had no answer for 10 s, was cut off by the service before it had one, or given up by a client that
+    /// had waited for 3 s.
     pub unanswered: u16,
     /// Responses 401 and 403.
     pub denied: u16,

@@ -43,11 +43,11 @@ impl Table {
         self.index.find(self.hasher.hash_one(*key), |id| is(slots, *id, key)).copied()
     }
 
-    /// The connection in a slot, and the turns of all.
+    /// The connection in a slot.
     #[inline]
-    pub fn with_turns(&mut self, id: SlotId) -> Option<(&mut Connection, &mut [Turns])> {
+    pub fn connection(&mut self, id: SlotId) -> Option<&mut Connection> {
         let slot = self.slots.get_mut(id as usize)?.as_mut()?;
-        Some((&mut slot.connection, &mut self.turns))
+        Some(&mut slot.connection)
     }
 
     /// The connection in a slot with its turns.

@@ -49,9 +49,11 @@ const ANSWERED: u16 = 1 << 9;
 /// The slot is to be looked at; its next owner inherits that.
 const ARMED: u16 = 1 << 10;
 
-/// Nobody waits longer for an answer or for the next byte: half of all visitors leave within 3 s, and a head that takes
-/// 10 s is no browser's.
+/// Nobody waits longer for an answer or for the next byte: a head that takes 10 s is no browser's.
 pub(super) const PATIENCE: Span = Span::from_secs(10);
+
+/// A client that leaves after so long did not leave for having its answer: half of all visitors are gone by then.
+const GIVES_UP: Span = Span::from_secs(3);
 
 /// The longest wait that is summed up: one forgotten answer must not outweigh a thousand.
 const LONGEST_WAIT: u32 = 60_000_000;
@@ -174,6 +176,13 @@ impl Turns {
             self.served.unanswered = self.served.unanswered.saturating_add(1);
         }
         self.state &= !(TURN | WAITING);
+    }
+
+    /// The client says that it is done, or breaks off: where it waited that long, it gave up.
+    pub fn give_up(&mut self, now: Timestamp, heard: Heard) {
+        if Moment::of(now).span_since(self.last) >= GIVES_UP {
+            self.cut_off(heard);
+        }
     }
 
     /// Whether it was told that the connection is held.
