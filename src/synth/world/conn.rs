@@ -60,6 +60,8 @@ pub struct Conn {
 pub enum State {
     /// SYNs are sent.
     Opening,
+    /// The handshake is done, or TLS's is under way.
+    Greeting,
     /// Nothing is asked.
     Ready,
     /// Something is asked.
@@ -77,8 +79,8 @@ pub enum Filling {
     Sealed,
 }
 
-/// Windows that both sides announce, unscaled; 0 where it is full.
-const WINDOW: u16 = 64_240;
+/// Windows that both sides announce after the handshake, to be scaled: a quarter to half a megabyte.
+const WINDOW: u16 = 2_053;
 /// Time to live of the server's packets at the mirror.
 const SERVER_TTL: u8 = 64;
 /// The server's SYN options.

@@ -257,6 +257,11 @@ impl World {
         ConnId { slot, generation }
     }
 
+    /// Connections under way.
+    pub(super) const fn connections(&self) -> usize {
+        self.conns.slots.len() - self.conns.free.len()
+    }
+
     /// A connection, while anything of it is to come.
     pub(super) fn conn(&mut self, id: ConnId) -> Option<&mut Conn> {
         self.conns.get(id.slot, id.generation)
@@ -336,11 +341,11 @@ impl<T> Default for Slots<T> {
 
 impl<T> Slots<T> {
     fn put(&mut self, value: T) -> (u32, u32) {
-        if let Some(slot) = self.free.pop() {
-            if let Some((generation, content)) = self.slots.get_mut(slot as usize) {
-                *content = Some(value);
-                return (slot, *generation);
-            }
+        if let Some(slot) = self.free.pop()
+            && let Some((generation, content)) = self.slots.get_mut(slot as usize)
+        {
+            *content = Some(value);
+            return (slot, *generation);
         }
         self.slots.push((0, Some(value)));
         (self.slots.len() as u32 - 1, 0)

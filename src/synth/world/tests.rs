@@ -70,7 +70,7 @@ fn second(truth: &Truth, time: &str) -> f64 {
 
 #[test]
 fn the_same_seed_gives_the_same_bytes_and_another_other_ones() {
-    let told = |seed| story("pulse").seed(seed).frames().take(30_000).collect::<Vec<_>>();
+    let told = |seed| story("pulse").seed(seed).frames().take(8_000).collect::<Vec<_>>();
     assert_eq!(told(1), told(1));
     assert_ne!(told(1)[..50], told(2)[..50]);
 }
@@ -82,7 +82,7 @@ fn every_scenario_is_told_in_order_with_packets_that_can_be_read() {
             let story = story(scenario.name).rate(4.0);
             let story = if sealed { story.sealed() } else { story };
             let mut last = crate::time::Timestamp::from_secs(0);
-            for frame in story.frames().take(20_000) {
+            for frame in story.frames().take(3_000) {
                 assert!(frame.time >= last, "{}", scenario.name);
                 last = frame.time;
                 SlicedPacket::from_ethernet(&frame.bytes).unwrap();
