@@ -614,7 +614,7 @@ impl ScopeTally {
         self.counts[packets] += volume.packets;
     }
 
-    /// Counts how the service served a client.
+    /// Counts how the service served a client; of waits within a second on one connection their mean.
     fn served(&mut self, served: &Served) {
         if served.is_empty() {
             return;
@@ -637,6 +637,9 @@ impl ScopeTally {
         }
         if let Some(mean) = u64::from(served.wait_micros).checked_div(u64::from(served.first_bytes)) {
             self.waits.get_or_insert_default().add(mean, u32::from(served.first_bytes));
+            if mean >= LATE_MICROS {
+                self.counts[Count::Late] += u64::from(served.first_bytes);
+            }
         }
     }
 
@@ -699,3 +702,5 @@ fn spill(
         sum.merge(&row.cell);
     }
 }
+/// An answer is late after two seconds: half of all visitors leave within three.
+const LATE_MICROS: u64 = 2_000_000;

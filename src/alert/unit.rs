@@ -76,6 +76,7 @@ pub(super) fn counted(measure: Measure) -> &'static str {
         Measure::Probes => "attempts to connect that came to nothing",
         Measure::Unanswered => "requests without an answer",
         Measure::Waiting => "milliseconds of waiting",
+        Measure::Late => "answers that took two seconds or more",
         Measure::Held => "connections that are held",
         Measure::Denied => "responses that deny access (401, 403)",
         Measure::Missing => "responses to what is not there (4xx)",
@@ -115,6 +116,7 @@ pub(super) fn part(measure: Measure, by: GroupBy) -> String {
         Measure::Refused => "attempts to connect were refused".to_owned(),
         Measure::Probes => "attempts to connect came to nothing".to_owned(),
         Measure::Unanswered => format!("accesses{from} had no answer"),
+        Measure::Late => "first bytes of answers took two seconds or more".to_owned(),
         Measure::Held => format!("connections{from} are held"),
         Measure::Denied => format!("responses deny access (401, 403){}", from.replace(" from ", " to ")),
         Measure::Missing => {

@@ -26,7 +26,7 @@ const MAX_ROWS: usize = 32_768;
 /// Below this many (aged) seconds nothing is known of the level before.
 const LEAST_SECONDS: f64 = 30.0;
 
-const MEASURES: [Measure; 24] = [
+const MEASURES: [Measure; 25] = [
     Measure::Packets,
     Measure::Bytes,
     Measure::Attempts,
@@ -42,6 +42,7 @@ const MEASURES: [Measure; 24] = [
     Measure::Probes,
     Measure::Unanswered,
     Measure::Waiting,
+    Measure::Late,
     Measure::Held,
     Measure::Denied,
     Measure::Missing,

@@ -21,6 +21,7 @@ pub fn of_counts(measure: Measure, counts: &Counts) -> u64 {
         Measure::Probes => counts.probes(),
         Measure::Unanswered => counts[Count::Unanswered],
         Measure::Waiting => counts[Count::FirstByteWait] / 1_000,
+        Measure::Late => counts[Count::Late],
         Measure::Held => counts[Count::Held],
         Measure::Denied => counts[Count::Denied],
         Measure::Missing => counts[Count::Missing],
@@ -47,6 +48,7 @@ pub fn whole_of(measure: Measure, counts: &Counts) -> u64 {
             counts[Count::PacketsIn]
         }
         Measure::Unanswered => counts[Count::Accesses],
+        Measure::Late => counts[Count::FirstBytes],
         Measure::Held => counts[Count::Opened],
         Measure::Resets => counts[Count::Http2Requests],
         Measure::LargeResent => counts[Count::LargeSent],
@@ -82,6 +84,7 @@ pub fn of_cell(measure: Measure, cell: &Cell) -> u64 {
         | Measure::Ignored
         | Measure::Refused
         | Measure::Probes
+        | Measure::Late
         | Measure::LargeResent
         | Measure::Udp
         | Measure::Icmp
@@ -127,6 +130,7 @@ fn requires(measure: Measure) -> Requires {
         | Measure::Refused
         | Measure::Unanswered
         | Measure::Waiting
+        | Measure::Late
         | Measure::Denied
         | Measure::Missing
         | Measure::LargeResent => Requires::BothSides,

@@ -145,6 +145,8 @@ pub enum Measure {
     Unanswered,
     /// Milliseconds that clients waited for first bytes of answers, summed: 1k/s is one client waiting at any time.
     Waiting,
+    /// First bytes of answers that took two seconds or more.
+    Late,
     /// Connections that came to be held: silent, or with an unfinished request, for 10 s.
     Held,
     /// Responses 401 and 403.
@@ -169,7 +171,7 @@ words! {
     Packets = "packets", Bytes = "bytes", Attempts = "attempts", Connections = "connections",
     Requests = "requests", Accesses = "accesses", ClientErrors = "client_errors",
     ServerErrors = "server_errors", HalfOpen = "half_open", Unearned = "unearned", Ignored = "ignored",
-    Refused = "refused", Probes = "probes", Unanswered = "unanswered", Waiting = "waiting", Held = "held",
+    Refused = "refused", Probes = "probes", Unanswered = "unanswered", Waiting = "waiting", Late = "late", Held = "held",
     Denied = "denied", Missing = "missing", Resets = "resets", LargeResent = "large_resent", Udp = "udp",
     Icmp = "icmp", Fragments = "fragments", Reflected = "reflected",
 }
