@@ -251,7 +251,6 @@ impl Strangers {
     }
 
     /// Sees an address.
-    #[inline]
     pub fn see(&mut self, address: IpAddr) {
         self.0.update(address);
     }

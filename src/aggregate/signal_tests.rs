@@ -314,6 +314,7 @@ fn a_client_that_takes_nothing_is_held_until_it_takes_something() {
     assert_eq!((counts[Count::Held], counts[Count::Released]), (1, 0));
     talk.window[0] = 500;
     mirror.sends(&mut talk, ToServer, ACK, b"");
+    mirror.sends(&mut talk, ToClient, ACK, b"what waited");
     let counts = mirror.after(Span::from_secs(12));
     assert_eq!((counts[Count::Held], counts[Count::Released]), (1, 1));
 }

@@ -249,20 +249,6 @@ impl Tallies {
         }
     }
 
-    #[inline(never)]
-    fn reflected(&mut self, event: &FlowEvent<'_>, source: IpAddr, bytes: u32) {
-        let (tally, _) = self.tally(event.tick);
-        let Some(sums) = tally.scope(event.scope) else { return };
-        sums.stranger(source, bytes);
-        for (count, more) in [(Count::Reflected, 1), (Count::UdpIn, 1)] {
-            sums.counts[count] += more;
-        }
-        for count in [Count::ReflectedBytes, Count::UdpBytesIn] {
-            sums.counts[count] += u64::from(bytes);
-        }
-        tally.reached(event.server, 1);
-    }
-
     fn failed(&mut self, event: &FlowEvent<'_>, source: IpAddr, (path, failure): (u32, Failure)) {
         let (tally, _) = self.tally(event.tick);
         if tally.scope(event.scope).is_some() {
@@ -381,7 +367,9 @@ impl Observer for Tallies {
             }
             What::Answered { source, bytes, micros } => self.answered(&event, source, (bytes, micros)),
             What::Refused { source, bytes } => self.refused(&event, source, bytes),
-            What::Reflected { source, bytes } => self.reflected(&event, source, bytes),
+            What::Reflected { bytes } => {
+                self.count(&event, &[(Count::Reflected, 1), (Count::ReflectedBytes, u64::from(bytes))]);
+            }
             What::Failed { client, path, failure } => self.failed(&event, client.address, (path, failure)),
             What::Progress(client, progress) => self.progress(&event, client, &progress),
         }
@@ -579,7 +567,6 @@ fn as_they_are<K, V>(map: BottomMap<K, V>) -> BottomRows<K, V> {
 
 impl ScopeTally {
     /// Counts a packet to the service from an address that has earned nothing.
-    #[inline(always)]
     fn stranger(&mut self, source: IpAddr, bytes: u32) {
         self.counts[Count::PacketsIn] += 1;
         self.counts[Count::BytesIn] += u64::from(bytes);
@@ -616,17 +603,31 @@ impl ScopeTally {
 
     /// Counts how the service served a client; of waits within a second on one connection their mean.
     fn served(&mut self, served: &Served) {
-        if served.is_empty() {
-            return;
-        }
         for (count, more) in [
             (Count::LargeSent, u64::from(served.large_sent)),
-            (Count::LargeResent, u64::from(served.large_resent)),
             (Count::SmallSent, u64::from(served.small_sent)),
-            (Count::SmallResent, u64::from(served.small_resent)),
-            (Count::ZeroWindows, u64::from(served.zero_windows)),
             (Count::FirstBytes, u64::from(served.first_bytes)),
             (Count::FirstByteWait, u64::from(served.wait_micros)),
+        ] {
+            self.counts[count] += more;
+        }
+        if served.has_trouble() {
+            self.troubled(served);
+        }
+        if let Some(mean) = served.wait_micros.checked_div(u32::from(served.first_bytes)) {
+            self.waits.get_or_insert_default().add(u64::from(mean), u32::from(served.first_bytes));
+            if mean >= LATE_MICROS {
+                self.counts[Count::Late] += u64::from(served.first_bytes);
+            }
+        }
+    }
+
+    #[inline(never)]
+    fn troubled(&mut self, served: &Served) {
+        for (count, more) in [
+            (Count::LargeResent, u64::from(served.large_resent)),
+            (Count::SmallResent, u64::from(served.small_resent)),
+            (Count::ZeroWindows, u64::from(served.zero_windows)),
             (Count::Unanswered, u64::from(served.unanswered)),
             (Count::Denied, u64::from(served.denied)),
             (Count::Missing, u64::from(served.missing)),
@@ -634,12 +635,6 @@ impl ScopeTally {
             (Count::Released, u64::from(served.released)),
         ] {
             self.counts[count] += more;
-        }
-        if let Some(mean) = u64::from(served.wait_micros).checked_div(u64::from(served.first_bytes)) {
-            self.waits.get_or_insert_default().add(mean, u32::from(served.first_bytes));
-            if mean >= LATE_MICROS {
-                self.counts[Count::Late] += u64::from(served.first_bytes);
-            }
         }
     }
 
@@ -703,4 +698,4 @@ fn spill(
     }
 }
 /// An answer is late after two seconds: half of all visitors leave within three.
-const LATE_MICROS: u64 = 2_000_000;
+const LATE_MICROS: u32 = 2_000_000;

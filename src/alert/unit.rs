@@ -77,7 +77,8 @@ pub(super) fn counted(measure: Measure) -> &'static str {
         Measure::Unanswered => "requests without an answer",
         Measure::Waiting => "milliseconds of waiting",
         Measure::Late => "answers that took two seconds or more",
-        Measure::Held => "connections that are held",
+        Measure::Held => "connections that came to be held",
+        Measure::Holding => "connections that are held",
         Measure::Denied => "responses that deny access (401, 403)",
         Measure::Missing => "responses to what is not there (4xx)",
         Measure::Resets => "streams that were broken off",
@@ -117,7 +118,8 @@ pub(super) fn part(measure: Measure, by: GroupBy) -> String {
         Measure::Probes => "attempts to connect came to nothing".to_owned(),
         Measure::Unanswered => format!("accesses{from} had no answer"),
         Measure::Late => "first bytes of answers took two seconds or more".to_owned(),
-        Measure::Held => format!("connections{from} are held"),
+        Measure::Held => format!("connections{from} came to be held"),
+        Measure::Holding => format!("connections{from} are held"),
         Measure::Denied => format!("responses deny access (401, 403){}", from.replace(" from ", " to ")),
         Measure::Missing => {
             format!("responses are to what is not there (4xx){}", from.replace(" from ", ", asked by "))

@@ -23,6 +23,8 @@ pub fn of_counts(measure: Measure, counts: &Counts) -> u64 {
         Measure::Waiting => counts[Count::FirstByteWait] / 1_000,
         Measure::Late => counts[Count::Late],
         Measure::Held => counts[Count::Held],
+        // A level is no sum of seconds: see `Levels`.
+        Measure::Holding => 0,
         Measure::Denied => counts[Count::Denied],
         Measure::Missing => counts[Count::Missing],
         Measure::Resets => counts[Count::Http2Resets],
@@ -57,7 +59,8 @@ pub fn whole_of(measure: Measure, counts: &Counts) -> u64 {
         | Measure::Attempts
         | Measure::Requests
         | Measure::Accesses
-        | Measure::Waiting => of_counts(measure, counts),
+        | Measure::Waiting
+        | Measure::Holding => of_counts(measure, counts),
     }
 }
 
@@ -74,7 +77,7 @@ pub fn of_cell(measure: Measure, cell: &Cell) -> u64 {
         Measure::ServerErrors => cell.server_errors,
         Measure::Unanswered => u64::from(cell.unanswered),
         Measure::Waiting => cell.wait_us / 1_000,
-        Measure::Held => u64::from(cell.held),
+        Measure::Held | Measure::Holding => u64::from(cell.held),
         Measure::Denied => u64::from(cell.denied),
         Measure::Missing => u64::from(cell.missing),
         Measure::Resets => u64::from(cell.resets),
@@ -115,6 +118,7 @@ fn requires(measure: Measure) -> Requires {
         | Measure::Requests
         | Measure::Probes
         | Measure::Held
+        | Measure::Holding
         | Measure::Resets
         | Measure::Udp
         | Measure::Icmp

@@ -231,6 +231,9 @@ impl Look<'_> {
     fn holding(&self) -> Vec<(Key, Observed)> {
         let ticks = self.rule.timespan.secs();
         let Some(window) = self.watched.window(ticks, self.traffic()) else { return Vec::new() };
+        if self.rule.measure == Measure::Holding {
+            return self.of_levels();
+        }
         if self.judged.whole {
             let observed = self.observe_service(window);
             return if self.rule.when.eval(&observed) { vec![(Key::Service, observed)] } else { Vec::new() };
@@ -253,12 +256,31 @@ impl Look<'_> {
             })
             .filter(|(_, observed)| self.rule.when.eval(observed))
             .collect();
-        if holding.len() > MAX_KEYS {
-            holding.sort_by(|one, other| other.1.count.total_cmp(&one.1.count).then(one.0.cmp(&other.0)));
-            holding.truncate(MAX_KEYS);
-        }
-        holding.sort_by_key(|one| one.0);
+        sort_largest(&mut holding);
         self.look_back(&past, &mut holding);
+        holding
+    }
+
+    /// The same for connections that are held now: no window sums them up, and they are not compared with before.
+    fn of_levels(&self) -> Vec<(Key, Observed)> {
+        let levels = self.watched.levels(self.traffic());
+        let mut groups = Groups::default();
+        for (source, held) in levels.sources() {
+            let (lineage, prefix) = (&source.prefix.lineage, Some(source.prefix.prefix));
+            let cell = &Cell { held, ..Cell::default() };
+            self.add(&mut groups, &Row { lineage, prefix, source: Some(source.address), cell });
+        }
+        if self.judged.whole {
+            groups.entry(Key::Service).or_default().count = levels.service();
+        }
+        let observe = |(key, group): (&Key, &Group)| {
+            let count = group.count as f64;
+            let share = ratio(count, levels.service() as f64).min(1.0);
+            (*key, self.with_members(Observed { count, share, ..Observed::default() }, group))
+        };
+        let mut holding: Vec<(Key, Observed)> = groups.iter().map(observe).collect();
+        holding.retain(|(_, observed)| self.rule.when.eval(observed));
+        sort_largest(&mut holding);
         holding
     }
 
@@ -429,7 +451,7 @@ impl Look<'_> {
         let share = ratio(count, of_counts(measure, &window.counts) as f64).min(1.0);
         let share_before = before.row_share(&key, measure, self.second).unwrap_or(0.0);
         let excess_share = if excess > 0.0 { ratio(self.excess_of(key, group), excess) } else { 0.0 };
-        let mut observed = Observed {
+        let observed = Observed {
             rate: count / ticks.max(1) as f64,
             count,
             share,
@@ -439,14 +461,28 @@ impl Look<'_> {
             paths: window.paths.len() as f64,
             ..Observed::default()
         };
+        self.with_members(observed, group)
+    }
+
+    fn with_members(&self, mut observed: Observed, group: &Group) -> Observed {
         if let Some(members) = &group.members {
-            observed.sources = members.sources.len() as f64 / self.watched.coverage(ticks, self.traffic());
+            let coverage = self.watched.coverage(self.rule.timespan.secs(), self.traffic());
+            observed.sources = members.sources.len() as f64 / coverage;
             observed.prefixes = members.prefixes.len() as f64;
             observed.networks = members.networks.len() as f64;
             observed.countries = members.countries.len() as f64;
         }
         observed
     }
+}
+
+/// Sorts by keys, of the largest where there are too many.
+fn sort_largest(holding: &mut Vec<(Key, Observed)>) {
+    if holding.len() > MAX_KEYS {
+        holding.sort_by(|one, other| other.1.count.total_cmp(&one.1.count).then(one.0.cmp(&other.0)));
+        holding.truncate(MAX_KEYS);
+    }
+    holding.sort_by_key(|one| one.0);
 }
 
 /// Attempts beside the service that were not answered, by the address that they came from.
@@ -462,6 +498,9 @@ fn is_whole_service(rule: &Rule) -> bool {
 
 /// The rows that a rule's window must keep.
 fn row_needs(rule: &Rule) -> Needs {
+    if rule.measure == Measure::Holding {
+        return Needs::default();
+    }
     let distinct = |kind| counts(&rule.when, kind);
     let by_clients = !is_whole_service(rule);
     Needs {

@@ -95,19 +95,11 @@ impl Connection {
         now.since(self.last_seen) > if self.ended { LINGER } else { TCP_IDLE }
     }
 
-    /// Counts a packet; answers whether the connection had nothing to tell before.
+    /// Counts a packet; answers whether the connection had nothing to tell before. What was counted for another tick is to
+    /// be told first.
     #[inline]
-    pub fn count<O: Observer>(
-        &mut self,
-        direction: Direction,
-        bytes: u32,
-        sighting: &Sighting,
-        (turns, observer): (&mut Turns, &mut O),
-    ) -> bool {
-        if self.tick != sighting.tick {
-            self.flush(turns, observer);
-            self.tick = sighting.tick;
-        }
+    pub fn count(&mut self, direction: Direction, bytes: u32, sighting: &Sighting) -> bool {
+        self.tick = sighting.tick;
         let quiet = self.is_told();
         match direction {
             Direction::ToServer => self.to_server.add(bytes),

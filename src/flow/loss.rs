@@ -20,7 +20,7 @@ pub(super) struct Losses {
     broken: u32,
 }
 
-/// Slots that are looked at, 512 KiB over all shards and 48 bytes more for a direction with holes. One client alone has one
+/// Slots that are looked at, 256 KiB over all shards and 88 bytes more for a direction with holes. One client alone has one
 /// shard: its crowd of connections must show a loss of 5 % within 2 points.
 const SAMPLED: usize = u64::BITS as usize;
 
@@ -93,12 +93,15 @@ impl Losses {
 
 /// Both directions of one connection.
 #[derive(Debug, Default)]
+#[repr(align(64))]
 pub(super) struct Flow {
     sides: [Side; 2],
     untold: Account,
     /// [`Losses::broken`] when it was last looked at.
     broken: u32,
 }
+
+const _: () = assert!(size_of::<Flow>() == 64);
 
 /// Segments with payload on the account of a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -118,9 +121,14 @@ struct Side {
     next: u32,
     /// The longest payload seen.
     longest: u32,
-    /// In the order they opened. Most connections never have one.
-    holes: Vec<Hole>,
+    /// Most connections never have one.
+    holes: Holes,
 }
+
+/// Holes in the order they opened, in a word where there are none.
+#[derive(Debug, Default)]
+#[expect(clippy::box_collection, reason = "a connection that is looked at fits a cache line")]
+struct Holes(Option<Box<Vec<Hole>>>);
 
 /// Bytes that were stepped over.
 #[derive(Debug, Clone, Copy, Default)]
@@ -172,7 +180,7 @@ impl Flow {
 
     /// Whether there are holes that nothing was told of yet.
     fn waits(&self) -> bool {
-        self.sides.iter().any(|side| !side.holes.is_empty())
+        self.sides.iter().any(|side| side.holes.len() > 0)
     }
 
     /// What is certain by now and was not told yet.
@@ -230,7 +238,7 @@ impl Side {
             }
             self.next = number;
         }
-        for hole in &mut self.holes {
+        for hole in self.holes.all() {
             hole.acknowledged |= number.wrapping_sub(hole.begin.wrapping_add(hole.len)) < 1 << 31;
         }
     }
@@ -246,7 +254,7 @@ impl Side {
     /// Bytes that come late: what of them was stepped over is missed no more. Answers whether any was.
     fn fill(&mut self, begin: u32, len: u32) -> bool {
         let (mut at, mut any) = (0, false);
-        while let Some(hole) = self.holes.get_mut(at) {
+        while let Some(hole) = self.holes.all().get_mut(at) {
             let (filled, behind) = hole.fill(begin, len);
             any |= filled > 0;
             if hole.len == 0 {
@@ -254,8 +262,8 @@ impl Side {
                 continue;
             }
             at += 1;
-            if self.holes.len() < HOLES {
-                self.holes.extend(behind);
+            if let Some(behind) = behind.filter(|_| self.holes.len() < HOLES) {
+                self.holes.push(behind);
             }
         }
         any
@@ -264,7 +272,7 @@ impl Side {
     /// Accounts for the holes that nothing will fill any more.
     fn settle(&mut self, acknowledgments_seen: bool, account: &mut Account) {
         let (mut at, longest) = (0, self.longest);
-        while let Some(hole) = self.holes.get_mut(at) {
+        while let Some(hole) = self.holes.all().get_mut(at) {
             hole.age = hole.age.saturating_add(1);
             let waited = !acknowledgments_seen && hole.age >= PATIENCE;
             if waited {
@@ -277,6 +285,25 @@ impl Side {
                 at += 1;
             }
         }
+    }
+}
+
+impl Holes {
+    fn all(&mut self) -> &mut [Hole] {
+        self.0.as_deref_mut().map(Vec::as_mut_slice).unwrap_or_default()
+    }
+
+    fn len(&self) -> usize {
+        self.0.as_deref().map_or(0, Vec::len)
+    }
+
+    fn push(&mut self, hole: Hole) {
+        self.0.get_or_insert_default().push(hole);
+    }
+
+    /// Takes out the hole at a place where there is one.
+    fn remove(&mut self, at: usize) -> Hole {
+        self.0.as_deref_mut().map(|holes| holes.remove(at)).unwrap_or_default()
     }
 }
 

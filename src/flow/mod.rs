@@ -149,10 +149,9 @@ pub enum What<'a> {
         /// Bytes of the IP packet.
         bytes: u32,
     },
-    /// A datagram with payload from the port of a service that amplifies, which the service did not ask for; unearned.
+    /// A datagram with payload from the port of a service that amplifies, which the service did not ask for; it is told as
+    /// [`What::Unearned`] as well.
     Reflected {
-        /// The address it claims to come from.
-        source: IpAddr,
         /// Bytes of the IP packet.
         bytes: u32,
     },
@@ -293,6 +292,13 @@ impl Served {
     /// Whether there is nothing to tell.
     pub fn is_empty(&self) -> bool {
         *self == Self::default()
+    }
+
+    /// Whether anything went wrong, or is right again.
+    pub fn has_trouble(&self) -> bool {
+        let again = self.large_resent | self.small_resent | self.zero_windows;
+        let failed = self.unanswered | self.denied | self.missing;
+        (again | failed) != 0 || self.held || self.released
     }
 }
 

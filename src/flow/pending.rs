@@ -21,7 +21,7 @@ const MEMORY_MILLIS: u32 = 30_000;
 /// The table.
 #[derive(Debug)]
 pub(super) struct Pending {
-    sets: Vec<[Entry; WAYS]>,
+    sets: Vec<Set>,
     place: FixedState,
     displaced: u64,
 }
@@ -100,6 +100,11 @@ enum Stage {
     Datagram { answered: bool },
 }
 
+/// The entries of one place, on the borders of cache lines.
+#[derive(Debug, Clone, Copy)]
+#[repr(align(64))]
+struct Set([Entry; WAYS]);
+
 /// Two fit a cache line: what a flood costs is the cache lines it touches.
 #[derive(Debug, Clone, Copy)]
 struct Entry {
@@ -135,7 +140,7 @@ impl Pending {
     /// process, because places decide what is displaced.
     pub fn new(entries: usize, seed: u64) -> Self {
         let sets = entries.div_ceil(WAYS).next_power_of_two();
-        Self { sets: vec![[FREE; WAYS]; sets], place: FixedState::with_seed(seed), displaced: 0 }
+        Self { sets: vec![Set([FREE; WAYS]); sets], place: FixedState::with_seed(seed), displaced: 0 }
     }
 
     /// Takes a packet of a conversation that has earned no state; answers what it means and which side is the client.
@@ -182,7 +187,7 @@ impl Pending {
 
     fn entry(&mut self, knock: &Knock<'_>) -> &mut Entry {
         let (tag, set) = self.locate(&knock.key);
-        let ways = &mut self.sets[set];
+        let ways = &mut self.sets[set].0;
         let now = millis(knock.now);
         let found = ways.iter().position(|entry| entry.holds(tag, now));
         let way = found.unwrap_or_else(|| {

@@ -24,7 +24,9 @@ pub(super) struct Table {
 /// The place of a connection until it is removed; then its successor's.
 pub(super) type SlotId = u32;
 
+/// On the borders of cache lines, or it would lie in three of them.
 #[derive(Debug)]
+#[repr(align(64))]
 struct Slot {
     hash: u64,
     connection: Connection,
@@ -42,6 +44,13 @@ impl Table {
     }
 
     /// The connection in a slot.
+    #[inline]
+    pub fn connection(&mut self, id: SlotId) -> Option<&mut Connection> {
+        let slot = self.slots.get_mut(id as usize)?.as_mut()?;
+        Some(&mut slot.connection)
+    }
+
+    /// The connection in a slot with its turns.
     #[inline]
     pub fn get(&mut self, id: SlotId) -> Option<(&mut Connection, &mut Turns)> {
         let slot = self.slots.get_mut(id as usize)?.as_mut()?;

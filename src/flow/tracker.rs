@@ -218,46 +218,70 @@ impl Tracker {
     #[inline(always)]
     fn go_on<O: Observer>(&mut self, seen: &Seen<'_, '_, '_>, sighting: &Sighting, observer: &mut O) -> bool {
         let Carried { packet, segment, .. } = *seen.carried;
-        let Some((connection, turns)) = self.connections.get(seen.id) else { return false };
+        let (now, tick) = (sighting.now, sighting.tick);
+        let Some(mut connection) = self.connections.connection(seen.id) else { return false };
         let reopened = connection.ended && segment.is_some_and(|s| s.flags.syn && !s.flags.ack);
-        if reopened || connection.is_over(sighting.now) {
+        if reopened || connection.is_over(now) {
             return false;
         }
+        if connection.open_tick() != tick {
+            self.tell(seen.id, observer);
+            connection = match self.connections.connection(seen.id) {
+                Some(connection) => connection,
+                None => return false,
+            };
+        }
         let direction = toward(seen.from == connection.account.client);
-        let (now, tick) = (sighting.now, sighting.tick);
-        if connection.count(direction, packet.fresh_len, sighting, (turns, observer)) {
+        if connection.count(direction, packet.fresh_len, sighting) {
             self.moved.push(seen.id);
         }
         if let Some(segment) = segment {
             self.losses.segment(seen.id, direction, segment);
-            let concerns = turns.concerns(segment);
-            if concerns {
-                turns.segment(direction, segment, now);
-            }
             // Most segments say nothing and end nothing.
-            if !connection.notes(direction, segment) {
-                if concerns && turns.arms() {
-                    self.alarms.set(seen.id, (now + PATIENCE).secs());
-                }
-                return true;
+            let says = connection.notes(direction, segment);
+            if says || Turns::concern(segment) {
+                self.hear(&Heard { id: seen.id, direction, segment, says }, sighting, observer);
             }
-            let before = connection.ended;
-            let (heads, proxies) = (&mut self.heads, &self.proxies);
-            let mut moment = Moment { now, tick, turns, heads, proxies, observer };
-            connection.segment(direction, segment, &mut moment);
-            if turns.arms() {
-                self.alarms.set(seen.id, (now + PATIENCE).secs());
-            }
-            // One that is not listed leaves with the next sweep.
-            if connection.ended && !before && self.ended.len() < self.limits.listed() {
-                self.ended.push_back((sighting.now, seen.id));
-            }
-        } else if let Some(payload) = datagram(packet) {
+        } else if let (Some(payload), Some((connection, turns))) =
+            (datagram(packet), self.connections.get(seen.id))
+        {
             let (heads, proxies) = (&mut self.heads, &self.proxies);
             let mut moment = Moment { now, tick, turns, heads, proxies, observer };
             connection.datagram(direction, payload, &mut moment);
         }
         true
+    }
+
+    /// Hears a segment that says something or tells who waits.
+    #[inline(always)]
+    fn hear<O: Observer>(&mut self, heard: &Heard<'_, '_>, sighting: &Sighting, observer: &mut O) {
+        let Heard { id, direction, segment, says } = *heard;
+        let Sighting { now, tick, .. } = *sighting;
+        let Some((connection, turns)) = self.connections.get(id) else { return };
+        if Turns::concern(segment) {
+            turns.segment(direction, segment, now);
+        }
+        if says {
+            let before = connection.ended;
+            let (heads, proxies) = (&mut self.heads, &self.proxies);
+            let mut moment = Moment { now, tick, turns, heads, proxies, observer };
+            connection.segment(direction, segment, &mut moment);
+            // One that is not listed leaves with the next sweep.
+            if connection.ended && !before && self.ended.len() < self.limits.listed() {
+                self.ended.push_back((now, id));
+            }
+        }
+        if turns.arms() {
+            self.alarms.set(id, (now + PATIENCE).secs());
+        }
+    }
+
+    /// Tells what a connection has to tell.
+    #[inline(never)]
+    fn tell<O: Observer>(&mut self, id: SlotId, observer: &mut O) {
+        if let Some((connection, turns)) = self.connections.get(id) {
+            connection.flush(turns, observer);
+        }
     }
 
     /// Takes a connection out, and tells what it had left to tell.
@@ -298,10 +322,12 @@ impl Tracker {
                 self.counts.attempted += 1;
                 account.tell(What::Attempted { source: account.outside, bytes: account.bytes }, observer);
             }
-            Outcome::Waiting if arrival.is_reflected(&account) => {
-                account.tell(What::Reflected { source: account.outside, bytes: account.bytes }, observer);
+            Outcome::Waiting => {
+                if arrival.is_reflected(&account) {
+                    account.tell(What::Reflected { bytes: account.bytes }, observer);
+                }
+                account.unearned(observer);
             }
-            Outcome::Waiting => account.unearned(observer),
             Outcome::Answered(micros) => {
                 let (source, bytes) = (account.outside, account.bytes);
                 account.tell(What::Answered { source, bytes, micros }, observer);
@@ -507,6 +533,15 @@ struct Seen<'s, 'p, 'a> {
     carried: &'s Carried<'p, 'a>,
 }
 
+/// A segment of a connection that is heard.
+struct Heard<'p, 'a> {
+    id: SlotId,
+    direction: Direction,
+    segment: &'p TcpSegment<'a>,
+    /// Whether it says something or ends the conversation; else it only tells who waits.
+    says: bool,
+}
+
 /// A packet of a conversation without an entry.
 struct Arrival<'p, 'a> {
     packet: &'p Packet<'a>,
@@ -596,12 +631,12 @@ impl Account<'_> {
         let seen = admission.opened && !answers_alone;
         let beginning = if seen { Beginning::Seen } else { Beginning::Missed };
         moment.turns.begin(beginning, proof, moment.now);
-        connection.count(self.direction, self.bytes, self.sighting, (moment.turns, moment.observer));
+        connection.count(self.direction, self.bytes, self.sighting);
         if answers_alone {
             connection.shows_answers_alone();
         }
         if let Some(segment) = arrival.segment {
-            if moment.turns.concerns(segment) {
+            if Turns::concern(segment) {
                 moment.turns.segment(self.direction, segment, moment.now);
             }
             connection.segment(self.direction, segment, moment);

@@ -10,8 +10,9 @@ use crate::decode::TcpSegment;
 use crate::service::Direction;
 use crate::time::{Span, Timestamp};
 
-/// The turns of one connection.
+/// The turns of one connection, in one cache line.
 #[derive(Debug, Clone, Copy, Default)]
+#[repr(align(64))]
 pub(super) struct Turns {
     /// The number behind the last byte seen, by direction, where any was.
     top: [u32; 2],
@@ -82,6 +83,8 @@ pub(super) struct Heard {
     pub unfinished: bool,
 }
 
+const _: () = assert!(size_of::<Turns>() <= 64);
+
 impl Turns {
     /// Begins with a connection that was opened, or whose beginning was missed; the slot's alarm stays.
     pub fn begin(&mut self, beginning: Beginning, proof: Proof, now: Timestamp) {
@@ -93,8 +96,8 @@ impl Turns {
 
     /// Whether a segment is to be noted. Most bring nothing and say that there is room.
     #[inline]
-    pub fn concerns(&self, segment: &TcpSegment<'_>) -> bool {
-        segment.payload_len > 0 || segment.window < STARVING || self.is(STARVED)
+    pub fn concern(segment: &TcpSegment<'_>) -> bool {
+        segment.payload_len > 0 || segment.window < STARVING
     }
 
     /// Notes a segment.
@@ -102,9 +105,7 @@ impl Turns {
     pub fn segment(&mut self, from: Direction, segment: &TcpSegment<'_>, now: Timestamp) {
         match from {
             Direction::ToServer => {
-                if segment.window < STARVING || self.is(STARVED) {
-                    self.appetite(segment, now);
-                }
+                self.appetite(segment, now);
                 if segment.payload_len > 0 {
                     self.client_sends(segment, now);
                 }
@@ -276,7 +277,9 @@ impl Turns {
         };
         *sent = sent.saturating_add(1);
         *resent = resent.saturating_add(again);
-        if fresh && self.is(TURN | HELD) {
+        // A single byte probes the client's window (RFC 9293 section 3.8.6.1).
+        let probes = self.is(STARVED) && segment.payload_len == 1;
+        if fresh && !probes && self.is(TURN | HELD | STARVED) {
             self.answer(now);
         }
     }
@@ -288,11 +291,8 @@ impl Turns {
             *first_bytes = first_bytes.saturating_add(1);
             *wait_micros = wait_micros.saturating_add(Moment::of(now).micros_since(self.last));
         }
-        if self.state & (HELD | STARVED) == HELD {
-            *released = true;
-            self.state &= !HELD;
-        }
-        self.state &= !(TURN | WAITING | UNANSWERED);
+        *released |= self.state & HELD != 0;
+        self.state &= !(TURN | WAITING | UNANSWERED | HELD | STARVED);
     }
 
     /// Moves the highest number of a direction on; answers whether the segment brings anything new.
@@ -308,7 +308,7 @@ impl Turns {
         fresh
     }
 
-    /// The client takes nothing, or something again.
+    /// The client takes nothing, or something again. That it does is seen of most by what the service sends then.
     fn appetite(&mut self, segment: &TcpSegment<'_>, now: Timestamp) {
         // Those that end or break off a conversation, or begin it, say nothing of room.
         if segment.flags.rst || segment.flags.fin || segment.flags.syn {

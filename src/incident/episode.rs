@@ -133,7 +133,7 @@ impl Episode {
             | Measure::Icmp
             | Measure::Fragments
             | Measure::Reflected => Measure::Packets,
-            Measure::Held => Measure::Connections,
+            Measure::Held | Measure::Holding => Measure::Connections,
             Measure::Requests
             | Measure::Accesses
             | Measure::ClientErrors

@@ -34,8 +34,11 @@ const CLOSELY: u32 = 4_096;
 /// While nobody knows how many copies there are, each packet is remembered for as long as they come.
 const UNKNOWN: u8 = u8::MAX;
 
-/// Otherwise one conversation in so many is looked at, another one each second: 10 ns a packet on average.
+/// Otherwise one conversation in so many is looked at, another one every [`TURN`]: 10 ns a packet on average.
 const ONE_IN: u16 = 8;
+
+/// About a second, as a number of bits of nanoseconds: this is asked of every packet, and a division takes its time.
+const TURN: u32 = 30;
 
 impl Default for Mirror {
     /// One of which nothing is known.
@@ -204,10 +207,10 @@ impl Ahead {
     }
 }
 
-/// Whether it is the turn of the conversation's ports this second.
+/// Whether it is now the turn of the conversation's ports.
 fn is_turn_of(segment: &TcpSegment<'_>, time: Timestamp) -> bool {
     let ports = segment.source_port ^ segment.destination_port;
-    (ports ^ ports >> 8) % ONE_IN == time.secs().rem_euclid(i64::from(ONE_IN)) as u16
+    (ports ^ ports >> 8 ^ (time.nanos() >> TURN) as u16).is_multiple_of(ONE_IN)
 }
 
 /// Segments with payload that were looked at, and those of them that came twice, by the time between.

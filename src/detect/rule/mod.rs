@@ -149,6 +149,9 @@ pub enum Measure {
     Late,
     /// Connections that came to be held: silent, or with an unfinished request, for 10 s.
     Held,
+    /// Connections that are held now. They have a `count`, a `share` and `distinct` clients; `rate`, `lift` and what else
+    /// speaks of time are 0.
+    Holding,
     /// Responses 401 and 403.
     Denied,
     /// Responses 400 to 499 but 401, 403 and 429.
@@ -172,6 +175,7 @@ words! {
     Requests = "requests", Accesses = "accesses", ClientErrors = "client_errors",
     ServerErrors = "server_errors", HalfOpen = "half_open", Unearned = "unearned", Ignored = "ignored",
     Refused = "refused", Probes = "probes", Unanswered = "unanswered", Waiting = "waiting", Late = "late", Held = "held",
+    Holding = "holding",
     Denied = "denied", Missing = "missing", Resets = "resets", LargeResent = "large_resent", Udp = "udp",
     Icmp = "icmp", Fragments = "fragments", Reflected = "reflected",
 }
