@@ -59,6 +59,8 @@ pub enum Count {
     FirstBytes,
     /// Microseconds that they took, each 60 s at most, summed.
     FirstByteWait,
+    /// First bytes of answers that took two seconds or more.
+    Late,
     /// The service's segments with 1,400 bytes of payload or more.
     LargeSent,
     /// Of them, retransmissions.

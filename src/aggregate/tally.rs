@@ -601,7 +601,7 @@ impl ScopeTally {
         self.counts[packets] += volume.packets;
     }
 
-    /// Counts how the service served a client.
+    /// Counts how the service served a client; of waits within a second on one connection their mean.
     fn served(&mut self, served: &Served) {
         for (count, more) in [
             (Count::LargeSent, u64::from(served.large_sent)),
@@ -616,6 +616,9 @@ impl ScopeTally {
         }
         if let Some(mean) = served.wait_micros.checked_div(u32::from(served.first_bytes)) {
             self.waits.get_or_insert_default().add(u64::from(mean), u32::from(served.first_bytes));
+            if mean >= LATE_MICROS {
+                self.counts[Count::Late] += u64::from(served.first_bytes);
+            }
         }
     }
 
@@ -694,3 +697,5 @@ fn spill(
         sum.merge(&row.cell);
     }
 }
+/// An answer is late after two seconds: half of all visitors leave within three.
+const LATE_MICROS: u32 = 2_000_000;

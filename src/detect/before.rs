@@ -30,7 +30,7 @@ const LEAST_SECONDS: f64 = 30.0;
 /// What begins within a minute of the event has seconds to go by.
 const LEAST_PROVISIONAL: f64 = 5.0;
 
-const MEASURES: [Measure; 24] = [
+const MEASURES: [Measure; 25] = [
     Measure::Packets,
     Measure::Bytes,
     Measure::Attempts,
@@ -46,6 +46,7 @@ const MEASURES: [Measure; 24] = [
     Measure::Probes,
     Measure::Unanswered,
     Measure::Waiting,
+    Measure::Late,
     Measure::Held,
     Measure::Denied,
     Measure::Missing,

@@ -21,6 +21,7 @@ pub fn of_counts(measure: Measure, counts: &Counts) -> u64 {
         Measure::Probes => counts.probes(),
         Measure::Unanswered => counts[Count::Unanswered],
         Measure::Waiting => counts[Count::FirstByteWait] / 1_000,
+        Measure::Late => counts[Count::Late],
         Measure::Held => counts[Count::Held],
         // A level is no sum of seconds: see `Levels`.
         Measure::Holding => 0,
@@ -49,6 +50,7 @@ pub fn whole_of(measure: Measure, counts: &Counts) -> u64 {
             counts[Count::PacketsIn]
         }
         Measure::Unanswered => counts[Count::Accesses],
+        Measure::Late => counts[Count::FirstBytes],
         Measure::Held => counts[Count::Opened],
         Measure::Resets => counts[Count::Http2Requests],
         Measure::LargeResent => counts[Count::LargeSent],
@@ -85,6 +87,7 @@ pub fn of_cell(measure: Measure, cell: &Cell) -> u64 {
         | Measure::Ignored
         | Measure::Refused
         | Measure::Probes
+        | Measure::Late
         | Measure::LargeResent
         | Measure::Udp
         | Measure::Icmp
@@ -131,6 +134,7 @@ fn requires(measure: Measure) -> Requires {
         | Measure::Refused
         | Measure::Unanswered
         | Measure::Waiting
+        | Measure::Late
         | Measure::Denied
         | Measure::Missing
         | Measure::LargeResent => Requires::BothSides,

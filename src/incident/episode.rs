@@ -331,6 +331,7 @@ impl Episode {
             | Measure::ServerErrors
             | Measure::Unanswered
             | Measure::Waiting
+            | Measure::Late
             | Measure::Denied
             | Measure::Missing
             | Measure::Resets

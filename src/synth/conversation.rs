@@ -74,6 +74,7 @@ pub(super) struct Step {
 pub(super) enum Header {
     Tcp { seq: u32, ack: u32, flags: u8 },
     Udp,
+    Fragment,
     Echo { id: u16, sequence: u16 },
 }
 
@@ -110,6 +111,7 @@ impl Conversation {
                 envelope.tcp(&TcpFields { seq, ack, flags, window, options }, &payload)
             }
             Header::Udp => envelope.udp(&payload),
+            Header::Fragment => envelope.fragment(&payload),
             Header::Echo { id, sequence } => envelope.echo(id, sequence, &payload),
         };
         SynthFrame { time: step.time, bytes }

@@ -1,8 +1,8 @@
 //! What one client and the service do to each other, one thing after the other: requests, answers, pauses come in,
 //! a [`Conversation`] with right times, sequence and acknowledgement numbers goes out. Knows nothing of scenarios.
 //!
-//! Time is that of a mirror port next to the service. Lines lose nothing: there are no retransmissions but those of
-//! unanswered SYNs.
+//! Time is that of a mirror port next to the service. Lines lose nothing unless told: there are no retransmissions but those
+//! of unanswered SYNs and of segments that are to be sent twice.
 
 use std::ops::Range;
 
@@ -22,6 +22,10 @@ pub struct Dialogue {
     server_seq: u32,
     /// Where the client's bytes begin that the service has not acknowledged yet.
     unacknowledged: Option<Timestamp>,
+    /// Every so many full segments of the service are sent twice; 0: none.
+    resend_every: u32,
+    /// Full segments of the service so far, from some number on, so that it is not always the same one of a connection.
+    full: u32,
     steps: Vec<Step>,
     text: Vec<u8>,
 }
@@ -30,6 +34,8 @@ pub struct Dialogue {
 const TURN: Span = Span::from_micros(80);
 /// How long Linux holds an acknowledgement back, hoping that an answer carries it.
 const DELAYED_ACK: Span = Span::from_millis(40);
+/// The least time before a segment is sent again on Linux.
+const RETRANSMISSION: Span = Span::from_millis(200);
 /// Between two full segments of one burst: 1500 bytes at 1 Gb/s.
 const SERIALIZATION: Span = Span::from_micros(12);
 /// Segments sent before the first acknowledgement ([RFC 6928](https://www.rfc-editor.org/rfc/rfc6928)).
@@ -51,6 +57,8 @@ impl Dialogue {
             client_seq: numbers as u32,
             server_seq: (numbers >> 32) as u32,
             unacknowledged: None,
+            resend_every: 0,
+            full: (numbers >> 48) as u32,
             steps: Vec::new(),
             text: Vec::new(),
         }
@@ -143,7 +151,7 @@ impl Dialogue {
         self.now = self.now + wait;
         let segments = self.segments(text, filler);
         let (count, mut window, mut in_burst) = (segments.len(), INITIAL_WINDOW, 0);
-        let (mut burst, mut time) = (self.now, self.now);
+        let (mut burst, mut time, mut whole) = (self.now, self.now, self.now);
         for (place, (text, filler)) in segments.into_iter().enumerate() {
             if in_burst == window {
                 burst = burst + self.wire.rtt;
@@ -151,6 +159,12 @@ impl Dialogue {
             }
             let last = place + 1 == count;
             self.server_tcp(time, if last { PSH | ACK } else { ACK });
+            let again = self.sends_again(&text, filler);
+            if again {
+                self.fill_last(text.clone(), filler);
+                self.server_tcp(time + RETRANSMISSION, ACK);
+                whole = time + RETRANSMISSION;
+            }
             self.server_seq = self.server_seq.wrapping_add(self.fill_last(text, filler));
             if place % 2 == 1 || last {
                 self.client_tcp(time + self.wire.rtt, ACK);
@@ -158,7 +172,7 @@ impl Dialogue {
             time = time + SERIALIZATION;
             in_burst += 1;
         }
-        self.now = time + self.wire.rtt;
+        self.now = time.max(whole) + self.wire.rtt;
         self
     }
 
@@ -204,6 +218,19 @@ impl Dialogue {
         self
     }
 
+    /// The last fragment of a UDP datagram towards the service.
+    pub fn fragment(&mut self, filler: u16) -> &mut Self {
+        self.push(self.now, Direction::ToServer, Header::Fragment);
+        self.fill_last(0..0, filler);
+        self
+    }
+
+    /// From now on the service sends every so many full segments twice; 0: none.
+    pub const fn resend_every(&mut self, every: u32) -> &mut Self {
+        self.resend_every = every;
+        self
+    }
+
     /// One ICMP echo of `filler` bytes with an identifier and a sequence number: a request or the reply to it.
     pub fn echo(&mut self, direction: Direction, (id, sequence): (u16, u16), filler: u16) -> &mut Self {
         self.push(self.now, direction, Header::Echo { id, sequence });
@@ -241,6 +268,14 @@ impl Dialogue {
             (at, filler) = (at + told, filler - filled);
         }
         segments
+    }
+
+    /// Whether a segment is one of those that are sent twice.
+    fn sends_again(&mut self, text: &Range<u32>, filler: u16) -> bool {
+        // Over IPv6 a full one has 1,440 bytes.
+        let is_full = text.end - text.start + u32::from(filler) >= 1_440;
+        self.full += u32::from(is_full);
+        is_full && self.full.checked_rem(self.resend_every) == Some(0)
     }
 
     /// Gives the last step its content and returns how many bytes that is.

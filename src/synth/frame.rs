@@ -74,6 +74,9 @@ const CLIENT_SIDE: [u8; 6] = [0x02, 0, 0, 0, 0, 0x01];
 /// Hardware address on the service's side.
 const SERVICE_SIDE: [u8; 6] = [0x02, 0, 0, 0, 0, 0x02];
 
+/// 1,480 bytes, in units of eight: what a first fragment carries over Ethernet.
+const FRAGMENT_OFFSET: u16 = 185;
+
 const PROTO_ICMP: u8 = 1;
 const PROTO_TCP: u8 = 6;
 const PROTO_UDP: u8 = 17;
@@ -108,6 +111,21 @@ impl Envelope {
         datagram.extend_from_slice(&[0; 2]);
         datagram.extend_from_slice(payload);
         self.wrap(PROTO_UDP, datagram, 6)
+    }
+
+    /// The last fragment of a UDP datagram over IPv4: what it carries, without the ports that its first one had. Over
+    /// IPv6, where fragments are rare, the datagram itself.
+    pub fn fragment(&self, payload: &[u8]) -> Vec<u8> {
+        let mut frame = self.udp(payload);
+        let at = self.link_header(0).len();
+        if let (true, Some(header)) = (self.is_v4(), frame.get_mut(at..at + 20)) {
+            header[6..8].copy_from_slice(&FRAGMENT_OFFSET.to_be_bytes());
+            header[10..12].fill(0);
+            let mut sum = Checksum::default();
+            sum.add(header);
+            header[10..12].copy_from_slice(&sum.finish().to_be_bytes());
+        }
+        frame
     }
 
     /// An ICMP or ICMPv6 echo: a request towards the server, a reply towards the client.

@@ -7,7 +7,7 @@ use super::conversation::{Conversation, Filling, Wire};
 use super::dialogue::Dialogue;
 use super::http::{RequestHead, is_bodiless, response_head};
 use super::origin::{AddressBook, Origin, Shuffle};
-use super::plan::{Close, HalfOpen, Kind};
+use super::plan::{Close, HalfOpen, Kind, Streams};
 use super::rate::{Arrival, Arrivals};
 use super::rng::{Rng, mix};
 use super::tls::{CHANGE_CIPHER_SPEC, ClientHello, MAX_RECORD, data_header, server_hello};
@@ -107,6 +107,10 @@ impl Part {
             Kind::Syns => self.half_open(&mut talk),
             Kind::Datagrams => self.datagram(&mut talk),
             Kind::Pings => self.ping(&mut talk, &client),
+            Kind::Fragments => {
+                talk.fragment(self.plan.datagram.length);
+            }
+            Kind::Streams => self.streams(&mut talk),
         }
         let conversation = talk.finish();
         self.counts.packets += conversation.left();
@@ -188,7 +192,7 @@ impl Part {
 /// What is said.
 impl Part {
     fn ask_and_answer(&mut self, talk: &mut Dialogue, client: &Client, requests: u64) {
-        talk.handshake();
+        talk.handshake().resend_every(self.plan.talk.resend_every);
         for request in 0..requests {
             if request > 0 {
                 talk.pause(self.rng.exponential(self.plan.talk.think));
@@ -239,6 +243,27 @@ impl Part {
             }
         }
         answer
+    }
+
+    /// A hundred streams (what servers allow at once), one after the other in few segments.
+    fn streams(&mut self, talk: &mut Dialogue) {
+        talk.handshake().client_sends(HTTP2_PREFACE, 0);
+        let broken_off = self.plan.talk.streams == Streams::BrokenOff;
+        let mut frames = Vec::new();
+        for stream in (1..200_u32).step_by(2) {
+            let id = stream.to_be_bytes();
+            // GET / by the static table of RFC 7541, in a HEADERS frame that ends the stream; CANCEL.
+            frames.extend_from_slice(&[&[0, 0, 3, 1, 5][..], &id, &[0x82, 0x84, 0x86]].concat());
+            if broken_off {
+                frames.extend_from_slice(&[&[0, 0, 4, 3, 0][..], &id, &[0, 0, 0, 8]].concat());
+            }
+        }
+        talk.client_sends(&frames, 0);
+        if !broken_off {
+            // DATA frames of the answers.
+            talk.server_sends(self.plan.talk.wait, &[0, 0x20, 0, 0, 0, 0, 0, 0, 1], 8_192);
+        }
+        self.close(talk);
     }
 
     fn encrypted(&mut self, talk: &mut Dialogue) {
@@ -300,6 +325,9 @@ impl Part {
         };
     }
 }
+
+/// The client's preface (RFC 9113, section 3.4) and an empty SETTINGS frame.
+const HTTP2_PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0";
 
 /// What the service is about to say.
 #[derive(Debug, Clone, Copy)]

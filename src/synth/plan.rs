@@ -38,6 +38,10 @@ pub enum Kind {
     Datagrams,
     /// ICMP echo requests.
     Pings,
+    /// Fragments of UDP datagrams.
+    Fragments,
+    /// HTTP/2 connections in cleartext, a hundred streams on each.
+    Streams,
 }
 
 /// The line between clients and service.
@@ -61,6 +65,19 @@ pub(super) struct Talk {
     pub think: Span,
     pub close: Close,
     pub hello: Hello,
+    /// Every so many full segments of the service are sent twice; 0: none.
+    pub resend_every: u32,
+    pub streams: Streams,
+}
+
+/// What becomes of HTTP/2 streams.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Streams {
+    /// The service answers them.
+    #[default]
+    Served,
+    /// The client breaks them off at once.
+    BrokenOff,
 }
 
 /// How connections open that never do.
@@ -111,7 +128,7 @@ const FIREFOX: &str = "Mozilla/5.0 (X11; Linux x86_64; rv:115.0) Gecko/20100101 
 impl Kind {
     /// Whether it takes a sender who sees the service's packets.
     pub const fn needs_answers(self) -> bool {
-        matches!(self, Kind::Requests | Kind::Tls | Kind::Connections)
+        matches!(self, Kind::Requests | Kind::Tls | Kind::Connections | Kind::Streams)
     }
 }
 
@@ -128,6 +145,8 @@ impl Default for Talk {
             think: Span::from_millis(300),
             close: Close::ByClient,
             hello: Hello::Browser,
+            resend_every: 0,
+            streams: Streams::Served,
         }
     }
 }

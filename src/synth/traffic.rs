@@ -9,7 +9,7 @@ use super::dialogue::MAX_BODY;
 use super::frame::Vlans;
 use super::http::Ask;
 use super::origin::{Origin, room};
-use super::plan::{Close, Datagram, HalfOpen, Kind, Line, Opening, Talk, Target};
+use super::plan::{Close, Datagram, HalfOpen, Kind, Line, Opening, Streams, Talk, Target};
 use super::rate::Rate;
 use super::tls::Hello;
 use crate::time::Span;
@@ -215,6 +215,26 @@ impl Traffic {
     #[must_use]
     pub const fn pings(self, rate: Rate) -> Self {
         self.of(Kind::Pings, rate)
+    }
+
+    /// Fragments of UDP datagrams, without ports.
+    #[must_use]
+    pub const fn fragments(self, rate: Rate) -> Self {
+        self.of(Kind::Fragments, rate)
+    }
+
+    /// HTTP/2 connections in cleartext with a hundred streams on each, which end in this way.
+    #[must_use]
+    pub const fn http2(mut self, rate: Rate, streams: Streams) -> Self {
+        self.talk.streams = streams;
+        self.of(Kind::Streams, rate)
+    }
+
+    /// The service sends every so many full segments twice; none unless told.
+    #[must_use]
+    pub const fn resend_every(mut self, every: u32) -> Self {
+        self.talk.resend_every = every;
+        self
     }
 
     /// Goes to another port of the same address.

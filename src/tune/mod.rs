@@ -12,13 +12,16 @@ use crate::flow::{RecordKinds, TrustedProxies};
 use crate::incident::{Incident, State};
 use crate::pipeline::{Listener, Pipeline, Quality, Setup};
 use crate::service::{Service, ServiceError, Services};
-use crate::synth::{Close, HalfOpen, Scenario, SynthError, Traffic, per_sec};
+use crate::synth::{Close, HalfOpen, Scenario, Streams, SynthError, Traffic, per_sec};
 
 /// The address of the service that rules are tested before: one set aside for documentation (RFC 5737).
 const ADDRESS: Ipv4Addr = Ipv4Addr::new(203, 0, 113, 10);
 
 /// Its port, where the rule is not for services at others.
 const PORT: u16 = 80;
+
+/// Streams of an HTTP/2 connection.
+const STREAMS: f64 = 100.0;
 
 /// Where its people are: the rules' tests speak of Korean and other addresses.
 const HOME: &str = "KR";
@@ -132,6 +135,8 @@ fn part(index: usize, port: u16, traffic: &TestTraffic) -> Traffic {
     };
     let part = traffic.wait.into_iter().fold(part, Traffic::wait);
     let part = traffic.source_port.into_iter().fold(part, Traffic::source_port);
+    let every = if traffic.resent > 0.0 { (1.0 / traffic.resent).round() as u32 } else { 0 };
+    let part = part.resend_every(every);
     let rate = per_sec(traffic.rate / f64::from(traffic.ports.max(1)));
     match traffic.kind {
         TrafficKind::Requests => {
@@ -147,6 +152,9 @@ fn part(index: usize, port: u16, traffic: &TestTraffic) -> Traffic {
         }),
         TrafficKind::Datagrams => part.datagrams(rate),
         TrafficKind::Pings => part.pings(rate),
+        TrafficKind::Fragments => part.fragments(rate),
+        TrafficKind::Streams => part.http2(per_sec(traffic.rate / STREAMS), Streams::Served),
+        TrafficKind::Resets => part.http2(per_sec(traffic.rate / STREAMS), Streams::BrokenOff),
     }
 }
 

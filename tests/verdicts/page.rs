@@ -23,6 +23,10 @@ pub struct Figures {
     pub share_error: f64,
     pub flaps: usize,
     pub stray: usize,
+    /// Episodes where somebody is blamed though nobody can be.
+    pub blamed: usize,
+    /// Episodes of which several incidents tell.
+    pub split: usize,
     pub detected: f64,
     pub decided: f64,
 }
@@ -51,6 +55,8 @@ impl Figures {
             share_error: mean(outcomes.iter().filter_map(|one| one.share_error)),
             flaps: outcomes.iter().map(|one| one.flaps).sum(),
             stray: scored.iter().map(|run| run.stray.len()).sum(),
+            blamed: count(&|one| one.blames),
+            split: count(&|one| one.more > 0),
             detected: part(&|one| {
                 one.detect_within.is_none_or(|within| one.detected.is_some_and(|took| took <= within))
             }),
@@ -73,6 +79,7 @@ impl Figures {
             (self.recall >= 0.95, format!("recall of origins {:.3}", self.recall)),
             (self.share_error <= 0.10, format!("shares differ by {}", percent(self.share_error))),
             (self.flaps == 0, format!("{} flaps", self.flaps)),
+            (self.blamed == 0, format!("{} attacks of forged or abused sources blame somebody", self.blamed)),
             (self.stray == 0, format!("{} incidents above low without an episode", self.stray)),
         ];
         demands.into_iter().filter(|(met, _)| !met).map(|(_, what)| what).collect()
@@ -117,6 +124,13 @@ pub fn held_out(scored: &[Scored]) -> String {
     let missed = figures.missed();
     let met = if missed.is_empty() { "All demands are met.".to_owned() } else { missed.join("; ") };
     let _ = write!(page, "\nMissed: {met}\n");
+    let _ = write!(
+        page,
+        "\n{} of the episodes are detected in the time that their truth allows, {} decided; of {} several incidents tell.\n",
+        percent(figures.detected),
+        percent(figures.decided),
+        figures.split
+    );
     page + &confusion(scored) + &by_scenario(scored) + &reliability(scored) + &references(scored)
 }
 

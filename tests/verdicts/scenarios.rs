@@ -12,10 +12,10 @@ use crate::references::{Pages, pages};
 use crate::score::{Outcome, Stray, outcomes};
 
 /// Seeds that weights are fitted on.
-pub const FITTED: std::ops::RangeInclusive<u64> = 1..=8;
+pub const FITTED: std::ops::RangeInclusive<u64> = 1..=10;
 
 /// Seeds that nothing was fitted on.
-pub const HELD_OUT: std::ops::RangeInclusive<u64> = 101..=106;
+pub const HELD_OUT: std::ops::RangeInclusive<u64> = 101..=110;
 
 /// Scenarios that stand for all where the settings are varied: one of each cause.
 const CORE: [&str; 10] = [

@@ -25,7 +25,6 @@ pub struct Outcome {
     pub label_right: bool,
     pub kind_right: bool,
     pub unknown_is_right: bool,
-    pub silence_is_right: bool,
     /// Seconds from its begin to the first alert, and from there to the verdict that was right and stayed.
     pub detected: Option<f64>,
     pub decided: Option<f64>,
@@ -41,7 +40,6 @@ pub struct Outcome {
     pub flaps: usize,
     /// Further incidents of the same episode.
     pub more: usize,
-    pub severity: Option<Severity>,
     /// The rules that held.
     pub rules: Vec<String>,
     /// The evidence of the last word, for fitting.
@@ -58,7 +56,6 @@ const LEAD: f64 = 15.0;
 #[derive(Debug, Clone)]
 pub struct Stray {
     pub said: String,
-    pub severity: Severity,
     pub rules: Vec<String>,
 }
 
@@ -72,11 +69,9 @@ pub fn outcomes(played: &Played) -> (Vec<Outcome>, Vec<Stray>) {
     });
     let belongs = |incident: &Incident| episodes.iter().any(|episode| is_of(incident, episode));
     let stray = played.incidents.iter().filter(|incident| !belongs(incident));
-    let stray = stray.filter(|incident| incident.worst() > Severity::Low).map(|incident| Stray {
-        said: incident.last().verdict(),
-        severity: incident.worst(),
-        rules: incident.last().rules.clone(),
-    });
+    let stray = stray
+        .filter(|incident| incident.worst() > Severity::Low)
+        .map(|incident| Stray { said: incident.last().verdict(), rules: incident.last().rules.clone() });
     (outcomes.collect(), stray.collect())
 }
 
@@ -105,7 +100,6 @@ impl Outcome {
             confidence: last.map_or(0.0, |last| last.confidence),
             label_right: last.map_or(silent, |last| episode.takes_label(&last.label)),
             kind_right: last.map_or(silent, takes),
-            silence_is_right: silent,
             unknown_is_right: episode.unknown_is_right,
             detected: detected.map(|at| seconds(episode.begin, at).max(0.0)),
             decided: main.zip(detected).and_then(|(main, from)| decided(main, episode, from)),
@@ -118,7 +112,6 @@ impl Outcome {
             share_error: last.and_then(|last| share_error(episode, last)),
             flaps: main.map_or(0, flaps),
             more: incidents.len().saturating_sub(1),
-            severity: main.map(Incident::worst),
             rules: last.map(|last| last.rules.clone()).unwrap_or_default(),
             evidence: last.map(|last| last.evidence.clone()).unwrap_or_default(),
         }

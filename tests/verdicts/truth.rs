@@ -15,13 +15,8 @@ pub struct Truth {
     pub services: Vec<Service>,
     #[serde(default)]
     pub labels: Vec<Label>,
-    /// As the configuration has it.
-    #[serde(default)]
-    pub calendar: Vec<serde_json::Value>,
     #[serde(deserialize_with = "time")]
     pub warmup_until: Timestamp,
-    #[serde(deserialize_with = "time")]
-    pub end: Timestamp,
     /// None: nothing above low may be said.
     #[serde(default)]
     pub episodes: Vec<Episode>,

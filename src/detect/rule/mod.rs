@@ -172,6 +172,8 @@ pub enum Measure {
     Unanswered,
     /// Milliseconds that clients waited for first bytes of answers, summed: 1k/s is one client waiting at any time.
     Waiting,
+    /// First bytes of answers that took two seconds or more.
+    Late,
     /// Connections that came to be held: silent, or with an unfinished request, for 10 s.
     Held,
     /// Connections that are held now. They have a `count`, a `share` and `distinct` clients; `rate`, `lift` and what else
@@ -199,7 +201,8 @@ words! {
     Packets = "packets", Bytes = "bytes", Attempts = "attempts", Connections = "connections",
     Requests = "requests", Accesses = "accesses", ClientErrors = "client_errors",
     ServerErrors = "server_errors", HalfOpen = "half_open", Unearned = "unearned", Ignored = "ignored",
-    Refused = "refused", Probes = "probes", Unanswered = "unanswered", Waiting = "waiting", Held = "held", Holding = "holding",
+    Refused = "refused", Probes = "probes", Unanswered = "unanswered", Waiting = "waiting", Late = "late", Held = "held",
+    Holding = "holding",
     Denied = "denied", Missing = "missing", Resets = "resets", LargeResent = "large_resent", Udp = "udp",
     Icmp = "icmp", Fragments = "fragments", Reflected = "reflected",
 }

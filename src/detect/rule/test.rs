@@ -3,7 +3,7 @@
 
 use ipnet::IpNet;
 
-use crate::document::{Count, Fields, Node, Port, Rate, Read, Reader, Scalar, Value, words};
+use crate::document::{Count, Fields, Node, Port, Rate, Read, Reader, Scalar, Share, Value, words};
 use crate::time::Span;
 
 /// One test of a rule.
@@ -50,6 +50,8 @@ pub struct TestTraffic {
     pub source_port: Option<u16>,
     /// The time to the first byte of an answer.
     pub wait: Option<Span>,
+    /// The part of the service's full segments that it sends twice, 0 to 1.
+    pub resent: f64,
     /// What becomes of SYNs.
     pub answer: SynAnswer,
     /// When it begins, from the start of the test.
@@ -82,11 +84,17 @@ pub enum TrafficKind {
     Datagrams,
     /// ICMP echo requests.
     Pings,
+    /// Fragments of UDP datagrams.
+    Fragments,
+    /// HTTP/2 streams in cleartext that are answered, a hundred on a connection.
+    Streams,
+    /// The same, broken off at once.
+    Resets,
 }
 words! {
     TrafficKind, "a kind of traffic":
     Requests = "requests", Connections = "connections", Held = "held", Syns = "syns", Datagrams = "datagrams",
-    Pings = "pings",
+    Pings = "pings", Fragments = "fragments", Streams = "streams", Resets = "resets",
 }
 
 /// What becomes of SYNs.
@@ -162,6 +170,7 @@ impl Read for TestTraffic {
         let ports = fields.checked("ports", "1 to 64 ports", |ports: &u16| (1..=MAX_PORTS).contains(ports));
         let source_port = fields.optional("source_port").map(|Port(port)| port);
         let wait = fields.checked("wait", "a wait up to 10m", |wait: &Span| *wait <= MAX_DURATION);
+        let resent = fields.optional("resent").map_or(0.0, |Share(share)| share);
         let answer = fields.or("answer", SynAnswer::SynAck);
         let start = fields.checked("start", "a start from 0s to 10m", |start: &Span| *start <= MAX_DURATION);
         fields.need("for");
@@ -180,6 +189,7 @@ impl Read for TestTraffic {
             ports: ports.unwrap_or(1),
             source_port,
             wait,
+            resent,
             answer,
             start: start.unwrap_or_default(),
             duration: duration?,

@@ -403,6 +403,16 @@ impl Builder {
         self.plan.mirror = mirror;
     }
 
+    /// The networks of a group.
+    pub fn networks_of(&self, group: usize) -> Vec<Network> {
+        self.plan.groups.get(group).map(|group| group.pool.networks.clone()).unwrap_or_default()
+    }
+
+    /// The seed of a group's clients: another group with it and the same networks has the same clients.
+    pub fn seed_of(&self, group: usize) -> u64 {
+        self.plan.groups.get(group).map_or(0, |group| group.pool.seed)
+    }
+
     /// How many workers a service has.
     pub fn workers(&self, service: usize) -> u32 {
         self.plan.services.get(service).map_or(1, |service| service.size.workers)
@@ -459,16 +469,4 @@ pub fn episode(service: usize, name: Name, (begin, end): Window, note: &str) -> 
 /// A cause made of groups.
 pub const fn cause(name: Name, groups: Vec<usize>, origins: Origins) -> Cause {
     Cause { name, groups, origins }
-}
-
-impl Builder {
-    /// The networks of a group.
-    pub fn networks_of(&self, group: usize) -> Vec<Network> {
-        self.plan.groups.get(group).map(|group| group.pool.networks.clone()).unwrap_or_default()
-    }
-
-    /// The seed of a group's clients: another group with it and the same networks has the same clients.
-    pub fn seed_of(&self, group: usize) -> u64 {
-        self.plan.groups.get(group).map_or(0, |group| group.pool.seed)
-    }
 }

@@ -341,11 +341,11 @@ impl<T> Default for Slots<T> {
 
 impl<T> Slots<T> {
     fn put(&mut self, value: T) -> (u32, u32) {
-        if let Some(slot) = self.free.pop() {
-            if let Some((generation, content)) = self.slots.get_mut(slot as usize) {
-                *content = Some(value);
-                return (slot, *generation);
-            }
+        if let Some(slot) = self.free.pop()
+            && let Some((generation, content)) = self.slots.get_mut(slot as usize)
+        {
+            *content = Some(value);
+            return (slot, *generation);
         }
         self.slots.push((0, Some(value)));
         (self.slots.len() as u32 - 1, 0)

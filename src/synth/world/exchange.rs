@@ -10,16 +10,16 @@ use super::actor::Signal;
 use super::conn::{Conn, Filling, State};
 use super::engine::{ConnId, Event, World};
 use super::packet::{Content, Packet, Window};
-use super::server::{Busy, Job, Reception};
+use super::server::{Busy, Job, Reception, Server};
 use super::site::Ask;
 use super::tcp::{Stream, TURN};
 use crate::service::Direction;
-use crate::time::Span;
+use crate::time::{Span, Timestamp};
 
 /// A request that has no answer after this time is acknowledged on its own.
-const ACK_WAIT: Span = Span::from_millis(40);
+pub(super) const ACK_WAIT: Span = Span::from_millis(40);
 /// What encryption adds to a record's content: one byte of type and sixteen of authentication.
-const SEAL: usize = 17;
+pub(super) const SEAL: usize = 17;
 /// The length of a record's header.
 const HEADER: usize = 5;
 /// How often a client sends a request again that nobody acknowledged.
@@ -117,7 +117,7 @@ impl World {
         }
     }
 
-    fn begin(&mut self, id: ConnId, took: Span, busy: Busy) {
+    pub(super) fn begin(&mut self, id: ConnId, took: Span, busy: Busy) {
         if let Some(conn) = self.conn(id) {
             conn.worker = Some(busy);
         }
@@ -161,7 +161,7 @@ impl World {
         let content = Content { filler: (filler as usize).min(room) as u16, ..Content::text(text) };
         let (direction, flags) = (Direction::ToServer, PSH | ACK);
         self.plan_packet(now, Packet { conn: id, direction, flags, seq, ack, content, window: Window::Open });
-        if !self.servers.get(service).is_some_and(super::server::Server::is_silent) {
+        if !self.servers.get(service).is_some_and(Server::is_silent) {
             return self.receive(id);
         }
         if times < AGAIN_TRIES {
@@ -188,7 +188,7 @@ impl World {
 
     /// Workers that are free take what waits.
     pub(super) fn serve_waiting(&mut self, service: usize) {
-        while let Some(job) = self.servers.get_mut(service).and_then(super::server::Server::next_waiting) {
+        while let Some(job) = self.servers.get_mut(service).and_then(Server::next_waiting) {
             let Some(life) =
                 self.conn(job.conn).filter(|conn| conn.state == State::Asked).map(|conn| conn.life)
             else {
@@ -234,9 +234,9 @@ impl World {
     fn download_sealed(
         &mut self,
         id: ConnId,
-        start: crate::time::Timestamp,
+        start: Timestamp,
         (length, room): (usize, usize),
-    ) -> Option<crate::time::Timestamp> {
+    ) -> Option<Timestamp> {
         let mut stream = Vec::with_capacity(length + length / room * 24 + 64);
         let mut noise = self.rng.next();
         let mut left = length;
@@ -282,58 +282,6 @@ impl World {
             self.on_failed(id);
         }
     }
-
-    /// A request begins that will not end: it takes a worker, where there is one.
-    pub(super) fn hold(&mut self, id: ConnId) {
-        let Some(conn) = self.conn(id) else { return };
-        let service = conn.service;
-        let Some(server) = self.servers.get_mut(service) else { return };
-        let (timeout, life) = (server.size.read_timeout, server.life);
-        if server.hold() {
-            if let Some(conn) = self.conn(id) {
-                (conn.worker, conn.life) = (Some(Busy::Held), life);
-            }
-        }
-        self.at(self.now + timeout, Event::ReadTimeout(id));
-    }
-
-    pub(super) fn on_read_timeout(&mut self, id: ConnId) {
-        self.let_go(id);
-        let Some(conn) = self.conn(id).filter(|conn| conn.state != State::Closed) else { return };
-        let service = conn.service;
-        if !self.servers.get(service).is_some_and(super::server::Server::is_silent) {
-            self.dismiss(id);
-        }
-        self.forget_if_over(id);
-    }
-
-    /// The worker that a request held is free.
-    pub(super) fn let_go(&mut self, id: ConnId) {
-        let Some(conn) = self.conn(id).filter(|conn| conn.worker == Some(Busy::Held)) else { return };
-        conn.worker = None;
-        let (service, life) = (conn.service, conn.life);
-        if let Some(server) = self.servers.get_mut(service).filter(|server| server.life == life) {
-            server.release(Busy::Held);
-        }
-        self.serve_waiting(service);
-    }
-
-    /// The client says something that is no whole request.
-    pub(super) fn mumble(&mut self, id: ConnId, text: Vec<u8>, filler: u16) {
-        let now = self.now;
-        let Some(conn) = self.conn(id).filter(|conn| conn.state != State::Closed) else { return };
-        let content = match conn.filling {
-            Filling::Clear => Content { filler, ..Content::text(text.into()) },
-            Filling::Sealed => {
-                let length = text.len() + usize::from(filler) + SEAL;
-                Content { filler: length as u16, ..Content::text(data_header(length).to_vec().into()) }
-            }
-        };
-        let length = content.len();
-        self.say(id, now, (Direction::ToServer, PSH | ACK), content);
-        self.bump(id, Direction::ToServer, length);
-        self.send(id, now + ACK_WAIT, Direction::ToClient, ACK);
-    }
 }
 
 /// Bytes of an error page.
@@ -356,66 +304,3 @@ fn request_head(conn: &Conn, ask: &Ask, host: &str) -> Vec<u8> {
     head.push_str("\r\n");
     head.into_bytes()
 }
-
-impl World {
-    /// The name of the site that a group visits.
-    pub(super) fn host_name(&self, group: u16) -> &'static str {
-        let service = self.plan.groups.get(usize::from(group)).map_or(0, |group| group.service);
-        self.plan.services.get(service).map_or("", |plan| plan.site.host)
-    }
-
-    /// Counts an attempt that is no whole request.
-    pub(super) fn count_attempt(&mut self, id: ConnId) {
-        let elapsed = self.elapsed();
-        let Some(conn) = self.conn(id) else { return };
-        let (service, group, net) = (conn.service, conn.group, conn.client.net);
-        self.counts.add(service, usize::from(group), net, elapsed);
-    }
-
-    /// The server says something on its own.
-    pub(super) fn hear_out(&mut self, id: ConnId, text: &[u8]) {
-        let sealed = self.conn(id).is_some_and(|conn| conn.filling == Filling::Sealed);
-        let (head, filler) = if sealed {
-            (data_header(text.len() + SEAL).to_vec(), text.len() + SEAL)
-        } else {
-            (text.to_vec(), 0)
-        };
-        let start = self.now + TURN;
-        self.download(id, &Stream { start, head: head.into(), filler });
-    }
-
-    /// The client says several things at once, each in a record of its own where it speaks TLS; a worker is busy with
-    /// them for a while.
-    pub(super) fn chatter(&mut self, id: ConnId, messages: &[Vec<u8>]) {
-        let now = self.now;
-        let Some(conn) = self.conn(id).filter(|conn| conn.state != State::Closed) else { return };
-        conn.state = State::Asked;
-        let (sealed, idle, service) = (conn.filling == Filling::Sealed, conn.worker.is_none(), conn.service);
-        let mut text = Vec::with_capacity(messages.len() * 80);
-        for message in messages {
-            if sealed {
-                text.extend(data_header(message.len() + SEAL));
-                text.extend(message.iter().map(|byte| byte ^ 0xa5));
-                text.resize(text.len() + SEAL, 0x3c);
-            } else {
-                text.extend(message);
-            }
-        }
-        for _ in messages {
-            self.count_attempt(id);
-        }
-        let text: Arc<[u8]> = text.into();
-        let heard = self.upload_from(id, (now, &text), 0);
-        self.send(id, heard + TURN, Direction::ToClient, ACK);
-        let cost = Span::from_micros(STREAM_COST.nanos() / 1_000 * messages.len() as u64);
-        let job = Job::costing(cost, id, now);
-        if let (true, Some(server)) = (idle, self.servers.get_mut(service)) {
-            if let Some((took, busy)) = server.begin_if_free(job, &mut self.rng) {
-                self.begin(id, took, busy);
-            }
-        }
-    }
-}
-
-/// What a stream that is opened and cancelled costs on a processor.
-const STREAM_COST: Span = Span::from_millis(3);

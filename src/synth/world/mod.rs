@@ -14,6 +14,7 @@
 
 mod actor;
 mod build;
+mod burden;
 mod calm;
 mod conn;
 mod count;

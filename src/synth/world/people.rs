@@ -169,7 +169,7 @@ pub fn host(net: &IpNet, random: u64) -> IpAddr {
         IpNet::V4(net) => {
             let free = 32 - u32::from(net.prefix_len());
             let room = 1_u64 << free;
-            let mut low = (u128::from(random) * u128::from(room) >> 64) as u32;
+            let mut low = ((u128::from(random) * u128::from(room)) >> 64) as u32;
             if room > 4 && matches!(low & 0xff, 0 | 0xff) {
                 low ^= 0x2a;
             }

@@ -110,11 +110,11 @@ impl Presser {
         if let Some(conn) = free {
             return self.ask(world, conn);
         }
-        if self.lanes.len() < usize::from(self.style.lanes) {
-            if let Some(conn) = world.connect(me, self.group, self.client) {
-                let left = self.style.per_connection.max(1);
-                self.lanes.push(Lane { conn, left, since: world.now });
-            }
+        if self.lanes.len() < usize::from(self.style.lanes)
+            && let Some(conn) = world.connect(me, self.group, self.client)
+        {
+            let left = self.style.per_connection.max(1);
+            self.lanes.push(Lane { conn, left, since: world.now });
         }
     }
 

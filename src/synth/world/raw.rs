@@ -174,10 +174,10 @@ impl Raw {
         let length = self.rng.between(u64::from(size) * 3 / 4, u64::from(size)) as usize;
         let noise = self.noise(length);
         let mut frames = vec![frame(now, self.envelope(ends.source, target, ends.ttl).udp(&noise))];
-        if self.rng.unit() < UNREACHABLE {
-            if let Some(bytes) = unreachable(&frames[0].bytes) {
-                frames.push(frame(now + TURN, bytes));
-            }
+        if self.rng.unit() < UNREACHABLE
+            && let Some(bytes) = frames.first().and_then(|frame| unreachable(&frame.bytes))
+        {
+            frames.push(frame(now + TURN, bytes));
         }
         frames
     }

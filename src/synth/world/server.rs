@@ -157,6 +157,11 @@ impl Server {
         self.faults.contains(&Fault::Silent)
     }
 
+    /// Whether it accepts and reads nothing.
+    pub fn is_stuck(&self) -> bool {
+        self.faults.contains(&Fault::Stuck)
+    }
+
     /// The part of outgoing segments of full size that is lost.
     pub fn large_loss(&self) -> f64 {
         self.sum(|fault| if let Fault::LargeLoss(share) = fault { share } else { 0.0 })
@@ -249,6 +254,11 @@ impl Server {
         (took, busy)
     }
 
+    /// A worker begins, where one is free.
+    pub fn begin_if_free(&mut self, job: Job, rng: &mut Rng) -> Option<(Span, Busy)> {
+        self.has_worker().then(|| self.begin(job, rng))
+    }
+
     /// The status of a finished request: its own, unless the backend failed.
     pub fn outcome(&self, ask: &Ask, rng: &mut Rng) -> u16 {
         let fails = self.faults.iter().any(|fault| {
@@ -294,23 +304,7 @@ impl Job {
     pub const fn of(ask: &Ask, conn: ConnId, since: Timestamp) -> Self {
         Self { conn, since, cost: ask.cost, purpose: ask.purpose }
     }
-}
 
-impl Server {
-    /// Whether it accepts and reads nothing.
-    pub fn is_stuck(&self) -> bool {
-        self.faults.contains(&Fault::Stuck)
-    }
-}
-
-impl Server {
-    /// A worker begins, where one is free.
-    pub fn begin_if_free(&mut self, job: Job, rng: &mut Rng) -> Option<(Span, Busy)> {
-        self.has_worker().then(|| self.begin(job, rng))
-    }
-}
-
-impl Job {
     /// Work of that cost.
     pub const fn costing(cost: Span, conn: ConnId, since: Timestamp) -> Self {
         Self { conn, since, cost, purpose: Purpose::Missing }

@@ -2,7 +2,7 @@
 //! mirror port next to the server sees them. What is said and who is served stands in `exchange.rs`.
 //! [RFC 9293](https://www.rfc-editor.org/rfc/rfc9293), [RFC 6298](https://www.rfc-editor.org/rfc/rfc6298) for timers.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use super::super::frame::{ACK, FIN, PSH, RST, SYN};
@@ -12,7 +12,7 @@ use super::curve::plus;
 use super::engine::{ActorId, ConnId, Event, World};
 use super::packet::{Content, Packet, Window};
 use super::people::Client;
-use super::server::Welcome;
+use super::server::{Server, Welcome};
 use crate::service::Direction;
 use crate::time::{Span, Timestamp};
 
@@ -155,7 +155,7 @@ impl World {
         let (service, rtt) = (conn.service, conn.client.rtt);
         self.send(id, now, Direction::ToServer, FIN | ACK);
         self.bump(id, Direction::ToServer, 1);
-        if !self.servers.get(service).is_some_and(super::server::Server::is_silent) {
+        if !self.servers.get(service).is_some_and(Server::is_silent) {
             self.send(id, now + TURN, Direction::ToClient, FIN | ACK);
             self.bump(id, Direction::ToClient, 1);
             self.send(id, now + TURN + rtt, Direction::ToServer, ACK);
@@ -189,7 +189,7 @@ impl World {
     fn loss(&mut self, id: ConnId) -> f64 {
         let Some(conn) = self.conn(id) else { return 0.0 };
         let (service, own) = (conn.service, f64::from(conn.client.loss) / 1e4);
-        own + self.servers.get(service).map_or(0.0, super::server::Server::loss)
+        own + self.servers.get(service).map_or(0.0, Server::loss)
     }
 
     /// Plans a packet without content.
@@ -376,7 +376,7 @@ impl World {
 
     fn large_loss(&mut self, id: ConnId) -> f64 {
         let service = self.conn(id).map_or(0, |conn| conn.service);
-        self.servers.get(service).map_or(0.0, super::server::Server::large_loss)
+        self.servers.get(service).map_or(0.0, Server::large_loss)
     }
 
     /// Cuts a text and filler into segments; where it is sealed, each segment is a record.
@@ -410,9 +410,9 @@ const LARGE: u32 = 1_400;
 
 impl super::plan::ServicePlan {
     /// The server's end for a client, of the client's family.
-    fn end_for(&self, client: IpAddr) -> Option<std::net::SocketAddr> {
+    fn end_for(&self, client: IpAddr) -> Option<SocketAddr> {
         let same = |address: &&IpAddr| address.is_ipv4() == client.is_ipv4();
         let address = self.addresses.iter().find(same)?;
-        Some(std::net::SocketAddr::new(*address, self.port))
+        Some(SocketAddr::new(*address, self.port))
     }
 }

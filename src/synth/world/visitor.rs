@@ -106,10 +106,10 @@ impl Visitor {
     fn choose(&self, world: &mut World) -> Option<Ask> {
         let service = world.plan.groups.get(usize::from(self.group))?.service;
         let site = world.plan.services.get(service)?.site;
-        if let Some((page, part)) = self.style.focus {
-            if world.rng.unit() < part {
-                return Some(site.page_at(page, &mut world.rng));
-            }
+        if let Some((page, part)) = self.style.focus
+            && world.rng.unit() < part
+        {
+            return Some(site.page_at(page, &mut world.rng));
         }
         if world.rng.below(LOGIN_EVERY) == 0 {
             return Some(site.login(LOGIN_SUCCESS, &mut world.rng));
