@@ -70,7 +70,7 @@ pub fn nat_and_cdn(builder: &mut Builder) {
     let pool = Pool::people(networks, 6_000, builder.rng.next()).behind(vec![gateway], 1.0);
     let share = builder.near(0.33);
     builder.visits(service, pool, (visit, rate * share, &curve));
-    cdn(builder, service, (0.85, &curve));
+    cdn(builder, service, (1.6, &curve));
 }
 
 fn host_net(address: std::net::IpAddr) -> ipnet::IpNet {

@@ -39,8 +39,8 @@ fn hurried(builder: &mut Builder) -> Visit {
 pub fn healthy_crowd(builder: &mut Builder) {
     let window = builder.event_of(240.0);
     let service = builder.service(16.0);
-    let times = 5.0 + builder.rng.unit() * 2.0;
-    let crowd = crowd(builder, service, window, (times, 70.0));
+    let times = 5.6 + builder.rng.unit() * 1.8;
+    let crowd = crowd(builder, service, window, (times, 50.0));
     let mut it = episode(service, CROWD, window, "a domestic crowd, borne well");
     it.causes = vec![cause(CROWD, vec![crowd], Origins::Nameless)];
     it.silence_is_right = true;

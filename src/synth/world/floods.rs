@@ -4,7 +4,7 @@ use super::build::{Builder, Window, cause, episode};
 use super::curve::{Curve, plus};
 use super::networks::Network;
 use super::people::Pool;
-use super::plan::{Conduct, Origins, Press, Rapid};
+use super::plan::{Conduct, Origins, Press, Rapid, Script};
 use super::raw::What;
 use super::server::Fault;
 use crate::time::Span;
@@ -36,10 +36,16 @@ fn flood(builder: &mut Builder, service: usize, window: Window, (flood, note): (
     builder.episode(it);
 }
 
+/// A service that most floods bring down, and some do not.
+fn attacked(builder: &mut Builder) -> usize {
+    let capacity = if builder.rng.below(4) == 0 { 20.0 } else { 3.0 };
+    builder.service(capacity)
+}
+
 /// Two prefixes of one network, one page, one tool.
 pub fn http_flood(builder: &mut Builder) {
     let window = builder.event();
-    let service = builder.service(3.0);
+    let service = attacked(builder);
     let times = builder.near(6.0);
     concentrated(builder, service, window, times);
 }
@@ -50,7 +56,11 @@ pub fn concentrated(builder: &mut Builder, service: usize, window: Window, times
     let networks = builder.prefixes_somewhere(len, 2);
     let press = builder.flood_press(0.7);
     let curve = Curve::plateau(window, builder.secs(5.0), 1.0);
-    let it = Flood { networks, kinds: 1, times, curve, press, origins: Origins::Named };
+    // Most use one tool for one page; some mix tools, some look like people, some read all over the site.
+    let kinds = [1, 1, 1, 1, 3, 0].get(builder.rng.below(6) as usize).copied().unwrap_or(1);
+    let script = if builder.rng.below(3) == 0 { Script::Pages } else { press.script };
+    let press = Press { script, ..press };
+    let it = Flood { networks, kinds, times, curve, press, origins: Origins::Named };
     flood(builder, service, window, (it, "programs in few prefixes of one foreign network ask for one page"));
 }
 
@@ -65,7 +75,7 @@ pub fn quiet_flood(builder: &mut Builder) {
 /// Few sources, few connections, many requests on each.
 pub fn keepalive_flood(builder: &mut Builder) {
     let window = builder.event();
-    let service = builder.service(3.0);
+    let service = attacked(builder);
     let sources = builder.rng.between(6, 14) as usize;
     let networks = builder.hosts_somewhere(sources);
     let pool = builder.bots(networks, 0, 1);
@@ -90,7 +100,7 @@ pub fn keepalive_flood(builder: &mut Builder) {
 /// Very many sources all over the world.
 pub fn distributed_flood(builder: &mut Builder) {
     let window = builder.event_of(260.0);
-    let service = builder.service(3.0);
+    let service = attacked(builder);
     let networks = builder.abroad(700);
     let press = builder.flood_press(12.0);
     let press = Press { lanes: 2, per_connection: builder.rng.between(1, 3) as u32, ..press };
@@ -133,7 +143,7 @@ pub fn ramp(builder: &mut Builder) {
 /// Ten seconds in every minute.
 pub fn pulse(builder: &mut Builder) {
     let window = builder.event_of(330.0);
-    let service = builder.service(3.0);
+    let service = attacked(builder);
     let networks = builder.prefixes_somewhere(23, 2);
     let times = builder.near(9.0);
     let press = builder.flood_press(0.7);
