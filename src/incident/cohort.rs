@@ -145,6 +145,7 @@ impl Split<'_> {
         for (lineage, cell) in self.window.networks.iter().filter(|(lineage, _)| lineage.label.is_none()) {
             networks.entry((lineage.country, lineage.asn)).or_default().merge(cell);
         }
+        let levels = self.levels(networks.keys());
         let mut parts: Vec<(Who, f64, f64)> = Vec::new();
         for ((country, asn), mut cell) in networks {
             let whole = self.whole_row(country, asn);
@@ -152,9 +153,7 @@ impl Split<'_> {
                 cell.remove(held);
                 self.give(cohorts, self.who(country, self.row_in(country, asn)), held, 0.0);
             }
-            let key = asn.map_or(Key::Country(country), Key::Network);
-            let before =
-                self.scale.before.row_rate(&key, self.scale.measure, self.scale.second).unwrap_or(0.0);
+            let before = levels.get(&(country, asn)).copied().unwrap_or(0.0);
             let more = of_cell(self.scale.measure, &cell) as f64 - before * self.scale.seconds;
             let who = self.who(country, whole);
             // A row's excess is told with the row.
@@ -168,6 +167,28 @@ impl Split<'_> {
             }
         }
         self.compare_networks(cohorts, &parts);
+    }
+
+    /// What networks had before, per second. What no network is known for has what is left of its country.
+    fn levels<'n>(
+        &self,
+        networks: impl Iterator<Item = &'n (Country, Option<Asn>)>,
+    ) -> BTreeMap<(Country, Option<Asn>), f64> {
+        let level =
+            |key| self.scale.before.row_rate(&key, self.scale.measure, self.scale.second).unwrap_or(0.0);
+        let (named, unnamed): (Vec<_>, Vec<_>) = networks.copied().partition(|(_, asn)| asn.is_some());
+        let mut levels: BTreeMap<(Country, Option<Asn>), f64> = BTreeMap::new();
+        let mut told: BTreeMap<Country, f64> = BTreeMap::new();
+        for (country, asn) in named {
+            let own = asn.map_or(0.0, |asn| level(Key::Network(asn)));
+            *told.entry(country).or_default() += own;
+            levels.insert((country, asn), own);
+        }
+        for (country, asn) in unnamed {
+            let rest = level(Key::Country(country)) - told.get(&country).copied().unwrap_or(0.0);
+            levels.insert((country, asn), rest.max(0.0));
+        }
+        levels
     }
 
     /// The part of the excess that a cohort's rows are told with.
