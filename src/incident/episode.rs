@@ -153,7 +153,7 @@ impl Episode {
         let new =
             watched.since(self.timed).filter(|(have, _)| *have > self.timed || self.timed.second == i64::MIN);
         for (have, seconds) in new.take_while(|(have, _)| *have <= tick) {
-            self.timeline.take(have, &seconds.own.counts, &usual);
+            self.timeline.take(have, &seconds.own, &usual);
         }
         self.timed = tick;
     }
@@ -167,7 +167,7 @@ impl Episode {
         let before = self.before(watched);
         let seconds = (self.until.second - self.from.second + 1).max(1) as f64;
         let second = self.until.second;
-        let measure = self.told_measure();
+        let measure = self.told_measure(before, seconds);
         let total = of_counts(measure, &self.sums.window.counts) as f64;
         let level = before.rate(measure, second);
         let row_excess = self.row_excess(before, measure, seconds);
@@ -182,9 +182,7 @@ impl Episode {
             home: ground.home,
             coverage: self.coverage,
         };
-        // Where there is no more than usual nobody brings it; what the rows scatter is not to be blamed.
-        let is_more = level.is_none_or(|level| row_excess >= LEAST_MORE * level * seconds);
-        let is_attributed = is_more && row_excess >= LEAST_ATTRIBUTED * excess;
+        let is_attributed = self.is_more(before, measure, seconds) && row_excess >= LEAST_ATTRIBUTED * excess;
         let suspects = Suspects::of(&self.sums.window, keys, &scale);
         let rows = if is_attributed { suspects.rows(&self.sums.window, &scale) } else { Vec::new() };
         let cohorts = if is_attributed {
@@ -196,7 +194,7 @@ impl Episode {
         let mut facts = self.facts(watched, before, seconds);
         let found = self.examine(watched, before, ground, (&rows, &facts));
         facts.failing = found.failing();
-        let unit = self.unit();
+        let unit = self.unit(measure);
         let mut verdict = Case {
             weights: ground.weights,
             facts: facts.all(ground.is_declared),
@@ -310,40 +308,35 @@ impl Episode {
         sums.into_iter().map(told).collect()
     }
 
-    /// What the load is measured by: errors and requests by the accesses that they are part of.
-    fn told_measure(&self) -> Measure {
+    /// What the load is measured by: errors and requests by the accesses that they are part of; by connections where
+    /// there are more of these and hardly more accesses, as when somebody connects and says little.
+    fn told_measure(&self, before: &Before, seconds: f64) -> Measure {
         match self.measure {
             Measure::Packets | Measure::Bytes | Measure::Connections => self.measure,
-            Measure::HalfOpen
-            | Measure::Unearned
-            | Measure::Attempts
-            | Measure::Ignored
-            | Measure::Refused
-            | Measure::Probes
-            | Measure::Udp
-            | Measure::Icmp
-            | Measure::Fragments
-            | Measure::Reflected => Measure::Packets,
-            Measure::Held | Measure::Holding => Measure::Connections,
-            Measure::Requests
-            | Measure::Accesses
-            | Measure::ClientErrors
-            | Measure::ServerErrors
-            | Measure::Unanswered
-            | Measure::Waiting
-            | Measure::Late
-            | Measure::Denied
-            | Measure::Missing
-            | Measure::Resets
-            | Measure::LargeResent => Measure::Accesses,
+            measure if is_access(measure) => {
+                let is_more = |measure| self.is_more(before, measure, seconds);
+                if !is_more(Measure::Accesses) && is_more(Measure::Connections) {
+                    Measure::Connections
+                } else {
+                    Measure::Accesses
+                }
+            }
+            _ => Measure::Packets,
         }
     }
 
+    /// Whether rows hold notably more than before; what rows scatter is not to be blamed on anybody.
+    fn is_more(&self, before: &Before, measure: Measure, seconds: f64) -> bool {
+        let level = before.rate(measure, self.until.second);
+        let excess = self.row_excess(before, measure, seconds);
+        level.is_none_or(|level| excess >= LEAST_MORE * level * seconds)
+    }
+
     /// Accesses are requests where most of them could be read.
-    fn unit(&self) -> Unit {
+    fn unit(&self, measure: Measure) -> Unit {
         let readable =
             2 * self.sums.window.counts[Count::Requests] >= self.sums.window.counts[Count::Accesses];
-        match self.told_measure() {
+        match measure {
             Measure::Packets => Unit::Packets,
             Measure::Bytes => Unit::Bytes,
             Measure::Accesses if readable => Unit::Requests,
@@ -434,6 +427,21 @@ impl Episode {
             self.sums.window.ends.iter().max_by_key(|(end, count)| (**count, std::cmp::Reverse(**end)));
         most.map(|(end, _)| *end)
     }
+}
+
+/// Whether a measure is of those whose load is told in accesses.
+fn is_access(measure: Measure) -> bool {
+    !matches!(
+        measure,
+        Measure::HalfOpen
+            | Measure::Unearned
+            | Measure::Attempts
+            | Measure::Udp
+            | Measure::Icmp
+            | Measure::Fragments
+            | Measure::Reflected
+            | Measure::Probes
+    )
 }
 
 /// The rows that are told: those of cohorts that somebody may be asked about. A crowd and a fault have no origin.

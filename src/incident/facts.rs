@@ -42,12 +42,6 @@ pub(super) struct Fact {
 /// Attempts a second below which half-open connections are lost packets and no flood.
 const LEAST_HALF_OPEN: f64 = 50.0;
 
-/// Different addresses below which a flood of half-open connections has not been forged.
-const LEAST_FORGED: f64 = 50.0;
-
-/// Forged addresses are at least this part of the attempts that stay open.
-const ONCE: f64 = 0.3;
-
 /// A load of less than so many times that before is ordinary.
 const ORDINARY_LOAD: f64 = 1.7;
 
@@ -136,14 +130,15 @@ impl Facts<'_> {
         let (attempts, open) = (self.own[Count::Attempts], self.own.half_open());
         let rate = open as f64 / self.seconds.max(1.0);
         let before = self.before.rate(Measure::Attempts, self.second).unwrap_or(0.0);
-        let ticks = self.seconds.min(60.0) as u64;
-        // A forged address tries once; whoever is real and shut out tries again.
-        let many = || {
-            let strangers = self.watched.strangers(ticks, Traffic::Own);
-            strangers >= LEAST_FORGED && strangers >= ONCE * rate * ticks as f64
-        };
-        (rate >= LEAST_HALF_OPEN.max(2.0 * before) && many())
+        (rate >= LEAST_HALF_OPEN.max(2.0 * before) && self.are_abandoned())
             .then(|| fact(Evidence::HalfOpen, open as f64 / attempts.max(1) as f64, Some(0.0)))
+    }
+
+    /// Whether attempts were answered and left open, or were not even tried again: whoever is real and shut out sends
+    /// his SYN again and again (RFC 6298, after 1, 3, 7 s).
+    fn are_abandoned(&self) -> bool {
+        let (attempts, answered) = (self.own[Count::Attempts], self.own[Count::Answered]);
+        2 * answered >= attempts || 2 * self.own.unearned() < 3 * attempts
     }
 
     /// How many connections were held by few.

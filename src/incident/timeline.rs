@@ -3,7 +3,7 @@
 
 use std::collections::VecDeque;
 
-use crate::aggregate::{Count, Counts, Sides};
+use crate::aggregate::{Count, Counts, ScopeTick, Sides};
 use crate::detect::rule::Measure;
 use crate::detect::{Before, of_counts};
 use crate::time::TickId;
@@ -63,7 +63,8 @@ const LEAST: u64 = 5;
 
 impl Timeline {
     /// Takes a tick's sums. Where one direction is seen only, nothing fails.
-    pub fn take(&mut self, tick: TickId, counts: &Counts, usual: &Usual<'_>) {
+    pub fn take(&mut self, tick: TickId, sums_of: &ScopeTick, usual: &Usual<'_>) {
+        let counts = &sums_of.counts;
         while self.recent.front().is_some_and(|first| tick.second - first.tick.second >= SPAN as i64) {
             self.recent.pop_front();
         }
@@ -84,7 +85,7 @@ impl Timeline {
         let failing = if usual.sides == Sides::Both { failing(&sums, usual.wait) } else { None };
         self.down_for += u64::from(failing.is_some_and(|failing| failing >= 0.5));
         if failing.is_some_and(|failing| failing >= FAILING) && self.broke.is_none() {
-            self.broke = Some(self.first());
+            self.broke = Some(self.first().plus(-lag(&sums, sums_of)));
             self.load_when_broke = load;
         }
     }
@@ -142,8 +143,25 @@ fn failing(sums: &Counts, usual_wait: Option<f64>) -> Option<f64> {
         let wait = sums[Count::FirstByteWait] as f64 / answers as f64;
         if wait >= SLOW_TIMES * usual && wait - usual >= SLOW_MORE { FAILING } else { 0.0 }
     });
-    [refused, unserved, slow].into_iter().flatten().reduce(f64::max)
+    let large = sums[Count::LargeSent];
+    let lost = (large >= LEAST).then(|| {
+        // A quarter of all large segments lost is a page that stops in the middle.
+        if 4 * sums[Count::LargeResent] >= large { FAILING } else { 0.0 }
+    });
+    [refused, unserved, slow, lost].into_iter().flatten().reduce(f64::max)
 }
+
+/// Seconds ago that what is seen failing now was asked for: what comes late was late from then on.
+fn lag(sums: &Counts, tick: &ScopeTick) -> i64 {
+    if sums[Count::Unanswered] > 0 {
+        return UNANSWERED;
+    }
+    let late = tick.waits.as_ref().and_then(|waits| waits.quantile(0.95));
+    late.map_or(0, |late| i64::try_from(late.secs()).unwrap_or(UNANSWERED)).clamp(0, UNANSWERED)
+}
+
+/// Seconds after which a request counts as unanswered.
+const UNANSWERED: i64 = 10;
 
 fn part(of: u64, all: u64) -> f64 {
     if all > 0 { of as f64 / all as f64 } else { 0.0 }

@@ -78,6 +78,12 @@ const INTENT: [Evidence; 6] = [
 /// As many equal sources are "few".
 const FEW: f64 = 3.0;
 
+/// As many that hurt nobody and hardly raise the load may be one program on several machines.
+const SEVERAL: f64 = 16.0;
+
+/// A load of less than so many times that before is hardly raised.
+const MILD: f64 = 2.0;
+
 /// Reasons of less weight are not worth a line.
 const LEAST_REASON: f64 = 0.15;
 
@@ -145,7 +151,9 @@ impl Case<'_> {
         let demands = &self.weights.demands;
         let sure = probable[best] >= demands.probability
             && (probable[best] / next.max(1e-12)).ln() >= demands.margin;
-        let few = cohort.effective_sources > 0.0 && cohort.effective_sources <= FEW;
+        let sources = cohort.effective_sources;
+        let is_mild = !self.is_hurt && self.value(Evidence::Surge).is_none_or(|times| times < MILD);
+        let few = sources > 0.0 && (sources <= FEW || is_mild && sources <= SEVERAL);
         let cause = match best {
             ATTACK if sure && few && !behaves(&INTENT) => Cause::HeavyClient,
             ATTACK if sure => Cause::Attack(self.kind_of_attack(&weighed)),
@@ -270,9 +278,9 @@ impl Case<'_> {
     /// The cause of all, and that of the cohort that stands for it.
     fn overall(&self, parts: &[Part], judged: &[Judged]) -> (Cause, Option<Cause>) {
         let Some(first) = parts.first() else { return (Cause::Unknown(Unknown::InsufficientData), None) };
-        let blameless = |cause: Cause| !matches!(cause, Cause::Attack(_) | Cause::Glitch(_));
+        let is_open = |cause: Cause| matches!(cause, Cause::Unknown(_) | Cause::HeavyClient);
         let is_small = !self.is_hurt && self.value(Evidence::Surge).is_none_or(|times| times < HEAVY);
-        if let Some(said) = self.said.filter(|_| is_small || parts.iter().all(|part| blameless(part.cause))) {
+        if let Some(said) = self.said.filter(|_| is_small || parts.iter().all(|part| is_open(part.cause))) {
             return (said, Some(first.cause));
         }
         // One direction proves who comes and how much; of how they are served it proves nothing.
