@@ -120,7 +120,7 @@ pub fn held_out(scored: &[Scored]) -> String {
         FITTED.start(),
         FITTED.end()
     );
-    let _ = write!(page, "{TITLES}| held-out seeds | {} |\n", figures.cells());
+    let _ = writeln!(page, "{TITLES}| held-out seeds | {} |", figures.cells());
     let missed = figures.missed();
     let met = if missed.is_empty() { "All demands are met.".to_owned() } else { missed.join("; ") };
     let _ = write!(page, "\nMissed: {met}\n");
