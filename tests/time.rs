@@ -96,5 +96,7 @@ fn a_flood_beside_a_found_service_is_seen_whoever_else_knocks() {
         Scenario::new(5).with(crowd(secs(120))).with(knock).with(flood.start(secs(80)).over(secs(20)));
     let (_folder, capture) = written(&scenario);
     let alerts = replay(&capture, &["--home", "KR"]).exits(0).alerts();
-    assert_eq!(one_incident(&alerts)[0]["alert"]["signature_id"], 1011);
+    // A flood beside the service, and one of UDP.
+    let signature = one_incident(&alerts)[0]["alert"]["signature_id"].as_u64();
+    assert!(matches!(signature, Some(1011 | 1012)), "{signature:?}");
 }
