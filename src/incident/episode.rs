@@ -86,6 +86,9 @@ const LEAST_SOUGHT: f64 = 0.05;
 /// nothing, and the few who prove theirs are not to blame for it.
 const LEAST_ATTRIBUTED: f64 = 0.5;
 
+/// Seconds without an answer to attempts after which it is the server that is gone.
+const SHUT: u64 = 5;
+
 /// The part of the level before that an excess must come to.
 const LEAST_MORE: f64 = 0.2;
 
@@ -218,7 +221,7 @@ impl Episode {
             times: level.filter(|level| *level > 0.0).map(|level| total / seconds / level),
             by_connections,
             is_hurt: found.health.state >= Condition::Degraded,
-            is_silent: self.is_silent() || self.timeline.shut_out().is_some_and(|part| part >= 0.5),
+            is_silent: self.is_silent() || self.timeline.shut_for >= SHUT,
             is_blind: watched.sides().is_one_way(),
         }
         .verdict();
