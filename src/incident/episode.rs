@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::cohort::Split;
+use super::cohort::{Cohort, Split};
 use super::facts::{Facts, held_by_few};
 use super::health::{Examination, Found};
 use super::origins::Scale;
@@ -192,6 +192,8 @@ impl Episode {
         } else {
             Vec::new()
         };
+        let by_connections = measure == Measure::Connections && is_access(self.measure);
+        let cohorts = if by_connections { without_the_many(cohorts) } else { cohorts };
         let mut facts = self.facts(watched, before, seconds);
         let found = self.examine(watched, before, ground, (&rows, &facts));
         facts.failing = found.failing();
@@ -206,8 +208,10 @@ impl Episode {
             unit,
             has_accesses: 2 * self.sums.own[Count::Accesses] >= self.sums.own[Count::Opened],
             unseen: self.unseen(watched, level),
+            times: level.filter(|level| *level > 0.0).map(|level| total / seconds / level),
+            by_connections,
             is_hurt: found.health.state >= Condition::Degraded,
-            is_silent: self.is_silent(),
+            is_silent: self.is_silent() || self.timeline.shut_out().is_some_and(|part| part >= 0.5),
             is_blind: watched.sides().is_one_way(),
         }
         .verdict();
@@ -428,6 +432,11 @@ impl Episode {
             self.sums.window.ends.iter().max_by_key(|(end, count)| (**count, std::cmp::Reverse(**end)));
         most.map(|(end, _)| *end)
     }
+}
+
+/// Where there are more connections and no more accesses, the many are people who connect again: no crowd.
+fn without_the_many(cohorts: Vec<Cohort>) -> Vec<Cohort> {
+    cohorts.into_iter().filter(|cohort| cohort.who.is_few()).collect()
 }
 
 /// Whether a measure is of those whose load is told in accesses.

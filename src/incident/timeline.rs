@@ -28,8 +28,12 @@ pub(super) const SLOW_MORE: f64 = 200_000.0;
 #[derive(Debug, Default)]
 pub(super) struct Timeline {
     recent: VecDeque<Second>,
+    /// The loads of the last seconds.
+    loads: VecDeque<(TickId, f64)>,
     /// When the load had risen.
     pub rose: Option<TickId>,
+    /// Seconds that the load has been ordinary again.
+    calm: u64,
     /// When exchanges began to fail.
     pub broke: Option<TickId>,
     /// How many times the load before, when they did.
@@ -55,6 +59,16 @@ const SPAN: usize = 5;
 /// A load of so many times the load before has risen.
 const RISEN: f64 = 1.5;
 
+/// A load of less than so many times is ordinary.
+const CALM: f64 = 1.3;
+
+/// Seconds of which loads are remembered: failures are seen up to ten seconds late.
+const REMEMBERED: i64 = 20;
+
+/// Pages are fetched with all that belongs to them and connections come in pairs: counts scatter more than chance would
+/// have them (variance over mean).
+const BURSTS: [(Measure, f64); 2] = [(Measure::Attempts, 2.0), (Measure::Accesses, 8.0)];
+
 /// Exchanges fail where so many of them do not succeed.
 const FAILING: f64 = 0.3;
 
@@ -73,20 +87,36 @@ impl Timeline {
         self.recent.iter().for_each(|second| sums.merge(&second.counts));
         let load = load(&sums, usual.before, tick.second);
         if let Some(load) = load {
-            self.peak = Some(self.peak.map_or(load, |peak| peak.max(load)));
-            if load >= RISEN && self.rose.is_none() && is_no_chance(&sums, usual.before, tick.second) {
-                self.rose = Some(self.first());
-            }
+            self.loaded(tick, load, is_no_chance(&sums, usual.before, tick.second));
         }
         if self.broke.is_some() {
             self.attempts += counts[Count::Attempts];
             self.answered += counts[Count::Answered];
         }
-        let failing = if usual.sides == Sides::Both { failing(&sums, usual.wait) } else { None };
-        self.down_for += u64::from(failing.is_some_and(|failing| failing >= 0.5));
-        if failing.is_some_and(|failing| failing >= FAILING) && self.broke.is_none() {
-            self.broke = Some(self.first().plus(-lag(&sums, sums_of)));
-            self.load_when_broke = load;
+        let failing = if usual.sides == Sides::Both { failing(&sums, sums_of, usual.wait) } else { None };
+        self.down_for += u64::from(failing.is_some_and(|failing| failing.part >= 0.5));
+        if let Some(Failing { lag, .. }) =
+            failing.filter(|failing| failing.part >= FAILING && self.broke.is_none())
+        {
+            let broke = self.first().plus(-lag);
+            self.broke = Some(broke);
+            self.load_when_broke = self.loads.iter().find(|(at, _)| *at >= broke).map(|(_, load)| *load);
+        }
+    }
+
+    /// Notes a load. A burst that is over before anything breaks has pushed nothing over.
+    fn loaded(&mut self, tick: TickId, load: f64, is_no_chance: bool) {
+        self.peak = Some(self.peak.map_or(load, |peak| peak.max(load)));
+        self.loads.push_back((tick, load));
+        while self.loads.front().is_some_and(|(first, _)| tick.second - first.second > REMEMBERED) {
+            self.loads.pop_front();
+        }
+        self.calm = if load < CALM { self.calm + 1 } else { 0 };
+        if self.broke.is_none() && self.calm >= SPAN as u64 {
+            self.rose = None;
+        }
+        if load >= RISEN && self.rose.is_none() && is_no_chance {
+            self.rose = Some(self.first());
         }
     }
 
@@ -120,48 +150,56 @@ fn load(sums: &Counts, before: &Before, second: i64) -> Option<f64> {
     Some(attempts.max(accesses))
 }
 
-/// Whether chance would hardly bring as much: three standard deviations of a Poisson count above the level.
+/// Whether chance would hardly bring as much: three standard deviations above the level.
 fn is_no_chance(sums: &Counts, before: &Before, second: i64) -> bool {
-    [Measure::Attempts, Measure::Accesses].into_iter().any(|measure| {
+    BURSTS.into_iter().any(|(measure, scatter)| {
         let level = before.rate(measure, second).unwrap_or(0.0) * SPAN as f64;
         let count = of_counts(measure, sums) as f64;
-        count >= RISEN * level && count >= level + 3.0 * level.max(1.0).sqrt()
+        count >= RISEN * level && count >= level + 3.0 * (scatter * level.max(1.0)).sqrt()
     })
 }
 
-/// The part of exchanges that fail: attempts that are not answered, requests without a response, errors; answers that
-/// take several times as long as usual fail in part.
-fn failing(sums: &Counts, usual_wait: Option<f64>) -> Option<f64> {
+/// The part of exchanges that fail, and for how many seconds they have when it is seen.
+#[derive(Debug, Clone, Copy)]
+struct Failing {
+    part: f64,
+    lag: i64,
+}
+
+/// Attempts that are not answered, requests without a response, errors; answers that take several times as long as
+/// usual, and pages whose large segments are lost, fail in part.
+fn failing(sums: &Counts, tick: &ScopeTick, usual_wait: Option<f64>) -> Option<Failing> {
+    let at_once = |part| Failing { part, lag: 0 };
     let attempts = sums[Count::Attempts];
-    let refused = (attempts >= LEAST).then(|| part(attempts.saturating_sub(sums[Count::Answered]), attempts));
+    let refused =
+        (attempts >= LEAST).then(|| at_once(part(attempts.saturating_sub(sums[Count::Answered]), attempts)));
     let requests = sums[Count::Requests];
-    let errors = sums[Count::ServerErrors];
-    let silent = requests.saturating_sub(sums[Count::Responses]) + errors;
-    let unserved = (requests >= LEAST).then(|| part(silent.min(requests), requests));
-    let answers = sums[Count::FirstBytes];
-    let slow = usual_wait.filter(|_| answers >= LEAST).map(|usual| {
-        let wait = sums[Count::FirstByteWait] as f64 / answers as f64;
-        if wait >= SLOW_TIMES * usual && wait - usual >= SLOW_MORE { FAILING } else { 0.0 }
-    });
+    let silent = requests.saturating_sub(sums[Count::Responses]) + sums[Count::ServerErrors];
+    let unserved = (requests >= LEAST).then(|| at_once(part(silent.min(requests), requests)));
+    let slow =
+        usual_wait.filter(|usual| is_slow(sums, *usual)).map(|_| Failing { part: FAILING, lag: lag(tick) });
     let large = sums[Count::LargeSent];
-    let lost = (large >= LEAST).then(|| {
-        // A quarter of all large segments lost is a page that stops in the middle.
-        if 4 * sums[Count::LargeResent] >= large { FAILING } else { 0.0 }
-    });
-    [refused, unserved, slow, lost].into_iter().flatten().reduce(f64::max)
+    // A quarter of all large segments lost is a page that stops in the middle.
+    let is_lost = large >= LEAST && 4 * sums[Count::LargeResent] >= large;
+    let lost = is_lost.then(|| at_once(FAILING));
+    let worse = |one: Failing, other: Failing| if other.part > one.part { other } else { one };
+    [refused, unserved, slow, lost].into_iter().flatten().reduce(worse)
 }
 
-/// Seconds ago that what is seen failing now was asked for: what comes late was late from then on.
-fn lag(sums: &Counts, tick: &ScopeTick) -> i64 {
-    if sums[Count::Unanswered] > 0 {
-        return UNANSWERED;
-    }
+fn is_slow(sums: &Counts, usual: f64) -> bool {
+    let answers = sums[Count::FirstBytes];
+    let wait = sums[Count::FirstByteWait] as f64 / answers.max(1) as f64;
+    answers >= LEAST && wait >= SLOW_TIMES * usual && wait - usual >= SLOW_MORE
+}
+
+/// Seconds ago that what comes late now was asked for.
+fn lag(tick: &ScopeTick) -> i64 {
     let late = tick.waits.as_ref().and_then(|waits| waits.quantile(0.95));
-    late.map_or(0, |late| i64::try_from(late.secs()).unwrap_or(UNANSWERED)).clamp(0, UNANSWERED)
+    late.map_or(0, |late| i64::try_from(late.secs()).unwrap_or(LATEST)).clamp(0, LATEST)
 }
 
-/// Seconds after which a request counts as unanswered.
-const UNANSWERED: i64 = 10;
+/// Seconds after which an answer is not waited for any more.
+const LATEST: i64 = 10;
 
 fn part(of: u64, all: u64) -> f64 {
     if all > 0 { of as f64 / all as f64 } else { 0.0 }
