@@ -342,6 +342,8 @@ fn count_sources(node: &Node<Prefixes>) -> u64 {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
     use crate::aggregate::SourceKey;
 

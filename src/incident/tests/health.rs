@@ -146,7 +146,9 @@ fn severity(failing: Option<f64>, down_for: u64, attacked: bool) -> Level {
     };
     let health = Health { state, failure_ratio: failing, witnesses: Witnesses::Known, since: None };
     let found = Found { health, is_slow: false, wait: None };
-    found.severity(Level::Medium, &Timeline { down_for, ..Timeline::default() }, attacked)
+    let mut timeline = Timeline::default();
+    timeline.down_for = down_for;
+    found.severity(Level::Medium, &timeline, attacked)
 }
 
 #[test]

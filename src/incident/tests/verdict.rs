@@ -12,6 +12,7 @@ struct Told {
     cohorts: Vec<Cohort>,
     said: Option<Cause>,
     unit: Unit,
+    stage: usize,
     is_hurt: bool,
     is_silent: bool,
     is_blind: bool,
@@ -29,6 +30,7 @@ impl Told {
             cohorts,
             said: None,
             unit: Unit::Requests,
+            stage: 1,
             is_hurt: false,
             is_silent: false,
             is_blind: false,
@@ -41,16 +43,19 @@ impl Told {
 
     fn verdict(&self) -> Verdict {
         let weights = Weights::builtin();
+        let surge = self.facts.iter().find(|fact| fact.evidence == Evidence::Surge);
         Case {
             weights: &weights,
             facts: self.facts.clone(),
             cohorts: &self.cohorts,
             busy_client: Some(30.0),
-            stage: 1,
+            stage: self.stage,
             said: self.said,
             unit: self.unit,
             has_accesses: self.unit == Unit::Requests,
             unseen: vec![Unseen::Before],
+            times: surge.map(|fact| fact.value),
+            by_connections: false,
             is_hurt: self.is_hurt,
             is_silent: self.is_silent,
             is_blind: self.is_blind,
@@ -242,25 +247,6 @@ fn what_would_change_the_verdict_is_told() {
 
 #[test]
 fn the_younger_the_past_the_less_sure() {
-    let weights = Weights::builtin();
-    let cohorts = [people(1.0)];
-    let sure = |stage| {
-        let told = Told::new(&[RISEN], Vec::new());
-        let case = Case {
-            weights: &weights,
-            facts: told.facts,
-            cohorts: &cohorts,
-            busy_client: Some(30.0),
-            stage,
-            said: None,
-            unit: Unit::Requests,
-            has_accesses: true,
-            unseen: Vec::new(),
-            is_hurt: false,
-            is_silent: false,
-            is_blind: false,
-        };
-        case.verdict().confidence
-    };
+    let sure = |stage| Told { stage, ..Told::new(&[RISEN], vec![people(1.0)]) }.verdict().confidence;
     assert!(sure(0) < sure(1) && sure(1) <= sure(2), "{} {} {}", sure(0), sure(1), sure(2));
 }
