@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
 
 use super::cohort::{Cohort, Split};
 use super::facts::{Facts, held_by_few};
@@ -10,9 +11,11 @@ use super::origins::Scale;
 use super::suspects::Suspects;
 use super::timeline::{Timeline, Usual};
 use super::verdict::Case;
-use super::{Attack, Cause, Condition, Foreign, Load, Neighbour, Origin, Sought, Unit, Unseen, Verdict};
+use super::{
+    Attack, Cause, Condition, Foreign, Load, Neighbour, Origin, Place, Scan, Sought, Unit, Unseen, Verdict,
+};
 use crate::aggregate::{Count, Counts, ScopeTick, Sides};
-use crate::attribute::{Country, Home};
+use crate::attribute::{Attribution, Country, Home};
 use crate::detect::rule::{Evidence, Measure, Traffic, Weights};
 use crate::detect::{Before, Key, Needs, Watched, Window, of_cell, of_counts};
 use crate::flow::{ServerEnd, template_of};
@@ -68,6 +71,7 @@ pub(super) struct Account {
 pub(super) struct Ground<'a> {
     pub home: &'a Home,
     pub concentrated_from: f64,
+    pub attribute: &'a dyn Fn(IpAddr) -> Attribution,
     pub weights: &'a Weights,
     pub said: Option<Cause>,
     pub is_declared: bool,
@@ -185,8 +189,12 @@ impl Episode {
         };
         let is_attributed = self.is_more(before, measure, seconds) && row_excess >= LEAST_ATTRIBUTED * excess;
         let suspects = Suspects::of(&self.sums.window, keys, &scale);
-        let rows = if is_attributed { suspects.rows(&self.sums.window, &scale) } else { Vec::new() };
-        let cohorts = if is_attributed {
+        let rows = match self.measure {
+            Measure::Probes => probing(&self.sums.window, keys, &scale, ground),
+            _ if is_attributed => suspects.rows(&self.sums.window, &scale),
+            _ => Vec::new(),
+        };
+        let cohorts = if is_attributed && self.measure != Measure::Probes {
             let habits = watched.habits();
             Split { window: &self.sums.window, scale: &scale, habits, origins: &rows }.cohorts()
         } else {
@@ -454,10 +462,47 @@ fn is_access(measure: Measure) -> bool {
     )
 }
 
+/// The sources that tried ports, as far as rules found them. Nothing proves their addresses.
+fn probing(window: &Window, keys: &BTreeSet<Key>, scale: &Scale<'_>, ground: &Ground<'_>) -> Vec<Origin> {
+    let mut attempts: BTreeMap<IpAddr, u64> = BTreeMap::new();
+    for (key, probe) in &window.probed {
+        *attempts.entry(key.source).or_default() += u64::from(probe.attempts);
+    }
+    let whole: u64 = attempts.values().sum();
+    let part = |count: u64| count as f64 / whole.max(1) as f64;
+    let named = attempts.into_iter().filter(|(address, _)| keys.contains(&Key::Source(*address)));
+    named
+        .take(MOST_PROBING)
+        .map(|(address, count)| {
+            let attribution = (ground.attribute)(address);
+            Origin {
+                place: Place::Source(address),
+                country: attribution.country,
+                asn: attribution.asn,
+                example: address,
+                foreign: (!scale.home.is_unknown()).then(|| scale.home.is_foreign(attribution.country)),
+                share: part(count),
+                traffic_share: (count as f64 / scale.total.max(1.0)).min(1.0),
+                baseline_share: 0.0,
+                rate: count as f64 / scale.seconds.max(1.0),
+                sources: 1,
+                proven: false,
+                label: attribution.label,
+            }
+        })
+        .collect()
+}
+
+/// Sources of a port scan that are told.
+const MOST_PROBING: usize = 16;
+
 /// The rows that are told: those of cohorts that somebody may be asked about. A crowd and a fault have no origin.
 fn told(rows: Vec<Origin>, verdict: &mut Verdict) -> Vec<Origin> {
     let blameless = |cause| matches!(cause, Cause::FlashCrowd | Cause::Glitch(_));
     let forged = |cause| matches!(cause, Cause::Attack(Attack::SynFlood));
+    if matches!(verdict.cause, Cause::Scan(Scan::Port | Scan::Host)) {
+        return rows;
+    }
     let mut kept: Vec<usize> = verdict
         .parts
         .iter()

@@ -100,7 +100,9 @@ impl Timeline {
         {
             let broke = self.first().plus(-lag);
             self.broke = Some(broke);
-            self.load_when_broke = self.loads.iter().find(|(at, _)| *at >= broke).map(|(_, load)| *load);
+            // Load and failures are of the same span of seconds.
+            let then = tick.plus(-lag);
+            self.load_when_broke = self.loads.iter().find(|(at, _)| *at >= then).map(|(_, load)| *load);
         }
     }
 
