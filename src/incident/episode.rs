@@ -7,7 +7,8 @@ use std::net::IpAddr;
 use super::cohort::{Cohort, Split};
 use super::facts::{Facts, held_by_few};
 use super::health::{Examination, Found};
-use super::origins::{Scale, Suspects};
+use super::origins::Scale;
+use super::suspects::Suspects;
 use super::timeline::{Timeline, Usual};
 use super::verdict::Case;
 use super::{
