@@ -182,9 +182,11 @@ fn failing(sums: &Counts, tick: &ScopeTick, usual_wait: Option<f64>) -> Option<F
     let attempts = sums[Count::Attempts];
     let refused =
         (attempts >= LEAST).then(|| at_once(part(attempts.saturating_sub(sums[Count::Answered]), attempts)));
-    let requests = sums[Count::Requests];
-    let silent = requests.saturating_sub(sums[Count::Responses]) + sums[Count::ServerErrors];
-    let unserved = (requests >= LEAST).then(|| at_once(part(silent.min(requests), requests)));
+    // What is encrypted has no responses that could be read, and first bytes all the same.
+    let asked = sums[Count::Accesses];
+    let served = sums[Count::Responses].max(sums[Count::FirstBytes]);
+    let silent = asked.saturating_sub(served) + sums[Count::ServerErrors];
+    let unserved = (asked >= LEAST).then(|| at_once(part(silent.min(asked), asked)));
     let slow =
         usual_wait.filter(|usual| is_slow(sums, *usual)).map(|_| Failing { part: FAILING, lag: lag(tick) });
     let large = sums[Count::LargeSent];

@@ -25,6 +25,8 @@ pub enum Evidence {
     OneMake,
     /// The clients' makes are mixed as they always were.
     SameMakes,
+    /// The part of the cohort's makes of clients that was not there before.
+    OtherMakes,
     /// One path asked for by most.
     OnePath,
     /// Pages are fetched without what belongs to them.
@@ -68,7 +70,7 @@ words! {
     Evidence, "a piece of evidence":
     Concentration = "concentration", KnownNetworks = "known-networks", NewNetworks = "new-networks",
     Foreign = "foreign", HighRate = "high-rate", OrdinaryRate = "ordinary-rate", OneMake = "one-make",
-    SameMakes = "same-makes", OnePath = "one-path", FewAssets = "few-assets", Assets = "assets",
+    SameMakes = "same-makes", OtherMakes = "other-makes", OnePath = "one-path", FewAssets = "few-assets", Assets = "assets",
     NoBackoff = "no-backoff", FewSources = "few-sources", Surge = "surge", FailsUnloaded = "fails-unloaded",
     BrokeFirst = "broke-first", LoadFirst = "load-first", HalfOpen = "half-open", Held = "held",
     Resets = "resets", Datagrams = "datagrams", Reflected = "reflected", Unanswered = "unanswered",
