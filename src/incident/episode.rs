@@ -205,6 +205,8 @@ impl Episode {
             unit,
             has_accesses: 2 * self.sums.own[Count::Accesses] >= self.sums.own[Count::Opened],
             unseen: self.unseen(watched, level),
+            times: level.filter(|level| *level > 0.0).map(|level| total / seconds / level),
+            by_connections: measure == Measure::Connections && is_access(self.measure),
             is_hurt: found.health.state >= Condition::Degraded,
             is_silent: self.is_silent(),
             is_blind: watched.sides().is_one_way(),

@@ -43,7 +43,7 @@ pub(super) struct Fact {
 const LEAST_HALF_OPEN: f64 = 50.0;
 
 /// A load of less than so many times that before is ordinary.
-const ORDINARY_LOAD: f64 = 1.7;
+const ORDINARY_LOAD: f64 = 1.4;
 
 /// HTTP/2 streams reset a second that no browser comes to.
 const LEAST_RESETS: f64 = 50.0;

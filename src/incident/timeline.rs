@@ -28,8 +28,12 @@ pub(super) const SLOW_MORE: f64 = 200_000.0;
 #[derive(Debug, Default)]
 pub(super) struct Timeline {
     recent: VecDeque<Second>,
+    /// The loads of the last seconds.
+    loads: VecDeque<(TickId, f64)>,
     /// When the load had risen.
     pub rose: Option<TickId>,
+    /// Seconds that the load has been ordinary again.
+    calm: u64,
     /// When exchanges began to fail.
     pub broke: Option<TickId>,
     /// How many times the load before, when they did.
@@ -55,6 +59,16 @@ const SPAN: usize = 5;
 /// A load of so many times the load before has risen.
 const RISEN: f64 = 1.5;
 
+/// A load of less than so many times is ordinary.
+const CALM: f64 = 1.3;
+
+/// Seconds of which loads are remembered: failures are seen up to ten seconds late.
+const REMEMBERED: i64 = 20;
+
+/// Pages are fetched with all that belongs to them and connections come in pairs: counts scatter more than chance would
+/// have them (variance over mean).
+const BURSTS: [(Measure, f64); 2] = [(Measure::Attempts, 2.0), (Measure::Accesses, 8.0)];
+
 /// Exchanges fail where so many of them do not succeed.
 const FAILING: f64 = 0.3;
 
@@ -73,10 +87,7 @@ impl Timeline {
         self.recent.iter().for_each(|second| sums.merge(&second.counts));
         let load = load(&sums, usual.before, tick.second);
         if let Some(load) = load {
-            self.peak = Some(self.peak.map_or(load, |peak| peak.max(load)));
-            if load >= RISEN && self.rose.is_none() && is_no_chance(&sums, usual.before, tick.second) {
-                self.rose = Some(self.first());
-            }
+            self.loaded(tick, load, is_no_chance(&sums, usual.before, tick.second));
         }
         if self.broke.is_some() {
             self.attempts += counts[Count::Attempts];
@@ -85,8 +96,25 @@ impl Timeline {
         let failing = if usual.sides == Sides::Both { failing(&sums, usual.wait) } else { None };
         self.down_for += u64::from(failing.is_some_and(|failing| failing >= 0.5));
         if failing.is_some_and(|failing| failing >= FAILING) && self.broke.is_none() {
-            self.broke = Some(self.first().plus(-lag(&sums, sums_of)));
-            self.load_when_broke = load;
+            let broke = self.first().plus(-lag(&sums, sums_of));
+            self.broke = Some(broke);
+            self.load_when_broke = self.loads.iter().find(|(at, _)| *at >= broke).map(|(_, load)| *load);
+        }
+    }
+
+    /// Notes a load. A burst that is over before anything breaks has pushed nothing over.
+    fn loaded(&mut self, tick: TickId, load: f64, is_no_chance: bool) {
+        self.peak = Some(self.peak.map_or(load, |peak| peak.max(load)));
+        self.loads.push_back((tick, load));
+        while self.loads.front().is_some_and(|(first, _)| tick.second - first.second > REMEMBERED) {
+            self.loads.pop_front();
+        }
+        self.calm = if load < CALM { self.calm + 1 } else { 0 };
+        if self.broke.is_none() && self.calm >= SPAN as u64 {
+            self.rose = None;
+        }
+        if load >= RISEN && self.rose.is_none() && is_no_chance {
+            self.rose = Some(self.first());
         }
     }
 
@@ -120,12 +148,12 @@ fn load(sums: &Counts, before: &Before, second: i64) -> Option<f64> {
     Some(attempts.max(accesses))
 }
 
-/// Whether chance would hardly bring as much: three standard deviations of a Poisson count above the level.
+/// Whether chance would hardly bring as much: three standard deviations above the level.
 fn is_no_chance(sums: &Counts, before: &Before, second: i64) -> bool {
-    [Measure::Attempts, Measure::Accesses].into_iter().any(|measure| {
+    BURSTS.into_iter().any(|(measure, scatter)| {
         let level = before.rate(measure, second).unwrap_or(0.0) * SPAN as f64;
         let count = of_counts(measure, sums) as f64;
-        count >= RISEN * level && count >= level + 3.0 * level.max(1.0).sqrt()
+        count >= RISEN * level && count >= level + 3.0 * (scatter * level.max(1.0)).sqrt()
     })
 }
 
@@ -153,7 +181,7 @@ fn failing(sums: &Counts, usual_wait: Option<f64>) -> Option<f64> {
 
 /// Seconds ago that what is seen failing now was asked for: what comes late was late from then on.
 fn lag(sums: &Counts, tick: &ScopeTick) -> i64 {
-    if sums[Count::Unanswered] > 0 {
+    if 10 * sums[Count::Unanswered] >= sums[Count::Accesses].max(1) {
         return UNANSWERED;
     }
     let late = tick.waits.as_ref().and_then(|waits| waits.quantile(0.95));

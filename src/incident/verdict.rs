@@ -25,6 +25,10 @@ pub(super) struct Case<'a> {
     /// Whether requests, or hellos and first words, were seen.
     pub has_accesses: bool,
     pub unseen: Vec<Unseen>,
+    /// How many times the load before, on the whole.
+    pub times: Option<f64>,
+    /// Whether the load is told in connections, since these are what there is more of.
+    pub by_connections: bool,
     /// Whether clients that are no suspects are harmed.
     pub is_hurt: bool,
     /// Whether the service answers next to nothing.
@@ -74,6 +78,10 @@ const INTENT: [Evidence; 6] = [
     Evidence::Datagrams,
     Evidence::Reflected,
 ];
+
+/// Evidence that people are at work: where the service broke by itself it tells nothing, since they are who is hurt.
+const OF_PEOPLE: [Evidence; 5] =
+    [Evidence::Surge, Evidence::KnownNetworks, Evidence::SameMakes, Evidence::OrdinaryRate, Evidence::Assets];
 
 /// As many equal sources are "few".
 const FEW: f64 = 3.0;
@@ -126,6 +134,9 @@ impl Case<'_> {
     fn judge(&self, cohort: &Cohort, left_out: Option<Evidence>) -> Judged {
         let mut found = self.facts.clone();
         found.extend(self.of_cohort(cohort));
+        if self.broke_by_itself() {
+            found.retain(|fact| !OF_PEOPLE.contains(&fact.evidence));
+        }
         found.retain(|fact| Some(fact.evidence) != left_out);
         let mut sums = [0.0, 0.0, 0.0, UNKNOWN_WEIGHT];
         let mut weighed: Vec<(Fact, [f64; 3])> = Vec::new();
@@ -152,7 +163,7 @@ impl Case<'_> {
         let sure = probable[best] >= demands.probability
             && (probable[best] / next.max(1e-12)).ln() >= demands.margin;
         let sources = cohort.effective_sources;
-        let is_mild = !self.is_hurt && self.value(Evidence::Surge).is_none_or(|times| times < MILD);
+        let is_mild = !self.is_hurt && self.times.is_some_and(|times| times < MILD);
         let few = sources > 0.0 && (sources <= FEW || is_mild && sources <= SEVERAL);
         let cause = match best {
             ATTACK if sure && few && !behaves(&INTENT) => Cause::HeavyClient,
@@ -167,6 +178,17 @@ impl Case<'_> {
         let probability = probable[best];
         let reasons = weighed.into_iter().map(|(fact, parts)| reason(fact, &parts, best)).collect();
         Judged { cause, probability, reasons, share: cohort.share, origins: cohort.origins.clone() }
+    }
+
+    /// Whether the service broke before anything pushed it: who comes more often then are the people who try again.
+    fn broke_by_itself(&self) -> bool {
+        let shown =
+            |evidence| self.value(evidence).is_some_and(|value| self.strength(evidence, value) >= 0.5);
+        shown(Evidence::BrokeFirst) || shown(Evidence::LargeLost) || shown(Evidence::Unanswered)
+    }
+
+    fn strength(&self, evidence: Evidence, value: f64) -> f64 {
+        self.weights.of(evidence).map_or(0.0, |weight| weight.strength(value))
     }
 
     /// What a cohort's clients show.
@@ -229,7 +251,7 @@ impl Case<'_> {
         }) {
             Some((weight, kind)) if weight >= 1.0 => kind,
             _ if matches!(self.unit, Unit::Packets | Unit::Bytes) => Attack::UdpFlood,
-            _ if self.has_accesses => Attack::HttpFlood,
+            _ if self.has_accesses && !self.by_connections => Attack::HttpFlood,
             _ => Attack::ConnectionFlood,
         }
     }
