@@ -35,7 +35,7 @@ pub(super) fn story(alert: &Alert<'_>, number: usize, paint: Paint) -> String {
         ("verdict", Some(judged(alert))),
         ("because", because(alert)),
         ("against it", against(alert)),
-        ("would change", would_change(alert)),
+        ("otherwise", would_change(alert)),
         ("not visible", not_visible(alert)),
         ("capture", capture(alert)),
     ];

@@ -89,14 +89,13 @@ impl Row<'_> {
         note(out, "in truth", &self.truth())
     }
 
-    /// The episode's note, and its parts where it has several.
+    /// The episode's note, its parts where it has several, and where it came from.
     fn truth(&self) -> String {
-        let causes = &self.episode.causes;
-        if causes.len() < 2 {
-            return self.episode.note.clone();
-        }
-        let parts = causes.iter().map(|cause| part(cause.share, &cause.label, &cause.kind));
-        format!("{}: {}", self.episode.note, parts.collect::<Vec<_>>().join(", "))
+        let Episode { note, causes, origins, .. } = self.episode;
+        let parts = causes.iter().filter(|_| causes.len() > 1);
+        let parts = parts.map(|cause| part(cause.share, &cause.label, &cause.kind));
+        let parts: Vec<String> = parts.chain(origins.iter().map(|origin| origin.prefix.clone())).collect();
+        if parts.is_empty() { note.clone() } else { format!("{note} ({})", parts.join(", ")) }
     }
 
     fn is_right(&self) -> bool {
