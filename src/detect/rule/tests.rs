@@ -55,7 +55,10 @@ fn the_shipped_set_reads_without_a_problem_and_proves_itself() {
             .flat_map(|test| &test.traffic)
             .map(|part| part.start.secs() + part.duration.secs())
             .max();
-        assert!(longest <= Some(60), "{}: a test of {longest:?} s", rule.id);
+        // Longer only where the rule wants to know of before.
+        let known = rule.when.any(&|leaf| matches!(leaf, Condition::Past(_) | Condition::Before(_)));
+        let most = if known { 300 } else { 120 };
+        assert!(longest <= Some(most), "{}: a test of {longest:?} s", rule.id);
     }
 }
 
