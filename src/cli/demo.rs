@@ -16,8 +16,8 @@ use clap::Parser;
 /// The scenario that is told.
 const SCENARIO: &str = "november-2023";
 
-/// A seed whose story shows all five causes plainly.
-const SEED: u64 = 5;
+/// A seed whose story shows all five plainly, and that no weight was fitted on.
+const SEED: u64 = 21;
 
 /// The fastest level: nobody wants to wait for a demo, and the story still shrinks.
 const COMPRESSION: i32 = 1;
