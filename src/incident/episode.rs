@@ -7,7 +7,8 @@ use std::net::IpAddr;
 use super::cohort::{Cohort, Split};
 use super::facts::{Facts, held_by_few};
 use super::health::{Examination, Found};
-use super::origins::{Scale, Suspects};
+use super::origins::Scale;
+use super::suspects::Suspects;
 use super::timeline::{Timeline, Usual};
 use super::verdict::Case;
 use super::{
@@ -85,6 +86,9 @@ const LEAST_SOUGHT: f64 = 0.05;
 /// Origins are told only where rows hold at least this part of the excess: the rest is traffic whose addresses prove
 /// nothing, and the few who prove theirs are not to blame for it.
 const LEAST_ATTRIBUTED: f64 = 0.5;
+
+/// Seconds without an answer to attempts after which it is the server that is gone.
+const SHUT: u64 = 5;
 
 /// The part of the level before that an excess must come to.
 const LEAST_MORE: f64 = 0.2;
@@ -218,7 +222,7 @@ impl Episode {
             times: level.filter(|level| *level > 0.0).map(|level| total / seconds / level),
             by_connections,
             is_hurt: found.health.state >= Condition::Degraded,
-            is_silent: self.is_silent() || self.timeline.shut_out().is_some_and(|part| part >= 0.5),
+            is_silent: self.is_silent() || self.timeline.shut_for >= SHUT,
             is_blind: watched.sides().is_one_way(),
         }
         .verdict();

@@ -42,6 +42,8 @@ pub(super) struct Timeline {
     pub peak: Option<f64>,
     /// How many seconds most exchanges failed.
     pub down_for: u64,
+    /// How many seconds most attempts to connect found no answer.
+    pub shut_for: u64,
     /// Attempts to connect since exchanges began to fail, and those that were answered.
     attempts: u64,
     answered: u64,
@@ -94,13 +96,20 @@ impl Timeline {
             self.answered += counts[Count::Answered];
         }
         let failing = if usual.sides == Sides::Both { failing(&sums, sums_of, usual.wait) } else { None };
+        let ignored = sums[Count::Attempts].saturating_sub(sums[Count::Answered]);
+        let is_shut = usual.sides == Sides::Both
+            && sums[Count::Attempts] >= LEAST
+            && 2 * ignored >= sums[Count::Attempts];
+        self.shut_for += u64::from(is_shut);
         self.down_for += u64::from(failing.is_some_and(|failing| failing.part >= 0.5));
         if let Some(Failing { lag, .. }) =
             failing.filter(|failing| failing.part >= FAILING && self.broke.is_none())
         {
             let broke = self.first().plus(-lag);
             self.broke = Some(broke);
-            self.load_when_broke = self.loads.iter().find(|(at, _)| *at >= broke).map(|(_, load)| *load);
+            // Load and failures are of the same span of seconds.
+            let then = tick.plus(-lag);
+            self.load_when_broke = self.loads.iter().find(|(at, _)| *at >= then).map(|(_, load)| *load);
         }
     }
 

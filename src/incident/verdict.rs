@@ -166,7 +166,7 @@ impl Case<'_> {
         let is_mild = !self.is_hurt && self.times.is_some_and(|times| times < MILD);
         let few = sources > 0.0 && (sources <= FEW || is_mild && sources <= SEVERAL);
         let cause = match best {
-            ATTACK if sure && few && !behaves(&INTENT) => Cause::HeavyClient,
+            ATTACK if sure && few && !behaves(&INTENT) && !self.by_connections => Cause::HeavyClient,
             ATTACK if sure => Cause::Attack(self.kind_of_attack(&weighed)),
             FLASH_CROWD if sure => Cause::FlashCrowd,
             GLITCH if sure => Cause::Glitch(self.kind_of_glitch(&weighed)),
