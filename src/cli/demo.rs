@@ -44,9 +44,7 @@ pub fn run(args: &DemoArgs) -> Result<ExitCode, Failure> {
     let files = Files::within(&folder(args.folder.as_deref())?);
     output::print(INTRODUCTION)?;
     let truth = files.write().map_err(Failure::running)?;
-    replay::run(&files.replay(&[])?)?;
-    let alerts = files.alerts.display().to_string();
-    replay::run(&files.replay(&["-q", "-o", &alerts])?)?;
+    replay::run_readably(&files.replay()?)?;
     let told = fs::read_to_string(&files.alerts).map_err(|error| failed(&files.alerts, &error))?;
     let compared = Compared::new(&truth, &told);
     output::print(&format!("\n{compared}\n{DISCLAIMER}\n\n{}", files.listed(truth.packets)))
@@ -73,12 +71,13 @@ impl Files {
         Ok(truth)
     }
 
-    /// `bongsu replay CAPTURE -c CONFIGURATION` with more words.
-    fn replay(&self, more: &[&str]) -> Result<ReplayArgs, Failure> {
-        let (capture, configuration) =
-            (self.capture.display().to_string(), self.configuration.display().to_string());
-        let words = ["bongsu", "replay", &capture, "-c", &configuration];
-        match Cli::try_parse_from(words.iter().chain(more)).map(|cli| cli.command) {
+    /// `bongsu replay CAPTURE -c CONFIGURATION -o ALERTS`
+    fn replay(&self) -> Result<ReplayArgs, Failure> {
+        let told = |path: &Path| path.display().to_string();
+        let (capture, configuration, alerts) =
+            (told(&self.capture), told(&self.configuration), told(&self.alerts));
+        let words = ["bongsu", "replay", &capture, "-c", &configuration, "-o", &alerts];
+        match Cli::try_parse_from(words).map(|cli| cli.command) {
             Ok(Command::Replay(args)) => Ok(args),
             Ok(_) => Err(Failure::running("the demo's own command line is another command")),
             Err(error) => Err(Failure::running(error)),
