@@ -144,9 +144,15 @@ impl Weight {
 }
 
 impl Weights {
-    /// Whether a rules file is one of weights: a mapping that lists evidence.
+    /// Whether a rules file is one of weights: a mapping with evidence or demands.
     pub(super) fn is_in(node: &Node) -> bool {
-        matches!(&node.value, Value::Map(entries) if entries.iter().any(|(key, _)| key.text == "evidence"))
+        let is_ours = |key: &str| matches!(key, "evidence" | "verdict");
+        matches!(&node.value, Value::Map(entries) if entries.iter().any(|(key, _)| is_ours(&key.text)))
+    }
+
+    /// Whether a text is one of weights, as far as it can be read.
+    pub fn is_source(source: &Source) -> bool {
+        Reader::parse(source).0.is_some_and(|node| Self::is_in(&node))
     }
 
     /// The shipped weights; a test holds that they read without a problem.
