@@ -158,6 +158,7 @@ fn text(reason: &Reason) -> String {
         }
         Evidence::OneMake => format!("{part} of it uses one make of client that was rare before"),
         Evidence::SameMakes => format!("its makes of clients are {part} the same mixture as before"),
+        Evidence::OtherMakes => format!("{part} of its makes of clients are others than before"),
         Evidence::OnePath => format!("{part} of its requests are for one path"),
         Evidence::FewAssets | Evidence::Assets => {
             format!("it fetches {part} as much of what belongs to pages as was usual")

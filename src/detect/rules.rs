@@ -1,11 +1,12 @@
 //! The detector that the rules files drive. Comes in: a service's picture. Goes out: which rules hold for whom.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::hash::Hash;
 use std::net::IpAddr;
 use std::sync::Arc;
 
 use foldhash::fast::RandomState;
-use hashbrown::HashMap;
+use hashbrown::{HashMap, HashSet};
 use ipnet::IpNet;
 
 use super::measure::{is_measurable, of_cell, of_counts, whole_of};
@@ -234,17 +235,20 @@ impl Look<'_> {
         if self.rule.measure == Measure::Holding {
             return self.of_levels();
         }
+        // Most services are quiet most of the time: where all of it is too little, no part can be enough.
+        if !self.judged.least.is_in(&window.counts) {
+            return Vec::new();
+        }
         if self.judged.whole {
             let observed = self.observe_service(window);
             return if self.rule.when.eval(&observed) { vec![(Key::Service, observed)] } else { Vec::new() };
         }
-        // Most services are quiet most of the time: where all of it is too little, no part can be enough.
         let enough = self.enough(window);
-        if !self.judged.least.is_in(&window.counts) || self.is_spread_thin(window, enough) {
+        if self.is_spread_thin(window, enough) {
             return Vec::new();
         }
         let groups = if self.counts_probes() { probe_groups(window) } else { self.groups(window) };
-        let (past, reach) = (Past::of(self.watched, ticks, self.traffic()), Reach::of(self.rule, window));
+        let (past, reach) = (Past::of(self.watched, ticks, self.traffic()), self.reach(window));
         let excess = if self.judged.excess { self.excess(&groups) } else { 0.0 };
         let mut holding: Vec<(Key, Observed)> = groups
             .iter()
@@ -329,6 +333,12 @@ impl Look<'_> {
         self.rule.measure == Measure::Probes && self.rule.group_by == GroupBy::Source
     }
 
+    /// How far sources reach, where the rule asks.
+    fn reach(&self, window: &Window) -> Reach {
+        let asked = self.judged.needs.failing || self.judged.needs.probed;
+        if asked { Reach::of(self.rule, window) } else { Reach::default() }
+    }
+
     fn traffic(&self) -> Traffic {
         self.rule.filter.traffic
     }
@@ -348,23 +358,25 @@ impl Look<'_> {
             share: ratio(count, whole_of(measure, &window.counts) as f64),
             excess_share: ratio((rate - before).max(0.0), rate),
             lift: (rate / before.max(LEAST_RATE)).min(MOST_LIFT),
-            sources: self.distinct_sources(window),
-            prefixes: distinct(window.prefixes.keys().map(|key| key.prefix)),
-            networks: distinct(window.networks.keys().filter_map(|key| key.asn)),
-            countries: distinct(window.networks.keys().map(|key| key.country)),
-            paths: window.paths.len() as f64,
-            failing_paths: distinct(
-                window.failing.keys().filter(|key| fails_as(measure, key.failure)).map(|key| key.path),
-            ),
-            ports: distinct(tried(window).map(|key| key.port)),
+            sources: self.asked(Kind::Sources, || self.distinct_sources(window)),
+            prefixes: self.asked(Kind::Prefixes, || distinct(window.prefixes.keys().map(|key| key.prefix))),
+            networks: self
+                .asked(Kind::Networks, || distinct(window.networks.keys().filter_map(|key| key.asn))),
+            countries: self
+                .asked(Kind::Countries, || distinct(window.networks.keys().map(|key| key.country))),
+            paths: self.asked(Kind::Paths, || window.paths.len() as f64),
+            failing_paths: self.asked(Kind::FailingPaths, || failing_paths(window, measure)),
+            ports: self.asked(Kind::Ports, || distinct(tried(window).map(|key| key.port))),
         }
+    }
+
+    /// How many different ones there are, where the condition asks: counting them takes longer than all the rest.
+    fn asked(&self, kind: Kind, number: impl FnOnce() -> f64) -> f64 {
+        if counts(&self.rule.when, kind) { number() } else { 0.0 }
     }
 
     /// Different addresses: exact where they earned state, estimated where the measure is of those that did not.
     fn distinct_sources(&self, window: &Window) -> f64 {
-        if !counts(&self.rule.when, Kind::Sources) {
-            return 0.0;
-        }
         let (ticks, traffic) = (self.rule.timespan.secs(), self.traffic());
         let strangers = match self.rule.measure {
             Measure::HalfOpen
@@ -587,6 +599,11 @@ fn ratio(part: f64, whole: f64) -> f64 {
     if whole > 0.0 { part / whole } else { 0.0 }
 }
 
-fn distinct<T: Ord>(values: impl Iterator<Item = T>) -> f64 {
-    values.collect::<BTreeSet<T>>().len() as f64
+/// How many different paths fail as the measure counts it.
+fn failing_paths(window: &Window, measure: Measure) -> f64 {
+    distinct(window.failing.keys().filter(|key| fails_as(measure, key.failure)).map(|key| key.path))
+}
+
+fn distinct<T: Eq + Hash>(values: impl Iterator<Item = T>) -> f64 {
+    values.collect::<HashSet<T, RandomState>>().len() as f64
 }

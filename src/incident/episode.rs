@@ -87,6 +87,9 @@ const LEAST_SOUGHT: f64 = 0.05;
 /// nothing, and the few who prove theirs are not to blame for it.
 const LEAST_ATTRIBUTED: f64 = 0.5;
 
+/// Seconds without an answer to attempts after which it is the server that is gone.
+const SHUT: u64 = 5;
+
 /// The part of the level before that an excess must come to.
 const LEAST_MORE: f64 = 0.2;
 
@@ -201,7 +204,8 @@ impl Episode {
             Vec::new()
         };
         let by_connections = measure == Measure::Connections && is_access(self.measure);
-        let cohorts = if by_connections { without_the_many(cohorts) } else { cohorts };
+        let by_packets = measure == Measure::Packets && is_access(self.measure);
+        let cohorts = if by_connections || by_packets { without_the_many(cohorts) } else { cohorts };
         let mut facts = self.facts(watched, before, seconds);
         let found = self.examine(watched, before, ground, (&rows, &facts));
         facts.failing = found.failing();
@@ -218,8 +222,9 @@ impl Episode {
             unseen: self.unseen(watched, level),
             times: level.filter(|level| *level > 0.0).map(|level| total / seconds / level),
             by_connections,
+            by_packets,
             is_hurt: found.health.state >= Condition::Degraded,
-            is_silent: self.is_silent() || self.timeline.shut_out().is_some_and(|part| part >= 0.5),
+            is_silent: self.is_silent() || self.timeline.shut_for >= SHUT,
             is_blind: watched.sides().is_one_way(),
         }
         .verdict();
@@ -327,12 +332,10 @@ impl Episode {
         match self.measure {
             Measure::Packets | Measure::Bytes | Measure::Connections => self.measure,
             measure if is_access(measure) => {
-                let is_more = |measure| self.is_more(before, measure, seconds);
-                if !is_more(Measure::Accesses) && is_more(Measure::Connections) {
-                    Measure::Connections
-                } else {
-                    Measure::Accesses
-                }
+                // Conversations that stay open, and encrypted ones, hide requests; few that send very much do not hide.
+                let open = [Measure::Accesses, Measure::Connections, Measure::Packets];
+                let more = open.into_iter().find(|measure| self.is_more(before, *measure, seconds));
+                more.unwrap_or(Measure::Accesses)
             }
             _ => Measure::Packets,
         }

@@ -42,6 +42,8 @@ pub(super) struct Timeline {
     pub peak: Option<f64>,
     /// How many seconds most exchanges failed.
     pub down_for: u64,
+    /// How many seconds most attempts to connect found no answer.
+    pub shut_for: u64,
     /// Attempts to connect since exchanges began to fail, and those that were answered.
     attempts: u64,
     answered: u64,
@@ -94,6 +96,11 @@ impl Timeline {
             self.answered += counts[Count::Answered];
         }
         let failing = if usual.sides == Sides::Both { failing(&sums, sums_of, usual.wait) } else { None };
+        let ignored = sums[Count::Attempts].saturating_sub(sums[Count::Answered]);
+        let is_shut = usual.sides == Sides::Both
+            && sums[Count::Attempts] >= LEAST
+            && 2 * ignored >= sums[Count::Attempts];
+        self.shut_for += u64::from(is_shut);
         self.down_for += u64::from(failing.is_some_and(|failing| failing.part >= 0.5));
         if let Some(Failing { lag, .. }) =
             failing.filter(|failing| failing.part >= FAILING && self.broke.is_none())
@@ -175,9 +182,11 @@ fn failing(sums: &Counts, tick: &ScopeTick, usual_wait: Option<f64>) -> Option<F
     let attempts = sums[Count::Attempts];
     let refused =
         (attempts >= LEAST).then(|| at_once(part(attempts.saturating_sub(sums[Count::Answered]), attempts)));
-    let requests = sums[Count::Requests];
-    let silent = requests.saturating_sub(sums[Count::Responses]) + sums[Count::ServerErrors];
-    let unserved = (requests >= LEAST).then(|| at_once(part(silent.min(requests), requests)));
+    // What is encrypted has no responses that could be read, and first bytes all the same.
+    let asked = sums[Count::Accesses];
+    let served = sums[Count::Responses].max(sums[Count::FirstBytes]);
+    let silent = asked.saturating_sub(served) + sums[Count::ServerErrors];
+    let unserved = (asked >= LEAST).then(|| at_once(part(silent.min(asked), asked)));
     let slow =
         usual_wait.filter(|usual| is_slow(sums, *usual)).map(|_| Failing { part: FAILING, lag: lag(tick) });
     let large = sums[Count::LargeSent];

@@ -289,6 +289,18 @@ fn files_and_folders_are_read_by_name() {
     assert!(problems.to_string().contains("expected a folder with *.yaml or *.yml files, found none"));
 }
 
+#[test]
+fn a_file_of_weights_alone_weighs_for_the_shipped_rules() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("weights.yaml");
+    std::fs::write(&path, "evidence: [{id: foreign, attack: 0.5}]\n").unwrap();
+    let set = RuleSet::load(&[path]).unwrap();
+    assert_eq!(set.rules, RuleSet::builtin().rules);
+    let (own, shipped) = (set.weights.of(Evidence::Foreign).unwrap(), Weights::builtin());
+    assert_eq!(own.attack, 0.5);
+    assert_eq!(own.full, shipped.of(Evidence::Foreign).unwrap().full);
+}
+
 proptest! {
     #[test]
     fn any_text_is_read_or_refused(text in "\\PC{0,200}") {
