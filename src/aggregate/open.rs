@@ -310,20 +310,13 @@ impl ScopeSum {
 
 impl ScopeTick {
     fn sort(&mut self) {
-        sort_large(&mut self.networks);
-        sort_large(&mut self.prefixes);
-        sort_large(&mut self.sources);
+        self.networks.sort_unstable_by_key(|row| row.0);
+        self.prefixes.sort_unstable_by_key(|row| row.0);
+        self.sources.sort_unstable_by_key(|row| row.0);
         self.ends.sort_unstable_by_key(|row| row.0);
         self.failing.sort_unstable_by_key(|row| row.0);
         self.probed.sort_unstable_by_key(|row| row.0);
         self.paths.sort_unstable_by(|one, other| one.0.cmp(&other.0));
         self.makes.sort_unstable_by(|one, other| one.0.cmp(&other.0));
     }
-}
-
-/// Sorts rows by their keys. Such rows are large: their places are sorted, and each is moved once.
-fn sort_large<K: Ord + Copy, V: Copy>(rows: &mut Vec<(K, V)>) {
-    let mut places: Vec<(usize, &K)> = rows.iter().map(|(key, _)| key).enumerate().collect();
-    places.sort_unstable_by_key(|(_, key)| *key);
-    *rows = places.into_iter().filter_map(|(place, _)| rows.get(place).copied()).collect();
 }
