@@ -13,7 +13,7 @@ help: ## Prints these commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .PHONY: demo
-demo: ## Builds bongsu and shows a small story of an attack, end to end
+demo: ## Builds bongsu and shows four outages and a flood, told apart and explained
 	@$(setup) build
 	@cargo run --locked --release -- demo
 

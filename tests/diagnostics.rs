@@ -259,6 +259,7 @@ fn what_is_right_is_no_problem() {
     run(["rules", "check"]).exits(0);
     let shipped = Path::new(env!("CARGO_MANIFEST_DIR")).join("rules");
     run(["rules", "check", shipped.to_str().unwrap()]).exits(0);
+    run(["rules", "check", shipped.join("verdict.yaml").to_str().unwrap()]).exits(0);
 }
 
 #[test]

@@ -324,7 +324,8 @@ fn forged_syns_are_found_by_their_senders_side_alone() {
     assert_eq!(gist(&alerts).len(), 1, "{:?}", gist(&alerts));
     let signature = &alerts[0]["alert"]["signature_id"];
     assert_eq!((signature, &alerts[0]["capture"]["one_way"]), (&1010.into(), &true.into()));
-    assert_eq!(alerts[0]["capture"]["rules_off"], serde_json::json!(["server-errors"]));
+    let off = alerts[0]["capture"]["rules_off"].as_array().unwrap();
+    assert!(off.iter().any(|rule| rule == "server-errors"), "{off:?}");
 }
 
 #[test]

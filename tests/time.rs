@@ -68,9 +68,10 @@ fn what_lies_between_two_pulses_belongs_to_the_incident() {
     let (_folder, capture) = written(&pulses);
     let alerts = replay(&capture, &SERVICE).exits(0).alerts();
     let close = one_incident(&alerts).last().expect("a last line");
-    // 210 s of the crowd and twice 600 requests; the first second may still be empty.
+    // 210 s of the crowd and twice 600 requests; the first second may still be empty, and rules that look at 30 s see the
+    // last burst for 30 s more.
     let total = close["load"]["total"].as_u64().expect("a total");
-    assert!((3_200..=3_400).contains(&total), "{close}");
+    assert!((3_200..=3_600).contains(&total), "{close}");
 }
 
 #[test]
@@ -96,5 +97,7 @@ fn a_flood_beside_a_found_service_is_seen_whoever_else_knocks() {
         Scenario::new(5).with(crowd(secs(120))).with(knock).with(flood.start(secs(80)).over(secs(20)));
     let (_folder, capture) = written(&scenario);
     let alerts = replay(&capture, &["--home", "KR"]).exits(0).alerts();
-    assert_eq!(one_incident(&alerts)[0]["alert"]["signature_id"], 1011);
+    // A flood beside the service, and one of UDP.
+    let signature = one_incident(&alerts)[0]["alert"]["signature_id"].as_u64();
+    assert!(matches!(signature, Some(1011 | 1012)), "{signature:?}");
 }

@@ -1,5 +1,5 @@
 //! A number of a shipped rule, changed: once in a copy of the rules, once by its id in a configuration. Both move or
-//! remove the alert in the same way.
+//! remove the alert in the same way. And what a verdict is reached by, changed in a copy of the rules.
 
 #![allow(clippy::unwrap_used, reason = "the lint does not see that helpers of tests are tests")]
 
@@ -12,15 +12,15 @@ use serde_json::Value;
 use support::{Answer, WEB, crowd_at_home, foreign_flood, one_incident, replay, written};
 
 /// One number of a shipped rule, as it stands in the rules file and as a configuration changes it.
-struct Change {
-    file: &'static str,
-    rule: &'static str,
-    line: &'static str,
-    to: &'static str,
-    patch: &'static str,
+struct Change<'a> {
+    file: &'a str,
+    rule: &'a str,
+    line: &'a str,
+    to: &'a str,
+    patch: &'a str,
 }
 
-const SHARE: Change = Change {
+const SHARE: Change<'_> = Change {
     file: "foreign.yaml",
     rule: "foreign-concentration",
     line: "share: {gte: 30%}",
@@ -28,7 +28,7 @@ const SHARE: Change = Change {
     patch: "{when: {share: {gte: 60%}}}",
 };
 
-const RATE: Change = Change {
+const RATE: Change<'_> = Change {
     file: "foreign.yaml",
     rule: "foreign-concentration",
     line: "rate: {gte: 20/s}",
@@ -45,13 +45,17 @@ fn half_from_abroad() -> Scenario {
 }
 
 /// The shipped rules in `folder`, with the change.
-fn copy_with(change: &Change, folder: &Path) {
+fn copy_with(change: &Change<'_>, folder: &Path) {
     let shipped = Path::new(env!("CARGO_MANIFEST_DIR")).join("rules");
     for entry in std::fs::read_dir(shipped).unwrap() {
         let entry = entry.unwrap();
         let mut text = std::fs::read_to_string(entry.path()).unwrap();
         if entry.file_name() == change.file {
-            let rule = text.find(&format!("- id: {}", change.rule)).unwrap();
+            let rule = if change.rule.is_empty() {
+                0
+            } else {
+                text.find(&format!("- id: {}", change.rule)).unwrap()
+            };
             let place = rule + text[rule..].find(change.line).unwrap();
             text.replace_range(place..place + change.line.len(), change.to);
         }
@@ -60,7 +64,7 @@ fn copy_with(change: &Change, folder: &Path) {
 }
 
 /// What the program says with the change made in a copy and made in a configuration: the same.
-fn tuned(change: &Change, capture: &Path) -> Answer {
+fn tuned(change: &Change<'_>, capture: &Path) -> Answer {
     let folder = tempfile::tempdir().unwrap();
     let rules = folder.path().join("rules");
     std::fs::create_dir(&rules).unwrap();
@@ -100,4 +104,37 @@ fn a_higher_rate_moves_the_alert() {
     let (_folder, capture) = written(&half_from_abroad());
     let (before, after) = (detected(&untouched(&capture)), detected(&tuned(&RATE, &capture)));
     assert!(before.as_str() < after.as_str(), "{before} {after}");
+}
+
+/// The shipped rules with one line of a file changed; answers what the program says of half the requests from abroad.
+fn with_line(file: &str, line: &str, to: &str) -> Answer {
+    let (folder, capture) = written(&half_from_abroad());
+    let rules = folder.path().join("rules");
+    std::fs::create_dir(&rules).unwrap();
+    let change = Change { file, rule: "", line, to, patch: "" };
+    copy_with(&change, &rules);
+    replay(&capture, &["-s", WEB, "--home", "KR", "-S", rules.to_str().unwrap()])
+}
+
+#[test]
+fn a_file_of_ones_own_says_how_sure_a_verdict_must_be() {
+    let (_folder, capture) = written(&half_from_abroad());
+    let shipped = untouched(&capture);
+    let label = |answer: &Answer| one_incident(&answer.alerts()).last().unwrap()["verdict"]["label"].clone();
+    assert_ne!(label(&shipped), "unknown");
+    let surer = with_line("verdict.yaml", "probability: 60%", "probability: 100%").exits(0);
+    assert_eq!(label(&surer), "unknown");
+}
+
+#[test]
+fn a_rule_may_say_what_it_is_and_is_told_a_word_it_does_not_know() {
+    let line = "measure: accesses";
+    let said =
+        with_line("foreign.yaml", line, "measure: accesses\n  verdict: brute_force/coordinated").exits(0);
+    let alerts = said.alerts();
+    let verdict = &one_incident(&alerts).last().unwrap()["verdict"];
+    assert_eq!((&verdict["label"], &verdict["kind"]), (&"brute_force".into(), &"coordinated".into()));
+    let wrong =
+        with_line("foreign.yaml", line, "measure: accesses\n  verdict: brute_force/cordinated").exits(2);
+    assert!(wrong.stderr.contains("brute_force/coordinated"), "{}", wrong.stderr);
 }

@@ -8,7 +8,9 @@ mod bottom;
 mod counts;
 mod finder;
 mod open;
+mod scope_tally;
 mod tally;
+mod tick_tally;
 mod waits;
 
 use std::collections::BTreeMap;

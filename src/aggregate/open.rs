@@ -12,7 +12,8 @@ use dashmap::DashMap;
 use foldhash::fast::RandomState;
 use hashbrown::HashMap;
 
-use super::tally::{ScopeTally, Sums};
+use super::scope_tally::ScopeTally;
+use super::tick_tally::Sums;
 use super::{
     BottomRows, Cell, Counts, FailingKey, Lineage, MakeKey, PathKey, PrefixKey, Probe, ProbedKey, ScopeTick,
     SourceKey, Strangers, Tallies, Tick, Waits, caps, coverage,

@@ -4,7 +4,6 @@
 //! Prefixes and networks are summed from the sources when the tick is handed over; a source that a cap keeps out is
 //! added to them at once, so they stay exact.
 
-use std::hash::BuildHasher;
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -12,14 +11,11 @@ use foldhash::fast::{FixedState, RandomState};
 use hashbrown::HashMap;
 
 use super::open::OpenTicks;
-use super::{
-    BottomMap, BottomRows, Cell, Count, Counts, FailingKey, Fingerprint, Lineage, MakeKey, PathKey,
-    PrefixKey, Probe, ProbedKey, SourceKey, Strangers, Waits, caps,
-};
-use crate::attribute::{Attribution, Attributor, Country};
+use super::tick_tally::{Expected, Print, Sums, Tally};
+use super::{Cell, Count, FailingKey, Probe};
+use crate::attribute::{Attribution, Attributor};
 use crate::flow::{
-    Client, ClientHello, End, Failure, FlowEvent, Ja4, Ja4Memo, Observer, Progress, Proof, RequestHead,
-    Served, ServerEnd, Volume, What,
+    Client, ClientHello, Failure, FlowEvent, Ja4Memo, Observer, Progress, Proof, RequestHead, Volume, What,
 };
 use crate::service::{Direction, Scope};
 use crate::time::TickId;
@@ -35,101 +31,8 @@ pub struct Tallies {
     hasher: FixedState,
 }
 
-/// One worker's sums for one tick.
-pub(super) struct Tally {
-    places: HashMap<Scope, usize, RandomState>,
-    /// The place that was used last: events come in runs.
-    last: usize,
-    scopes: Vec<ScopeTally>,
-    /// Scopes that nobody named are capped; what of them is refused is counted nowhere.
-    candidates: BottomMap<Scope, usize>,
-    sources: BottomMap<Source, SourceRow>,
-    prefixes: BottomMap<(Scope, PrefixKey), Cell>,
-    networks: BottomMap<(Scope, Lineage), Cell>,
-    paths: BottomMap<(Scope, PathKey), u64>,
-    makes: BottomMap<(Scope, MakeKey), u64>,
-    ends: BottomMap<(Scope, ServerEnd), u64>,
-    failing: BottomMap<(Scope, FailingKey), u64>,
-    probed: BottomMap<(Scope, ProbedKey), Probe>,
-    hasher: FixedState,
-}
-
-/// What a worker counted in one tick, when nothing is added any more.
-pub(super) struct Sums {
-    pub scopes: Vec<ScopeTally>,
-    /// The hash from which on scopes were refused, if any were.
-    pub refused_scopes: Option<u64>,
-    pub sources: BottomRows<(Scope, SourceKey), Cell>,
-    pub prefixes: BottomRows<(Scope, PrefixKey), Cell>,
-    pub networks: BottomRows<(Scope, Lineage), Cell>,
-    pub paths: BottomRows<(Scope, PathKey), u64>,
-    pub makes: BottomRows<(Scope, MakeKey), u64>,
-    pub ends: BottomRows<(Scope, ServerEnd), u64>,
-    pub failing: BottomRows<(Scope, FailingKey), u64>,
-    pub probed: BottomRows<(Scope, ProbedKey), Probe>,
-}
-
-/// How many rows there were.
-#[derive(Debug, Clone, Copy, Default)]
-struct Expected {
-    sources: usize,
-    prefixes: usize,
-    networks: usize,
-    paths: usize,
-    makes: usize,
-}
-
-/// One worker's sums for one scope.
-pub(super) struct ScopeTally {
-    pub scope: Scope,
-    pub counts: Counts,
-    pub strangers: Option<Strangers>,
-    pub waits: Option<Box<Waits>>,
-    /// What of the counts the open tick's readers have been shown.
-    shown: Counts,
-    /// Where its rows' hashes begin.
-    hash: u64,
-    /// The end that packets reached last, and how many, before they are added to the table.
-    end: Option<(ServerEnd, u64)>,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Source {
-    scope: Scope,
-    client: Client,
-}
-
-struct SourceRow {
-    attribution: Attribution,
-    cell: Cell,
-}
-
-/// A fingerprint as it is seen, before it is kept.
-#[derive(Debug, Clone, Copy, Hash)]
-enum Print<'a> {
-    UserAgent(&'a str),
-    Ja4(Ja4),
-}
-
-impl Print<'_> {
-    fn is(&self, kept: &Fingerprint) -> bool {
-        match (self, kept) {
-            (Print::UserAgent(seen), Fingerprint::UserAgent(kept)) => **seen == **kept,
-            (Print::Ja4(seen), Fingerprint::Ja4(kept)) => seen == kept,
-            _ => false,
-        }
-    }
-
-    fn kept(&self) -> Fingerprint {
-        match self {
-            Print::UserAgent(agent) => Fingerprint::UserAgent((*agent).into()),
-            Print::Ja4(ja4) => Fingerprint::Ja4(*ja4),
-        }
-    }
-}
-
 /// Looks addresses up once and remembers the answer.
-struct Attributions {
+pub(super) struct Attributions {
     attributor: Arc<Attributor>,
     known: HashMap<IpAddr, Attribution, RandomState>,
 }
@@ -139,7 +42,8 @@ struct Attributions {
 const KNOWN: usize = 32_768;
 
 impl Attributions {
-    fn of(&mut self, address: IpAddr) -> Attribution {
+    /// What is known of an address.
+    pub fn of(&mut self, address: IpAddr) -> Attribution {
         if let Some(known) = self.known.get(&address) {
             return *known;
         }
@@ -192,13 +96,7 @@ impl Tallies {
     pub(super) fn take(&mut self, tick: TickId) -> Option<Sums> {
         let at = self.open.iter().position(|(have, _)| *have == tick)?;
         let sums = self.open.swap_remove(at).1.into_sums();
-        self.expected = Expected {
-            sources: sums.sources.rows.len(),
-            prefixes: sums.prefixes.rows.len(),
-            networks: sums.networks.rows.len(),
-            paths: sums.paths.rows.len(),
-            makes: sums.makes.rows.len(),
-        };
+        self.expected = Expected::after(&sums);
         Some(sums)
     }
 
@@ -375,327 +273,3 @@ impl Observer for Tallies {
         }
     }
 }
-
-impl Tally {
-    fn new(hasher: FixedState, expected: Expected) -> Self {
-        Self {
-            places: HashMap::default(),
-            last: 0,
-            scopes: Vec::new(),
-            candidates: BottomMap::new(caps::CANDIDATES),
-            sources: BottomMap::expecting(caps::SOURCES, expected.sources),
-            prefixes: BottomMap::expecting(caps::PREFIXES, expected.prefixes),
-            networks: BottomMap::expecting(caps::NETWORKS, expected.networks),
-            paths: BottomMap::expecting(caps::PATHS, expected.paths),
-            makes: BottomMap::expecting(caps::MAKES, expected.makes),
-            ends: BottomMap::new(caps::ENDS),
-            failing: BottomMap::new(caps::FAILING),
-            probed: BottomMap::new(caps::PROBED),
-            hasher,
-        }
-    }
-
-    /// The sums of a scope; `None` where nobody named it and there are too many of those.
-    #[inline(always)]
-    fn scope(&mut self, scope: Scope) -> Option<&mut ScopeTally> {
-        if self.scopes.get(self.last).is_none_or(|sums| sums.scope != scope) {
-            self.last = self.place(scope)?;
-        }
-        self.scopes.get_mut(self.last)
-    }
-
-    #[inline(never)]
-    fn place(&mut self, scope: Scope) -> Option<usize> {
-        match self.places.get(&scope) {
-            Some(place) => Some(*place),
-            None => self.begin(scope),
-        }
-    }
-
-    fn begin(&mut self, scope: Scope) -> Option<usize> {
-        let hash = self.hasher.hash_one(scope);
-        let place = std::cell::Cell::new(self.scopes.len());
-        if matches!(scope, Scope::Candidate(_) | Scope::CandidateHost(_)) {
-            let places = &mut self.places;
-            // Whoever comes takes the place of what gave way, so that there are never more places than the cap.
-            let given_way = |scope: Scope, freed| {
-                places.remove(&scope);
-                place.set(freed);
-            };
-            self.candidates.entry(hash, |have| *have == scope, || (scope, place.get()), given_way)?;
-        }
-        let place = place.get();
-        self.places.insert(scope, place);
-        let (counts, shown) = (Counts::default(), Counts::default());
-        let sums = ScopeTally { scope, counts, shown, strangers: None, waits: None, hash, end: None };
-        match self.scopes.get_mut(place) {
-            Some(old) => *old = sums,
-            None => self.scopes.push(sums),
-        }
-        Some(place)
-    }
-
-    /// Adds to a client's row in the scope used last, or at once to its prefix and network where the row is kept out;
-    /// answers the client's country.
-    fn client(&mut self, client: Client, amount: &Cell, known: &mut Attributions) -> Country {
-        let Some(sums) = self.scopes.get(self.last) else { return Country::Unknown };
-        let source = Source { scope: sums.scope, client };
-        let place = self.hasher.hash_one((sums.hash, client));
-        let (prefixes, networks, hasher) = (&mut self.prefixes, &mut self.networks, &self.hasher);
-        let given_way = |source: Source, row: SourceRow| spill(prefixes, networks, hasher, &source, &row);
-        let make =
-            || (source, SourceRow { attribution: known.of(source.client.address), cell: Cell::default() });
-        match self.sources.entry(place, |have| *have == source, make, given_way) {
-            Some(row) => {
-                row.cell.merge(amount);
-                row.attribution.country
-            }
-            None => {
-                let row = SourceRow { attribution: known.of(source.client.address), cell: *amount };
-                spill(&mut self.prefixes, &mut self.networks, &self.hasher, &source, &row);
-                row.attribution.country
-            }
-        }
-    }
-
-    fn asked(&mut self, scope: Scope, country: Country, head: &RequestHead<'_>) {
-        let place = self.hasher.hash_one((self.scope_hash(), country, head.method, head.path));
-        let is = |(of, key): &(Scope, PathKey)| {
-            *of == scope && key.country == country && *key.method == *head.method && *key.path == *head.path
-        };
-        let make = || ((scope, PathKey { country, method: head.method.into(), path: head.path.into() }), 0);
-        if let Some(sum) = self.paths.entry(place, is, make, |_, _| {}) {
-            *sum += 1;
-        }
-    }
-
-    fn made(&mut self, scope: Scope, country: Country, print: Print<'_>) {
-        let place = self.hasher.hash_one((self.scope_hash(), country, print));
-        let is = |(of, key): &(Scope, MakeKey)| {
-            *of == scope && key.country == country && print.is(&key.fingerprint)
-        };
-        let make = || ((scope, MakeKey { country, fingerprint: print.kept() }), 0);
-        if let Some(sum) = self.makes.entry(place, is, make, |_, _| {}) {
-            *sum += 1;
-        }
-    }
-
-    fn failed(&mut self, scope: Scope, key: FailingKey) {
-        let place = self.hasher.hash_one((self.scope_hash(), key));
-        let is = |have: &(Scope, FailingKey)| *have == (scope, key);
-        if let Some(sum) = self.failing.entry(place, is, || ((scope, key), 0), |_, _| {}) {
-            *sum += 1;
-        }
-    }
-
-    /// Counts what came of attempts at a port beside the service; at its own ports everybody knocks.
-    #[inline]
-    fn probed(&mut self, event: &FlowEvent<'_>, source: IpAddr, probe: Probe) {
-        if matches!(event.scope, Scope::Beside(_) | Scope::CandidateHost(_)) {
-            self.probed_beside(event, source, probe);
-        }
-    }
-
-    #[inline(never)]
-    fn probed_beside(&mut self, event: &FlowEvent<'_>, source: IpAddr, probe: Probe) {
-        let key = (event.scope, ProbedKey { source, port: event.server.address.port() });
-        let place = self.hasher.hash_one((self.scope_hash(), key.1));
-        if let Some(sum) =
-            self.probed.entry(place, |have| *have == key, || (key, Probe::default()), |_, _| {})
-        {
-            sum.merge(probe);
-        }
-    }
-
-    fn scope_hash(&self) -> u64 {
-        self.scopes.get(self.last).map_or(0, |sums| sums.hash)
-    }
-
-    /// Counts packets that reached an end of the scope used last.
-    fn reached(&mut self, end: ServerEnd, packets: u64) {
-        let Some(sums) = self.scopes.get_mut(self.last) else { return };
-        match &mut sums.end {
-            Some((have, sum)) if *have == end => *sum += packets,
-            _ => {
-                let before = sums.end.replace((end, packets));
-                let scope = sums.scope;
-                self.keep_end(scope, before);
-            }
-        }
-    }
-
-    fn keep_end(&mut self, scope: Scope, end: Option<(ServerEnd, u64)>) {
-        let Some((end, packets)) = end else { return };
-        let key = (scope, end);
-        let place = self.hasher.hash_one(key);
-        if let Some(sum) = self.ends.entry(place, |have| *have == key, || (key, 0), |_, _| {}) {
-            *sum += packets;
-        }
-    }
-
-    fn into_sums(mut self) -> Sums {
-        for place in 0..self.scopes.len() {
-            let (scope, end) = (self.scopes[place].scope, self.scopes[place].end.take());
-            self.keep_end(scope, end);
-        }
-        let Self { places, mut scopes, mut prefixes, mut networks, hasher, .. } = self;
-        scopes.retain(|sums| places.contains_key(&sums.scope));
-        // The sources are summed up into prefixes and networks on the way.
-        let sources = self.sources.into_rows(|source, row| {
-            spill(&mut prefixes, &mut networks, &hasher, &source, &row);
-            let prefix = prefix_of(&source, &row.attribution);
-            ((source.scope, SourceKey { prefix, address: source.client.address }), row.cell)
-        });
-        Sums {
-            scopes,
-            refused_scopes: self.candidates.limit(),
-            sources,
-            prefixes: as_they_are(prefixes),
-            networks: as_they_are(networks),
-            paths: as_they_are(self.paths),
-            makes: as_they_are(self.makes),
-            ends: as_they_are(self.ends),
-            failing: as_they_are(self.failing),
-            probed: as_they_are(self.probed),
-        }
-    }
-}
-
-fn as_they_are<K, V>(map: BottomMap<K, V>) -> BottomRows<K, V> {
-    map.into_rows(|key, value| (key, value))
-}
-
-impl ScopeTally {
-    /// Counts a packet to the service from an address that has earned nothing.
-    fn stranger(&mut self, source: IpAddr, bytes: u32) {
-        self.counts[Count::PacketsIn] += 1;
-        self.counts[Count::BytesIn] += u64::from(bytes);
-        self.counts[Count::Unearned] += 1;
-        if self.strangers.is_none() {
-            self.strangers = Strangers::new();
-        }
-        if let Some(strangers) = &mut self.strangers {
-            strangers.see(source);
-        }
-    }
-
-    /// Counts a packet of the service to an address that has earned nothing.
-    fn answers(&mut self, bytes: u32) {
-        self.counts[Count::PacketsOut] += 1;
-        self.counts[Count::BytesOut] += u64::from(bytes);
-    }
-
-    /// Counts what goes to the service by protocols other than TCP.
-    #[inline]
-    fn by_protocol(&mut self, protocol: u8, volume: Volume) {
-        let packets = match protocol {
-            TCP => return,
-            UDP => {
-                self.counts[Count::UdpBytesIn] += volume.bytes;
-                Count::UdpIn
-            }
-            ICMP | ICMP6 => Count::IcmpIn,
-            FRAGMENT => Count::FragmentsIn,
-            _ => return,
-        };
-        self.counts[packets] += volume.packets;
-    }
-
-    /// Counts how the service served a client; of waits within a second on one connection their mean.
-    fn served(&mut self, served: &Served) {
-        for (count, more) in [
-            (Count::LargeSent, u64::from(served.large_sent)),
-            (Count::SmallSent, u64::from(served.small_sent)),
-            (Count::FirstBytes, u64::from(served.first_bytes)),
-            (Count::FirstByteWait, u64::from(served.wait_micros)),
-        ] {
-            self.counts[count] += more;
-        }
-        if served.has_trouble() {
-            self.troubled(served);
-        }
-        if let Some(mean) = served.wait_micros.checked_div(u32::from(served.first_bytes)) {
-            self.waits.get_or_insert_default().add(u64::from(mean), u32::from(served.first_bytes));
-            if mean >= LATE_MICROS {
-                self.counts[Count::Late] += u64::from(served.first_bytes);
-            }
-        }
-    }
-
-    #[inline(never)]
-    fn troubled(&mut self, served: &Served) {
-        for (count, more) in [
-            (Count::LargeResent, u64::from(served.large_resent)),
-            (Count::SmallResent, u64::from(served.small_resent)),
-            (Count::ZeroWindows, u64::from(served.zero_windows)),
-            (Count::Unanswered, u64::from(served.unanswered)),
-            (Count::Denied, u64::from(served.denied)),
-            (Count::Missing, u64::from(served.missing)),
-            (Count::Held, u64::from(served.held)),
-            (Count::Released, u64::from(served.released)),
-        ] {
-            self.counts[count] += more;
-        }
-    }
-
-    /// Counts what moved on a connection.
-    fn moved(&mut self, to_server: &Cell, to_client: Volume) {
-        for (count, more) in [
-            (Count::PacketsIn, to_server.packets),
-            (Count::BytesIn, to_server.bytes),
-            (Count::PacketsOut, to_client.packets),
-            (Count::BytesOut, to_client.bytes),
-            (Count::Accesses, to_server.accesses),
-            (Count::Responses, to_server.responses),
-            (Count::ClientErrors, to_server.client_errors),
-            (Count::ServerErrors, to_server.server_errors),
-        ] {
-            self.counts[count] += more;
-        }
-    }
-
-    fn ended(&mut self, end: Option<End>) {
-        self.counts[Count::Closed] += u64::from(end.is_some());
-        self.counts[Count::Resets] += u64::from(end == Some(End::Reset(Direction::ToClient)));
-    }
-
-    /// Whether a cap on scopes applies, and where its hash lies.
-    pub fn candidate_hash(&self) -> Option<u64> {
-        matches!(self.scope, Scope::Candidate(_) | Scope::CandidateHost(_)).then_some(self.hash)
-    }
-}
-
-/// The protocol numbers that are counted apart, as in [`ServerEnd::protocol`].
-const TCP: u8 = 6;
-const UDP: u8 = 17;
-const ICMP: u8 = 1;
-const ICMP6: u8 = 58;
-const FRAGMENT: u8 = 255;
-
-fn prefix_of(source: &Source, attribution: &Attribution) -> PrefixKey {
-    let lineage = Lineage::of(attribution, source.client.proof);
-    PrefixKey { lineage, prefix: attribution.prefix, reach: attribution.reach }
-}
-
-/// Adds a source's row to its prefix and its network.
-fn spill(
-    prefixes: &mut BottomMap<(Scope, PrefixKey), Cell>,
-    networks: &mut BottomMap<(Scope, Lineage), Cell>,
-    hasher: &FixedState,
-    source: &Source,
-    row: &SourceRow,
-) {
-    let prefix = prefix_of(source, &row.attribution);
-    let key = (source.scope, prefix);
-    let new = || (key, Cell::default());
-    if let Some(sum) = prefixes.entry(hasher.hash_one(key), |have| *have == key, new, |_, _| {}) {
-        sum.merge(&row.cell);
-    }
-    let key = (source.scope, prefix.lineage);
-    let new = || (key, Cell::default());
-    if let Some(sum) = networks.entry(hasher.hash_one(key), |have| *have == key, new, |_, _| {}) {
-        sum.merge(&row.cell);
-    }
-}
-/// An answer is late after two seconds: half of all visitors leave within three.
-const LATE_MICROS: u32 = 2_000_000;

@@ -5,11 +5,11 @@ use std::net::IpAddr;
 use super::{Alert, Geo, Quality, Surroundings};
 use crate::attribute::{Asn, Country};
 use crate::detect::Subject;
-use crate::detect::rule::{Level, Observed, RuleSet};
+use crate::detect::rule::{Evidence, Level, Observed, RuleSet};
 use crate::flow::ServerEnd;
 use crate::incident::{
-    Condition, Exceeded, Foreign, Health, Incident, Load, Opening, Origin, Place, RuleHit, Sought, State,
-    Unit, Verdict, Witnesses,
+    Attack, Cause, Condition, Exceeded, Flip, Foreign, Health, Incident, Load, Opening, Origin, Part, Place,
+    Reason, RuleHit, Sought, State, Unit, Unknown, Unseen, Verdict, Witnesses,
 };
 use crate::service::{Service, ServiceId, Services};
 use crate::time::{TickId, Timestamp, Zone};
@@ -100,6 +100,11 @@ pub fn hit(id: &str, metric: &str, limit: f64, observed: Observed) -> RuleHit {
     }
 }
 
+/// A piece of evidence for the verdict.
+pub fn reason(evidence: Evidence, value: f64, expected: Option<f64>) -> Reason {
+    Reason { evidence, value, expected, weight: 2.0 }
+}
+
 /// Two foreign prefixes ask one page, told as an update twenty seconds in.
 pub fn incident() -> Incident {
     let observed = Observed { rate: 2_300.0, share: 0.75, lift: 375.0, ..Observed::default() };
@@ -121,7 +126,16 @@ pub fn incident() -> Incident {
             title: "BONGSU concentrated foreign access".to_owned(),
             category: "Denial of Service".to_owned(),
         },
-        verdict: Verdict::default(),
+        verdict: Verdict {
+            cause: Cause::Attack(Attack::HttpFlood),
+            confidence: 0.93,
+            parts: vec![
+                Part { cause: Cause::Attack(Attack::HttpFlood), share: 0.87, origins: vec![0, 1] },
+                Part { cause: Cause::FlashCrowd, share: 0.13, origins: Vec::new() },
+            ],
+            reasons: vec![reason(Evidence::Concentration, 0.75, Some(0.001))],
+            ..Verdict::default()
+        },
         neighbours: Vec::new(),
         foreign: Some(Foreign { concentrated: true, share: 0.76, baseline_share: 0.02 }),
         origins: vec![
@@ -163,6 +177,18 @@ pub fn forged() -> Incident {
             rev: 1,
             title: "BONGSU SYN flood from forged addresses".to_owned(),
             category: "Denial of Service".to_owned(),
+        },
+        verdict: Verdict {
+            cause: Cause::Attack(Attack::SynFlood),
+            confidence: 0.98,
+            parts: vec![Part { cause: Cause::Attack(Attack::SynFlood), share: 1.0, origins: Vec::new() }],
+            reasons: vec![reason(Evidence::HalfOpen, 0.997, Some(0.0))],
+            flips: vec![Flip {
+                evidence: Evidence::HalfOpen,
+                without: Cause::Unknown(Unknown::InsufficientData),
+            }],
+            unseen: vec![Unseen::Before],
+            ..Verdict::default()
         },
         foreign: Some(Foreign { concentrated: false, share: 0.0, baseline_share: 0.0 }),
         origins: Vec::new(),

@@ -35,7 +35,7 @@ pub(super) fn story(alert: &Alert<'_>, number: usize, paint: Paint) -> String {
         ("verdict", Some(judged(alert))),
         ("because", because(alert)),
         ("against it", against(alert)),
-        ("would change", would_change(alert)),
+        ("otherwise", would_change(alert)),
         ("not visible", not_visible(alert)),
         ("capture", capture(alert)),
     ];
@@ -219,7 +219,8 @@ fn foreign(alert: &Alert<'_>) -> String {
 /// `an attack (http_flood), 93 % sure`, and its parts where it is a mixture.
 fn judged(alert: &Alert<'_>) -> String {
     let verdict = &alert.incident.verdict;
-    let sure = percent(verdict.confidence);
+    // Nothing is told as certain.
+    let sure = percent(verdict.confidence.min(0.999));
     let told = match verdict.cause {
         Cause::Unknown(Unknown::InsufficientData) | Cause::Unjudged => {
             return "not known: there is too little to go by".to_owned();

@@ -158,6 +158,7 @@ fn text(reason: &Reason) -> String {
         }
         Evidence::OneMake => format!("{part} of it uses one make of client that was rare before"),
         Evidence::SameMakes => format!("its makes of clients are {part} the same mixture as before"),
+        Evidence::OtherMakes => format!("{part} of its makes of clients are others than before"),
         Evidence::OnePath => format!("{part} of its requests are for one path"),
         Evidence::FewAssets | Evidence::Assets => {
             format!("it fetches {part} as much of what belongs to pages as was usual")
@@ -205,5 +206,87 @@ fn rounded(evidence: Evidence, value: f64) -> f64 {
         | Evidence::Held
         | Evidence::Datagrams => rate(value),
         _ => share(value),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::example::reason;
+    use super::*;
+    use crate::document::Word as _;
+    use crate::incident::{Flip, Part};
+
+    fn told(evidence: Evidence, value: f64) -> String {
+        text(&reason(evidence, value, None))
+    }
+
+    #[test]
+    fn evidence_is_told_with_its_value_in_its_unit() {
+        assert_eq!(told(Evidence::OneMake, 0.984), "98 % of it uses one make of client that was rare before");
+        assert_eq!(
+            told(Evidence::HighRate, 12.0),
+            "the middle client asks 12 times as often as busy clients used to"
+        );
+        assert_eq!(told(Evidence::LoadFirst, 30.0), "the load rose 30 s before the service broke");
+        assert_eq!(
+            told(Evidence::Datagrams, 20_000.0),
+            "20,000 packets a second that no conversation asked for"
+        );
+        assert_eq!(told(Evidence::Dropped, 0.8), "the load fell by 80 %");
+    }
+
+    #[test]
+    fn every_piece_of_evidence_has_its_own_words_and_blames_nobody() {
+        let words: Vec<String> = Evidence::WORDS.iter().map(|(_, one)| told(*one, 0.5)).collect();
+        for text in &words {
+            assert!(!text.is_empty() && text.is_ascii(), "{text}");
+            let blames = ["attacker", "hostile", "malicious", "enemy", "criminal"];
+            assert!(!blames.iter().any(|word| text.contains(word)), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_value_is_a_share_or_a_number_as_its_kind_is() {
+        let facts = facts(&[
+            reason(Evidence::NewNetworks, 0.123_456, Some(0.0)),
+            reason(Evidence::Surge, 7.6, Some(1.0)),
+        ]);
+        let told: Vec<_> = facts.iter().map(|fact| (fact.id.as_str(), fact.value, fact.expected)).collect();
+        assert_eq!(told, [("new-networks", 0.1235, Some(0.0)), ("surge", 7.6, Some(1.0))]);
+    }
+
+    #[test]
+    fn a_cause_is_named_with_its_kind_where_it_has_one() {
+        assert_eq!(named(Cause::Attack(Attack::SynFlood)), "an attack (syn_flood)");
+        assert_eq!(named(Cause::Glitch(Glitch::Backend)), "a glitch (backend)");
+        assert_eq!(named(Cause::FlashCrowd), "a flash crowd");
+        assert_eq!(named(Cause::HeavyClient), "a heavy client, its intent unproven");
+        assert_eq!((label(Cause::Unjudged), kind(Cause::Unjudged)), ("unknown", Some("insufficient_data")));
+        assert_eq!((label(Cause::Mixed), kind(Cause::Mixed)), ("mixed", None));
+    }
+
+    #[test]
+    fn what_would_change_it_is_told_with_the_reason_and_the_other_verdict() {
+        let verdict = Verdict {
+            cause: Cause::Attack(Attack::HttpFlood),
+            parts: vec![Part { cause: Cause::Attack(Attack::HttpFlood), share: 1.0, origins: vec![0] }],
+            reasons: vec![reason(Evidence::OneMake, 0.98, None)],
+            flips: vec![Flip {
+                evidence: Evidence::OneMake,
+                without: Cause::Unknown(Unknown::LeaningAttack),
+            }],
+            ..Verdict::default()
+        };
+        let record = serde_json::to_value(flips(&verdict)).unwrap();
+        assert_eq!(
+            record,
+            serde_json::json!([{
+                "id": "one-make",
+                "text": "without this it would be not known (leaning_attack): \
+                    98 % of it uses one make of client that was rare before",
+                "label": "unknown",
+                "kind": "leaning_attack",
+            }])
+        );
     }
 }

@@ -15,6 +15,8 @@ mod survey;
 
 use std::fmt;
 
+use std::net::IpAddr;
+
 use ipnet::IpNet;
 use serde::{Serialize, Serializer};
 
@@ -92,6 +94,14 @@ pub struct Attribution {
     pub reach: u8,
     /// The operator's label for the address.
     pub label: Option<LabelId>,
+}
+
+impl Attribution {
+    /// What is known of an address without any database: itself.
+    pub fn unknown(address: IpAddr) -> Self {
+        let prefix = IpNet::from(address);
+        Self { country: Country::Unknown, asn: None, prefix, reach: prefix.prefix_len(), label: None }
+    }
 }
 
 /// The home countries; the rest of the world is foreign.

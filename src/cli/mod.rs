@@ -4,6 +4,7 @@
 
 mod args;
 mod baseline;
+mod compared;
 mod demo;
 mod geo;
 mod learn;

@@ -20,9 +20,19 @@ use crate::time::Timestamp;
 
 /// Reads the captures to their end.
 pub fn run(args: &ReplayArgs) -> Result<ExitCode, Failure> {
+    read(args, |_| ())
+}
+
+/// The same, with a summary for people beside the records.
+pub fn run_readably(args: &ReplayArgs) -> Result<ExitCode, Failure> {
+    read(args, |run| run.readable = true)
+}
+
+fn read(args: &ReplayArgs, change: impl FnOnce(&mut Run)) -> Result<ExitCode, Failure> {
     log::start(&args.common.log);
     let brought = setup::baselines(args.common.baseline.as_deref())?;
-    let run = Run::gather(&args.common, Begin::Truncate, brought)?;
+    let mut run = Run::gather(&args.common, Begin::Truncate, brought)?;
+    change(&mut run);
     let (from, to) = (time("--from", args.from.as_deref())?, time("--to", args.to.as_deref())?);
     let pace = pace(args.pace)?;
     refuse_input_as_output(args)?;

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use super::args::{RulesArgs, RulesCommand, RulesPaths};
 use super::{Failure, RUNNING, log, output, setup};
-use crate::detect::rule::{Expect, RuleSet};
+use crate::detect::rule::{Expect, RuleSet, Weights};
 use crate::document::{Reader, Source, Value};
 use crate::tune;
 
@@ -73,10 +73,11 @@ fn load(paths: &RulesPaths) -> Result<RuleSet, Failure> {
     Ok(setup::configuration(config.as_deref(), &rules)?.1)
 }
 
-/// A configuration is a mapping, a rules file a list.
+/// A configuration is a mapping, a rules file a list; a file of weights is a mapping, too.
 fn is_configuration(path: &Path) -> bool {
     path.is_file()
         && Source::load(path).is_ok_and(|source| {
-            matches!(Reader::parse(&source).0.map(|node| node.value), Some(Value::Map(_)))
+            !Weights::is_source(&source)
+                && matches!(Reader::parse(&source).0.map(|node| node.value), Some(Value::Map(_)))
         })
 }

@@ -23,7 +23,7 @@ pub fn run(args: &SynthArgs) -> Result<ExitCode, Failure> {
     };
     let story = story(name, args)?;
     let told = |path: &Path, error: io::Error| Failure::running(format!("{}: {error}", path.display()));
-    let truth = write_capture(&story, capture).map_err(|error| told(capture, error))?;
+    let truth = to_file(&story, capture).map_err(|error| told(capture, error))?;
     if let Some(path) = &args.truth {
         write_truth(&truth, path).map_err(|error| told(path, error))?;
     }
@@ -47,10 +47,15 @@ fn story(name: &str, args: &SynthArgs) -> Result<Story, Failure> {
     Ok(if args.cold { story.cold() } else { story })
 }
 
-fn write_capture(story: &Story, path: &Path) -> io::Result<Truth> {
+fn to_file(story: &Story, path: &Path) -> io::Result<Truth> {
     let out: Box<dyn Write> =
         if path.as_os_str() == "-" { Box::new(io::stdout().lock()) } else { Box::new(File::create(path)?) };
     let mut out = BufWriter::with_capacity(1 << 20, out);
+    write_capture(story, &mut out)
+}
+
+/// Writes a story as a capture; answers what is true of it.
+pub fn write_capture(story: &Story, out: &mut impl Write) -> io::Result<Truth> {
     out.write_all(&PCAP_HEADER)?;
     let mut frames = story.frames();
     for frame in frames.by_ref() {
@@ -78,7 +83,8 @@ fn record_header(frame: &SynthFrame) -> [u8; 16] {
     header
 }
 
-fn write_truth(truth: &Truth, path: &Path) -> io::Result<()> {
+/// Writes what is true of a story.
+pub fn write_truth(truth: &Truth, path: &Path) -> io::Result<()> {
     let mut out = BufWriter::new(File::create(path)?);
     serde_json::to_writer_pretty(&mut out, truth)?;
     writeln!(out)?;

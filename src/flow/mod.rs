@@ -6,6 +6,7 @@
 //! entry of its own in `tracker` when its client has shown that it hears the service's answers.
 
 mod alarms;
+mod arrival;
 mod community;
 mod connection;
 mod icmp;

@@ -2,19 +2,19 @@
 //! forgets it in time. Comes in: packets in order. Goes out: events to an [`Observer`].
 
 use std::collections::VecDeque;
-use std::net::{IpAddr, SocketAddr};
 
 use super::alarms::Alarms;
+use super::arrival::{Account, Arrival, datagram, portless, toward};
 use super::connection::{self, Connection, LINGER, Moment};
 use super::key::{FlowKey, Protocol, Side};
 use super::loss::Losses;
 use super::pending::{self, Admission, Knock, Outcome, Pending};
 use super::speech::{Room, TrustedProxies};
 use super::table::{SlotId, Table};
-use super::turns::{Beginning, PATIENCE, Turns};
-use super::{Client, FlowEvent, Observer, Proof, ServerEnd, What};
+use super::turns::{PATIENCE, Turns};
+use super::{Client, Observer, Proof, What};
 use crate::decode::{Packet, TcpSegment, Transport, UdpDatagram};
-use crate::service::{Direction, Named, Scope};
+use crate::service::{Direction, Named};
 use crate::time::{TickId, Timestamp};
 
 /// How much one shard may hold.
@@ -119,14 +119,6 @@ struct Held {
     proven: usize,
     unproven: usize,
 }
-
-/// Ports whose services answer a small question with a large answer, in order: quotd, chargen, DNS, TFTP, portmap, NTP,
-/// NetBIOS, SNMP, CLDAP, RIPv1, MSSQL, SSDP, ARMS, WS-Discovery, mDNS, CoAP, memcached and others
-/// (<https://www.cisa.gov/news-events/alerts/2014/01/17/udp-based-amplification-attacks>).
-const AMPLIFIERS: [u16; 24] = [
-    17, 19, 53, 69, 111, 123, 137, 161, 389, 427, 520, 1_434, 1_900, 3_283, 3_478, 3_702, 5_093, 5_353,
-    5_683, 10_001, 11_211, 17_185, 27_960, 37_810,
-];
 
 /// Ticks between two sweeps for conversations that fell silent; those that ended leave with every tick.
 const SWEEP: i64 = 64;
@@ -540,152 +532,4 @@ struct Heard<'p, 'a> {
     segment: &'p TcpSegment<'a>,
     /// Whether it says something or ends the conversation; else it only tells who waits.
     says: bool,
-}
-
-/// A packet of a conversation without an entry.
-struct Arrival<'p, 'a> {
-    packet: &'p Packet<'a>,
-    key: FlowKey,
-    from: Side,
-    segment: Option<&'p TcpSegment<'a>>,
-    /// The sender's and the receiver's.
-    ports: (u16, u16),
-}
-
-impl Arrival<'_, '_> {
-    /// Which side is the client's, as far as the packet alone tells: the sender of a SYN or a datagram, the receiver of
-    /// a SYN-ACK, else the one with the higher port.
-    fn guess(&self) -> Side {
-        let sender_is_client = match self.segment {
-            None => true,
-            Some(segment) if segment.flags.syn => !segment.flags.ack,
-            Some(_) => self.ports.0 >= self.ports.1,
-        };
-        if sender_is_client { self.from } else { self.from.other() }
-    }
-
-    /// Whether it may be the answer to a forged question: to the service, with payload, from the port of a service that
-    /// amplifies. Between two such ports it is their own talk (NTP).
-    fn is_reflected(&self, account: &Account<'_>) -> bool {
-        let (from, to) = self.ports;
-        self.segment.is_none()
-            && account.direction == Direction::ToServer
-            && from != to
-            && AMPLIFIERS.binary_search(&from).is_ok()
-            && datagram(self.packet).is_some_and(|payload| !payload.is_empty())
-    }
-
-    fn account<'s>(&self, from_client: bool, sighting: &'s Sighting) -> Account<'s> {
-        let direction = toward(from_client);
-        let (source, destination) = (self.packet.source, self.packet.destination);
-        let (outside, inside) = match direction {
-            Direction::ToServer => (source, SocketAddr::new(destination, self.ports.1)),
-            Direction::ToClient => (destination, SocketAddr::new(source, self.ports.0)),
-        };
-        let scope = match (sighting.named, self.segment) {
-            (Some((named, _)), _) => named.into(),
-            (None, Some(_)) => Scope::Candidate(inside),
-            (None, None) => Scope::CandidateHost(inside.ip()),
-        };
-        Account {
-            scope,
-            sighting,
-            direction,
-            outside,
-            server: ServerEnd { address: inside, protocol: protocol_number(self.packet) },
-            bytes: self.packet.fresh_len,
-        }
-    }
-}
-
-/// For whom and when a packet without a connection counts.
-struct Account<'s> {
-    scope: Scope,
-    sighting: &'s Sighting,
-    direction: Direction,
-    outside: IpAddr,
-    server: ServerEnd,
-    bytes: u32,
-}
-
-impl Account<'_> {
-    fn tell<O: Observer>(&self, what: What<'_>, observer: &mut O) {
-        observer.observe(FlowEvent {
-            scope: self.scope,
-            tick: self.sighting.tick,
-            server: self.server,
-            what,
-        });
-    }
-
-    /// Begins a connection with the packet that admits it.
-    fn begin<O: Observer>(
-        &self,
-        connection: &mut Connection,
-        (arrival, admission): (&Arrival<'_, '_>, &Admission),
-        moment: &mut Moment<'_, O>,
-    ) {
-        let proof = admission.proof;
-        let answers_alone = proof == Proof::Unproven && self.direction == Direction::ToClient;
-        // Whose words are not mirrored is not silent.
-        let seen = admission.opened && !answers_alone;
-        let beginning = if seen { Beginning::Seen } else { Beginning::Missed };
-        moment.turns.begin(beginning, proof, moment.now);
-        connection.count(self.direction, self.bytes, self.sighting);
-        if answers_alone {
-            connection.shows_answers_alone();
-        }
-        if let Some(segment) = arrival.segment {
-            if Turns::concern(segment) {
-                moment.turns.segment(self.direction, segment, moment.now);
-            }
-            connection.segment(self.direction, segment, moment);
-        } else if let Some(payload) = datagram(arrival.packet) {
-            connection.datagram(self.direction, payload, moment);
-        }
-    }
-
-    fn unearned<O: Observer>(&self, observer: &mut O) {
-        let (source, direction, bytes) = (self.outside, self.direction, self.bytes);
-        self.tell(What::Unearned { source, direction, bytes }, observer);
-    }
-}
-
-/// A packet without ports proves nothing and has no conversation.
-#[inline(never)]
-fn portless<O: Observer>(packet: &Packet<'_>, sighting: &Sighting, observer: &mut O) {
-    let (named, direction) = sighting.named.unzip();
-    let scope = named.map_or(Scope::CandidateHost(packet.destination), Scope::from);
-    let direction = direction.unwrap_or(Direction::ToServer);
-    let (outside, inside) = match direction {
-        Direction::ToServer => (packet.source, packet.destination),
-        Direction::ToClient => (packet.destination, packet.source),
-    };
-    let server = ServerEnd { address: SocketAddr::new(inside, 0), protocol: protocol_number(packet) };
-    let bytes = packet.fresh_len;
-    Account { scope, sighting, direction, outside, server, bytes }.unearned(observer);
-}
-
-/// The IP protocol number (<https://www.iana.org/assignments/protocol-numbers>).
-fn protocol_number(packet: &Packet<'_>) -> u8 {
-    match packet.transport {
-        Transport::Tcp(_) => 6,
-        Transport::Udp(_) => 17,
-        Transport::Icmp { .. } if packet.source.is_ipv4() => 1,
-        Transport::Icmp { .. } => 58,
-        Transport::Sctp { .. } => 132,
-        Transport::Fragment => 255,
-        Transport::Other(number) => number,
-    }
-}
-
-fn datagram<'a>(packet: &Packet<'a>) -> Option<&'a [u8]> {
-    match packet.transport {
-        Transport::Udp(datagram) => Some(datagram.payload),
-        _ => None,
-    }
-}
-
-fn toward(from_client: bool) -> Direction {
-    if from_client { Direction::ToServer } else { Direction::ToClient }
 }

@@ -2,16 +2,20 @@
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
 
-use super::cohort::Split;
+use super::cohort::{Cohort, Split};
 use super::facts::{Facts, held_by_few};
 use super::health::{Examination, Found};
-use super::origins::{Scale, Suspects};
+use super::origins::Scale;
+use super::suspects::Suspects;
 use super::timeline::{Timeline, Usual};
 use super::verdict::Case;
-use super::{Attack, Cause, Condition, Foreign, Load, Neighbour, Origin, Sought, Unit, Unseen, Verdict};
+use super::{
+    Attack, Cause, Condition, Foreign, Load, Neighbour, Origin, Place, Scan, Sought, Unit, Unseen, Verdict,
+};
 use crate::aggregate::{Count, Counts, ScopeTick, Sides};
-use crate::attribute::{Country, Home};
+use crate::attribute::{Attribution, Country, Home};
 use crate::detect::rule::{Evidence, Measure, Traffic, Weights};
 use crate::detect::{Before, Key, Needs, Watched, Window, of_cell, of_counts};
 use crate::flow::{ServerEnd, template_of};
@@ -67,6 +71,7 @@ pub(super) struct Account {
 pub(super) struct Ground<'a> {
     pub home: &'a Home,
     pub concentrated_from: f64,
+    pub attribute: &'a dyn Fn(IpAddr) -> Attribution,
     pub weights: &'a Weights,
     pub said: Option<Cause>,
     pub is_declared: bool,
@@ -81,6 +86,9 @@ const LEAST_SOUGHT: f64 = 0.05;
 /// Origins are told only where rows hold at least this part of the excess: the rest is traffic whose addresses prove
 /// nothing, and the few who prove theirs are not to blame for it.
 const LEAST_ATTRIBUTED: f64 = 0.5;
+
+/// Seconds without an answer to attempts after which it is the server that is gone.
+const SHUT: u64 = 5;
 
 /// The part of the level before that an excess must come to.
 const LEAST_MORE: f64 = 0.2;
@@ -184,13 +192,20 @@ impl Episode {
         };
         let is_attributed = self.is_more(before, measure, seconds) && row_excess >= LEAST_ATTRIBUTED * excess;
         let suspects = Suspects::of(&self.sums.window, keys, &scale);
-        let rows = if is_attributed { suspects.rows(&self.sums.window, &scale) } else { Vec::new() };
-        let cohorts = if is_attributed {
+        let rows = match self.measure {
+            Measure::Probes => probing(&self.sums.window, keys, &scale, ground),
+            _ if is_attributed => suspects.rows(&self.sums.window, &scale),
+            _ => Vec::new(),
+        };
+        let cohorts = if is_attributed && self.measure != Measure::Probes {
             let habits = watched.habits();
             Split { window: &self.sums.window, scale: &scale, habits, origins: &rows }.cohorts()
         } else {
             Vec::new()
         };
+        let by_connections = measure == Measure::Connections && is_access(self.measure);
+        let by_packets = measure == Measure::Packets && is_access(self.measure);
+        let cohorts = if by_connections || by_packets { without_the_many(cohorts) } else { cohorts };
         let mut facts = self.facts(watched, before, seconds);
         let found = self.examine(watched, before, ground, (&rows, &facts));
         facts.failing = found.failing();
@@ -206,9 +221,10 @@ impl Episode {
             has_accesses: 2 * self.sums.own[Count::Accesses] >= self.sums.own[Count::Opened],
             unseen: self.unseen(watched, level),
             times: level.filter(|level| *level > 0.0).map(|level| total / seconds / level),
-            by_connections: measure == Measure::Connections && is_access(self.measure),
+            by_connections,
+            by_packets,
             is_hurt: found.health.state >= Condition::Degraded,
-            is_silent: self.is_silent(),
+            is_silent: self.is_silent() || self.timeline.shut_for >= SHUT,
             is_blind: watched.sides().is_one_way(),
         }
         .verdict();
@@ -316,12 +332,10 @@ impl Episode {
         match self.measure {
             Measure::Packets | Measure::Bytes | Measure::Connections => self.measure,
             measure if is_access(measure) => {
-                let is_more = |measure| self.is_more(before, measure, seconds);
-                if !is_more(Measure::Accesses) && is_more(Measure::Connections) {
-                    Measure::Connections
-                } else {
-                    Measure::Accesses
-                }
+                // Conversations that stay open, and encrypted ones, hide requests; few that send very much do not hide.
+                let open = [Measure::Accesses, Measure::Connections, Measure::Packets];
+                let more = open.into_iter().find(|measure| self.is_more(before, *measure, seconds));
+                more.unwrap_or(Measure::Accesses)
             }
             _ => Measure::Packets,
         }
@@ -431,6 +445,11 @@ impl Episode {
     }
 }
 
+/// Where there are more connections and no more accesses, the many are people who connect again: no crowd.
+fn without_the_many(cohorts: Vec<Cohort>) -> Vec<Cohort> {
+    cohorts.into_iter().filter(|cohort| cohort.who.is_few()).collect()
+}
+
 /// Whether a measure is of those whose load is told in accesses.
 fn is_access(measure: Measure) -> bool {
     !matches!(
@@ -446,10 +465,47 @@ fn is_access(measure: Measure) -> bool {
     )
 }
 
+/// The sources that tried ports, as far as rules found them. Nothing proves their addresses.
+fn probing(window: &Window, keys: &BTreeSet<Key>, scale: &Scale<'_>, ground: &Ground<'_>) -> Vec<Origin> {
+    let mut attempts: BTreeMap<IpAddr, u64> = BTreeMap::new();
+    for (key, probe) in &window.probed {
+        *attempts.entry(key.source).or_default() += u64::from(probe.attempts);
+    }
+    let whole: u64 = attempts.values().sum();
+    let part = |count: u64| count as f64 / whole.max(1) as f64;
+    let named = attempts.into_iter().filter(|(address, _)| keys.contains(&Key::Source(*address)));
+    named
+        .take(MOST_PROBING)
+        .map(|(address, count)| {
+            let attribution = (ground.attribute)(address);
+            Origin {
+                place: Place::Source(address),
+                country: attribution.country,
+                asn: attribution.asn,
+                example: address,
+                foreign: (!scale.home.is_unknown()).then(|| scale.home.is_foreign(attribution.country)),
+                share: part(count),
+                traffic_share: (count as f64 / scale.total.max(1.0)).min(1.0),
+                baseline_share: 0.0,
+                rate: count as f64 / scale.seconds.max(1.0),
+                sources: 1,
+                proven: false,
+                label: attribution.label,
+            }
+        })
+        .collect()
+}
+
+/// Sources of a port scan that are told.
+const MOST_PROBING: usize = 16;
+
 /// The rows that are told: those of cohorts that somebody may be asked about. A crowd and a fault have no origin.
 fn told(rows: Vec<Origin>, verdict: &mut Verdict) -> Vec<Origin> {
     let blameless = |cause| matches!(cause, Cause::FlashCrowd | Cause::Glitch(_));
     let forged = |cause| matches!(cause, Cause::Attack(Attack::SynFlood));
+    if matches!(verdict.cause, Cause::Scan(Scan::Port | Scan::Host)) {
+        return rows;
+    }
     let mut kept: Vec<usize> = verdict
         .parts
         .iter()

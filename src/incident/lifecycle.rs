@@ -2,12 +2,13 @@
 //! incidents as they are to be told.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use super::episode::{Account, Episode, Ground};
 use super::onset::{onset, weight};
 use super::{Cause, Condition, Exceeded, Incident, Opening, Place, RuleHit, State};
-use crate::attribute::Home;
+use crate::attribute::{Attribution, Home};
 use crate::detect::calendar::{Calendar, EventKind};
 use crate::detect::rule::{Level, Measure, Rule, Says, Weights};
 use crate::detect::{Finding, Key, Subject, Watch, Watched};
@@ -20,6 +21,8 @@ pub struct Policy {
     pub calendar: Calendar,
     /// The names that the calendar knows services by.
     pub names: Arc<dyn Fn(Subject) -> String + Send + Sync>,
+    /// Whose an address is that has earned no row.
+    pub attribute: Arc<dyn Fn(IpAddr) -> Attribution + Send + Sync>,
     /// What evidence weighs.
     pub weights: Arc<Weights>,
     /// Ticks without a finding after which an incident is over; pulses within it are one incident.
@@ -35,7 +38,9 @@ impl Default for Policy {
     fn default() -> Self {
         let weights = Arc::new(Weights::builtin());
         let names = Arc::new(|_| String::new());
+        let attribute = Arc::new(Attribution::unknown);
         Self {
+            attribute,
             calendar: Calendar::default(),
             names,
             weights,
@@ -190,6 +195,7 @@ impl Incidents {
         let ground = Ground {
             home: &home,
             concentrated_from: policy.concentrated_from,
+            attribute: &*policy.attribute,
             weights: &policy.weights,
             said: open.said(),
             is_declared: open.is_declared,
@@ -216,6 +222,7 @@ impl Incidents {
         let ground = Ground {
             home: &home,
             concentrated_from: self.policy.concentrated_from,
+            attribute: &*self.policy.attribute,
             weights: &self.policy.weights,
             said: open.said(),
             is_declared: open.is_declared,

@@ -9,6 +9,9 @@ mod health;
 mod lifecycle;
 mod onset;
 mod origins;
+mod suspects;
+#[cfg(test)]
+mod tests;
 mod timeline;
 mod verdict;
 

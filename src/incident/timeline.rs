@@ -42,6 +42,8 @@ pub(super) struct Timeline {
     pub peak: Option<f64>,
     /// How many seconds most exchanges failed.
     pub down_for: u64,
+    /// How many seconds most attempts to connect found no answer.
+    pub shut_for: u64,
     /// Attempts to connect since exchanges began to fail, and those that were answered.
     attempts: u64,
     answered: u64,
@@ -93,12 +95,21 @@ impl Timeline {
             self.attempts += counts[Count::Attempts];
             self.answered += counts[Count::Answered];
         }
-        let failing = if usual.sides == Sides::Both { failing(&sums, usual.wait) } else { None };
-        self.down_for += u64::from(failing.is_some_and(|failing| failing >= 0.5));
-        if failing.is_some_and(|failing| failing >= FAILING) && self.broke.is_none() {
-            let broke = self.first().plus(-lag(&sums, sums_of));
+        let failing = if usual.sides == Sides::Both { failing(&sums, sums_of, usual.wait) } else { None };
+        let ignored = sums[Count::Attempts].saturating_sub(sums[Count::Answered]);
+        let is_shut = usual.sides == Sides::Both
+            && sums[Count::Attempts] >= LEAST
+            && 2 * ignored >= sums[Count::Attempts];
+        self.shut_for += u64::from(is_shut);
+        self.down_for += u64::from(failing.is_some_and(|failing| failing.part >= 0.5));
+        if let Some(Failing { lag, .. }) =
+            failing.filter(|failing| failing.part >= FAILING && self.broke.is_none())
+        {
+            let broke = self.first().plus(-lag);
             self.broke = Some(broke);
-            self.load_when_broke = self.loads.iter().find(|(at, _)| *at >= broke).map(|(_, load)| *load);
+            // Load and failures are of the same span of seconds.
+            let then = tick.plus(-lag);
+            self.load_when_broke = self.loads.iter().find(|(at, _)| *at >= then).map(|(_, load)| *load);
         }
     }
 
@@ -157,39 +168,49 @@ fn is_no_chance(sums: &Counts, before: &Before, second: i64) -> bool {
     })
 }
 
-/// The part of exchanges that fail: attempts that are not answered, requests without a response, errors; answers that
-/// take several times as long as usual fail in part.
-fn failing(sums: &Counts, usual_wait: Option<f64>) -> Option<f64> {
+/// The part of exchanges that fail, and for how many seconds they have when it is seen.
+#[derive(Debug, Clone, Copy)]
+struct Failing {
+    part: f64,
+    lag: i64,
+}
+
+/// Attempts that are not answered, requests without a response, errors; answers that take several times as long as
+/// usual, and pages whose large segments are lost, fail in part.
+fn failing(sums: &Counts, tick: &ScopeTick, usual_wait: Option<f64>) -> Option<Failing> {
+    let at_once = |part| Failing { part, lag: 0 };
     let attempts = sums[Count::Attempts];
-    let refused = (attempts >= LEAST).then(|| part(attempts.saturating_sub(sums[Count::Answered]), attempts));
-    let requests = sums[Count::Requests];
-    let errors = sums[Count::ServerErrors];
-    let silent = requests.saturating_sub(sums[Count::Responses]) + errors;
-    let unserved = (requests >= LEAST).then(|| part(silent.min(requests), requests));
-    let answers = sums[Count::FirstBytes];
-    let slow = usual_wait.filter(|_| answers >= LEAST).map(|usual| {
-        let wait = sums[Count::FirstByteWait] as f64 / answers as f64;
-        if wait >= SLOW_TIMES * usual && wait - usual >= SLOW_MORE { FAILING } else { 0.0 }
-    });
+    let refused =
+        (attempts >= LEAST).then(|| at_once(part(attempts.saturating_sub(sums[Count::Answered]), attempts)));
+    // What is encrypted has no responses that could be read, and first bytes all the same.
+    let asked = sums[Count::Accesses];
+    let served = sums[Count::Responses].max(sums[Count::FirstBytes]);
+    let silent = asked.saturating_sub(served) + sums[Count::ServerErrors];
+    let unserved = (asked >= LEAST).then(|| at_once(part(silent.min(asked), asked)));
+    let slow =
+        usual_wait.filter(|usual| is_slow(sums, *usual)).map(|_| Failing { part: FAILING, lag: lag(tick) });
     let large = sums[Count::LargeSent];
-    let lost = (large >= LEAST).then(|| {
-        // A quarter of all large segments lost is a page that stops in the middle.
-        if 4 * sums[Count::LargeResent] >= large { FAILING } else { 0.0 }
-    });
-    [refused, unserved, slow, lost].into_iter().flatten().reduce(f64::max)
+    // A quarter of all large segments lost is a page that stops in the middle.
+    let is_lost = large >= LEAST && 4 * sums[Count::LargeResent] >= large;
+    let lost = is_lost.then(|| at_once(FAILING));
+    let worse = |one: Failing, other: Failing| if other.part > one.part { other } else { one };
+    [refused, unserved, slow, lost].into_iter().flatten().reduce(worse)
 }
 
-/// Seconds ago that what is seen failing now was asked for: what comes late was late from then on.
-fn lag(sums: &Counts, tick: &ScopeTick) -> i64 {
-    if 10 * sums[Count::Unanswered] >= sums[Count::Accesses].max(1) {
-        return UNANSWERED;
-    }
+fn is_slow(sums: &Counts, usual: f64) -> bool {
+    let answers = sums[Count::FirstBytes];
+    let wait = sums[Count::FirstByteWait] as f64 / answers.max(1) as f64;
+    answers >= LEAST && wait >= SLOW_TIMES * usual && wait - usual >= SLOW_MORE
+}
+
+/// Seconds ago that what comes late now was asked for.
+fn lag(tick: &ScopeTick) -> i64 {
     let late = tick.waits.as_ref().and_then(|waits| waits.quantile(0.95));
-    late.map_or(0, |late| i64::try_from(late.secs()).unwrap_or(UNANSWERED)).clamp(0, UNANSWERED)
+    late.map_or(0, |late| i64::try_from(late.secs()).unwrap_or(LATEST)).clamp(0, LATEST)
 }
 
-/// Seconds after which a request counts as unanswered.
-const UNANSWERED: i64 = 10;
+/// Seconds after which an answer is not waited for any more.
+const LATEST: i64 = 10;
 
 fn part(of: u64, all: u64) -> f64 {
     if all > 0 { of as f64 / all as f64 } else { 0.0 }

@@ -27,6 +27,8 @@ pub(super) struct Case<'a> {
     pub unseen: Vec<Unseen>,
     /// How many times the load before, on the whole.
     pub times: Option<f64>,
+    /// Whether the load is told in packets, since few send more of them and neither ask nor connect more.
+    pub by_packets: bool,
     /// Whether the load is told in connections, since these are what there is more of.
     pub by_connections: bool,
     /// Whether clients that are no suspects are harmed.
@@ -57,9 +59,10 @@ const UNKNOWN: usize = 3;
 const UNKNOWN_WEIGHT: f64 = 1.0;
 
 /// Evidence of how somebody behaves; without any there is no attack.
-const BEHAVIOUR: [Evidence; 9] = [
+const BEHAVIOUR: [Evidence; 10] = [
     Evidence::HighRate,
     Evidence::OneMake,
+    Evidence::OtherMakes,
     Evidence::FewAssets,
     Evidence::NoBackoff,
     Evidence::HalfOpen,
@@ -94,6 +97,9 @@ const MILD: f64 = 2.0;
 
 /// Reasons of less weight are not worth a line.
 const LEAST_REASON: f64 = 0.15;
+
+/// The part of the excess that stands for all of it where the retries of those who are hurt cannot be told from a crowd.
+const ALONE_ENCRYPTED: f64 = 0.72;
 
 /// A scan or guessing that multiplies the load by this is more than that.
 const HEAVY: f64 = 3.0;
@@ -166,7 +172,7 @@ impl Case<'_> {
         let is_mild = !self.is_hurt && self.times.is_some_and(|times| times < MILD);
         let few = sources > 0.0 && (sources <= FEW || is_mild && sources <= SEVERAL);
         let cause = match best {
-            ATTACK if sure && few && !behaves(&INTENT) => Cause::HeavyClient,
+            ATTACK if sure && few && !behaves(&INTENT) && !self.by_connections => Cause::HeavyClient,
             ATTACK if sure => Cause::Attack(self.kind_of_attack(&weighed)),
             FLASH_CROWD if sure => Cause::FlashCrowd,
             GLITCH if sure => Cause::Glitch(self.kind_of_glitch(&weighed)),
@@ -213,6 +219,7 @@ impl Case<'_> {
         let rare = cohort.make.filter(|(_, before)| before.is_some_and(|before| before <= RARE));
         add(Evidence::OneMake, rare.map(|(share, _)| share), rare.and_then(|(_, before)| before));
         add(Evidence::SameMakes, cohort.same_makes, Some(1.0));
+        add(Evidence::OtherMakes, cohort.same_makes.map(|same| 1.0 - same), Some(0.0));
         add(Evidence::OnePath, cohort.path, None);
         add(Evidence::FewAssets, cohort.assets, Some(1.0));
         add(Evidence::Assets, cohort.assets, Some(1.0));
@@ -250,6 +257,7 @@ impl Case<'_> {
             _ => Some(one),
         }) {
             Some((weight, kind)) if weight >= 1.0 => kind,
+            _ if self.by_packets => Attack::HttpFlood,
             _ if matches!(self.unit, Unit::Packets | Unit::Bytes) => Attack::UdpFlood,
             _ if self.has_accesses && !self.by_connections => Attack::HttpFlood,
             _ => Attack::ConnectionFlood,
@@ -315,7 +323,9 @@ impl Case<'_> {
         if self.is_blind && needs_answers(first.cause) {
             return (Cause::Unknown(Unknown::Sensor), Some(first.cause));
         }
-        let alone = self.weights.demands.alone;
+        // Over TLS the people who try again look like a crowd: only connections are seen.
+        let is_encrypted = self.unseen.contains(&Unseen::Encrypted);
+        let alone = if is_encrypted && self.is_hurt { ALONE_ENCRYPTED } else { self.weights.demands.alone };
         if first.share >= alone {
             return (first.cause, Some(first.cause));
         }

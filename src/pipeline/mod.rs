@@ -156,9 +156,10 @@ impl<L: Listener + 'static> Pipeline<L> {
         let homes = homes(&services, &attributor, home);
         let named =
             services.iter().map(|(_, service)| (service.name.clone(), service.ports.clone())).collect();
-        let called = services.clone();
+        let (called, whose) = (services.clone(), Arc::clone(&attributor));
         let policy = Policy {
             concentrated_from: concentrated_from(&rules),
+            attribute: Arc::new(move |address| whose.attribute(address)),
             weights: Arc::new(rules.weights.clone()),
             calendar: learning.calendar.clone(),
             names: Arc::new(move |subject: Subject| subject.name(&called)),

@@ -1,5 +1,5 @@
 //! Labelled traffic of our own making: a story of who asks for what and when comes in, frames in order of time and
-//! the truth about them go out. Tests, the rules' own tests and the demo use it.
+//! the truth about them go out. Tests and the rules' own tests use it; `world` plays whole stories.
 //! The same story and seed give the same bytes on every machine; nothing is held but the conversations under way.
 //!
 //! ```
@@ -14,7 +14,6 @@
 //! ```
 
 pub mod conversation;
-pub mod demo;
 pub mod dialogue;
 pub mod frame;
 pub mod frames;

@@ -46,6 +46,13 @@ fn verdicts() {
     assert_eq!(missed, [""; 0], "demands that are not met");
 }
 
+#[test]
+fn nothing_above_low_is_said_of_benign_captures() {
+    let Some(mut corpus) = Corpus::open() else { return };
+    corpus.0.retain(|capture| capture.category == "benign-web");
+    assert_eq!(captures::missed(&captures::judge(&corpus)), [""; 0]);
+}
+
 /// One scenario by its name and seed, for a closer look: `BONGSU_SCENARIO=http-flood:101`.
 #[test]
 #[ignore = "for a closer look at one scenario"]

@@ -120,7 +120,7 @@ pub fn held_out(scored: &[Scored]) -> String {
         FITTED.start(),
         FITTED.end()
     );
-    let _ = write!(page, "{TITLES}| held-out seeds | {} |\n", figures.cells());
+    let _ = writeln!(page, "{TITLES}| held-out seeds | {} |", figures.cells());
     let missed = figures.missed();
     let met = if missed.is_empty() { "All demands are met.".to_owned() } else { missed.join("; ") };
     let _ = write!(page, "\nMissed: {met}\n");
@@ -278,7 +278,7 @@ fn calibration_error(outcomes: &[&Outcome]) -> f64 {
         let right = mean(list.iter().map(|one| f64::from(u8::from(one.label_right))));
         (sure - right).abs() * list.len() as f64 / all.max(1) as f64
     };
-    bins.values().map(part).sum()
+    bins.values().map(part).fold(0.0, |sum, part| sum + part)
 }
 
 fn references(scored: &[Scored]) -> String {

@@ -141,3 +141,21 @@ pub fn by_label(pages: &[Pages]) -> BTreeMap<&str, [usize; 3]> {
     }
     table
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_told_apart_has_all_of_the_area_and_what_is_not_half_of_it() {
+        assert_eq!(area(&[3.0, 4.0], &[1.0, 2.0]), 1.0);
+        assert_eq!(area(&[1.0, 4.0], &[2.0, 3.0]), 0.5);
+        assert_eq!(area(&[2.0], &[2.0]), 0.5);
+    }
+
+    #[test]
+    fn the_limit_is_three_times_what_is_nearly_always_kept() {
+        assert_eq!(limit((1..=100).map(f64::from)), 300.0);
+        assert_eq!(limit([].into_iter()), 0.0);
+    }
+}

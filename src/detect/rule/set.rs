@@ -43,11 +43,11 @@ pub(super) const BUILTIN: [(&str, &str); 7] = [
 impl RuleSet {
     /// The shipped rules; a test holds that they read without a problem.
     pub fn builtin() -> Self {
-        let sources: Vec<Source> = BUILTIN.iter().map(|(name, text)| Source::new(name, text)).collect();
-        Self::read(&sources).0
+        Self::read(&builtin_sources()).0
     }
 
-    /// Reads rules files and folders of them (`*.yaml`, `*.yml`, by name, not below).
+    /// Reads rules files and folders of them (`*.yaml`, `*.yml`, by name, not below). Where all of them are weights, they
+    /// weigh for the shipped rules.
     pub fn load(paths: &[PathBuf]) -> Result<Self, Problems> {
         let mut problems = Problems::default();
         let mut sources = Vec::new();
@@ -62,6 +62,9 @@ impl RuleSet {
                     Err(problem) => problems.push(problem),
                 }
             }
+        }
+        if sources.iter().all(Weights::is_source) {
+            sources.splice(..0, builtin_sources());
         }
         let (set, found) = Self::read(&sources);
         problems.extend(found);
@@ -157,6 +160,10 @@ impl RuleSet {
             format!("expected at most {MAX_TIMESPANS} different timespans, found {}", names.join(", "));
         Err(Problem::of_file(&file, message))
     }
+}
+
+fn builtin_sources() -> Vec<Source> {
+    BUILTIN.iter().map(|(name, text)| Source::new(name, text)).collect()
 }
 
 fn is_off(patches: &[RulePatch], id: &str) -> bool {

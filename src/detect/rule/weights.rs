@@ -25,6 +25,8 @@ pub enum Evidence {
     OneMake,
     /// The clients' makes are mixed as they always were.
     SameMakes,
+    /// The part of the cohort's makes of clients that was not there before.
+    OtherMakes,
     /// One path asked for by most.
     OnePath,
     /// Pages are fetched without what belongs to them.
@@ -68,7 +70,7 @@ words! {
     Evidence, "a piece of evidence":
     Concentration = "concentration", KnownNetworks = "known-networks", NewNetworks = "new-networks",
     Foreign = "foreign", HighRate = "high-rate", OrdinaryRate = "ordinary-rate", OneMake = "one-make",
-    SameMakes = "same-makes", OnePath = "one-path", FewAssets = "few-assets", Assets = "assets",
+    SameMakes = "same-makes", OtherMakes = "other-makes", OnePath = "one-path", FewAssets = "few-assets", Assets = "assets",
     NoBackoff = "no-backoff", FewSources = "few-sources", Surge = "surge", FailsUnloaded = "fails-unloaded",
     BrokeFirst = "broke-first", LoadFirst = "load-first", HalfOpen = "half-open", Held = "held",
     Resets = "resets", Datagrams = "datagrams", Reflected = "reflected", Unanswered = "unanswered",
@@ -142,9 +144,15 @@ impl Weight {
 }
 
 impl Weights {
-    /// Whether a rules file is one of weights: a mapping that lists evidence.
+    /// Whether a rules file is one of weights: a mapping with evidence or demands.
     pub(super) fn is_in(node: &Node) -> bool {
-        matches!(&node.value, Value::Map(entries) if entries.iter().any(|(key, _)| key.text == "evidence"))
+        let is_ours = |key: &str| matches!(key, "evidence" | "verdict");
+        matches!(&node.value, Value::Map(entries) if entries.iter().any(|(key, _)| is_ours(&key.text)))
+    }
+
+    /// Whether a text is one of weights, as far as it can be read.
+    pub fn is_source(source: &Source) -> bool {
+        Reader::parse(source).0.is_some_and(|node| Self::is_in(&node))
     }
 
     /// The shipped weights; a test holds that they read without a problem.

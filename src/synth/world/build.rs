@@ -131,6 +131,12 @@ impl Builder {
         self.event_of(200.0)
     }
 
+    /// Begins in that second instead of one that the seed draws.
+    pub const fn starts(&mut self, secs: i64) {
+        let fraction = self.plan.start.nanos().rem_euclid(1_000_000_000);
+        self.plan.start = Timestamp::from_parts(secs, fraction);
+    }
+
     /// Another length of the whole.
     pub const fn lasts(&mut self, length: Span) {
         self.plan.length = length;

@@ -9,8 +9,12 @@ use super::server::Fault;
 use super::site::Site;
 use crate::time::Span;
 
+/// 09:00 in Seoul on 2023-11-23, when offices open.
+const MORNING: i64 = 1_700_697_600;
+
 /// Five episodes, one after the other.
 pub fn november_2023(builder: &mut Builder) {
+    builder.starts(MORNING);
     let (mut begin, _) = builder.event();
     let mut windows: Vec<Window> = Vec::new();
     for _ in 0..5 {

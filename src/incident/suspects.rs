@@ -1,0 +1,180 @@
+//! Whom the excess may come from: countries abroad that hold much more than before, and at home what a rule names.
+//! Comes in: the rows of an episode and the rules' keys. Goes out: the rows to tell. Blames no home country as a whole.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+
+use super::origins::{LEAST, Row, Scale, Tree};
+use super::{Origin, Place};
+use crate::aggregate::{Cell, Lineage};
+use crate::attribute::Country;
+use crate::detect::{Key, Window, of_cell};
+use crate::flow::Proof;
+
+/// Where origins are looked for.
+#[derive(Debug, Default)]
+pub(super) struct Suspects {
+    countries: BTreeSet<Country>,
+    /// Prefixes and addresses at home, where nobody else is one.
+    at_home: BTreeSet<Key>,
+}
+
+/// A country abroad is looked into where its part of the traffic is so many times its part before.
+const LIFTED: f64 = 3.0;
+
+impl Suspects {
+    /// The countries that are looked into.
+    pub fn countries(&self) -> &BTreeSet<Country> {
+        &self.countries
+    }
+
+    /// The countries that the rules' keys lie in, those abroad that hold much more than before, and single keys at home.
+    pub fn of(window: &Window, keys: &BTreeSet<Key>, scale: &Scale<'_>) -> Self {
+        let mut countries = countries_of(window, keys);
+        let mut sums: BTreeMap<Country, Cell> = BTreeMap::new();
+        for (lineage, cell) in window.networks.iter().filter(|(lineage, _)| lineage.label.is_none()) {
+            sums.entry(lineage.country).or_default().merge(cell);
+        }
+        for (country, cell) in sums.iter().filter(|(country, _)| scale.home.is_foreign(**country)) {
+            let key = Key::Country(*country);
+            let share = of_cell(scale.measure, cell) as f64 / scale.total.max(1.0);
+            let before = scale.before.row_share(&key, scale.measure, scale.second).unwrap_or(0.0);
+            if scale.excess_of(&key, cell) >= LEAST * scale.excess && share >= LIFTED * before {
+                countries.insert(*country);
+            }
+        }
+        let is_home = |country: &Country| {
+            matches!(country, Country::Code(_))
+                && !scale.home.is_unknown()
+                && !scale.home.is_foreign(*country)
+        };
+        let narrow = |key: &&Key| matches!(key, Key::Source(_) | Key::Prefix(_) | Key::Network(_));
+        let at_home = keys.iter().filter(narrow).copied().collect();
+        countries.retain(|country| !is_home(country));
+        Self { countries, at_home }
+    }
+
+    /// The rows that hold the suspects' excess, the largest first.
+    pub fn rows(&self, window: &Window, scale: &Scale<'_>) -> Vec<Origin> {
+        let mut rows = Tree::of(window, self).origins(scale);
+        rows.extend(self.at_home(window, scale));
+        rows.sort_by(|one, other| other.share.total_cmp(&one.share).then(one.place.cmp(&other.place)));
+        rows
+    }
+
+    /// The rows at home that the rules' keys name: what surrounds them is no suspect.
+    fn at_home(&self, window: &Window, scale: &Scale<'_>) -> Vec<Origin> {
+        let mut found: BTreeMap<Key, AtHome> = BTreeMap::new();
+        let at_home = |lineage: &Lineage| {
+            lineage.label.is_none()
+                && !scale.home.is_unknown()
+                && !self.countries.contains(&lineage.country)
+                && matches!(lineage.country, Country::Code(_))
+                && !scale.home.is_foreign(lineage.country)
+        };
+        for (source, cell) in window.sources.iter().filter(|(source, _)| at_home(&source.prefix.lineage)) {
+            let lineage = source.prefix.lineage;
+            let network = lineage.asn.map(Key::Network);
+            let keys = [Some(Key::Source(source.address)), Some(Key::Prefix(source.prefix.prefix)), network];
+            for key in keys.into_iter().flatten().filter(|key| self.at_home.contains(key)) {
+                let row = found.entry(key).or_insert_with(|| AtHome::new(lineage));
+                row.take(source.address, cell, lineage.proof);
+            }
+        }
+        // The narrowest that was named: an address before its prefix, a prefix before its network.
+        let within = |one: &Key, row: &AtHome| {
+            found.iter().any(|(other, inner)| other != one && narrower(other, one) && row.holds(other, inner))
+        };
+        let rows =
+            found.iter().filter(|(key, row)| !within(key, row)).map(|(key, row)| row.told(*key, scale));
+        rows.flatten().collect()
+    }
+}
+
+/// A key at home with what it did.
+struct AtHome {
+    lineage: Lineage,
+    cell: Cell,
+    sources: BTreeSet<IpAddr>,
+    unproven: bool,
+}
+
+impl AtHome {
+    fn new(lineage: Lineage) -> Self {
+        Self { lineage, cell: Cell::default(), sources: BTreeSet::new(), unproven: false }
+    }
+
+    fn take(&mut self, address: IpAddr, cell: &Cell, proof: Proof) {
+        self.cell.merge(cell);
+        self.sources.insert(address);
+        self.unproven |= proof == Proof::Unproven;
+    }
+
+    /// Whether the narrower key is a part of this one.
+    fn holds(&self, key: &Key, inner: &Self) -> bool {
+        match key {
+            Key::Source(address) => self.sources.contains(address),
+            _ => inner.sources.iter().all(|address| self.sources.contains(address)),
+        }
+    }
+
+    fn told(&self, key: Key, scale: &Scale<'_>) -> Option<Origin> {
+        let place = match key {
+            Key::Source(address) => Place::Source(address),
+            Key::Prefix(prefix) => Place::Prefix(prefix),
+            Key::Network(asn) => Place::Network(asn),
+            Key::Country(_) | Key::Service => return None,
+        };
+        let enough = scale.excess_of(&key, &self.cell) >= LEAST * scale.excess;
+        enough.then(|| {
+            scale.row(&Row {
+                place,
+                key,
+                country: self.lineage.country,
+                asn: self.lineage.asn,
+                cell: &self.cell,
+                sources: self.sources.len() as u64,
+                example: self.sources.first().copied(),
+                proven: !self.unproven,
+            })
+        })
+    }
+}
+
+fn narrower(one: &Key, other: &Key) -> bool {
+    let width = |key: &Key| match key {
+        Key::Source(_) => 0,
+        Key::Prefix(_) => 1,
+        Key::Network(_) => 2,
+        Key::Country(_) => 3,
+        Key::Service => 4,
+    };
+    width(one) < width(other)
+}
+
+/// The countries that the keys lie in.
+fn countries_of(window: &Window, keys: &BTreeSet<Key>) -> BTreeSet<Country> {
+    let mut countries = BTreeSet::new();
+    let (mut prefixes, mut sources) = (false, false);
+    for key in keys {
+        match key {
+            Key::Country(country) => drop(countries.insert(*country)),
+            Key::Prefix(_) => prefixes = true,
+            Key::Source(_) => sources = true,
+            Key::Network(_) | Key::Service => {}
+        }
+    }
+    let found = |key: Key| keys.contains(&key);
+    let networks =
+        window.networks.keys().filter(|lineage| lineage.asn.is_some_and(|asn| found(Key::Network(asn))));
+    countries.extend(networks.map(|lineage| lineage.country));
+    if prefixes {
+        let within = window.prefixes.keys().filter(|key| found(Key::Prefix(key.prefix)));
+        countries.extend(within.map(|key| key.lineage.country));
+    }
+    if sources {
+        let within = window.sources.keys().filter(|key| found(Key::Source(key.address)));
+        countries.extend(within.map(|key| key.prefix.lineage.country));
+    }
+    countries
+}

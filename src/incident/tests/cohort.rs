@@ -1,0 +1,219 @@
+//! Rows in, cohorts out: who belongs together, and how they behave.
+
+use std::net::IpAddr;
+
+use ipnet::IpNet;
+
+use crate::aggregate::{
+    Cell, Count, Fingerprint, Lineage, MakeKey, PathKey, PrefixKey, ScopeTick, SourceKey,
+};
+use crate::attribute::{Asn, Country, Home, LabelId};
+use crate::detect::rule::Measure;
+use crate::detect::{Before, Habits, Window};
+use crate::flow::Proof;
+use crate::incident::cohort::{Cohort, Split, Who, stands_out};
+use crate::incident::origins::Scale;
+use crate::incident::{Origin, Place};
+
+const US: Country = Country::Code(*b"US");
+const KR: Country = Country::Code(*b"KR");
+const SECONDS: u64 = 10;
+
+/// A service with its rows since the onset, and before.
+#[derive(Default)]
+struct Scene {
+    window: Window,
+    usually: ScopeTick,
+    origins: Vec<Origin>,
+}
+
+fn lineage(country: Country, asn: u32) -> Lineage {
+    Lineage { country, asn: Some(Asn(asn)), label: None, proof: Proof::Proven }
+}
+
+impl Scene {
+    /// So many accesses a second of a network before.
+    fn usually(mut self, lineage: Lineage, accesses: u64) -> Self {
+        self.usually.networks.push((lineage, Cell { accesses, ..Cell::default() }));
+        self.usually.counts[Count::Accesses] += accesses;
+        self
+    }
+
+    /// Hosts of a /24 that ask so often each since the onset.
+    fn since(mut self, lineage: Lineage, network: [u8; 3], hosts: u8, each: u64) -> Self {
+        for host in 1..=hosts {
+            let address = IpAddr::from([network[0], network[1], network[2], host]);
+            let prefix = PrefixKey { lineage, prefix: IpNet::new(address, 24).unwrap().trunc(), reach: 24 };
+            let cell = Cell { accesses: each, ..Cell::default() };
+            self.window.networks.entry(lineage).or_default().merge(&cell);
+            self.window.prefixes.entry(prefix).or_default().merge(&cell);
+            self.window.sources.entry(SourceKey { prefix, address }).or_default().merge(&cell);
+        }
+        self.window.counts[Count::Accesses] += u64::from(hosts) * each;
+        self
+    }
+
+    fn asking(mut self, country: Country, path: &str, agent: &str, count: u64) -> Self {
+        let path = PathKey { country, method: "GET".into(), path: path.into() };
+        *self.window.paths.entry(path).or_default() += count;
+        let make = MakeKey { country, fingerprint: Fingerprint::UserAgent(agent.into()) };
+        *self.window.makes.entry(make).or_default() += count;
+        self
+    }
+
+    /// A row that was told: a prefix with so much of the excess, and of the traffic now and before.
+    fn told(mut self, country: Country, place: Place, (share, now, before): (f64, f64, f64)) -> Self {
+        self.origins.push(Origin {
+            place,
+            country,
+            asn: Some(Asn(7018)),
+            example: "99.0.1.1".parse().unwrap(),
+            foreign: Some(country != KR),
+            share,
+            traffic_share: now,
+            baseline_share: before,
+            rate: 1.0,
+            sources: 1,
+            proven: true,
+            label: None,
+        });
+        self
+    }
+
+    fn cohorts(&self) -> Vec<Cohort> {
+        let (mut before, mut habits) = (Before::default(), Habits::default());
+        for second in -900..0 {
+            before.learn(second, &self.usually);
+            habits.learn(second, &browsers());
+        }
+        let level = self.usually.counts[Count::Accesses] * SECONDS;
+        let total = self.window.counts[Count::Accesses];
+        let home = Home::new(vec![KR]);
+        let scale = Scale {
+            measure: Measure::Accesses,
+            seconds: SECONDS as f64,
+            second: SECONDS as i64,
+            before: &before,
+            excess: total.saturating_sub(level) as f64,
+            total: total as f64,
+            home: &home,
+            coverage: 1.0,
+        };
+        Split { window: &self.window, scale: &scale, habits: &habits, origins: &self.origins }.cohorts()
+    }
+}
+
+/// What clients usually use and ask for: two browsers, and pages with three things that belong to them.
+fn browsers() -> ScopeTick {
+    let make = |agent: &str| MakeKey { country: KR, fingerprint: Fingerprint::UserAgent(agent.into()) };
+    let path = |path: &str| PathKey { country: KR, method: "GET".into(), path: path.into() };
+    ScopeTick {
+        makes: vec![(make("one"), 6), (make("other"), 4)],
+        paths: vec![(path("/"), 2), (path("/a.css"), 3), (path("/b.js"), 3)],
+        ..ScopeTick::default()
+    }
+}
+
+fn flood() -> Place {
+    Place::Prefix("99.0.1.0/24".parse().unwrap())
+}
+
+#[test]
+fn a_flood_inside_a_crowd_is_a_cohort_of_its_own() {
+    let (kt, att) = (lineage(KR, 4766), lineage(US, 7018));
+    let cohorts = Scene::default()
+        .usually(kt, 10)
+        .since(kt, [168, 126, 63], 100, 4)
+        .since(att, [99, 0, 1], 20, 30)
+        .told(US, flood(), (0.67, 0.6, 0.0))
+        .cohorts();
+    let [few, many] = cohorts.as_slice() else { panic!("{cohorts:?}") };
+    assert_eq!((few.who, many.who), (Who::FewAbroad, Who::Many));
+    assert_eq!(few.origins, [0]);
+    assert!((few.share - 0.67).abs() < 0.03 && (many.share - 0.33).abs() < 0.03, "{cohorts:?}");
+    assert!(few.known.is_some_and(|known| known < 0.05), "{few:?}");
+    assert!(many.known.is_some_and(|known| known > 0.9), "{many:?}");
+    assert!((few.effective_sources - 20.0).abs() < 1e-9, "{few:?}");
+    assert!(few.client_rate > 5.0 * many.client_rate, "{cohorts:?}");
+}
+
+#[test]
+fn a_crowd_alone_is_one_cohort_from_known_networks() {
+    let (kt, skb) = (lineage(KR, 4766), lineage(KR, 9318));
+    let scene = Scene::default().usually(kt, 6).usually(skb, 4);
+    let crowd = scene.since(kt, [168, 126, 63], 100, 3).since(skb, [1, 224, 0], 100, 2).cohorts();
+    let [all] = crowd.as_slice() else { panic!("{crowd:?}") };
+    assert_eq!((all.who, all.share), (Who::Many, 1.0));
+    assert!(all.known.is_some_and(|known| known > 0.95), "{all:?}");
+}
+
+#[test]
+fn strangers_at_home_are_not_known_networks() {
+    let (kt, skb) = (lineage(KR, 4766), lineage(KR, 9318));
+    let cohorts = Scene::default()
+        .usually(kt, 10)
+        .since(kt, [168, 126, 63], 50, 2)
+        .since(skb, [1, 224, 0], 200, 3)
+        .cohorts();
+    let [all] = cohorts.as_slice() else { panic!("{cohorts:?}") };
+    assert!(all.known.is_some_and(|known| known < 0.1), "{all:?}");
+}
+
+#[test]
+fn labelled_neighbours_are_in_no_cohort() {
+    let kt = lineage(KR, 4766);
+    let labelled = Lineage { label: Some(LabelId(0)), ..lineage(US, 15_169) };
+    let scene = Scene::default().usually(kt, 10).since(kt, [168, 126, 63], 100, 3);
+    let alone = scene.cohorts();
+    let scene = Scene::default().usually(kt, 10).since(kt, [168, 126, 63], 100, 3);
+    let beside = scene.since(labelled, [66, 249, 64], 10, 500).cohorts();
+    let told = |cohorts: &[Cohort]| -> Vec<_> {
+        cohorts.iter().map(|one| (one.who, one.excess, one.sources)).collect()
+    };
+    assert_eq!(told(&alone), told(&beside));
+}
+
+#[test]
+fn what_bots_use_and_ask_for_is_held_against_what_was_usual() {
+    let (kt, att) = (lineage(KR, 4766), lineage(US, 7018));
+    let cohorts = Scene::default()
+        .usually(kt, 10)
+        .since(kt, [168, 126, 63], 100, 4)
+        .since(att, [99, 0, 1], 20, 30)
+        .asking(US, "/bid/list", "bot", 600)
+        .asking(KR, "/", "one", 100)
+        .asking(KR, "/a.css", "one", 140)
+        .asking(KR, "/b.js", "other", 160)
+        .told(US, flood(), (0.67, 0.6, 0.0))
+        .cohorts();
+    let [few, many] = cohorts.as_slice() else { panic!("{cohorts:?}") };
+    assert_eq!(few.make, Some((1.0, Some(0.0))));
+    assert_eq!((few.same_makes, few.path, few.assets), (Some(0.0), Some(1.0), Some(0.0)));
+    assert!(many.same_makes.is_some_and(|same| same > 0.99), "{many:?}");
+    assert!(many.assets.is_some_and(|assets| (assets - 1.0).abs() < 0.01), "{many:?}");
+}
+
+#[test]
+fn one_address_is_as_good_as_one_source_however_many_ask_once() {
+    let att = lineage(US, 7018);
+    let place = Place::Network(Asn(7018));
+    let cohorts = Scene::default()
+        .usually(lineage(KR, 4766), 10)
+        .since(att, [99, 0, 1], 1, 5_000)
+        .since(att, [99, 0, 2], 100, 1)
+        .told(US, place, (1.0, 0.98, 0.0))
+        .cohorts();
+    let few = cohorts.first().unwrap();
+    assert_eq!(few.sources, 101.0);
+    assert!(few.effective_sources < 1.1, "{few:?}");
+}
+
+#[test]
+fn a_row_stands_out_where_it_is_much_more_than_before() {
+    let row =
+        |place, now, before| Scene::default().told(US, place, (0.5, now, before)).origins.pop().unwrap();
+    assert!(stands_out(&row(flood(), 0.3, 0.05)));
+    assert!(!stands_out(&row(flood(), 0.14, 0.05)), "not three times as much");
+    assert!(!stands_out(&row(flood(), 0.9, 0.2)), "a neighbour that everybody knows");
+    assert!(!stands_out(&row(Place::Country(US), 0.9, 0.0)), "a country is no few");
+}

@@ -1,0 +1,139 @@
+//! Sums since the onset in, numbers out: what is forged, who is shut out, what is lost.
+
+use std::sync::Arc;
+
+use super::{at, before, served, silent};
+use crate::aggregate::{Count, Counts, Sides};
+use crate::detect::rule::Evidence;
+use crate::detect::{SpanNeeds, Watched};
+use crate::incident::facts::Facts;
+use crate::incident::timeline::{Timeline, Usual};
+
+/// Ten seconds of a service that had ten clients a second before; what moved on it, and what moved beside it.
+fn told(own: &[(Count, u64)], beside: &[(Count, u64)], timeline: &Timeline) -> Vec<(Evidence, f64)> {
+    let none: Arc<[SpanNeeds]> = Arc::from([]);
+    let watched = Watched::new(&none);
+    let before = before(10);
+    let sums = |list: &[(Count, u64)]| {
+        let mut counts = Counts::default();
+        list.iter().for_each(|(count, sum)| counts[*count] = *sum);
+        counts
+    };
+    let (own, beside) = (sums(own), sums(beside));
+    let facts = Facts {
+        watched: &watched,
+        before: &before,
+        timeline,
+        own: &own,
+        beside: &beside,
+        seconds: 10.0,
+        second: 10,
+        held: 0,
+        failing: Some(0.8),
+    };
+    facts.all(false).into_iter().map(|fact| (fact.evidence, fact.value)).collect()
+}
+
+fn value(facts: &[(Evidence, f64)], of: Evidence) -> Option<f64> {
+    facts.iter().find(|(evidence, _)| *evidence == of).map(|(_, value)| *value)
+}
+
+/// A service that fell silent at its ordinary load.
+fn fallen() -> Timeline {
+    let (before, mut timeline) = (before(10), Timeline::default());
+    let usual = Usual { before: &before, wait: None, sides: Sides::Both };
+    for second in 0..30 {
+        timeline.take(at(second), &if second < 15 { served(10) } else { silent(10) }, &usual);
+    }
+    timeline
+}
+
+const FORGED: [(Count, u64); 4] = [
+    (Count::Attempts, 20_000),
+    (Count::Answered, 20_000),
+    (Count::Unearned, 20_000),
+    (Count::PacketsOut, 20_000),
+];
+
+#[test]
+fn answered_and_never_completed_is_forged() {
+    let facts = told(&FORGED, &[], &Timeline::default());
+    assert_eq!(value(&facts, Evidence::HalfOpen), Some(1.0));
+}
+
+#[test]
+fn forged_addresses_do_not_try_again_when_the_queue_is_full() {
+    let full = [
+        (Count::Attempts, 20_000),
+        (Count::Answered, 500),
+        (Count::Unearned, 20_100),
+        (Count::PacketsOut, 500),
+    ];
+    assert_eq!(value(&told(&full, &[], &Timeline::default()), Evidence::HalfOpen), Some(1.0));
+}
+
+#[test]
+fn clients_that_are_shut_out_try_again_and_are_no_flood() {
+    let shut_out = [(Count::Attempts, 2_000), (Count::Answered, 0), (Count::Unearned, 6_000)];
+    let facts = told(&shut_out, &[], &fallen());
+    assert_eq!(value(&facts, Evidence::HalfOpen), None);
+    assert_eq!(value(&facts, Evidence::Unanswered), Some(1.0));
+    assert_eq!(value(&facts, Evidence::FailsUnloaded), Some(0.8));
+}
+
+#[test]
+fn attempts_without_an_answer_say_nothing_of_the_service_in_a_forged_flood() {
+    let facts = told(&FORGED, &[], &fallen());
+    assert_eq!(value(&facts, Evidence::Unanswered), None);
+}
+
+#[test]
+fn a_few_lost_handshakes_are_no_flood() {
+    let lost = [(Count::Attempts, 200), (Count::Answered, 200), (Count::Opened, 150), (Count::Unearned, 50)];
+    assert_eq!(value(&told(&lost, &[], &Timeline::default()), Evidence::HalfOpen), None);
+}
+
+#[test]
+fn large_segments_lost_and_small_ones_not_is_a_fault_of_size() {
+    let cut = [
+        (Count::LargeSent, 1_000),
+        (Count::LargeResent, 900),
+        (Count::SmallSent, 1_000),
+        (Count::SmallResent, 10),
+    ];
+    assert_eq!(value(&told(&cut, &[], &Timeline::default()), Evidence::LargeLost), Some(0.9));
+    let congested = [
+        (Count::LargeSent, 1_000),
+        (Count::LargeResent, 300),
+        (Count::SmallSent, 1_000),
+        (Count::SmallResent, 250),
+    ];
+    assert_eq!(value(&told(&congested, &[], &Timeline::default()), Evidence::LargeLost), None);
+}
+
+#[test]
+fn what_was_sent_beside_the_service_counts() {
+    let beside = [(Count::UdpIn, 50_000), (Count::Reflected, 45_000)];
+    let facts = told(&[], &beside, &Timeline::default());
+    assert_eq!(value(&facts, Evidence::Datagrams), Some(5_000.0));
+    assert_eq!(value(&facts, Evidence::Reflected), Some(0.9));
+    let quiet = told(&[], &[(Count::UdpIn, 500)], &Timeline::default());
+    assert_eq!(value(&quiet, Evidence::Datagrams), None);
+}
+
+#[test]
+fn a_service_that_is_left_alone_has_dropped() {
+    let facts = told(&[(Count::Accesses, 20)], &[], &Timeline::default());
+    let dropped = value(&facts, Evidence::Dropped).unwrap();
+    assert!((dropped - 0.8).abs() < 0.01, "{dropped}");
+    let served = told(&[(Count::Accesses, 120)], &[], &Timeline::default());
+    assert_eq!(value(&served, Evidence::Dropped), None);
+}
+
+#[test]
+fn streams_that_are_opened_and_reset_are_told_from_a_person_who_leaves() {
+    let rapid = [(Count::Http2Requests, 10_000), (Count::Http2Resets, 9_900)];
+    assert_eq!(value(&told(&rapid, &[], &Timeline::default()), Evidence::Resets), Some(0.99));
+    let leaves = [(Count::Http2Requests, 100), (Count::Http2Resets, 90)];
+    assert_eq!(value(&told(&leaves, &[], &Timeline::default()), Evidence::Resets), None);
+}

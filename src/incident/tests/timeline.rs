@@ -1,0 +1,84 @@
+//! What came first, the load or the failure.
+
+use super::{at, before, served, silent};
+use crate::aggregate::{Count, ScopeTick, Sides};
+use crate::incident::timeline::{Timeline, Usual};
+
+/// Seconds from 0 on, against ten a second before.
+fn timeline(sides: Sides, seconds: impl IntoIterator<Item = ScopeTick>) -> Timeline {
+    let before = before(10);
+    let usual = Usual { before: &before, wait: Some(20_000.0), sides };
+    let mut timeline = Timeline::default();
+    for (second, tick) in (0..).zip(seconds) {
+        timeline.take(at(second), &tick, &usual);
+    }
+    timeline
+}
+
+fn seconds(count: usize, of: impl Fn() -> ScopeTick) -> impl Iterator<Item = ScopeTick> {
+    std::iter::repeat_with(of).take(count)
+}
+
+#[test]
+fn an_ordinary_load_neither_rises_nor_breaks() {
+    let quiet = timeline(Sides::Both, seconds(60, || served(10)));
+    assert_eq!((quiet.rose, quiet.broke), (None, None));
+    let peak = quiet.peak.unwrap();
+    assert!((peak - 1.0).abs() < 0.1, "{peak}");
+    assert_eq!(quiet.broke_ahead(), None);
+}
+
+#[test]
+fn a_service_that_falls_silent_before_people_try_again_broke_first() {
+    let story =
+        seconds(20, || served(10)).chain(seconds(30, || silent(10))).chain(seconds(20, || silent(40)));
+    let timeline = timeline(Sides::Both, story);
+    let (broke, rose) = (timeline.broke.unwrap(), timeline.rose.unwrap());
+    assert!((17..=23).contains(&broke.second), "{broke:?}");
+    assert!((47..=53).contains(&rose.second), "{rose:?}");
+    let ahead = timeline.broke_ahead().unwrap();
+    assert!((24.0..=36.0).contains(&ahead), "{ahead}");
+    assert!(timeline.load_when_broke.is_some_and(|load| load < 1.5), "{:?}", timeline.load_when_broke);
+    assert!(timeline.shut_out().is_some_and(|part| part > 0.9), "{:?}", timeline.shut_out());
+    assert!(timeline.down_for >= 40, "{}", timeline.down_for);
+}
+
+#[test]
+fn a_service_that_is_pushed_over_broke_after_the_load_rose() {
+    let story =
+        seconds(20, || served(10)).chain(seconds(30, || served(40))).chain(seconds(20, || silent(40)));
+    let timeline = timeline(Sides::Both, story);
+    let ahead = timeline.broke_ahead().unwrap();
+    assert!((-36.0..=-24.0).contains(&ahead), "{ahead}");
+    assert!(timeline.load_when_broke.is_some_and(|load| load > 3.0), "{:?}", timeline.load_when_broke);
+}
+
+#[test]
+fn a_service_that_breaks_and_is_left_alone_broke_without_any_load() {
+    let story = seconds(20, || served(10)).chain(seconds(20, || silent(10)));
+    assert_eq!(timeline(Sides::Both, story).broke_ahead(), Some(f64::INFINITY));
+}
+
+#[test]
+fn answers_that_take_ten_times_as_long_break_it() {
+    let slow = || {
+        let mut tick = served(10);
+        tick.counts[Count::FirstByteWait] = 10 * 400_000;
+        tick
+    };
+    let story = seconds(20, || served(10)).chain(seconds(20, slow));
+    assert!(timeline(Sides::Both, story).broke.is_some());
+    let quick = || {
+        let mut tick = served(10);
+        tick.counts[Count::FirstByteWait] = 10 * 150_000;
+        tick
+    };
+    let story = seconds(20, || served(10)).chain(seconds(20, quick));
+    assert_eq!(timeline(Sides::Both, story).broke, None, "nobody notices a fifth of a second");
+}
+
+#[test]
+fn where_one_direction_is_seen_nothing_fails() {
+    let timeline = timeline(Sides::ToServer, seconds(60, || silent(10)));
+    assert_eq!((timeline.broke, timeline.down_for), (None, 0));
+}

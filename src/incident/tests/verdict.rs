@@ -1,0 +1,252 @@
+//! Evidence and cohorts in, a verdict out: with the weights that are shipped.
+
+use crate::detect::rule::{Evidence, Weights};
+use crate::incident::cohort::{Cohort, Who};
+use crate::incident::facts::Fact;
+use crate::incident::verdict::Case;
+use crate::incident::{Attack, Cause, Glitch, Scan, Unit, Unknown, Unseen, Verdict};
+
+/// What is told to the judge, an ordinary web server if nothing else is said.
+struct Told {
+    facts: Vec<Fact>,
+    cohorts: Vec<Cohort>,
+    said: Option<Cause>,
+    unit: Unit,
+    stage: usize,
+    is_hurt: bool,
+    is_silent: bool,
+    is_blind: bool,
+}
+
+impl Told {
+    fn new(facts: &[(Evidence, f64)], cohorts: Vec<Cohort>) -> Self {
+        let facts = facts.iter().map(|(evidence, value)| Fact {
+            evidence: *evidence,
+            value: *value,
+            expected: Some(0.0),
+        });
+        Self {
+            facts: facts.collect(),
+            cohorts,
+            said: None,
+            unit: Unit::Requests,
+            stage: 1,
+            is_hurt: false,
+            is_silent: false,
+            is_blind: false,
+        }
+    }
+
+    fn hurt(self) -> Self {
+        Self { is_hurt: true, ..self }
+    }
+
+    fn verdict(&self) -> Verdict {
+        let weights = Weights::builtin();
+        let surge = self.facts.iter().find(|fact| fact.evidence == Evidence::Surge);
+        Case {
+            weights: &weights,
+            facts: self.facts.clone(),
+            cohorts: &self.cohorts,
+            busy_client: Some(30.0),
+            stage: self.stage,
+            said: self.said,
+            unit: self.unit,
+            has_accesses: self.unit == Unit::Requests,
+            unseen: vec![Unseen::Before],
+            times: surge.map(|fact| fact.value),
+            by_connections: false,
+            is_hurt: self.is_hurt,
+            is_silent: self.is_silent,
+            is_blind: self.is_blind,
+        }
+        .verdict()
+    }
+}
+
+/// Two hundred machines of two prefixes that nobody knew: one make, one page, ten times as often as people.
+fn machines(share: f64) -> Cohort {
+    Cohort {
+        who: Who::FewAbroad,
+        share,
+        origins: vec![0, 1],
+        known: Some(0.01),
+        sources: 200.0,
+        effective_sources: 180.0,
+        client_rate: 300.0,
+        make: Some((0.98, Some(0.0))),
+        same_makes: Some(0.02),
+        path: Some(0.95),
+        assets: Some(0.0),
+        ..Cohort::default()
+    }
+}
+
+/// A few thousand people from where people always came from.
+fn people(share: f64) -> Cohort {
+    Cohort {
+        who: Who::Many,
+        share,
+        known: Some(0.9),
+        sources: 4_000.0,
+        effective_sources: 3_000.0,
+        client_rate: 20.0,
+        make: Some((0.3, Some(0.3))),
+        same_makes: Some(0.95),
+        path: Some(0.4),
+        assets: Some(1.0),
+        ..Cohort::default()
+    }
+}
+
+/// Strangers of whom only the place and the number are known.
+fn strangers(share: f64) -> Cohort {
+    Cohort {
+        who: Who::FewAbroad,
+        share,
+        origins: vec![0],
+        known: Some(0.0),
+        sources: 500.0,
+        effective_sources: 400.0,
+        ..Cohort::default()
+    }
+}
+
+const RISEN: (Evidence, f64) = (Evidence::Surge, 5.0);
+
+#[test]
+fn machines_from_few_prefixes_are_a_flood() {
+    let verdict = Told::new(&[RISEN], vec![machines(1.0)]).verdict();
+    assert_eq!(verdict.cause, Cause::Attack(Attack::HttpFlood));
+    assert!(verdict.confidence >= 0.8, "{verdict:?}");
+    assert!(verdict.reasons.iter().any(|reason| reason.evidence == Evidence::OneMake), "{verdict:?}");
+    assert!(verdict.reasons.iter().all(|reason| reason.weight > 0.0));
+    assert!(verdict.doubts.iter().all(|reason| reason.weight < 0.0));
+}
+
+#[test]
+fn people_from_everywhere_they_came_from_are_a_crowd() {
+    let told = Told::new(&[RISEN, (Evidence::LoadFirst, 30.0)], vec![people(1.0)]).hurt();
+    assert_eq!(told.verdict().cause, Cause::FlashCrowd);
+}
+
+#[test]
+fn machines_among_people_are_a_mixture_whose_parts_add_up() {
+    let verdict = Told::new(&[RISEN], vec![people(0.6), machines(0.4)]).verdict();
+    assert_eq!(verdict.cause, Cause::Mixed);
+    let parts: Vec<_> = verdict.parts.iter().map(|part| (part.cause, part.origins.clone())).collect();
+    assert_eq!(parts, [(Cause::FlashCrowd, vec![]), (Cause::Attack(Attack::HttpFlood), vec![0, 1])]);
+    let whole: f64 = verdict.parts.iter().map(|part| part.share).sum();
+    assert!((whole - 1.0).abs() < 1e-9, "{whole}");
+}
+
+#[test]
+fn a_twentieth_of_the_excess_makes_no_mixture() {
+    let verdict = Told::new(&[RISEN], vec![machines(0.95), people(0.05)]).verdict();
+    assert_eq!(verdict.cause, Cause::Attack(Attack::HttpFlood));
+}
+
+#[test]
+fn place_novelty_and_volume_alone_are_no_attack() {
+    let verdict = Told::new(&[RISEN], vec![strangers(1.0)]).verdict();
+    assert_eq!(verdict.cause, Cause::Unknown(Unknown::LeaningAttack));
+    assert!(verdict.confidence <= 0.55 + 1e-9, "{}", verdict.confidence);
+}
+
+#[test]
+fn one_source_is_a_heavy_client_until_it_shows_intent() {
+    let alone = Cohort { sources: 1.0, effective_sources: 1.0, ..machines(1.0) };
+    assert_eq!(Told::new(&[RISEN], vec![alone.clone()]).verdict().cause, Cause::HeavyClient);
+    let holding = Told::new(&[RISEN, (Evidence::Held, 200.0)], vec![alone]);
+    assert_eq!(holding.verdict().cause, Cause::Attack(Attack::Slow));
+}
+
+#[test]
+fn a_dozen_that_hurt_somebody_are_no_heavy_client() {
+    let dozen = Cohort { sources: 12.0, effective_sources: 12.0, ..machines(1.0) };
+    let mild = Told::new(&[(Evidence::Surge, 1.5)], vec![dozen]);
+    assert_eq!(mild.verdict().cause, Cause::HeavyClient);
+    assert_eq!(mild.hurt().verdict().cause, Cause::Attack(Attack::HttpFlood));
+}
+
+#[test]
+fn what_breaks_by_itself_is_a_glitch_of_what_broke() {
+    let broke = [(Evidence::FailsUnloaded, 0.6), (Evidence::BrokeFirst, 60.0)];
+    let backend = Told::new(&broke, vec![]);
+    assert_eq!(backend.verdict().cause, Cause::Glitch(Glitch::Backend));
+    let silent = Told { is_silent: true, ..Told::new(&broke, vec![]) };
+    assert_eq!(silent.verdict().cause, Cause::Glitch(Glitch::Server));
+    let closed = Told::new(&[broke[0], broke[1], (Evidence::Unanswered, 0.9)], vec![]);
+    assert_eq!(closed.verdict().cause, Cause::Glitch(Glitch::Server));
+    let cut = Told::new(&[broke[0], (Evidence::LargeLost, 0.9)], vec![]);
+    assert_eq!(cut.verdict().cause, Cause::Glitch(Glitch::Network));
+}
+
+#[test]
+fn people_who_try_again_after_it_broke_are_no_flood() {
+    let facts = [RISEN, (Evidence::FailsUnloaded, 0.8), (Evidence::BrokeFirst, 20.0)];
+    let verdict = Told::new(&facts, vec![people(1.0)]).hurt().verdict();
+    assert!(matches!(verdict.cause, Cause::Glitch(_)), "{verdict:?}");
+}
+
+#[test]
+fn a_flood_without_rows_is_called_by_what_it_does() {
+    for (evidence, value, unit, kind) in [
+        (Evidence::HalfOpen, 0.99, Unit::Packets, Attack::SynFlood),
+        (Evidence::Datagrams, 20_000.0, Unit::Packets, Attack::UdpFlood),
+        (Evidence::Resets, 0.9, Unit::Requests, Attack::H2Reset),
+        (Evidence::Held, 300.0, Unit::Connections, Attack::Slow),
+    ] {
+        let verdict = Told { unit, ..Told::new(&[(evidence, value)], vec![]) }.verdict();
+        assert_eq!(verdict.cause, Cause::Attack(kind), "{evidence}");
+    }
+    let amplified = [(Evidence::Datagrams, 20_000.0), (Evidence::Reflected, 0.95)];
+    let verdict = Told { unit: Unit::Packets, ..Told::new(&amplified, vec![]) }.verdict();
+    assert_eq!(verdict.cause, Cause::Attack(Attack::Reflection));
+}
+
+#[test]
+fn conversations_that_say_nothing_readable_are_a_connection_flood() {
+    let verdict = Told { unit: Unit::Connections, ..Told::new(&[RISEN], vec![machines(1.0)]) }.verdict();
+    assert_eq!(verdict.cause, Cause::Attack(Attack::ConnectionFlood));
+}
+
+#[test]
+fn one_direction_proves_no_fault_but_shows_a_flood() {
+    let broke = [(Evidence::FailsUnloaded, 0.6), (Evidence::BrokeFirst, 60.0)];
+    let fault = Told { is_blind: true, ..Told::new(&broke, vec![]) };
+    assert_eq!(fault.verdict().cause, Cause::Unknown(Unknown::Sensor));
+    let flood = Told { is_blind: true, ..Told::new(&[RISEN], vec![machines(1.0)]) };
+    assert_eq!(flood.verdict().cause, Cause::Attack(Attack::HttpFlood));
+}
+
+#[test]
+fn a_rule_that_says_what_it_is_stands_unless_it_is_more_than_that() {
+    let scan = Some(Cause::Scan(Scan::Path));
+    let quiet = Told { said: scan, ..Told::new(&[(Evidence::Surge, 1.1)], vec![machines(1.0)]) };
+    assert_eq!(quiet.verdict().cause, Cause::Scan(Scan::Path));
+    let loud = Told { said: scan, ..Told::new(&[RISEN], vec![machines(1.0)]) };
+    assert_eq!(loud.hurt().verdict().cause, Cause::Attack(Attack::HttpFlood));
+}
+
+#[test]
+fn without_evidence_nothing_is_said() {
+    let verdict = Told::new(&[], vec![]).verdict();
+    assert_eq!(verdict.cause, Cause::Unknown(Unknown::InsufficientData));
+    assert!(verdict.reasons.is_empty() && verdict.flips.is_empty());
+    assert_eq!(verdict.unseen, [Unseen::Before]);
+}
+
+#[test]
+fn what_would_change_the_verdict_is_told() {
+    let verdict = Told::new(&[(Evidence::HalfOpen, 0.99)], vec![]).verdict();
+    let [flip] = verdict.flips.as_slice() else { panic!("{verdict:?}") };
+    assert_eq!(flip.evidence, Evidence::HalfOpen);
+    assert_eq!(flip.without, Cause::Unknown(Unknown::InsufficientData));
+}
+
+#[test]
+fn the_younger_the_past_the_less_sure() {
+    let sure = |stage| Told { stage, ..Told::new(&[RISEN], vec![people(1.0)]) }.verdict().confidence;
+    assert!(sure(0) < sure(1) && sure(1) <= sure(2), "{} {} {}", sure(0), sure(1), sure(2));
+}
