@@ -56,6 +56,7 @@ impl Told {
             unseen: vec![Unseen::Before],
             times: surge.map(|fact| fact.value),
             by_connections: false,
+            by_packets: false,
             is_hurt: self.is_hurt,
             is_silent: self.is_silent,
             is_blind: self.is_blind,
