@@ -6,6 +6,7 @@
 pub mod baseline;
 mod before;
 pub mod calendar;
+mod demand;
 mod habits;
 mod levels;
 mod measure;

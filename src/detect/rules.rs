@@ -9,14 +9,16 @@ use foldhash::fast::RandomState;
 use hashbrown::{HashMap, HashSet};
 use ipnet::IpNet;
 
+use super::demand::{
+    admits, among, counts, is_whole_service, last_byte, least_count, least_share, row_needs,
+};
 use super::measure::{is_measurable, of_cell, of_counts, whole_of};
 use super::reach::{Reach, fails_as, probes, tried};
-use super::rule::{Condition, Filter, GroupBy, Kind, Measure, Mode, Observed, Rule, RuleSet, Traffic};
+use super::rule::{Condition, GroupBy, Kind, Measure, Mode, Observed, Rule, RuleSet, Traffic};
 use super::window::{Asked, Least, Needs, Window};
 use super::{Detector, Finding, Key, Past, SpanNeeds, Subject, Watched};
 use crate::aggregate::{Cell, Lineage};
 use crate::attribute::{Asn, Country, Home};
-use crate::flow::Proof;
 use crate::service::ServiceId;
 use crate::time::TickId;
 
@@ -505,109 +507,6 @@ fn sort_largest(holding: &mut Vec<(Key, Observed)>) {
 fn probe_groups(window: &Window) -> Groups {
     let group = |count| Group { count, members: None };
     probes(window).into_iter().map(|(source, count)| (Key::Source(source), group(count))).collect()
-}
-
-/// Whether the rule looks at the service's sums rather than at its rows.
-fn is_whole_service(rule: &Rule) -> bool {
-    rule.group_by == GroupBy::Service && !is_about_clients(&rule.filter)
-}
-
-/// The rows that a rule's window must keep.
-fn row_needs(rule: &Rule) -> Needs {
-    if rule.measure == Measure::Holding {
-        return Needs::default();
-    }
-    let distinct = |kind| counts(&rule.when, kind);
-    let by_clients = !is_whole_service(rule);
-    let troubled = is_of_troubled(rule);
-    let sources = !troubled && (rule.group_by == GroupBy::Source || distinct(Kind::Sources));
-    let prefixes =
-        rule.group_by == GroupBy::Prefix || distinct(Kind::Prefixes) || !rule.filter.prefixes.is_empty();
-    // The finest rows hold all that the coarser ones do.
-    let finer = troubled || sources || prefixes;
-    Needs {
-        networks: (by_clients && !finer) || distinct(Kind::Networks) || distinct(Kind::Countries),
-        prefixes,
-        sources,
-        troubled,
-        paths: distinct(Kind::Paths),
-        makes: false,
-        ends: false,
-        failing: distinct(Kind::FailingPaths),
-        probed: distinct(Kind::Ports) || rule.measure == Measure::Probes,
-    }
-}
-
-/// Whether a look at the few sources in trouble suffices: others have nothing of what the rule counts.
-fn is_of_troubled(rule: &Rule) -> bool {
-    let measured = matches!(
-        rule.measure,
-        Measure::Denied | Measure::Missing | Measure::Unanswered | Measure::Held | Measure::Resets
-    );
-    let least = least_count(&rule.when, rule.timespan.secs() as f64);
-    measured && least >= 1.0 && rule.group_by == GroupBy::Source && !counts(&rule.when, Kind::Sources)
-}
-
-/// The count below which the condition cannot hold, as far as that is plain to see: a bound that stands alone or among
-/// those that must all hold.
-fn least_count(condition: &Condition, seconds: f64) -> f64 {
-    match condition {
-        Condition::Rate(bound) => bound.gte.or(bound.gt).unwrap_or(0.0) * seconds,
-        Condition::Count(bound) => bound.gte.or(bound.gt).unwrap_or(0.0),
-        Condition::All(list) => list.iter().map(|one| least_count(one, seconds)).fold(0.0, f64::max),
-        _ => 0.0,
-    }
-}
-
-/// The share below which the condition cannot hold, as far as that is plain to see.
-fn least_share(condition: &Condition) -> f64 {
-    match condition {
-        Condition::Share(bound) => bound.gte.or(bound.gt).unwrap_or(0.0),
-        Condition::All(list) => list.iter().map(least_share).fold(0.0, f64::max),
-        _ => 0.0,
-    }
-}
-
-/// The last byte of a /24 or /48, in which neighbours differ.
-fn last_byte(prefix: &IpNet) -> u8 {
-    match prefix {
-        IpNet::V4(v4) => v4.addr().octets()[2],
-        IpNet::V6(v6) => v6.addr().octets()[5],
-    }
-}
-
-/// Whether a row is among the traffic that the rule counts. Where no home is known nothing is foreign, and what is
-/// asked of foreign clients is asked of every country.
-fn admits(filter: &Filter, home: &Home, lineage: &Lineage, prefix: Option<IpNet>) -> bool {
-    let proven = lineage.proof == Proof::Proven;
-    let foreign = if home.is_unknown() {
-        matches!(lineage.country, Country::Code(_))
-    } else {
-        home.is_foreign(lineage.country)
-    };
-    filter.foreign.is_none_or(|want| want == foreign)
-        && filter.labelled.is_none_or(|want| want == lineage.label.is_some())
-        && filter.proven.is_none_or(|want| want == proven)
-        && among(&filter.countries, |country| *country == lineage.country)
-        && among(&filter.asns, |asn| Some(*asn) == lineage.asn)
-        && among(&filter.prefixes, |net| prefix.is_some_and(|prefix| net.contains(&prefix)))
-}
-
-/// Whether one of the list fits, or there is no list.
-fn among<T>(list: &[T], fits: impl Fn(&T) -> bool) -> bool {
-    list.is_empty() || list.iter().any(fits)
-}
-
-fn is_about_clients(filter: &Filter) -> bool {
-    filter.foreign.is_some()
-        || filter.labelled.is_some()
-        || filter.proven.is_some()
-        || !(filter.countries.is_empty() && filter.asns.is_empty() && filter.prefixes.is_empty())
-}
-
-/// Whether the condition looks at how many different ones of `kind` there are.
-fn counts(condition: &Condition, kind: Kind) -> bool {
-    condition.any(&|leaf| matches!(leaf, Condition::Distinct(have, _) if *have == kind))
 }
 
 fn lift_of_share(share: f64, before: f64) -> f64 {
