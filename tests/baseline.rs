@@ -80,7 +80,8 @@ fn what_is_learned_later_is_added() {
         fs::create_dir(at(name)).unwrap();
         written(&ordinary(start, 900), &at(name))
     };
-    let (early, late) = (begin("early", 0), begin("late", 8_000));
+    // Ten minutes of silence between the two: after hours of it whoever comes back is a surge, and no surge is learned.
+    let (early, late) = (begin("early", 0), begin("late", 1_500));
     learn(&[&early], &at("apart"), &[]).exits(0);
     learn(&[&late], &at("apart"), &[]).exits(0);
     learn(&[&early, &late], &at("together"), &[]).exits(0);

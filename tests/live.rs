@@ -14,8 +14,8 @@ use std::time::{Duration, Instant};
 
 use bongsu::synth::{Scenario, per_sec, secs};
 use support::{
-    Answer, WEB, alert_lines, alerts, crowd_at_home, foreign_flood, gist, last_stats, not_run, one_incident,
-    replay, shared, written,
+    Answer, WEB, alert_lines, alerts, crowd_at_home, foreign_flood, last_stats, not_run, one_incident,
+    origins, replay, shared, written,
 };
 
 /// A namespace with a veth pair in it, `v0` and `v1`, that nothing but the test speaks on; gone when it is dropped.
@@ -147,7 +147,11 @@ fn watch_and_compare(name: &str, capture: &Path, packets: u64, more: &[&str]) {
     let kept = replay(&watch.kept, more).exits(0);
     assert_eq!(kept.stats()["packets"]["read"], packets);
     assert_eq!(kept.alert_lines(), alert_lines(&told));
-    assert_eq!(gist(&replay(capture, more).exits(0).alerts()), gist(&alerts(&told)));
+    // Sent anew the packets have times of their own, by which a verdict may be surer or less sure.
+    let who = |alerts: &[serde_json::Value]| {
+        alerts.last().map(|last| (last["service"]["name"].clone(), origins(last)))
+    };
+    assert_eq!(who(&replay(capture, more).exits(0).alerts()), who(&alerts(&told)));
 }
 
 #[test]

@@ -119,8 +119,8 @@ pub struct Finding {
 
 /// Judges one service's picture once a tick. Dispatched at run time, since others add cases.
 pub trait Detector: Send {
-    /// The windows that it looks at.
-    fn needs(&self) -> Vec<SpanNeeds>;
+    /// The windows that it looks at, and what it looks at in them for that service.
+    fn needs(&self, subject: Subject) -> Vec<SpanNeeds>;
 
     /// The findings of this tick, sorted by rule and key.
     fn judge(&mut self, subject: Subject, watched: &Watched, tick: TickId) -> Vec<Finding>;

@@ -106,9 +106,10 @@ impl RuleDetector {
 }
 
 impl Detector for RuleDetector {
-    fn needs(&self) -> Vec<SpanNeeds> {
+    fn needs(&self, subject: Subject) -> Vec<SpanNeeds> {
         let span = |judged: &Judged| {
-            let (asked, nothing) = (judged.asked(), Asked::default());
+            let looks = judged.rule.mode == Mode::Alert && self.applies(&judged.rule, subject);
+            let (asked, nothing) = (if looks { judged.asked() } else { Asked::default() }, Asked::default());
             let (own, beside) = match judged.rule.filter.traffic {
                 Traffic::Own => (asked, nothing),
                 Traffic::Beside => (nothing, asked),
@@ -187,7 +188,7 @@ impl Judged {
     fn asked(&self) -> Asked {
         match self.needs == Needs::default() {
             true => Asked::default(),
-            false => Asked { needs: self.needs, from: vec![self.least] },
+            false => Asked(vec![(self.least, self.needs)]),
         }
     }
 }
@@ -302,7 +303,10 @@ impl Look<'_> {
         let amount = |cell: &Cell| of_cell(self.rule.measure, cell);
         match self.rule.group_by {
             // An address has two rows at most, one for each proof: where none has half, none has all.
-            GroupBy::Source => !window.sources.values().any(|cell| amount(cell) >= enough.div_ceil(2)),
+            GroupBy::Source => {
+                let sources = if self.judged.needs.troubled { &window.troubled } else { &window.sources };
+                !sources.values().any(|cell| amount(cell) >= enough.div_ceil(2))
+            }
             // Where prefixes of one last byte have too little together, each has.
             GroupBy::Prefix => {
                 let mut together = [0_u64; 256];
@@ -400,8 +404,8 @@ impl Look<'_> {
     fn groups(&self, window: &Window) -> Groups {
         let mut groups = Groups::with_capacity_and_hasher(window.networks.len(), RandomState::default());
         let needs = self.judged.needs;
-        if needs.sources {
-            for (source, cell) in &window.sources {
+        if needs.sources || needs.troubled {
+            for (source, cell) in if needs.troubled { &window.troubled } else { &window.sources } {
                 let (lineage, prefix) = (&source.prefix.lineage, Some(source.prefix.prefix));
                 self.add(&mut groups, &Row { lineage, prefix, source: Some(source.address), cell });
             }
@@ -515,18 +519,33 @@ fn row_needs(rule: &Rule) -> Needs {
     }
     let distinct = |kind| counts(&rule.when, kind);
     let by_clients = !is_whole_service(rule);
+    let troubled = is_of_troubled(rule);
+    let sources = !troubled && (rule.group_by == GroupBy::Source || distinct(Kind::Sources));
+    let prefixes =
+        rule.group_by == GroupBy::Prefix || distinct(Kind::Prefixes) || !rule.filter.prefixes.is_empty();
+    // The finest rows hold all that the coarser ones do.
+    let finer = troubled || sources || prefixes;
     Needs {
-        networks: by_clients || distinct(Kind::Networks) || distinct(Kind::Countries),
-        prefixes: rule.group_by == GroupBy::Prefix
-            || distinct(Kind::Prefixes)
-            || !rule.filter.prefixes.is_empty(),
-        sources: rule.group_by == GroupBy::Source || distinct(Kind::Sources),
+        networks: (by_clients && !finer) || distinct(Kind::Networks) || distinct(Kind::Countries),
+        prefixes,
+        sources,
+        troubled,
         paths: distinct(Kind::Paths),
         makes: false,
         ends: false,
         failing: distinct(Kind::FailingPaths),
         probed: distinct(Kind::Ports) || rule.measure == Measure::Probes,
     }
+}
+
+/// Whether a look at the few sources in trouble suffices: others have nothing of what the rule counts.
+fn is_of_troubled(rule: &Rule) -> bool {
+    let measured = matches!(
+        rule.measure,
+        Measure::Denied | Measure::Missing | Measure::Unanswered | Measure::Held | Measure::Resets
+    );
+    let least = least_count(&rule.when, rule.timespan.secs() as f64);
+    measured && least >= 1.0 && rule.group_by == GroupBy::Source && !counts(&rule.when, Kind::Sources)
 }
 
 /// The count below which the condition cannot hold, as far as that is plain to see: a bound that stands alone or among

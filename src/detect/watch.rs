@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
-use std::sync::Arc;
 
 use super::baseline::{Baselines, Learning};
 use super::watched::{Seconds, SpanNeeds};
@@ -15,7 +14,6 @@ use crate::time::TickId;
 pub struct Watch {
     subjects: BTreeMap<Subject, Watched>,
     detectors: Vec<Box<dyn Detector>>,
-    spans: Arc<[SpanNeeds]>,
     finder: Finder,
     learning: Learning,
 }
@@ -27,15 +25,7 @@ const MAX_WATCHED: usize = 1_024;
 impl Watch {
     /// A watch with these detectors over the windows that they look at, and with what was learned before.
     pub fn new(detectors: Vec<Box<dyn Detector>>, learning: Learning) -> Self {
-        let mut spans: BTreeMap<u64, SpanNeeds> = BTreeMap::new();
-        for needs in detectors.iter().flat_map(|detector| detector.needs()) {
-            let new = || SpanNeeds { ticks: needs.ticks, own: Asked::default(), beside: Asked::default() };
-            let span = spans.entry(needs.ticks).or_insert_with(new);
-            span.own = std::mem::take(&mut span.own).or(needs.own);
-            span.beside = std::mem::take(&mut span.beside).or(needs.beside);
-        }
-        let spans = spans.into_values().collect();
-        Self { subjects: BTreeMap::new(), detectors, spans, finder: Finder::default(), learning }
+        Self { subjects: BTreeMap::new(), detectors, finder: Finder::default(), learning }
     }
 
     /// Takes a tick: every service moves on, and those that are named or found are judged.
@@ -46,7 +36,7 @@ impl Watch {
         for subject in moved.keys() {
             if !self.subjects.contains_key(subject) {
                 self.make_room();
-                self.subjects.insert(*subject, Watched::new(&self.spans));
+                self.subjects.insert(*subject, Watched::new(&spans(&self.detectors, *subject).into()));
             }
         }
         let mut findings = Vec::new();
@@ -131,6 +121,18 @@ impl Watch {
             self.subjects.remove(&subject);
         }
     }
+}
+
+/// The windows that the detectors look at for a service, each length once.
+fn spans(detectors: &[Box<dyn Detector>], subject: Subject) -> Vec<SpanNeeds> {
+    let mut spans: BTreeMap<u64, SpanNeeds> = BTreeMap::new();
+    for needs in detectors.iter().flat_map(|detector| detector.needs(subject)) {
+        let new = || SpanNeeds { ticks: needs.ticks, own: Asked::default(), beside: Asked::default() };
+        let span = spans.entry(needs.ticks).or_insert_with(new);
+        span.own = std::mem::take(&mut span.own).or(needs.own);
+        span.beside = std::mem::take(&mut span.beside).or(needs.beside);
+    }
+    spans.into_values().collect()
 }
 
 fn is_protected(subject: &Subject, finder: &Finder) -> bool {

@@ -1,6 +1,8 @@
 //! The sums of a service's last seconds, kept up as ticks come and go.
 //! Comes in: ticks that enter and leave. Goes out: sums per row, where there is enough traffic that somebody looks at them.
 
+use std::hash::Hash;
+
 use foldhash::fast::RandomState;
 use hashbrown::HashMap;
 
@@ -20,6 +22,8 @@ pub struct Needs {
     pub prefixes: bool,
     /// Sources.
     pub sources: bool,
+    /// Of the sources, those in trouble.
+    pub troubled: bool,
     /// Paths.
     pub paths: bool,
     /// Makes of clients.
@@ -33,11 +37,12 @@ pub struct Needs {
 }
 
 impl Needs {
-    /// All rows.
+    /// All rows; those in trouble are among the sources.
     pub const ALL: Self = Self {
         networks: true,
         prefixes: true,
         sources: true,
+        troubled: false,
         paths: true,
         makes: true,
         ends: true,
@@ -47,27 +52,38 @@ impl Needs {
 
     /// What either needs.
     pub fn or(self, other: Self) -> Self {
+        self.with(other, |one, other| one || other)
+    }
+
+    /// What both need.
+    fn and(self, other: Self) -> Self {
+        self.with(other, |one, other| one && other)
+    }
+
+    /// What this one needs and the other does not.
+    fn without(self, other: Self) -> Self {
+        self.with(other, |one, other| one && !other)
+    }
+
+    fn with(self, other: Self, join: impl Fn(bool, bool) -> bool) -> Self {
         Self {
-            networks: self.networks || other.networks,
-            prefixes: self.prefixes || other.prefixes,
-            sources: self.sources || other.sources,
-            paths: self.paths || other.paths,
-            makes: self.makes || other.makes,
-            ends: self.ends || other.ends,
-            failing: self.failing || other.failing,
-            probed: self.probed || other.probed,
+            networks: join(self.networks, other.networks),
+            prefixes: join(self.prefixes, other.prefixes),
+            sources: join(self.sources, other.sources),
+            troubled: join(self.troubled, other.troubled),
+            paths: join(self.paths, other.paths),
+            makes: join(self.makes, other.makes),
+            ends: join(self.ends, other.ends),
+            failing: join(self.failing, other.failing),
+            probed: join(self.probed, other.probed),
         }
     }
 }
 
-/// What is looked at in a window, and from how much traffic on.
+/// What is looked at in a window: which rows, and from how much traffic on. While the service stays below, nobody looks
+/// at them.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Asked {
-    /// The rows.
-    pub needs: Needs,
-    /// While the service stays below all of these, nobody looks at rows.
-    pub from: Vec<Least>,
-}
+pub struct Asked(pub Vec<(Least, Needs)>);
 
 /// What a rule needs to see of a whole service before a part of it can be enough.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -81,9 +97,14 @@ pub struct Least {
 impl Asked {
     /// What either asks.
     pub fn or(mut self, other: Self) -> Self {
-        self.needs = self.needs.or(other.needs);
-        self.from.extend(other.from);
+        self.0.extend(other.0);
         self
+    }
+
+    /// The rows that are looked at where `is_enough` holds.
+    fn where_there(&self, is_enough: impl Fn(&Least) -> bool) -> Needs {
+        let enough = self.0.iter().filter(|(least, _)| is_enough(least));
+        enough.fold(Needs::default(), |all, (_, needs)| all.or(*needs))
     }
 }
 
@@ -99,19 +120,19 @@ impl Least {
     }
 }
 
-/// A window that moves on with time. Most services are quiet most of the time, so its rows are summed up only while some
+/// A window that moves on with time. Most services are quiet most of the time, so rows are summed up only while some
 /// rule could look at them, and from the ticks themselves when traffic rises.
 #[derive(Debug)]
 pub struct Sliding {
+    /// Its needs are those of now.
     window: Window,
-    from: Vec<Least>,
-    has_rows: bool,
+    asked: Asked,
 }
 
 impl Sliding {
     /// An empty window.
     pub fn new(asked: &Asked) -> Self {
-        Self { window: Window::new(asked.needs), from: asked.from.clone(), has_rows: false }
+        Self { window: Window::default(), asked: asked.clone() }
     }
 
     /// The sums.
@@ -121,31 +142,31 @@ impl Sliding {
 
     /// Adds a tick.
     pub fn enter(&mut self, tick: &ScopeTick) {
-        self.window.counts.merge(&tick.counts);
-        if self.has_rows {
-            self.window.enter_rows(tick);
-        }
+        self.window.enter(tick);
     }
 
     /// Takes away a tick that was added before.
     pub fn leave(&mut self, tick: &ScopeTick) {
         self.window.counts.remove(&tick.counts);
-        if self.has_rows {
-            self.window.leave_rows(tick);
-        }
+        self.window.leave_rows(tick);
     }
 
     /// Begins or ceases to keep rows; `ticks` are those in the window.
     pub fn settle<'a>(&mut self, ticks: impl Iterator<Item = &'a ScopeTick>) {
         let counts = &self.window.counts;
-        if !self.has_rows && self.from.iter().any(|least| least.is_in(counts)) {
-            self.has_rows = true;
-            ticks.for_each(|tick| self.window.enter_rows(tick));
-        } else if self.has_rows && !self.from.iter().any(|least| least.is_near(counts)) {
-            // At half of it, so that a service at the border does not begin anew every second.
-            self.has_rows = false;
-            self.window = Window { counts: *counts, ..Window::new(self.window.needs) };
+        let have = self.window.needs;
+        // Until half of it, so that a service at the border does not begin anew every second.
+        let kept = have.and(self.asked.where_there(|least| least.is_near(counts)));
+        let needs = kept.or(self.asked.where_there(|least| least.is_in(counts)));
+        if needs == have {
+            return;
         }
+        self.window.forget(have.without(needs));
+        self.window.needs = needs.without(have);
+        if self.window.needs != Needs::default() {
+            ticks.for_each(|tick| self.window.enter_rows(tick));
+        }
+        self.window.needs = needs;
     }
 }
 
@@ -161,6 +182,8 @@ pub struct Window {
     pub prefixes: HashMap<PrefixKey, Cell, RandomState>,
     /// Per source.
     pub sources: HashMap<SourceKey, Cell, RandomState>,
+    /// Per source that has anything denied, missing, unanswered, held or broken off: few of many.
+    pub troubled: HashMap<SourceKey, Cell, RandomState>,
     /// Requests per path.
     pub paths: HashMap<PathKey, u64, RandomState>,
     /// Accesses per make of client.
@@ -194,6 +217,7 @@ impl Window {
         enter(&mut self.networks, rows(needs.networks, &tick.networks));
         enter(&mut self.prefixes, rows(needs.prefixes, &tick.prefixes));
         enter(&mut self.sources, rows(needs.sources, &tick.sources));
+        enter(&mut self.troubled, rows(needs.troubled, &tick.sources).filter(in_trouble));
         enter_counts(&mut self.paths, rows(needs.paths, &tick.paths));
         enter_counts(&mut self.makes, rows(needs.makes, &tick.makes));
         enter_counts(&mut self.ends, rows(needs.ends, &tick.ends));
@@ -213,6 +237,7 @@ impl Window {
         absorb(&mut self.networks, other.networks, Cell::merge);
         absorb(&mut self.prefixes, other.prefixes, Cell::merge);
         absorb(&mut self.sources, other.sources, Cell::merge);
+        absorb(&mut self.troubled, other.troubled, Cell::merge);
         absorb(&mut self.paths, other.paths, |sum, more| *sum += more);
         absorb(&mut self.makes, other.makes, |sum, more| *sum += more);
         absorb(&mut self.ends, other.ends, |sum, more| *sum += more);
@@ -220,11 +245,25 @@ impl Window {
         absorb(&mut self.probed, other.probed, |sum, more| sum.merge(*more));
     }
 
+    /// Forgets rows that nobody looks at any more.
+    fn forget(&mut self, rows: Needs) {
+        forget(rows.networks, &mut self.networks);
+        forget(rows.prefixes, &mut self.prefixes);
+        forget(rows.sources, &mut self.sources);
+        forget(rows.troubled, &mut self.troubled);
+        forget(rows.paths, &mut self.paths);
+        forget(rows.makes, &mut self.makes);
+        forget(rows.ends, &mut self.ends);
+        forget(rows.failing, &mut self.failing);
+        forget(rows.probed, &mut self.probed);
+    }
+
     fn leave_rows(&mut self, tick: &ScopeTick) {
         let needs = self.needs;
         leave(&mut self.networks, rows(needs.networks, &tick.networks));
         leave(&mut self.prefixes, rows(needs.prefixes, &tick.prefixes));
         leave(&mut self.sources, rows(needs.sources, &tick.sources));
+        leave(&mut self.troubled, rows(needs.troubled, &tick.sources).filter(in_trouble));
         leave_counts(&mut self.paths, rows(needs.paths, &tick.paths));
         leave_counts(&mut self.makes, rows(needs.makes, &tick.makes));
         leave_counts(&mut self.ends, rows(needs.ends, &tick.ends));
@@ -240,7 +279,7 @@ impl Window {
     }
 }
 
-fn absorb<K: Ord + Eq + std::hash::Hash, V>(
+fn absorb<K: Ord + Eq + Hash, V>(
     sums: &mut HashMap<K, V, RandomState>,
     more: HashMap<K, V, RandomState>,
     merge: impl Fn(&mut V, &V),
@@ -257,12 +296,27 @@ fn absorb<K: Ord + Eq + std::hash::Hash, V>(
     }
 }
 
-/// The rows, where they are needed.
-fn rows<T>(needed: bool, rows: &[T]) -> &[T] {
-    if needed { rows } else { &[] }
+/// Empties a map and gives its memory back.
+fn forget<K, V>(needless: bool, sums: &mut HashMap<K, V, RandomState>) {
+    if needless {
+        *sums = HashMap::default();
+    }
 }
 
-fn enter_counts<K: Clone + Eq + std::hash::Hash>(sums: &mut HashMap<K, u64, RandomState>, rows: &[(K, u64)]) {
+/// The rows, where they are needed.
+fn rows<T>(needed: bool, rows: &[T]) -> std::slice::Iter<'_, T> {
+    if needed { rows.iter() } else { [].iter() }
+}
+
+/// Whether a source has anything denied, missing, unanswered, held or broken off.
+fn in_trouble((_, cell): &&(SourceKey, Cell)) -> bool {
+    cell.denied | cell.missing | cell.unanswered | cell.held | cell.resets > 0
+}
+
+fn enter_counts<'a, K: Clone + Eq + Hash + 'a>(
+    sums: &mut HashMap<K, u64, RandomState>,
+    rows: impl Iterator<Item = &'a (K, u64)>,
+) {
     for (key, count) in rows {
         if let Some(sum) = sums.get_mut(key) {
             *sum += count;
@@ -272,7 +326,10 @@ fn enter_counts<K: Clone + Eq + std::hash::Hash>(sums: &mut HashMap<K, u64, Rand
     }
 }
 
-fn leave_counts<K: Eq + std::hash::Hash>(sums: &mut HashMap<K, u64, RandomState>, rows: &[(K, u64)]) {
+fn leave_counts<'a, K: Eq + Hash + 'a>(
+    sums: &mut HashMap<K, u64, RandomState>,
+    rows: impl Iterator<Item = &'a (K, u64)>,
+) {
     for (key, count) in rows {
         if let Some(sum) = sums.get_mut(key) {
             *sum = sum.saturating_sub(*count);
@@ -283,7 +340,10 @@ fn leave_counts<K: Eq + std::hash::Hash>(sums: &mut HashMap<K, u64, RandomState>
     }
 }
 
-fn enter<K: Copy + Eq + std::hash::Hash>(sums: &mut HashMap<K, Cell, RandomState>, rows: &[(K, Cell)]) {
+fn enter<'a, K: Copy + Eq + Hash + 'a>(
+    sums: &mut HashMap<K, Cell, RandomState>,
+    rows: impl Iterator<Item = &'a (K, Cell)>,
+) {
     for (key, cell) in rows {
         if let Some(sum) = sums.get_mut(key) {
             sum.merge(cell);
@@ -293,7 +353,10 @@ fn enter<K: Copy + Eq + std::hash::Hash>(sums: &mut HashMap<K, Cell, RandomState
     }
 }
 
-fn leave<K: Copy + Eq + std::hash::Hash>(sums: &mut HashMap<K, Cell, RandomState>, rows: &[(K, Cell)]) {
+fn leave<'a, K: Copy + Eq + Hash + 'a>(
+    sums: &mut HashMap<K, Cell, RandomState>,
+    rows: impl Iterator<Item = &'a (K, Cell)>,
+) {
     for (key, cell) in rows {
         if let Some(sum) = sums.get_mut(key) {
             sum.remove(cell);
@@ -324,8 +387,7 @@ mod tests {
     }
 
     fn from(count: u64) -> Sliding {
-        let from = vec![Least { measure: Measure::Requests, count }];
-        Sliding::new(&Asked { needs: Needs::ALL, from })
+        Sliding::new(&Asked(vec![(Least { measure: Measure::Requests, count }, Needs::ALL)]))
     }
 
     #[test]
@@ -359,5 +421,37 @@ mod tests {
             assert_eq!(rows(&sliding), seen);
         }
         assert_eq!(sliding.window().counts[Count::Requests], 3);
+    }
+
+    #[test]
+    fn each_rule_has_its_rows_from_its_own_count_on() {
+        let least = |count| Least { measure: Measure::Requests, count };
+        let networks = Needs { networks: true, ..Needs::default() };
+        let paths = Needs { paths: true, ..Needs::default() };
+        let mut sliding = Sliding::new(&Asked(vec![(least(3), networks), (least(9), paths)]));
+        let (tick, mut ticks) = (requests(3), Vec::new());
+        for rows in [(1, 0), (1, 0), (1, 1)] {
+            sliding.enter(&tick);
+            ticks.push(&tick);
+            sliding.settle(ticks.iter().copied());
+            let window = sliding.window();
+            assert_eq!((window.networks.len(), window.paths.len()), rows);
+        }
+        assert_eq!(sliding.window().paths.values().sum::<u64>(), 9);
+        assert_eq!(sliding.window().networks[&LINEAGE].requests, 9);
+    }
+
+    #[test]
+    fn who_is_in_no_trouble_has_no_row_among_those_who_are() {
+        let source = |host: u8| {
+            let address = std::net::IpAddr::from([192, 0, 2, host]);
+            SourceKey { prefix: PrefixKey { lineage: LINEAGE, prefix: address.into(), reach: 24 }, address }
+        };
+        let mut tick = requests(3);
+        tick.sources.push((source(1), Cell { requests: 2, ..Cell::default() }));
+        tick.sources.push((source(2), Cell { requests: 1, missing: 1, ..Cell::default() }));
+        let mut window = Window::new(Needs { troubled: true, ..Needs::default() });
+        window.enter(&tick);
+        assert_eq!(window.troubled.keys().collect::<Vec<_>>(), [&source(2)]);
     }
 }

@@ -18,7 +18,7 @@ use crate::flow::Proof;
 const FEW: usize = 8;
 
 /// The part of a row's excess that its children must hold to stand for it.
-const ENOUGH: f64 = 0.9;
+pub(super) const ENOUGH: f64 = 0.9;
 
 /// A country with less of the excess than this is no origin.
 pub(super) const LEAST: f64 = 0.05;

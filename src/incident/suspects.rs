@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
-use super::origins::{LEAST, Row, Scale, Tree};
+use super::origins::{ENOUGH, LEAST, Row, Scale, Tree};
 use super::{Origin, Place};
 use crate::aggregate::{Cell, Lineage};
 use crate::attribute::Country;
@@ -81,13 +81,8 @@ impl Suspects {
                 row.take(source.address, cell, lineage.proof);
             }
         }
-        // The narrowest that was named: an address before its prefix, a prefix before its network.
-        let within = |one: &Key, row: &AtHome| {
-            found.iter().any(|(other, inner)| other != one && narrower(other, one) && row.holds(other, inner))
-        };
-        let rows =
-            found.iter().filter(|(key, row)| !within(key, row)).map(|(key, row)| row.told(*key, scale));
-        rows.flatten().collect()
+        let rows = told_once(&found, scale).into_iter().filter_map(|(key, row)| row.told(key, scale));
+        rows.collect()
     }
 }
 
@@ -110,12 +105,9 @@ impl AtHome {
         self.unproven |= proof == Proof::Unproven;
     }
 
-    /// Whether the narrower key is a part of this one.
-    fn holds(&self, key: &Key, inner: &Self) -> bool {
-        match key {
-            Key::Source(address) => self.sources.contains(address),
-            _ => inner.sources.iter().all(|address| self.sources.contains(address)),
-        }
+    /// Whether the other's sources are all among these.
+    fn holds(&self, inner: &Self) -> bool {
+        inner.sources.is_subset(&self.sources)
     }
 
     fn told(&self, key: Key, scale: &Scale<'_>) -> Option<Origin> {
@@ -141,15 +133,34 @@ impl AtHome {
     }
 }
 
-fn narrower(one: &Key, other: &Key) -> bool {
-    let width = |key: &Key| match key {
+/// Rows that do not overlap: those within a wider one stand for it where they hold nearly all of its excess, else it
+/// stands for them.
+fn told_once<'a>(found: &'a BTreeMap<Key, AtHome>, scale: &Scale<'_>) -> Vec<(Key, &'a AtHome)> {
+    let mut widening: Vec<(Key, &AtHome)> = found.iter().map(|(key, row)| (*key, row)).collect();
+    widening.sort_by_key(|(key, _)| width(key));
+    let mut kept: Vec<(Key, &AtHome)> = Vec::new();
+    for (key, row) in widening {
+        let own = scale.excess_of(&key, &row.cell);
+        let (within, beside): (Vec<_>, Vec<_>) = kept.into_iter().partition(|(_, inner)| row.holds(inner));
+        let held: f64 = within.iter().map(|(key, inner)| scale.excess_of(key, &inner.cell)).sum();
+        kept = beside;
+        if held > 0.0 && held >= ENOUGH * own {
+            kept.extend(within);
+        } else {
+            kept.push((key, row));
+        }
+    }
+    kept
+}
+
+const fn width(key: &Key) -> u8 {
+    match key {
         Key::Source(_) => 0,
         Key::Prefix(_) => 1,
         Key::Network(_) => 2,
         Key::Country(_) => 3,
         Key::Service => 4,
-    };
-    width(one) < width(other)
+    }
 }
 
 /// The countries that the keys lie in.
@@ -177,4 +188,69 @@ fn countries_of(window: &Window, keys: &BTreeSet<Key>) -> BTreeSet<Country> {
         countries.extend(within.map(|key| key.prefix.lineage.country));
     }
     countries
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::aggregate::{PrefixKey, SourceKey};
+    use crate::attribute::{Asn, Home};
+    use crate::detect::Before;
+    use crate::detect::rule::Measure;
+
+    const KR: Country = Country::Code(*b"KR");
+
+    /// The rows told of a prefix at home whose hosts ask ten times each, and the first of them so often.
+    fn told(first: u64, keys: &[Key]) -> Vec<Place> {
+        let mut window = Window::default();
+        let lineage = Lineage { country: KR, asn: Some(Asn(4766)), label: None, proof: Proof::Proven };
+        for host in 1..=100 {
+            let address = IpAddr::from([168, 126, 63, host]);
+            let prefix = PrefixKey { lineage, prefix: "168.126.63.0/24".parse().unwrap(), reach: 24 };
+            let cell = Cell { accesses: if host == 1 { first } else { 10 }, ..Cell::default() };
+            window.networks.entry(lineage).or_default().merge(&cell);
+            window.sources.insert(SourceKey { prefix, address }, cell);
+        }
+        let (before, home) = (Before::default(), Home::new(vec![KR]));
+        let total = (first + 990) as f64;
+        let scale = Scale {
+            measure: Measure::Accesses,
+            seconds: 10.0,
+            second: 0,
+            before: &before,
+            excess: total,
+            total,
+            home: &home,
+            coverage: 1.0,
+        };
+        let keys = keys.iter().copied().collect();
+        let rows = Suspects::of(&window, &keys, &scale).rows(&window, &scale);
+        rows.into_iter().map(|row| row.place).collect()
+    }
+
+    fn source() -> Key {
+        Key::Source("168.126.63.1".parse().unwrap())
+    }
+
+    fn prefix() -> Key {
+        Key::Prefix("168.126.63.0/24".parse().unwrap())
+    }
+
+    #[test]
+    fn at_home_only_what_a_rule_names_is_told() {
+        assert_eq!(told(10_000, &[source()]), [Place::Source("168.126.63.1".parse().unwrap())]);
+        assert_eq!(told(10_000, &[Key::Service, Key::Country(KR)]), []);
+    }
+
+    #[test]
+    fn an_address_stands_for_its_prefix_where_it_holds_nearly_all_of_it() {
+        let address = Place::Source("168.126.63.1".parse().unwrap());
+        assert_eq!(told(20_000, &[source(), prefix(), Key::Network(Asn(4766))]), [address]);
+    }
+
+    #[test]
+    fn an_address_among_a_hundred_does_not_stand_for_its_prefix() {
+        let place = Place::Prefix("168.126.63.0/24".parse().unwrap());
+        assert_eq!(told(300, &[source(), prefix()]), [place]);
+    }
 }
