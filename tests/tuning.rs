@@ -117,13 +117,13 @@ fn with_line(file: &str, line: &str, to: &str) -> Answer {
 }
 
 #[test]
-fn a_file_of_ones_own_says_what_makes_an_attack() {
+fn a_file_of_ones_own_says_how_sure_a_verdict_must_be() {
     let label = |line, to| {
         let answer = with_line("verdict.yaml", line, to).exits(0);
         one_incident(&answer.alerts()).last().unwrap()["verdict"]["label"].clone()
     };
-    assert_eq!(label("", ""), "unknown", "place, novelty and volume alone");
-    assert_eq!(label("without_behaviour: 55%", "without_behaviour: 100%"), "attack");
+    assert_eq!(label("", ""), "attack");
+    assert_eq!(label("probability: 60%", "probability: 100%"), "unknown");
 }
 
 #[test]
