@@ -144,6 +144,8 @@ impl Timeline {
     /// did not break.
     pub fn broke_ahead(&self) -> Option<f64> {
         let broke = self.broke?;
+        // Without a level before nobody knows whether the load rose.
+        self.peak?;
         Some(self.rose.map_or(f64::INFINITY, |rose| (rose.second - broke.second) as f64))
     }
 }

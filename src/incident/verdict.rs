@@ -101,6 +101,9 @@ const LEAST_REASON: f64 = 0.15;
 /// The part of the excess that stands for all of it where the retries of those who are hurt cannot be told from a crowd.
 const ALONE_ENCRYPTED: f64 = 0.72;
 
+/// How sure what a rule says by itself is: its numbers leave little else.
+const SAID: f64 = 0.95;
+
 /// A scan or guessing that multiplies the load by this is more than that.
 const HEAVY: f64 = 3.0;
 
@@ -158,6 +161,11 @@ impl Case<'_> {
         }
         let temperature = self.weights.demands.temperature.get(self.stage).copied().unwrap_or(1.0);
         let mut probable = softmax(sums.map(|sum| sum / temperature));
+        let loud = |evidence| {
+            weighed
+                .iter()
+                .any(|(fact, _)| fact.evidence == evidence && self.strength(evidence, fact.value) >= 1.0)
+        };
         let behaves = |among: &[Evidence]| weighed.iter().any(|(fact, _)| among.contains(&fact.evidence));
         if !behaves(&BEHAVIOUR) && probable[ATTACK] > self.weights.demands.without_behaviour {
             probable[UNKNOWN] += probable[ATTACK] - self.weights.demands.without_behaviour;
@@ -175,6 +183,15 @@ impl Case<'_> {
             ATTACK if sure && few && !behaves(&INTENT) && !self.by_connections => Cause::HeavyClient,
             ATTACK if sure => Cause::Attack(self.kind_of_attack(&weighed)),
             FLASH_CROWD if sure => Cause::FlashCrowd,
+            // Few who send very much where there was nobody may be why it broke, however little of it can be read.
+            GLITCH
+                if sure
+                    && cohort.who.is_few()
+                    && loud(Evidence::HighRate)
+                    && loud(Evidence::Concentration) =>
+            {
+                Cause::Unknown(Unknown::LeaningGlitch)
+            }
             GLITCH if sure => Cause::Glitch(self.kind_of_glitch(&weighed)),
             ATTACK => Cause::Unknown(Unknown::LeaningAttack),
             FLASH_CROWD => Cause::Unknown(Unknown::LeaningFlashCrowd),
@@ -216,7 +233,9 @@ impl Case<'_> {
         add(Evidence::HighRate, rate, Some(1.0));
         add(Evidence::OrdinaryRate, rate.filter(|_| self.busy_client.is_some()), Some(1.0));
         // A make that everybody uses tells nothing.
-        let rare = cohort.make.filter(|(_, before)| before.is_some_and(|before| before <= RARE));
+        // Where nothing is known of before, many sources of one make in few prefixes are no people either.
+        let is_uniform = is_few && cohort.sources >= MANY;
+        let rare = cohort.make.filter(|(_, before)| before.map_or(is_uniform, |before| before <= RARE));
         add(Evidence::OneMake, rare.map(|(share, _)| share), rare.and_then(|(_, before)| before));
         add(Evidence::SameMakes, cohort.same_makes, Some(1.0));
         add(Evidence::OtherMakes, cohort.same_makes.map(|same| 1.0 - same), Some(0.0));
@@ -290,6 +309,7 @@ impl Case<'_> {
             own.map(|one| one.probability).fold(1.0, f64::min)
         };
         let confidence = match cause {
+            cause if self.said == Some(cause) => SAID,
             Cause::Mixed => parts.iter().map(|part| probability(part.cause)).fold(1.0, f64::min),
             cause => probability(of.unwrap_or(cause)),
         };
@@ -325,7 +345,12 @@ impl Case<'_> {
         }
         // Over TLS the people who try again look like a crowd: only connections are seen.
         let is_encrypted = self.unseen.contains(&Unseen::Encrypted);
-        let alone = if is_encrypted && self.is_hurt { ALONE_ENCRYPTED } else { self.weights.demands.alone };
+        let is_attack = matches!(first.cause, Cause::Attack(_));
+        let alone = if is_encrypted && self.is_hurt && is_attack {
+            ALONE_ENCRYPTED
+        } else {
+            self.weights.demands.alone
+        };
         if first.share >= alone {
             return (first.cause, Some(first.cause));
         }
@@ -340,6 +365,9 @@ impl Case<'_> {
         }
     }
 }
+
+/// Sources that would differ in their makes if they were people.
+const MANY: f64 = 20.0;
 
 /// A make that fewer than one in twenty accesses were made with before is rare.
 const RARE: f64 = 0.05;
