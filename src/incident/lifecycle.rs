@@ -94,6 +94,9 @@ struct What {
     origins: BTreeSet<Place>,
 }
 
+/// Seconds after which what hurts nobody is learned.
+const HARMLESS: i64 = 600;
+
 /// Keys that an incident remembers.
 const MAX_KEYS: usize = 1_024;
 
@@ -127,7 +130,11 @@ impl Incidents {
                     let is_declared = policy.calendar.on(&name, EventKind::Event, tick.start()).is_some();
                     Open { is_declared, ..Open::new(&findings, watched) }
                 });
-                watched.hold_from(open.episode.from);
+                if open.is_held(tick) {
+                    watched.hold_from(open.episode.from);
+                } else {
+                    watched.learn_again(tick.plus(-1));
+                }
                 open.note(tick, findings, watched);
             } else if let Some(open) = self.open.get_mut(&subject) {
                 open.episode.wait(watched, tick);
@@ -299,6 +306,13 @@ impl Open {
                 self.rules.insert(finding.rule.sid, hit);
             }
         }
+    }
+
+    /// Whether what moves in it stays out of the level before. What has hurt nobody for ten minutes is on its way to be
+    /// the level: a service that comes back from a long silence would else be an incident for ever.
+    fn is_held(&self, tick: TickId) -> bool {
+        let told = self.told.as_ref().map_or(self.severity, |told| told.what.severity);
+        told > Level::Low || tick.second - self.opened.second < HARMLESS
     }
 
     /// What the rules that held say it is by themselves.
