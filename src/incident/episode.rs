@@ -12,13 +12,14 @@ use super::suspects::Suspects;
 use super::timeline::{Timeline, Usual};
 use super::verdict::Case;
 use super::{
-    Attack, Cause, Condition, Foreign, Load, Neighbour, Origin, Place, Scan, Sought, Unit, Unseen, Verdict,
+    Attack, BruteForce, Cause, Condition, Foreign, Load, Neighbour, Origin, Part, Place, Scan, Sought, Unit,
+    Unseen, Verdict,
 };
-use crate::aggregate::{Count, Counts, ScopeTick, Sides};
+use crate::aggregate::{Cell, Count, Counts, ScopeTick, Sides};
 use crate::attribute::{Attribution, Country, Home};
 use crate::detect::rule::{Evidence, Measure, Traffic, Weights};
 use crate::detect::{Before, Key, Needs, Watched, Window, of_cell, of_counts};
-use crate::flow::{ServerEnd, template_of};
+use crate::flow::{Proof, ServerEnd, template_of};
 use crate::time::TickId;
 
 /// The sums since the onset.
@@ -228,7 +229,16 @@ impl Episode {
             is_blind: watched.sides().is_one_way(),
         }
         .verdict();
-        let origins = told(rows, &mut verdict);
+        let is_of_one =
+            matches!(verdict.cause, Cause::Scan(Scan::Path) | Cause::BruteForce(BruteForce::Single));
+        let origins = if is_of_one && ground.said == Some(verdict.cause) {
+            let rows = failing(&self.sums.window, keys, &scale, ground);
+            verdict.parts =
+                vec![Part { cause: verdict.cause, share: 1.0, origins: (0..rows.len()).collect() }];
+            rows
+        } else {
+            told(rows, &mut verdict)
+        };
         let from_origins: f64 = origins.iter().map(|row| row.rate).sum();
         let rate = total / seconds;
         Account {
@@ -471,33 +481,60 @@ fn probing(window: &Window, keys: &BTreeSet<Key>, scale: &Scale<'_>, ground: &Gr
     for (key, probe) in &window.probed {
         *attempts.entry(key.source).or_default() += u64::from(probe.attempts);
     }
-    let whole: u64 = attempts.values().sum();
-    let part = |count: u64| count as f64 / whole.max(1) as f64;
-    let named = attempts.into_iter().filter(|(address, _)| keys.contains(&Key::Source(*address)));
-    named
-        .take(MOST_PROBING)
-        .map(|(address, count)| {
-            let attribution = (ground.attribute)(address);
-            Origin {
-                place: Place::Source(address),
-                country: attribution.country,
-                asn: attribution.asn,
-                example: address,
-                foreign: (!scale.home.is_unknown()).then(|| scale.home.is_foreign(attribution.country)),
-                share: part(count),
-                traffic_share: (count as f64 / scale.total.max(1.0)).min(1.0),
-                baseline_share: 0.0,
-                rate: count as f64 / scale.seconds.max(1.0),
-                sources: 1,
-                proven: false,
-                label: attribution.label,
-            }
-        })
-        .collect()
+    named(attempts, keys, scale, ground)
 }
 
-/// Sources of a port scan that are told.
-const MOST_PROBING: usize = 16;
+/// The sources that rules found failing: what they were denied, what they missed, or else their connections.
+fn failing(window: &Window, keys: &BTreeSet<Key>, scale: &Scale<'_>, ground: &Ground<'_>) -> Vec<Origin> {
+    let count = |of: fn(&Cell) -> u64| {
+        let mut counts: BTreeMap<IpAddr, u64> = BTreeMap::new();
+        for (key, cell) in window.sources.iter().filter(|(_, cell)| of(cell) > 0) {
+            *counts.entry(key.address).or_default() += of(cell);
+        }
+        counts
+    };
+    let failed = count(|cell| u64::from(cell.denied) + u64::from(cell.missing));
+    let counts = if failed.is_empty() { count(|cell| cell.connections) } else { failed };
+    let mut rows = named(counts, keys, scale, ground);
+    let proven = |address| {
+        let own = window.sources.keys().filter(move |key| key.address == address);
+        own.into_iter().all(|key| key.prefix.lineage.proof == Proof::Proven)
+    };
+    rows.iter_mut().for_each(|row| row.proven = proven(row.example));
+    rows
+}
+
+/// Rows of those sources that rules name, by what was counted of them.
+fn named(
+    counts: BTreeMap<IpAddr, u64>,
+    keys: &BTreeSet<Key>,
+    scale: &Scale<'_>,
+    ground: &Ground<'_>,
+) -> Vec<Origin> {
+    let whole: u64 = counts.values().sum();
+    let row = |(address, count): (IpAddr, u64)| {
+        let attribution = (ground.attribute)(address);
+        Origin {
+            place: Place::Source(address),
+            country: attribution.country,
+            asn: attribution.asn,
+            example: address,
+            foreign: (!scale.home.is_unknown()).then(|| scale.home.is_foreign(attribution.country)),
+            share: count as f64 / whole.max(1) as f64,
+            traffic_share: (count as f64 / scale.total.max(1.0)).min(1.0),
+            baseline_share: 0.0,
+            rate: count as f64 / scale.seconds.max(1.0),
+            sources: 1,
+            proven: false,
+            label: attribution.label,
+        }
+    };
+    let found = counts.into_iter().filter(|(address, _)| keys.contains(&Key::Source(*address)));
+    found.take(MOST_NAMED).map(row).collect()
+}
+
+/// Sources that rules name, of which this many are told.
+const MOST_NAMED: usize = 16;
 
 /// The rows that are told: those of cohorts that somebody may be asked about. A crowd and a fault have no origin.
 fn told(rows: Vec<Origin>, verdict: &mut Verdict) -> Vec<Origin> {

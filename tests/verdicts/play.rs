@@ -5,13 +5,15 @@ use std::sync::{Arc, Mutex};
 
 use bongsu::alert::{self, Alert, Geo};
 use bongsu::attribute::{Attributor, Country, Home, Labels, Role};
+use bongsu::detect::baseline::Learning;
+use bongsu::detect::calendar::{Calendar, Event, EventKind};
 use bongsu::detect::rule::RuleSet;
 use bongsu::flow::{RecordKinds, TrustedProxies};
 use bongsu::incident::Incident as Judged;
 use bongsu::pipeline::{Listener, Pipeline, Quality, Scene, Setup};
 use bongsu::service::{Service, Services};
 use bongsu::synth::world::{Frames, Story};
-use bongsu::time::Zone;
+use bongsu::time::{Timestamp, Zone};
 use serde_json::Value;
 
 use crate::said::Incident;
@@ -82,8 +84,20 @@ fn setup(truth: &Truth, scene: &Scene) -> Setup {
         to: None,
         wanted: RecordKinds::default(),
         proxies: TrustedProxies::default(),
-        learning: Default::default(),
+        learning: Learning { calendar: calendar(truth), ..Learning::default() },
     }
+}
+
+fn calendar(truth: &Truth) -> Calendar {
+    let event = |entry: &serde_json::Value| {
+        let text = |key: &str| entry[key].as_str().unwrap_or_default().to_owned();
+        let time = |key: &str| Timestamp::parse_rfc3339(&text(key)).unwrap();
+        let kind = if text("kind") == "maintenance" { EventKind::Maintenance } else { EventKind::Event };
+        let services = entry["services"].as_array().cloned().unwrap_or_default();
+        let services = services.iter().filter_map(|name| name.as_str().map(str::to_owned)).collect();
+        Event { name: text("name"), kind, services, from: time("from"), to: time("to") }
+    };
+    Calendar(truth.calendar.iter().map(event).collect())
 }
 
 fn scene(truth: &Truth, attributor: &Arc<Attributor>) -> Scene {

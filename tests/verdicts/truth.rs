@@ -15,6 +15,9 @@ pub struct Truth {
     pub services: Vec<Service>,
     #[serde(default)]
     pub labels: Vec<Label>,
+    /// Planned work and expected crowds, as a configuration says them.
+    #[serde(default)]
+    pub calendar: Vec<serde_json::Value>,
     #[serde(deserialize_with = "time")]
     pub warmup_until: Timestamp,
     /// None: nothing above low may be said.
