@@ -181,7 +181,7 @@ impl Case<'_> {
         let few = sources > 0.0 && (sources <= FEW || is_mild && sources <= SEVERAL);
         let cause = match best {
             ATTACK if sure && few && !behaves(&INTENT) && !self.by_connections => Cause::HeavyClient,
-            ATTACK if sure => Cause::Attack(self.kind_of_attack(&weighed)),
+            ATTACK if sure => Cause::Attack(self.kind_of_attack(cohort, &weighed)),
             FLASH_CROWD if sure => Cause::FlashCrowd,
             // Few who send very much where there was nobody may be why it broke, however little of it can be read.
             GLITCH
@@ -259,7 +259,10 @@ impl Case<'_> {
     }
 
     /// By what weighs most, else by what there is more of.
-    fn kind_of_attack(&self, weighed: &[(Fact, [f64; 3])]) -> Attack {
+    fn kind_of_attack(&self, cohort: &Cohort, weighed: &[(Fact, [f64; 3])]) -> Attack {
+        // Few who complete their handshakes and ask are a flood of their own, whatever is forged beside them.
+        let asks = [Evidence::HighRate, Evidence::OneMake, Evidence::FewAssets];
+        let is_own = cohort.who.is_few() && weighed.iter().any(|(fact, _)| asks.contains(&fact.evidence));
         let kinds = [
             (Evidence::Reflected, Attack::Reflection),
             (Evidence::HalfOpen, Attack::SynFlood),
@@ -270,7 +273,9 @@ impl Case<'_> {
         let shown = |evidence| {
             weighed.iter().find(|(fact, _)| fact.evidence == evidence).map(|(_, parts)| parts[ATTACK])
         };
-        let best = kinds.into_iter().filter_map(|(evidence, kind)| Some((shown(evidence)?, kind)));
+        let shows = |(evidence, _): &(Evidence, Attack)| !(is_own && *evidence == Evidence::HalfOpen);
+        let best =
+            kinds.into_iter().filter(shows).filter_map(|(evidence, kind)| Some((shown(evidence)?, kind)));
         match best.fold(None, |best: Option<(f64, Attack)>, one| match best {
             Some(best) if best.0 >= one.0 => Some(best),
             _ => Some(one),
