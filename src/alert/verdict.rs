@@ -163,7 +163,6 @@ fn text(reason: &Reason) -> String {
         Evidence::FewAssets | Evidence::Assets => {
             format!("it fetches {part} as much of what belongs to pages as was usual")
         }
-        Evidence::NoBackoff => format!("it goes on at {part} of its rate while its own requests fail"),
         Evidence::FewSources => format!("it comes from as few as {} equal sources", quantity(value)),
         Evidence::Surge => format!("the load rose to {} times that before", quantity(value)),
         Evidence::FailsUnloaded => {
@@ -185,7 +184,6 @@ fn text(reason: &Reason) -> String {
         Evidence::Unanswered => {
             format!("{part} of the attempts to connect found no answer, at an ordinary load")
         }
-        Evidence::FailsAlike => "failures fall on all clients alike".to_owned(),
         Evidence::LargeLost => {
             format!("{part} of the large segments had to be sent again, and hardly any small one")
         }

@@ -59,12 +59,11 @@ const UNKNOWN: usize = 3;
 const UNKNOWN_WEIGHT: f64 = 1.0;
 
 /// Evidence of how somebody behaves; without any there is no attack.
-const BEHAVIOUR: [Evidence; 10] = [
+const BEHAVIOUR: [Evidence; 9] = [
     Evidence::HighRate,
     Evidence::OneMake,
     Evidence::OtherMakes,
     Evidence::FewAssets,
-    Evidence::NoBackoff,
     Evidence::HalfOpen,
     Evidence::Held,
     Evidence::Resets,
@@ -73,14 +72,8 @@ const BEHAVIOUR: [Evidence; 10] = [
 ];
 
 /// Evidence that shows intent even of few sources.
-const INTENT: [Evidence; 6] = [
-    Evidence::NoBackoff,
-    Evidence::HalfOpen,
-    Evidence::Held,
-    Evidence::Resets,
-    Evidence::Datagrams,
-    Evidence::Reflected,
-];
+const INTENT: [Evidence; 5] =
+    [Evidence::HalfOpen, Evidence::Held, Evidence::Resets, Evidence::Datagrams, Evidence::Reflected];
 
 /// Evidence that people are at work: where the service broke by itself it tells nothing, since they are who is hurt.
 const OF_PEOPLE: [Evidence; 5] =

@@ -33,8 +33,6 @@ pub enum Evidence {
     FewAssets,
     /// Pages are fetched with what belongs to them.
     Assets,
-    /// The cohort goes on at its rate while its own requests fail.
-    NoBackoff,
     /// The cohort's excess comes from this many sources or fewer.
     FewSources,
     /// How many times the load before.
@@ -57,8 +55,6 @@ pub enum Evidence {
     Reflected,
     /// The part of attempts to connect that the service does not answer while there are no more than before.
     Unanswered,
-    /// Failures fall on all alike.
-    FailsAlike,
     /// Large segments are lost and small ones are not.
     LargeLost,
     /// The traffic fell away.
@@ -71,10 +67,10 @@ words! {
     Concentration = "concentration", KnownNetworks = "known-networks", NewNetworks = "new-networks",
     Foreign = "foreign", HighRate = "high-rate", OrdinaryRate = "ordinary-rate", OneMake = "one-make",
     SameMakes = "same-makes", OtherMakes = "other-makes", OnePath = "one-path", FewAssets = "few-assets", Assets = "assets",
-    NoBackoff = "no-backoff", FewSources = "few-sources", Surge = "surge", FailsUnloaded = "fails-unloaded",
+    FewSources = "few-sources", Surge = "surge", FailsUnloaded = "fails-unloaded",
     BrokeFirst = "broke-first", LoadFirst = "load-first", HalfOpen = "half-open", Held = "held",
     Resets = "resets", Datagrams = "datagrams", Reflected = "reflected", Unanswered = "unanswered",
-    FailsAlike = "fails-alike", LargeLost = "large-lost", Dropped = "dropped", Declared = "declared",
+    LargeLost = "large-lost", Dropped = "dropped", Declared = "declared",
 }
 
 /// What a piece of evidence weighs.
