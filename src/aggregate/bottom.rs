@@ -97,6 +97,15 @@ impl<K, V> BottomMap<K, V> {
         true
     }
 
+    /// Refuses hashes from `limit` on, as another map did that this one is to be added to.
+    pub fn refuse_from(&mut self, limit: Option<u64>) {
+        let Some(limit) = limit else { return };
+        self.limit = Some(self.limit.map_or(limit, |have| have.min(limit)));
+        self.table.retain(|kept| kept.hash < limit);
+        // Gathered anew when the cap is reached.
+        self.highest.clear();
+    }
+
     /// How many keys are kept.
     pub fn len(&self) -> usize {
         self.table.len()

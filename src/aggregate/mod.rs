@@ -7,8 +7,10 @@
 mod bottom;
 mod counts;
 mod finder;
+mod meeting;
 mod open;
 mod scope_tally;
+mod sums;
 mod tally;
 mod tick_tally;
 mod waits;

@@ -3,6 +3,7 @@
 
 use std::net::IpAddr;
 
+use super::sums::{Place, ScopeSum};
 use super::{Cell, Count, Counts, Strangers, Waits};
 use crate::flow::{End, Served, ServerEnd, Volume};
 use crate::service::{Direction, Scope};
@@ -10,6 +11,8 @@ use crate::service::{Direction, Scope};
 /// One worker's sums for one scope.
 pub(super) struct ScopeTally {
     pub scope: Scope,
+    /// Where its rows name it.
+    pub place: Place,
     pub counts: Counts,
     pub strangers: Option<Strangers>,
     pub waits: Option<Box<Waits>>,
@@ -23,9 +26,9 @@ pub(super) struct ScopeTally {
 
 impl ScopeTally {
     /// Nothing was counted yet; its rows' hashes begin with `hash`.
-    pub fn new(scope: Scope, hash: u64) -> Self {
+    pub fn new(scope: Scope, place: Place, hash: u64) -> Self {
         let (counts, shown) = (Counts::default(), Counts::default());
-        Self { scope, counts, shown, strangers: None, waits: None, hash, end: None }
+        Self { scope, place, counts, shown, strangers: None, waits: None, hash, end: None }
     }
 
     /// Counts a packet to the service from an address that has earned nothing.
@@ -122,9 +125,10 @@ impl ScopeTally {
         self.counts[Count::Resets] += u64::from(end == Some(End::Reset(Direction::ToClient)));
     }
 
-    /// Whether a cap on scopes applies, and where its hash lies.
-    pub fn candidate_hash(&self) -> Option<u64> {
-        matches!(self.scope, Scope::Candidate(_) | Scope::CandidateHost(_)).then_some(self.hash)
+    /// Nothing is added any more.
+    pub fn into_sum(self) -> ScopeSum {
+        let Self { scope, place, hash, counts, strangers, waits, .. } = self;
+        ScopeSum { scope, place, hash, counts, strangers, waits }
     }
 }
 

@@ -1,8 +1,8 @@
 //! One worker's sums for the ticks that are open. Comes in: events. Goes out, once a tick: [`Sums`] to be merged.
 //!
 //! This is called for every request and for every flow that moved, so it touches one row of one table: the source's.
-//! Prefixes and networks are summed from the sources when the tick is handed over; a source that a cap keeps out is
-//! added to them at once, so they stay exact.
+//! Prefixes and networks are summed from the sources when the tick is over; what a cap keeps out of these is added to
+//! its prefix and network at once, so they stay exact.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -11,7 +11,8 @@ use foldhash::fast::{FixedState, RandomState};
 use hashbrown::HashMap;
 
 use super::open::OpenTicks;
-use super::tick_tally::{Expected, Print, Sums, Tally};
+use super::sums::Sums;
+use super::tick_tally::{Expected, Print, Tally};
 use super::{Cell, Count, FailingKey, Probe};
 use crate::attribute::{Attribution, Attributor};
 use crate::flow::{
@@ -150,7 +151,7 @@ impl Tallies {
     fn failed(&mut self, event: &FlowEvent<'_>, source: IpAddr, (path, failure): (u32, Failure)) {
         let (tally, _) = self.tally(event.tick);
         if tally.scope(event.scope).is_some() {
-            tally.failed(event.scope, FailingKey { source, path, failure });
+            tally.failed(FailingKey { source, path, failure });
         }
     }
 
@@ -221,9 +222,9 @@ impl Tallies {
         sums.counts[Count::Requests] += 1;
         let amount = Cell { accesses: 1, requests: 1, ..Cell::default() };
         let country = tally.client(client, &amount, known);
-        tally.asked(event.scope, country, head);
+        tally.asked(country, head);
         if let Some(agent) = head.user_agent {
-            tally.made(event.scope, country, Print::UserAgent(agent));
+            tally.made(country, Print::UserAgent(agent));
         }
     }
 
@@ -244,7 +245,7 @@ impl Tallies {
         sums.counts[Count::Accesses] += 1;
         sums.counts[Count::Hellos] += 1;
         let country = tally.client(client, &Cell { accesses: 1, ..Cell::default() }, known);
-        tally.made(event.scope, country, Print::Ja4(ja4));
+        tally.made(country, Print::Ja4(ja4));
     }
 }
 

@@ -1,5 +1,6 @@
 //! One worker's sums for one tick. Comes in: what clients did, scope by scope. Goes out: [`Sums`], rows that the caps
-//! have kept bounded. Reads no event: `tally` tells it what to add.
+//! have kept bounded. Reads no event: `tally` tells it what to add. Sums up no prefix and no network: `sums` does, once
+//! the tick is over and its sources are sorted.
 
 use std::hash::BuildHasher;
 use std::net::IpAddr;
@@ -8,6 +9,7 @@ use foldhash::fast::{FixedState, RandomState};
 use hashbrown::HashMap;
 
 use super::scope_tally::ScopeTally;
+use super::sums::{KeptOut, Place, Sums};
 use super::tally::Attributions;
 use super::{
     BottomMap, BottomRows, Cell, FailingKey, Fingerprint, Lineage, MakeKey, PathKey, PrefixKey, Probe,
@@ -26,37 +28,19 @@ pub(super) struct Tally {
     /// Scopes that nobody named are capped; what of them is refused is counted nowhere.
     candidates: BottomMap<Scope, usize>,
     sources: BottomMap<Source, SourceRow>,
-    prefixes: BottomMap<(Scope, PrefixKey), Cell>,
-    networks: BottomMap<(Scope, Lineage), Cell>,
-    paths: BottomMap<(Scope, PathKey), u64>,
-    makes: BottomMap<(Scope, MakeKey), u64>,
-    ends: BottomMap<(Scope, ServerEnd), u64>,
-    failing: BottomMap<(Scope, FailingKey), u64>,
-    probed: BottomMap<(Scope, ProbedKey), Probe>,
+    kept_out: KeptOut,
+    paths: BottomMap<(Place, PathKey), u64>,
+    makes: BottomMap<(Place, MakeKey), u64>,
+    ends: BottomMap<(Place, ServerEnd), u64>,
+    failing: BottomMap<(Place, FailingKey), u64>,
+    probed: BottomMap<(Place, ProbedKey), Probe>,
     hasher: FixedState,
-}
-
-/// What a worker counted in one tick, when nothing is added any more.
-pub(super) struct Sums {
-    pub scopes: Vec<ScopeTally>,
-    /// The hash from which on scopes were refused, if any were.
-    pub refused_scopes: Option<u64>,
-    pub sources: BottomRows<(Scope, SourceKey), Cell>,
-    pub prefixes: BottomRows<(Scope, PrefixKey), Cell>,
-    pub networks: BottomRows<(Scope, Lineage), Cell>,
-    pub paths: BottomRows<(Scope, PathKey), u64>,
-    pub makes: BottomRows<(Scope, MakeKey), u64>,
-    pub ends: BottomRows<(Scope, ServerEnd), u64>,
-    pub failing: BottomRows<(Scope, FailingKey), u64>,
-    pub probed: BottomRows<(Scope, ProbedKey), Probe>,
 }
 
 /// How many rows there were.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Expected {
     sources: usize,
-    prefixes: usize,
-    networks: usize,
     paths: usize,
     makes: usize,
 }
@@ -64,19 +48,13 @@ pub(super) struct Expected {
 impl Expected {
     /// As many as there were in the tick before.
     pub fn after(sums: &Sums) -> Self {
-        Self {
-            sources: sums.sources.rows.len(),
-            prefixes: sums.prefixes.rows.len(),
-            networks: sums.networks.rows.len(),
-            paths: sums.paths.rows.len(),
-            makes: sums.makes.rows.len(),
-        }
+        Self { sources: sums.sources.rows.len(), paths: sums.paths.rows.len(), makes: sums.makes.rows.len() }
     }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Source {
-    scope: Scope,
+    place: Place,
     client: Client,
 }
 
@@ -118,8 +96,7 @@ impl Tally {
             scopes: Vec::new(),
             candidates: BottomMap::new(caps::CANDIDATES),
             sources: BottomMap::expecting(caps::SOURCES, expected.sources),
-            prefixes: BottomMap::expecting(caps::PREFIXES, expected.prefixes),
-            networks: BottomMap::expecting(caps::NETWORKS, expected.networks),
+            kept_out: KeptOut::new(hasher.clone()),
             paths: BottomMap::expecting(caps::PATHS, expected.paths),
             makes: BottomMap::expecting(caps::MAKES, expected.makes),
             ends: BottomMap::new(caps::ENDS),
@@ -158,68 +135,73 @@ impl Tally {
             };
             self.candidates.entry(hash, |have| *have == scope, || (scope, place.get()), given_way)?;
         }
-        let place = place.get();
-        self.places.insert(scope, place);
-        let sums = ScopeTally::new(scope, hash);
-        match self.scopes.get_mut(place) {
-            Some(old) => *old = sums,
-            None => self.scopes.push(sums),
+        let index = place.get();
+        self.places.insert(scope, index);
+        match self.scopes.get_mut(index) {
+            Some(old) => *old = ScopeTally::new(scope, old.place.again(), hash),
+            None => self.scopes.push(ScopeTally::new(scope, Place::at(index), hash)),
         }
-        Some(place)
+        Some(index)
     }
 
     /// Adds to a client's row in the scope used last, or at once to its prefix and network where the row is kept out;
     /// answers the client's country.
     pub fn client(&mut self, client: Client, amount: &Cell, known: &mut Attributions) -> Country {
         let Some(sums) = self.scopes.get(self.last) else { return Country::Unknown };
-        let source = Source { scope: sums.scope, client };
-        let place = self.hasher.hash_one((sums.hash, client));
-        let (prefixes, networks, hasher) = (&mut self.prefixes, &mut self.networks, &self.hasher);
-        let given_way = |source: Source, row: SourceRow| spill(prefixes, networks, hasher, &source, &row);
+        let source = Source { place: sums.place, client };
+        let hash = self.hasher.hash_one((sums.hash, client));
+        let (kept_out, scopes) = (&mut self.kept_out, &self.scopes);
+        let given_way = |source: Source, row: SourceRow| {
+            let scope = scopes.get(source.place.index()).map_or(0, |sums| sums.hash);
+            kept_out.add(scope, source.place, &prefix_of(&source, &row.attribution), &row.cell);
+        };
         let make =
             || (source, SourceRow { attribution: known.of(source.client.address), cell: Cell::default() });
-        match self.sources.entry(place, |have| *have == source, make, given_way) {
+        match self.sources.entry(hash, |have| *have == source, make, given_way) {
             Some(row) => {
                 row.cell.merge(amount);
                 row.attribution.country
             }
             None => {
-                let row = SourceRow { attribution: known.of(source.client.address), cell: *amount };
-                spill(&mut self.prefixes, &mut self.networks, &self.hasher, &source, &row);
-                row.attribution.country
+                let attribution = known.of(source.client.address);
+                self.kept_out.add(sums.hash, source.place, &prefix_of(&source, &attribution), amount);
+                attribution.country
             }
         }
     }
 
     /// Counts a request for a path, by its client's country.
-    pub fn asked(&mut self, scope: Scope, country: Country, head: &RequestHead<'_>) {
-        let place = self.hasher.hash_one((self.scope_hash(), country, head.method, head.path));
-        let is = |(of, key): &(Scope, PathKey)| {
-            *of == scope && key.country == country && *key.method == *head.method && *key.path == *head.path
+    pub fn asked(&mut self, country: Country, head: &RequestHead<'_>) {
+        let Some((place, scope)) = self.whereabouts() else { return };
+        let hash = self.hasher.hash_one((scope, country, head.method, head.path));
+        let is = |(of, key): &(Place, PathKey)| {
+            *of == place && key.country == country && *key.method == *head.method && *key.path == *head.path
         };
-        let make = || ((scope, PathKey { country, method: head.method.into(), path: head.path.into() }), 0);
-        if let Some(sum) = self.paths.entry(place, is, make, |_, _| {}) {
+        let make = || ((place, PathKey { country, method: head.method.into(), path: head.path.into() }), 0);
+        if let Some(sum) = self.paths.entry(hash, is, make, |_, _| {}) {
             *sum += 1;
         }
     }
 
     /// Counts an access by its make, by its client's country.
-    pub fn made(&mut self, scope: Scope, country: Country, print: Print<'_>) {
-        let place = self.hasher.hash_one((self.scope_hash(), country, print));
-        let is = |(of, key): &(Scope, MakeKey)| {
-            *of == scope && key.country == country && print.is(&key.fingerprint)
+    pub fn made(&mut self, country: Country, print: Print<'_>) {
+        let Some((place, scope)) = self.whereabouts() else { return };
+        let hash = self.hasher.hash_one((scope, country, print));
+        let is = |(of, key): &(Place, MakeKey)| {
+            *of == place && key.country == country && print.is(&key.fingerprint)
         };
-        let make = || ((scope, MakeKey { country, fingerprint: print.kept() }), 0);
-        if let Some(sum) = self.makes.entry(place, is, make, |_, _| {}) {
+        let make = || ((place, MakeKey { country, fingerprint: print.kept() }), 0);
+        if let Some(sum) = self.makes.entry(hash, is, make, |_, _| {}) {
             *sum += 1;
         }
     }
 
     /// Counts a request that was refused or found nothing.
-    pub fn failed(&mut self, scope: Scope, key: FailingKey) {
-        let place = self.hasher.hash_one((self.scope_hash(), key));
-        let is = |have: &(Scope, FailingKey)| *have == (scope, key);
-        if let Some(sum) = self.failing.entry(place, is, || ((scope, key), 0), |_, _| {}) {
+    pub fn failed(&mut self, key: FailingKey) {
+        let Some((place, scope)) = self.whereabouts() else { return };
+        let hash = self.hasher.hash_one((scope, key));
+        let is = |have: &(Place, FailingKey)| *have == (place, key);
+        if let Some(sum) = self.failing.entry(hash, is, || ((place, key), 0), |_, _| {}) {
             *sum += 1;
         }
     }
@@ -234,17 +216,19 @@ impl Tally {
 
     #[inline(never)]
     fn probed_beside(&mut self, event: &FlowEvent<'_>, source: IpAddr, probe: Probe) {
-        let key = (event.scope, ProbedKey { source, port: event.server.address.port() });
-        let place = self.hasher.hash_one((self.scope_hash(), key.1));
-        if let Some(sum) =
-            self.probed.entry(place, |have| *have == key, || (key, Probe::default()), |_, _| {})
+        let Some((place, scope)) = self.whereabouts() else { return };
+        let key = (place, ProbedKey { source, port: event.server.address.port() });
+        let hash = self.hasher.hash_one((scope, key.1));
+        if let Some(sum) = self.probed.entry(hash, |have| *have == key, || (key, Probe::default()), |_, _| {})
         {
             sum.merge(probe);
         }
     }
 
-    fn scope_hash(&self) -> u64 {
-        self.scopes.get(self.last).map_or(0, |sums| sums.hash)
+    /// The place of the scope used last, and where its rows' hashes begin.
+    #[inline]
+    fn whereabouts(&self) -> Option<(Place, u64)> {
+        self.scopes.get(self.last).map(|sums| (sums.place, sums.hash))
     }
 
     /// Counts packets that reached an end of the scope used last.
@@ -254,41 +238,42 @@ impl Tally {
             Some((have, sum)) if *have == end => *sum += packets,
             _ => {
                 let before = sums.end.replace((end, packets));
-                let scope = sums.scope;
-                self.keep_end(scope, before);
+                let (place, scope) = (sums.place, sums.hash);
+                self.keep_end(place, scope, before);
             }
         }
     }
 
-    fn keep_end(&mut self, scope: Scope, end: Option<(ServerEnd, u64)>) {
+    fn keep_end(&mut self, place: Place, scope: u64, end: Option<(ServerEnd, u64)>) {
         let Some((end, packets)) = end else { return };
-        let key = (scope, end);
-        let place = self.hasher.hash_one(key);
-        if let Some(sum) = self.ends.entry(place, |have| *have == key, || (key, 0), |_, _| {}) {
+        let key = (place, end);
+        let hash = self.hasher.hash_one((scope, end));
+        if let Some(sum) = self.ends.entry(hash, |have| *have == key, || (key, 0), |_, _| {}) {
             *sum += packets;
         }
     }
 
     /// Nothing is added any more.
     pub fn into_sums(mut self) -> Sums {
-        for place in 0..self.scopes.len() {
-            let (scope, end) = (self.scopes[place].scope, self.scopes[place].end.take());
-            self.keep_end(scope, end);
+        for index in 0..self.scopes.len() {
+            let sums = &mut self.scopes[index];
+            let (place, scope, end) = (sums.place, sums.hash, sums.end.take());
+            self.keep_end(place, scope, end);
         }
-        let Self { places, mut scopes, mut prefixes, mut networks, hasher, .. } = self;
-        scopes.retain(|sums| places.contains_key(&sums.scope));
-        // The sources are summed up into prefixes and networks on the way.
+        let Self { places, scopes, .. } = self;
+        let is_kept = |(index, sums): (usize, ScopeTally)| {
+            let kept = places.get(&sums.scope) == Some(&index);
+            kept.then(|| sums.into_sum())
+        };
         let sources = self.sources.into_rows(|source, row| {
-            spill(&mut prefixes, &mut networks, &hasher, &source, &row);
             let prefix = prefix_of(&source, &row.attribution);
-            ((source.scope, SourceKey { prefix, address: source.client.address }), row.cell)
+            ((source.place, SourceKey { prefix, address: source.client.address }), row.cell)
         });
         Sums {
-            scopes,
+            scopes: scopes.into_iter().enumerate().map(is_kept).collect(),
             refused_scopes: self.candidates.limit(),
             sources,
-            prefixes: as_they_are(prefixes),
-            networks: as_they_are(networks),
+            kept_out: self.kept_out,
             paths: as_they_are(self.paths),
             makes: as_they_are(self.makes),
             ends: as_they_are(self.ends),
@@ -305,25 +290,4 @@ fn as_they_are<K, V>(map: BottomMap<K, V>) -> BottomRows<K, V> {
 fn prefix_of(source: &Source, attribution: &Attribution) -> PrefixKey {
     let lineage = Lineage::of(attribution, source.client.proof);
     PrefixKey { lineage, prefix: attribution.prefix, reach: attribution.reach }
-}
-
-/// Adds a source's row to its prefix and its network.
-fn spill(
-    prefixes: &mut BottomMap<(Scope, PrefixKey), Cell>,
-    networks: &mut BottomMap<(Scope, Lineage), Cell>,
-    hasher: &FixedState,
-    source: &Source,
-    row: &SourceRow,
-) {
-    let prefix = prefix_of(source, &row.attribution);
-    let key = (source.scope, prefix);
-    let new = || (key, Cell::default());
-    if let Some(sum) = prefixes.entry(hasher.hash_one(key), |have| *have == key, new, |_, _| {}) {
-        sum.merge(&row.cell);
-    }
-    let key = (source.scope, prefix.lineage);
-    let new = || (key, Cell::default());
-    if let Some(sum) = networks.entry(hasher.hash_one(key), |have| *have == key, new, |_, _| {}) {
-        sum.merge(&row.cell);
-    }
 }
