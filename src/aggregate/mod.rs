@@ -72,6 +72,35 @@ pub struct ScopeTick {
     pub coverage: f64,
 }
 
+impl ScopeTick {
+    /// Sums, networks, prefixes and sources of several ticks.
+    pub fn together<'a>(ticks: impl Iterator<Item = &'a Self> + Clone) -> Self {
+        let mut sum = Self {
+            networks: merged(ticks.clone().map(|tick| tick.networks.as_slice())),
+            prefixes: merged(ticks.clone().map(|tick| tick.prefixes.as_slice())),
+            sources: merged(ticks.clone().map(|tick| tick.sources.as_slice())),
+            ..Self::default()
+        };
+        ticks.for_each(|tick| sum.counts.merge(&tick.counts));
+        sum
+    }
+}
+
+/// Sorted rows as one list, those of one key added up.
+fn merged<'a, K: Ord + Copy + 'a>(lists: impl Iterator<Item = &'a [(K, Cell)]>) -> Vec<(K, Cell)> {
+    let mut rows: Vec<&(K, Cell)> = lists.flatten().collect();
+    // The stable sort finds the runs that are sorted already.
+    rows.sort_by_key(|row| row.0);
+    let mut sums: Vec<(K, Cell)> = Vec::new();
+    for (key, cell) in rows {
+        match sums.last_mut() {
+            Some((have, sum)) if have == key => sum.merge(cell),
+            _ => sums.push((*key, *cell)),
+        }
+    }
+    sums
+}
+
 /// Whose traffic a row counts: its country, network, label, and how well its addresses are proven.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Lineage {

@@ -114,14 +114,20 @@ impl Default for Before {
 }
 
 impl Before {
-    /// Learns a tick that begins at `second`.
-    pub fn learn(&mut self, second: i64, tick: &ScopeTick) {
-        self.seconds.add(second, [1.0]);
+    /// Learns what moved in `seconds` ticks together, the last of which begins at `second`.
+    pub fn learn(&mut self, second: i64, seconds: u64, tick: &ScopeTick) {
+        self.seconds.add(second, [seconds as f64]);
         self.counts.add(second, MEASURES.map(|measure| measure::of_counts(measure, &tick.counts) as f64));
-        for (lineage, cell) in &tick.networks {
-            self.row(Key::Country(lineage.country), second, cell);
-            if let Some(asn) = lineage.asn {
-                self.row(Key::Network(asn), second, cell);
+        for rows in tick.networks.chunk_by(|(one, _), (next, _)| one.country == next.country) {
+            let mut country = Cell::default();
+            for (lineage, cell) in rows {
+                country.merge(cell);
+                if let Some(asn) = lineage.asn {
+                    self.row(Key::Network(asn), second, cell);
+                }
+            }
+            if let Some((lineage, _)) = rows.first() {
+                self.row(Key::Country(lineage.country), second, &country);
             }
         }
         for (prefix, cell) in &tick.prefixes {
@@ -147,7 +153,7 @@ impl Before {
     pub fn provisional<'a>(ticks: impl Iterator<Item = (i64, &'a ScopeTick)>) -> Self {
         let mut before = Self { least_seconds: LEAST_PROVISIONAL, ..Self::default() };
         for (second, tick) in ticks {
-            before.learn(second, tick);
+            before.learn(second, 1, tick);
         }
         before
     }
@@ -246,7 +252,7 @@ mod tests {
     fn nothing_is_known_at_first() {
         let mut before = Before::default();
         for second in 0..29 {
-            before.learn(second, &second_of(10));
+            before.learn(second, 1, &second_of(10));
         }
         assert_eq!(before.rate(Measure::Requests, 29), None);
     }
@@ -255,7 +261,7 @@ mod tests {
     fn a_steady_level_is_its_own_mean() {
         let mut before = Before::default();
         for second in 0..2_000 {
-            before.learn(second, &second_of(10));
+            before.learn(second, 1, &second_of(10));
         }
         let rate = before.rate(Measure::Requests, 2_000).unwrap();
         assert!((rate - 10.0).abs() < 1e-6, "{rate}");
@@ -274,7 +280,7 @@ mod tests {
         let mut before = Before::default();
         for second in 0..8_u32 {
             let sources = (0..20_000).map(|number| source(second * 20_000 + number)).collect();
-            before.learn(i64::from(second), &ScopeTick { sources, ..ScopeTick::default() });
+            before.learn(i64::from(second), 1, &ScopeTick { sources, ..ScopeTick::default() });
             assert!(before.rows.len() <= MAX_ROWS, "{} rows", before.rows.len());
         }
     }
@@ -284,11 +290,11 @@ mod tests {
         let mut stepped = Before::default();
         let mut jumped = Before::default();
         for second in 0..600 {
-            stepped.learn(second, &second_of(10));
-            jumped.learn(second, &second_of(10));
+            stepped.learn(second, 1, &second_of(10));
+            jumped.learn(second, 1, &second_of(10));
         }
         for second in 600..1_200 {
-            stepped.learn(second, &second_of(0));
+            stepped.learn(second, 1, &second_of(0));
         }
         jumped.learn_silence(1_199, 600);
         let (one, other) =

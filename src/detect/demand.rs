@@ -4,7 +4,8 @@
 use ipnet::IpNet;
 
 use super::rule::{Condition, Filter, GroupBy, Kind, Measure, Rule};
-use super::window::Needs;
+use super::sieve::Part;
+use super::window::{Least, Needs};
 use crate::aggregate::Lineage;
 use crate::attribute::{Country, Home};
 use crate::flow::Proof;
@@ -27,8 +28,11 @@ pub(super) fn row_needs(rule: &Rule) -> Needs {
         rule.group_by == GroupBy::Prefix || distinct(Kind::Prefixes) || !rule.filter.prefixes.is_empty();
     // The finest rows hold all that the coarser ones do.
     let finer = troubled || sources || prefixes;
+    let networks =
+        (rule.group_by == GroupBy::Asn || !rule.filter.asns.is_empty()) && !finer || distinct(Kind::Networks);
     Needs {
-        networks: (by_clients && !finer) || distinct(Kind::Networks) || distinct(Kind::Countries),
+        countries: (by_clients && !finer && !networks) || distinct(Kind::Countries),
+        networks,
         prefixes,
         sources,
         troubled,
@@ -52,7 +56,7 @@ fn is_of_troubled(rule: &Rule) -> bool {
 
 /// The count below which the condition cannot hold, as far as that is plain to see: a bound that stands alone or among
 /// those that must all hold.
-pub(super) fn least_count(condition: &Condition, seconds: f64) -> f64 {
+fn least_count(condition: &Condition, seconds: f64) -> f64 {
     match condition {
         Condition::Rate(bound) => bound.gte.or(bound.gt).unwrap_or(0.0) * seconds,
         Condition::Count(bound) => bound.gte.or(bound.gt).unwrap_or(0.0),
@@ -62,7 +66,7 @@ pub(super) fn least_count(condition: &Condition, seconds: f64) -> f64 {
 }
 
 /// The share below which the condition cannot hold, as far as that is plain to see.
-pub(super) fn least_share(condition: &Condition) -> f64 {
+fn least_share(condition: &Condition) -> f64 {
     match condition {
         Condition::Share(bound) => bound.gte.or(bound.gt).unwrap_or(0.0),
         Condition::All(list) => list.iter().map(least_share).fold(0.0, f64::max),
@@ -70,12 +74,18 @@ pub(super) fn least_share(condition: &Condition) -> f64 {
     }
 }
 
-/// The last byte of a /24 or /48, in which neighbours differ.
-pub(super) fn last_byte(prefix: &IpNet) -> u8 {
-    match prefix {
-        IpNet::V4(v4) => v4.addr().octets()[2],
-        IpNet::V6(v6) => v6.addr().octets()[5],
-    }
+/// What the service must show before a part of it can be enough for the rule.
+pub(super) fn least(rule: &Rule) -> Least {
+    let count = least_count(&rule.when, rule.timespan.secs() as f64) as u64;
+    let share = least_share(&rule.when);
+    let sought = match rule.group_by {
+        // Attempts beside the service and what is held now have no such rows, and those in trouble are few.
+        GroupBy::Source if row_needs(rule).sources => Some(Part::Source),
+        GroupBy::Prefix => Some(Part::Prefix),
+        GroupBy::Asn => Some(Part::Network),
+        GroupBy::Source | GroupBy::Country | GroupBy::Service => None,
+    };
+    Least { measure: rule.measure, count, share, sought }
 }
 
 /// Whether a row is among the traffic that the rule counts. Where no home is known nothing is foreign, and what is

@@ -7,7 +7,7 @@ use std::net::IpAddr;
 use foldhash::fast::RandomState;
 use hashbrown::HashMap;
 
-use crate::aggregate::{Count, Fingerprint, ScopeTick};
+use crate::aggregate::{Cell, Count, Fingerprint, ScopeTick, SourceKey};
 
 /// The habits of a service's clients, the last ten minutes weighing most.
 #[derive(Debug)]
@@ -65,12 +65,18 @@ impl Default for Habits {
 }
 
 impl Habits {
-    /// Learns a tick that begins at `second`; ticks come in order of time.
-    pub fn learn(&mut self, second: i64, tick: &ScopeTick) {
+    /// Learns ticks, the last of which begins at `second`, and what their `sources` come to together; ticks come in order
+    /// of time.
+    pub fn learn<'a>(
+        &mut self,
+        second: i64,
+        sources: &[(SourceKey, Cell)],
+        ticks: impl IntoIterator<Item = &'a ScopeTick>,
+    ) {
         if second - self.minute.began >= 60 {
             self.turn(second);
         }
-        for (source, cell) in &tick.sources {
+        for (source, cell) in sources {
             let more = u32::try_from(cell.accesses).unwrap_or(u32::MAX);
             if let Some(sum) = self.minute.clients.get_mut(&source.address) {
                 *sum = sum.saturating_add(more);
@@ -78,6 +84,13 @@ impl Habits {
                 self.minute.clients.insert(source.address, more);
             }
         }
+        ticks.into_iter().for_each(|tick| self.learn_requests(tick));
+        if self.makes.len() > MAX_MAKES {
+            self.forget_faintest();
+        }
+    }
+
+    fn learn_requests(&mut self, tick: &ScopeTick) {
         for (make, count) in &tick.makes {
             self.made += *count as f64;
             if let Some(sum) = self.makes.get_mut(&make.fingerprint) {
@@ -92,9 +105,6 @@ impl Habits {
         }
         self.waits += tick.counts[Count::FirstByteWait] as f64;
         self.first_bytes += tick.counts[Count::FirstBytes] as f64;
-        if self.makes.len() > MAX_MAKES {
-            self.forget_faintest();
-        }
     }
 
     /// Ends the minute: everything ages, and what its clients did is counted.
@@ -208,7 +218,8 @@ mod tests {
         let mut habits = Habits::default();
         assert_eq!(habits.busy_client(), None);
         for second in 0..=60 {
-            habits.learn(second, &tick(20, 1));
+            let tick = tick(20, 1);
+            habits.learn(second, &tick.sources, [&tick]);
         }
         let busy = habits.busy_client().unwrap();
         assert!((60.0..=90.0).contains(&busy), "{busy}");

@@ -14,6 +14,7 @@ mod past;
 mod reach;
 pub mod rule;
 mod rules;
+mod sieve;
 mod watch;
 mod watched;
 mod window;

@@ -9,9 +9,7 @@ use foldhash::fast::RandomState;
 use hashbrown::{HashMap, HashSet};
 use ipnet::IpNet;
 
-use super::demand::{
-    admits, among, counts, is_whole_service, last_byte, least_count, least_share, row_needs,
-};
+use super::demand::{admits, among, counts, is_whole_service, least, row_needs};
 use super::measure::{is_measurable, of_cell, of_counts, whole_of};
 use super::reach::{Reach, fails_as, probes, tried};
 use super::rule::{Condition, GroupBy, Kind, Measure, Mode, Observed, Rule, RuleSet, Traffic};
@@ -160,8 +158,6 @@ struct Judged {
     whole: bool,
     /// What of the whole service is needed for its condition to hold of a part.
     least: Least,
-    /// The share that a part needs.
-    least_share: f64,
     /// Whether its condition looks at the excess.
     excess: bool,
     /// Whether its condition looks at how many different ones there are.
@@ -173,11 +169,7 @@ impl Judged {
         Self {
             needs: row_needs(rule),
             whole: is_whole_service(rule),
-            least: Least {
-                measure: rule.measure,
-                count: least_count(&rule.when, rule.timespan.secs() as f64) as u64,
-            },
-            least_share: least_share(&rule.when),
+            least: least(rule),
             excess: rule.when.any(&|leaf| matches!(leaf, Condition::ExcessShare(_))),
             members: rule
                 .when
@@ -238,18 +230,14 @@ impl Look<'_> {
         if self.rule.measure == Measure::Holding {
             return self.of_levels();
         }
-        // Most services are quiet most of the time: where all of it is too little, no part can be enough.
-        if !self.judged.least.is_in(&window.counts) {
+        if !self.judged.least.is_in(window) {
             return Vec::new();
         }
         if self.judged.whole {
             let observed = self.observe_service(window);
             return if self.rule.when.eval(&observed) { vec![(Key::Service, observed)] } else { Vec::new() };
         }
-        let enough = self.enough(window);
-        if self.is_spread_thin(window, enough) {
-            return Vec::new();
-        }
+        let enough = self.judged.least.enough(&window.counts);
         let groups = if self.counts_probes() { probe_groups(window) } else { self.groups(window) };
         let (past, reach) = (Past::of(self.watched, ticks, self.traffic()), self.reach(window));
         let excess = if self.judged.excess { self.excess(&groups) } else { 0.0 };
@@ -289,36 +277,6 @@ impl Look<'_> {
         holding.retain(|(_, observed)| self.rule.when.eval(observed));
         sort_largest(&mut holding);
         holding
-    }
-
-    /// The count below which no part of the window's traffic can be enough.
-    fn enough(&self, window: &Window) -> u64 {
-        let whole = of_counts(self.rule.measure, &window.counts) as f64;
-        self.judged.least.count.max((self.judged.least_share * whole) as u64)
-    }
-
-    /// Whether plainly nobody has enough.
-    fn is_spread_thin(&self, window: &Window, enough: u64) -> bool {
-        if self.counts_probes() {
-            return false;
-        }
-        let amount = |cell: &Cell| of_cell(self.rule.measure, cell);
-        match self.rule.group_by {
-            // An address has two rows at most, one for each proof: where none has half, none has all.
-            GroupBy::Source => {
-                let sources = if self.judged.needs.troubled { &window.troubled } else { &window.sources };
-                !sources.values().any(|cell| amount(cell) >= enough.div_ceil(2))
-            }
-            // Where prefixes of one last byte have too little together, each has.
-            GroupBy::Prefix => {
-                let mut together = [0_u64; 256];
-                for (key, cell) in &window.prefixes {
-                    together[usize::from(last_byte(&key.prefix))] += amount(cell);
-                }
-                together.iter().all(|sum| *sum < enough)
-            }
-            GroupBy::Service | GroupBy::Country | GroupBy::Asn => false,
-        }
     }
 
     /// Keys that are new only because nothing is learned yet are compared with what can still be looked back at. Done
@@ -369,7 +327,7 @@ impl Look<'_> {
             networks: self
                 .asked(Kind::Networks, || distinct(window.networks.keys().filter_map(|key| key.asn))),
             countries: self
-                .asked(Kind::Countries, || distinct(window.networks.keys().map(|key| key.country))),
+                .asked(Kind::Countries, || distinct(window.countries.keys().map(|key| key.country))),
             paths: self.asked(Kind::Paths, || window.paths.len() as f64),
             failing_paths: self.asked(Kind::FailingPaths, || failing_paths(window, measure)),
             ports: self.asked(Kind::Ports, || distinct(tried(window).map(|key| key.port))),
@@ -404,7 +362,7 @@ impl Look<'_> {
     }
 
     fn groups(&self, window: &Window) -> Groups {
-        let mut groups = Groups::with_capacity_and_hasher(window.networks.len(), RandomState::default());
+        let mut groups = Groups::default();
         let needs = self.judged.needs;
         if needs.sources || needs.troubled {
             for (source, cell) in if needs.troubled { &window.troubled } else { &window.sources } {
@@ -417,7 +375,7 @@ impl Look<'_> {
                 self.add(&mut groups, &Row { lineage, prefix, source: None, cell });
             }
         } else {
-            for (lineage, cell) in &window.networks {
+            for (lineage, cell) in if needs.networks { &window.networks } else { &window.countries } {
                 self.add(&mut groups, &Row { lineage, prefix: None, source: None, cell });
             }
         }

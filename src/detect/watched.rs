@@ -60,7 +60,7 @@ pub struct Seconds {
 }
 
 /// A window's length, and what rules look at in it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct SpanNeeds {
     /// How many ticks.
     pub ticks: u64,
@@ -82,6 +82,11 @@ struct Spanned {
 /// How long a tick is looked back at before it is learned: attacks are noticed well within a minute, and what is
 /// learned cannot be unlearned.
 pub const LOOK_BACK: i64 = 60;
+
+/// Ticks that are learned together: ten seconds.
+fn batch(tick: TickId) -> i64 {
+    tick.second.div_euclid(10)
+}
 
 impl Watched {
     /// A service watched over these windows.
@@ -166,23 +171,38 @@ impl Watched {
             window.beside.settle(held().map(|seconds| &seconds.beside));
         }
         let longest = self.windows.iter().map(|window| window.ticks).max().unwrap_or(0).max(LOOK_BACK);
-        while let Some((tick, seconds)) = self.ring.front() {
-            if tick.second > now.second - longest {
-                break;
-            }
-            let following = self.ring.get(1).map_or(now.second, |(next, _)| next.second);
-            if !self.held.is_some_and(|held| held.holds(*tick)) {
-                self.before.learn(tick.second, &seconds.own);
-                self.before_beside.learn(tick.second, &seconds.beside);
-                self.habits.learn(tick.second, &seconds.own);
-                let silent = following - tick.second - 1;
-                if silent > 0 {
-                    self.before.learn_silence(following - 1, silent);
-                    self.before_beside.learn_silence(following - 1, silent);
-                }
-            }
-            self.ring.pop_front();
+        let ripe = |tick: TickId| batch(tick) < batch(now.plus(1 - longest));
+        while self.ring.front().is_some_and(|(tick, _)| ripe(*tick)) {
+            self.learn_batch(now);
+        }
+    }
+
+    /// Learns the oldest ticks up to the end of their batch: most clients are there for several seconds, and looked for
+    /// once.
+    fn learn_batch(&mut self, now: TickId) {
+        let Some(first) = self.ring.front().map(|(tick, _)| batch(*tick)) else { return };
+        let (mut ticks, mut silent) = (Vec::new(), 0);
+        let mut last = now;
+        while let Some((tick, seconds)) = self.ring.pop_front_if(|(tick, _)| batch(*tick) == first) {
             self.left += 1;
+            let following = self.ring.front().map_or(now.second, |(next, _)| next.second);
+            if !self.held.is_some_and(|held| held.holds(tick)) {
+                silent += following - tick.second - 1;
+                last = tick;
+                ticks.push(seconds);
+            }
+        }
+        if ticks.is_empty() {
+            return;
+        }
+        let together = |traffic| ScopeTick::together(ticks.iter().map(|seconds| seconds.of(traffic)));
+        let (own, beside) = (together(Traffic::Own), together(Traffic::Beside));
+        self.before.learn(last.second, ticks.len() as u64, &own);
+        self.before_beside.learn(last.second, ticks.len() as u64, &beside);
+        self.habits.learn(last.second, &own.sources, ticks.iter().map(|seconds| &seconds.own));
+        if silent > 0 {
+            self.before.learn_silence(last.second + silent, silent);
+            self.before_beside.learn_silence(last.second + silent, silent);
         }
     }
 

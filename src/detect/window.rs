@@ -8,6 +8,7 @@ use hashbrown::HashMap;
 
 use super::measure::of_counts;
 use super::rule::Measure;
+use super::sieve::{Part, Sieve};
 use crate::aggregate::{
     Cell, Counts, FailingKey, Lineage, MakeKey, PathKey, PrefixKey, Probe, ProbedKey, ScopeTick, SourceKey,
 };
@@ -16,7 +17,9 @@ use crate::flow::ServerEnd;
 /// Which rows a window keeps up: each costs time in every tick.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Needs {
-    /// Networks (and with them countries).
+    /// Countries.
+    pub countries: bool,
+    /// Networks.
     pub networks: bool,
     /// Prefixes.
     pub prefixes: bool,
@@ -37,8 +40,9 @@ pub struct Needs {
 }
 
 impl Needs {
-    /// All rows; those in trouble are among the sources.
+    /// All rows; those in trouble are among the sources, countries among the networks.
     pub const ALL: Self = Self {
+        countries: false,
         networks: true,
         prefixes: true,
         sources: true,
@@ -67,6 +71,7 @@ impl Needs {
 
     fn with(self, other: Self, join: impl Fn(bool, bool) -> bool) -> Self {
         Self {
+            countries: join(self.countries, other.countries),
             networks: join(self.networks, other.networks),
             prefixes: join(self.prefixes, other.prefixes),
             sources: join(self.sources, other.sources),
@@ -80,18 +85,21 @@ impl Needs {
     }
 }
 
-/// What is looked at in a window: which rows, and from how much traffic on. While the service stays below, nobody looks
-/// at them.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+/// What is looked at in a window: which rows, and what the service must show before anybody looks at them.
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct Asked(pub Vec<(Least, Needs)>);
 
 /// What a rule needs to see of a whole service before a part of it can be enough.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Least {
     /// What is counted.
     pub measure: Measure,
-    /// How much of it in the window.
+    /// How much of it the window must hold.
     pub count: u64,
+    /// Which share of the whole, from 0 to 1, a part must have.
+    pub share: f64,
+    /// The kind of part that must have both, where it can be seen without rows that none has.
+    pub sought: Option<Part>,
 }
 
 impl Asked {
@@ -109,19 +117,33 @@ impl Asked {
 }
 
 impl Least {
-    /// Whether the service has that much.
-    pub fn is_in(&self, counts: &Counts) -> bool {
-        of_counts(self.measure, counts) >= self.count
+    /// The count below which no part of the window's traffic is enough.
+    pub fn enough(&self, counts: &Counts) -> u64 {
+        self.count.max((self.share * of_counts(self.measure, counts) as f64) as u64)
     }
 
-    /// Whether it has half of that.
-    fn is_near(&self, counts: &Counts) -> bool {
-        of_counts(self.measure, counts) >= self.count / 2
+    /// Whether a part of the window's traffic may be enough.
+    pub fn is_in(&self, window: &Window) -> bool {
+        self.has(window, 1)
+    }
+
+    /// Whether it may have half of that.
+    fn is_near(&self, window: &Window) -> bool {
+        self.has(window, 2)
+    }
+
+    fn has(&self, window: &Window, divisor: u64) -> bool {
+        // Most services are quiet most of the time: where all of it is too little, no part can be enough.
+        of_counts(self.measure, &window.counts) >= self.count / divisor
+            && self.sought.is_none_or(|part| {
+                let enough = self.enough(&window.counts) / divisor;
+                window.sieve(part, self.measure).is_none_or(|sieve| sieve.most() >= enough)
+            })
     }
 }
 
-/// A window that moves on with time. Most services are quiet most of the time, so rows are summed up only while some
-/// rule could look at them, and from the ticks themselves when traffic rises.
+/// A window that moves on with time. Most services are quiet most of the time and most traffic is spread, so rows are
+/// summed up only while some rule could look at them, and from the ticks themselves when it begins to.
 #[derive(Debug)]
 pub struct Sliding {
     /// Its needs are those of now.
@@ -132,7 +154,13 @@ pub struct Sliding {
 impl Sliding {
     /// An empty window.
     pub fn new(asked: &Asked) -> Self {
-        Self { window: Window::default(), asked: asked.clone() }
+        let mut window = Window::default();
+        for (least, _) in &asked.0 {
+            if let Some(part) = least.sought.filter(|part| window.sieve(*part, least.measure).is_none()) {
+                window.sieves.push(Sieve::new(part, least.measure));
+            }
+        }
+        Self { window, asked: asked.clone() }
     }
 
     /// The sums.
@@ -148,16 +176,18 @@ impl Sliding {
     /// Takes away a tick that was added before.
     pub fn leave(&mut self, tick: &ScopeTick) {
         self.window.counts.remove(&tick.counts);
+        self.window.sieves.iter_mut().for_each(|sieve| sieve.leave(tick));
         self.window.leave_rows(tick);
     }
 
     /// Begins or ceases to keep rows; `ticks` are those in the window.
     pub fn settle<'a>(&mut self, ticks: impl Iterator<Item = &'a ScopeTick>) {
-        let counts = &self.window.counts;
-        let have = self.window.needs;
+        self.window.sieves.iter_mut().for_each(Sieve::settle);
+        let window = &self.window;
+        let have = window.needs;
         // Until half of it, so that a service at the border does not begin anew every second.
-        let kept = have.and(self.asked.where_there(|least| least.is_near(counts)));
-        let needs = kept.or(self.asked.where_there(|least| least.is_in(counts)));
+        let kept = have.and(self.asked.where_there(|least| least.is_near(window)));
+        let needs = kept.or(self.asked.where_there(|least| least.is_in(window)));
         if needs == have {
             return;
         }
@@ -174,8 +204,11 @@ impl Sliding {
 #[derive(Debug, Default)]
 pub struct Window {
     needs: Needs,
+    sieves: Vec<Sieve>,
     /// The service's sums.
     pub counts: Counts,
+    /// Per country, label and proof.
+    pub countries: HashMap<Lineage, Cell, RandomState>,
     /// Per network.
     pub networks: HashMap<Lineage, Cell, RandomState>,
     /// Per prefix.
@@ -209,11 +242,20 @@ impl Window {
     /// Adds a tick.
     pub fn enter(&mut self, tick: &ScopeTick) {
         self.counts.merge(&tick.counts);
+        self.sieves.iter_mut().for_each(|sieve| sieve.enter(tick));
         self.enter_rows(tick);
+    }
+
+    /// What no part of a kind has more of, where that is looked at.
+    fn sieve(&self, part: Part, measure: Measure) -> Option<&Sieve> {
+        self.sieves.iter().find(|sieve| sieve.is_of(part, measure))
     }
 
     fn enter_rows(&mut self, tick: &ScopeTick) {
         let needs = self.needs;
+        for (country, cell) in countries(rows(needs.countries, &tick.networks)) {
+            add(&mut self.countries, country, &cell);
+        }
         enter(&mut self.networks, rows(needs.networks, &tick.networks));
         enter(&mut self.prefixes, rows(needs.prefixes, &tick.prefixes));
         enter(&mut self.sources, rows(needs.sources, &tick.sources));
@@ -234,6 +276,7 @@ impl Window {
     /// Adds all of another window.
     pub fn absorb(&mut self, other: Self) {
         self.counts.merge(&other.counts);
+        absorb(&mut self.countries, other.countries, Cell::merge);
         absorb(&mut self.networks, other.networks, Cell::merge);
         absorb(&mut self.prefixes, other.prefixes, Cell::merge);
         absorb(&mut self.sources, other.sources, Cell::merge);
@@ -247,6 +290,7 @@ impl Window {
 
     /// Forgets rows that nobody looks at any more.
     fn forget(&mut self, rows: Needs) {
+        forget(rows.countries, &mut self.countries);
         forget(rows.networks, &mut self.networks);
         forget(rows.prefixes, &mut self.prefixes);
         forget(rows.sources, &mut self.sources);
@@ -260,6 +304,9 @@ impl Window {
 
     fn leave_rows(&mut self, tick: &ScopeTick) {
         let needs = self.needs;
+        for (country, cell) in countries(rows(needs.countries, &tick.networks)) {
+            take(&mut self.countries, &country, &cell);
+        }
         leave(&mut self.networks, rows(needs.networks, &tick.networks));
         leave(&mut self.prefixes, rows(needs.prefixes, &tick.prefixes));
         leave(&mut self.sources, rows(needs.sources, &tick.sources));
@@ -345,11 +392,15 @@ fn enter<'a, K: Copy + Eq + Hash + 'a>(
     rows: impl Iterator<Item = &'a (K, Cell)>,
 ) {
     for (key, cell) in rows {
-        if let Some(sum) = sums.get_mut(key) {
-            sum.merge(cell);
-        } else if sums.len() < MAX_ROWS {
-            sums.insert(*key, *cell);
-        }
+        add(sums, *key, cell);
+    }
+}
+
+fn add<K: Eq + Hash>(sums: &mut HashMap<K, Cell, RandomState>, key: K, cell: &Cell) {
+    if let Some(sum) = sums.get_mut(&key) {
+        sum.merge(cell);
+    } else if sums.len() < MAX_ROWS {
+        sums.insert(key, *cell);
     }
 }
 
@@ -358,13 +409,35 @@ fn leave<'a, K: Copy + Eq + Hash + 'a>(
     rows: impl Iterator<Item = &'a (K, Cell)>,
 ) {
     for (key, cell) in rows {
-        if let Some(sum) = sums.get_mut(key) {
-            sum.remove(cell);
-            if sum.is_empty() {
-                sums.remove(key);
-            }
+        take(sums, key, cell);
+    }
+}
+
+fn take<K: Eq + Hash>(sums: &mut HashMap<K, Cell, RandomState>, key: &K, cell: &Cell) {
+    if let Some(sum) = sums.get_mut(key) {
+        sum.remove(cell);
+        if sum.is_empty() {
+            sums.remove(key);
         }
     }
+}
+
+/// The sums of neighbours that differ in their network only: rows are sorted by country first.
+fn countries<'a>(
+    mut rows: impl Iterator<Item = &'a (Lineage, Cell)>,
+) -> impl Iterator<Item = (Lineage, Cell)> {
+    let country = |(lineage, cell): &(Lineage, Cell)| (Lineage { asn: None, ..*lineage }, *cell);
+    let mut next = rows.next().map(country);
+    std::iter::from_fn(move || {
+        let (lineage, mut sum) = next?;
+        loop {
+            next = rows.next().map(country);
+            match &next {
+                Some((other, cell)) if *other == lineage => sum.merge(cell),
+                _ => return Some((lineage, sum)),
+            }
+        }
+    })
 }
 
 #[cfg(test)]
@@ -387,7 +460,10 @@ mod tests {
     }
 
     fn from(count: u64) -> Sliding {
-        Sliding::new(&Asked(vec![(Least { measure: Measure::Requests, count }, Needs::ALL)]))
+        Sliding::new(&Asked(vec![(
+            Least { measure: Measure::Requests, count, share: 0.0, sought: None },
+            Needs::ALL,
+        )]))
     }
 
     #[test]
@@ -425,7 +501,7 @@ mod tests {
 
     #[test]
     fn each_rule_has_its_rows_from_its_own_count_on() {
-        let least = |count| Least { measure: Measure::Requests, count };
+        let least = |count| Least { measure: Measure::Requests, count, share: 0.0, sought: None };
         let networks = Needs { networks: true, ..Needs::default() };
         let paths = Needs { paths: true, ..Needs::default() };
         let mut sliding = Sliding::new(&Asked(vec![(least(3), networks), (least(9), paths)]));

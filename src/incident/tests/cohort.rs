@@ -83,8 +83,9 @@ impl Scene {
     fn cohorts(&self) -> Vec<Cohort> {
         let (mut before, mut habits) = (Before::default(), Habits::default());
         for second in -900..0 {
-            before.learn(second, &self.usually);
-            habits.learn(second, &browsers());
+            before.learn(second, 1, &self.usually);
+            let ordinary = browsers();
+            habits.learn(second, &ordinary.sources, [&ordinary]);
         }
         let level = self.usually.counts[Count::Accesses] * SECONDS;
         let total = self.window.counts[Count::Accesses];

@@ -69,7 +69,7 @@ fn found(rows: &[(PrefixKey, Given)], known: &[PrefixKey], timeline: &Timeline) 
     let mut before = Before::default();
     for second in -900..0 {
         let prefixes = known.iter().map(|key| (*key, Cell { packets: 1, ..Cell::default() })).collect();
-        before.learn(second, &ScopeTick { prefixes, ..ScopeTick::default() });
+        before.learn(second, 1, &ScopeTick { prefixes, ..ScopeTick::default() });
     }
     Examination {
         window: &window,

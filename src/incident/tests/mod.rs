@@ -41,7 +41,7 @@ fn silent(each_second: u64) -> ScopeTick {
 fn before(each_second: u64) -> Before {
     let mut before = Before::default();
     for second in -900..0 {
-        before.learn(second, &served(each_second));
+        before.learn(second, 1, &served(each_second));
     }
     before
 }
