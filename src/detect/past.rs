@@ -40,7 +40,7 @@ impl<'a> Past<'a> {
         if self.seconds > 0.0 { self.sum(measure) / self.seconds } else { 0.0 }
     }
 
-    /// Each key's part of the whole in it; `None` where all of it is learned, so that a look into the rows suffices, or
+    /// Each key's part of the whole in it, the keys being all of one kind; `None` where all of it is learned, so that a look into the rows suffices, or
     /// where there was nothing.
     pub fn shares(&self, keys: &[Key], measure: Measure) -> Option<Vec<f64>> {
         let whole = self.sum(measure);
@@ -64,17 +64,22 @@ impl<'a> Past<'a> {
     }
 }
 
-/// Adds the rows of a tick to the sums of the keys that are asked for.
+/// Adds the rows of a tick to the sums of the keys that are asked for, which are all of one kind.
 fn add_rows(sums: &mut HashMap<Key, u64, RandomState>, tick: &ScopeTick, measure: Measure) {
+    let Some(kind) = sums.keys().next().copied() else { return };
     let mut add = |key: Key, cell: &Cell| {
         if let Some(sum) = sums.get_mut(&key) {
             *sum += of_cell(measure, cell);
         }
     };
-    for (lineage, cell) in &tick.networks {
-        add(Key::Country(lineage.country), cell);
-        lineage.asn.iter().for_each(|asn| add(Key::Network(*asn), cell));
+    match kind {
+        Key::Service => {}
+        Key::Country(_) => tick.networks.iter().for_each(|(row, cell)| add(Key::Country(row.country), cell)),
+        Key::Network(_) => tick
+            .networks
+            .iter()
+            .for_each(|(row, cell)| row.asn.iter().for_each(|asn| add(Key::Network(*asn), cell))),
+        Key::Prefix(_) => tick.prefixes.iter().for_each(|(row, cell)| add(Key::Prefix(row.prefix), cell)),
+        Key::Source(_) => tick.sources.iter().for_each(|(row, cell)| add(Key::Source(row.address), cell)),
     }
-    tick.prefixes.iter().for_each(|(prefix, cell)| add(Key::Prefix(prefix.prefix), cell));
-    tick.sources.iter().for_each(|(source, cell)| add(Key::Source(source.address), cell));
 }
