@@ -23,7 +23,8 @@ pub(super) fn row_needs(rule: &Rule) -> Needs {
     let distinct = |kind| counts(&rule.when, kind);
     let by_clients = !is_whole_service(rule);
     let troubled = is_of_troubled(rule);
-    let sources = !troubled && (rule.group_by == GroupBy::Source || distinct(Kind::Sources));
+    let by_source = rule.group_by == GroupBy::Source && rule.measure != Measure::Probes;
+    let sources = !troubled && (by_source || distinct(Kind::Sources));
     let prefixes =
         rule.group_by == GroupBy::Prefix || distinct(Kind::Prefixes) || !rule.filter.prefixes.is_empty();
     // The finest rows hold all that the coarser ones do.
@@ -80,7 +81,7 @@ pub(super) fn least(rule: &Rule) -> Least {
     let share = least_share(&rule.when);
     let sought = match rule.group_by {
         // Attempts beside the service and what is held now have no such rows, and those in trouble are few.
-        GroupBy::Source if row_needs(rule).sources => Some(Part::Source),
+        GroupBy::Source if row_needs(rule).sources && rule.measure != Measure::Probes => Some(Part::Source),
         GroupBy::Prefix => Some(Part::Prefix),
         GroupBy::Asn => Some(Part::Network),
         GroupBy::Source | GroupBy::Country | GroupBy::Service => None,
