@@ -138,7 +138,8 @@ impl Connection {
 
     /// Tells that a connection that is forgotten is held no more.
     pub fn let_go<O: Observer>(&self, turns: &mut Turns, tick: TickId, observer: &mut O) {
-        if turns.is_held() {
+        // One that ended has let go already.
+        if !self.ended && turns.is_held() {
             turns.end();
             self.tell_served(turns.take(), tick, observer);
         }

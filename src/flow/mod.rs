@@ -13,6 +13,7 @@ mod icmp;
 mod key;
 mod ledger;
 mod loss;
+mod marks;
 mod pending;
 pub mod record;
 mod speech;

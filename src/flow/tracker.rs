@@ -8,6 +8,7 @@ use super::arrival::{Account, Arrival, datagram, portless, toward};
 use super::connection::{self, Connection, LINGER, Moment};
 use super::key::{FlowKey, Protocol, Side};
 use super::loss::Losses;
+use super::marks::Marks;
 use super::pending::{self, Admission, Knock, Outcome, Pending};
 use super::speech::{Room, TrustedProxies};
 use super::table::{SlotId, Table};
@@ -102,7 +103,7 @@ pub struct Tracker {
     /// Slots that are looked at, a list that keeps its room.
     due: Vec<SlotId>,
     /// Connections that have something to tell at the end of the tick.
-    moved: Vec<SlotId>,
+    moved: Marks,
     /// Connections that ended, in the order they did.
     ended: VecDeque<(Timestamp, SlotId)>,
     limits: FlowLimits,
@@ -132,7 +133,7 @@ impl Tracker {
             losses: Losses::default(),
             alarms: Alarms::default(),
             due: Vec::new(),
-            moved: Vec::new(),
+            moved: Marks::default(),
             ended: VecDeque::new(),
             limits,
             held: Held::default(),
@@ -191,9 +192,6 @@ impl Tracker {
 
     #[inline(always)]
     fn follow<O: Observer>(&mut self, carried: &Carried<'_, '_>, sighting: &Sighting, observer: &mut O) {
-        if self.moved.len() >= self.limits.listed() {
-            self.tell_moved(observer);
-        }
         let Carried { packet, protocol, ports, segment } = *carried;
         let ends = [(packet.source, ports.0), (packet.destination, ports.1)];
         let (key, from) = FlowKey::of(ends, protocol);
@@ -224,8 +222,9 @@ impl Tracker {
             };
         }
         let direction = toward(seen.from == connection.account.client);
+        let is_straggler = connection.ended;
         if connection.count(direction, packet.fresh_len, sighting) {
-            self.moved.push(seen.id);
+            self.moved.set(seen.id);
         }
         if let Some(segment) = segment {
             self.losses.segment(seen.id, direction, segment);
@@ -240,6 +239,10 @@ impl Tracker {
             let (heads, proxies) = (&mut self.heads, &self.proxies);
             let mut moment = Moment { now, tick, turns, heads, proxies, observer };
             connection.datagram(direction, payload, &mut moment);
+        }
+        if is_straggler {
+            // Hardly anything will come any more: told while it is at hand, not searched out when the tick ends.
+            self.tell(seen.id, observer);
         }
         true
     }
@@ -274,6 +277,7 @@ impl Tracker {
         if let Some((connection, turns)) = self.connections.get(id) {
             connection.flush(turns, observer);
         }
+        self.moved.clear(id);
     }
 
     /// Takes a connection out, and tells what it had left to tell.
@@ -287,6 +291,7 @@ impl Tracker {
             connection.release(&mut self.heads);
             self.held.forget(connection.account.proof);
             self.connections.remove(id);
+            self.moved.clear(id);
             self.counts.closed += 1;
         }
     }
@@ -371,7 +376,7 @@ impl Tracker {
         }
         self.held.take(client.proof);
         let id = self.connections.insert(connection);
-        self.moved.push(id);
+        self.moved.set(id);
         self.losses.begin(id, admission.first);
         let Some((connection, turns)) = self.connections.get(id) else { return };
         let mut moment = Moment { now, tick, turns, heads, proxies, observer };
@@ -384,29 +389,9 @@ impl Tracker {
         }
     }
 
-    /// Tells what moved before the tick ends: connections that are reopened, or whose packets change between two
-    /// seconds, stand in the list again and again.
-    #[cold]
-    fn tell_moved<O: Observer>(&mut self, observer: &mut O) {
-        for id in self.moved.drain(..) {
-            if let Some((connection, turns)) = self.connections.get(id) {
-                connection.flush(turns, observer);
-            }
-        }
-    }
-
     /// Tells what moved up to and including `tick`, and forgets what is over.
     pub fn close_tick<O: Observer>(&mut self, tick: TickId, observer: &mut O) {
-        // The list keeps its room: the next tick's will be as long.
-        self.moved.retain(|id| {
-            // A slot may have been taken over since: then its successor is told of, which does no harm.
-            let Some((connection, turns)) = self.connections.get(*id) else { return false };
-            let is_open = connection.open_tick() > tick;
-            if !is_open {
-                connection.flush(turns, observer);
-            }
-            is_open
-        });
+        self.tell_moved(tick, observer);
         self.tell_losses(tick, observer);
         if tick.epoch != self.swept.epoch {
             self.come_back_to(tick.end());
@@ -417,6 +402,19 @@ impl Tracker {
             self.swept = tick;
             for id in self.connections.ids() {
                 self.forget_if_over(id, tick, observer);
+            }
+        }
+    }
+
+    /// Tells what moved up to and including `tick`.
+    fn tell_moved<O: Observer>(&mut self, tick: TickId, observer: &mut O) {
+        let mut next = self.moved.next(0);
+        while let Some(id) = next {
+            next = self.moved.next(id + 1);
+            let Some((connection, turns)) = self.connections.get(id) else { continue };
+            if connection.open_tick() <= tick {
+                connection.flush(turns, observer);
+                self.moved.clear(id);
             }
         }
     }
