@@ -275,6 +275,21 @@ fn a_head_that_takes_its_time_is_held_until_the_connection_ends() {
 }
 
 #[test]
+fn a_head_that_trickles_is_held_where_only_its_client_is_mirrored() {
+    let mut mirror = Mirror::new();
+    mirror.wait(Span::from_millis(611));
+    let mut talk = mirror.talk(CLIENT, 80);
+    mirror.sends(&mut talk, ToServer, SYN, b"");
+    mirror.wait(Span::from_millis(3));
+    mirror.sends(&mut talk, ToServer, ACK, b"");
+    mirror.sends(&mut talk, ToServer, ACK, b"GET /projects HTTP/1.1\r\nHost: a\r\n");
+    mirror.wait(Span::from_millis(9_999));
+    mirror.sends(&mut talk, ToServer, ACK, b"X-one: more\r\n");
+    let counts = mirror.after(Span::from_secs(3));
+    assert_eq!((counts[Count::OpenedUnproven], counts[Count::Held]), (1, 1));
+}
+
+#[test]
 fn a_body_that_trickles_is_held_and_one_that_moves_is_not() {
     for (piece, held) in [(10, 1), (4_000, 0)] {
         let mut mirror = Mirror::new();

@@ -289,7 +289,10 @@ fn evidence<'a>(
     use Direction::{ToClient, ToServer};
     match said {
         Said::Request(request) if request.from == ToServer => {
-            turns.ask();
+            match request.head.whole {
+                true => turns.ask(),
+                false => turns.begin_to_ask(),
+            }
             return Some(What::Request(client(), request.head));
         }
         Said::Hello(hello) if hello.from == ToServer => {

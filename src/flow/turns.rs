@@ -148,11 +148,17 @@ impl Turns {
 
     /// The client asked for something.
     pub fn ask(&mut self) {
-        if self.is(ANSWERED) {
-            self.state |= WAITING;
-        } else {
+        self.begin_to_ask();
+        if !self.is(ANSWERED) {
             // The answer that would end the turn will not be seen.
             self.state &= !TURN;
+        }
+    }
+
+    /// What the client asks for is known, though its request is not whole: its turn goes on.
+    pub fn begin_to_ask(&mut self) {
+        if self.is(ANSWERED) {
+            self.state |= WAITING;
         }
     }
 
