@@ -53,16 +53,21 @@ fn nothing_above_low_is_said_of_benign_captures() {
     assert_eq!(captures::missed(&captures::judge(&corpus)), [""; 0]);
 }
 
-/// One scenario by its name and seed, for a closer look: `BONGSU_SCENARIO=http-flood:101`.
+/// One scenario by its name and seed, for a closer look: `BONGSU_SCENARIO=http-flood:101`; all of them, a line each,
+/// with `all:1-10`.
 #[test]
 #[ignore = "for a closer look at one scenario"]
 fn one_scenario() {
     let Ok(wanted) = std::env::var("BONGSU_SCENARIO") else { return support::not_run("no BONGSU_SCENARIO") };
-    let (name, seed) = wanted.split_once(':').unwrap_or((&wanted, "101"));
-    let runs = scenarios::all(std::iter::once(seed.parse().unwrap()));
-    for run in runs.into_iter().filter(|run| run.scenario == name || name == "all") {
-        let scored = run.score();
-        println!("{:?}\n{:#?}\n{:#?}", scored.run, scored.outcomes, scored.stray);
+    let (name, seeds) = wanted.split_once(':').unwrap_or((&wanted, "101"));
+    let (first, last) = seeds.split_once('-').unwrap_or((seeds, seeds));
+    let mut runs = scenarios::all(first.parse().unwrap()..=last.parse().unwrap());
+    runs.retain(|run| run.scenario == name || name == "all");
+    for scored in scenarios::score(&runs) {
+        match scored.run {
+            run if runs.len() > 1 => println!("{}", page::line(&scored, run)),
+            run => println!("{run:?}\n{:#?}\n{:#?}", scored.outcomes, scored.stray),
+        }
     }
 }
 
