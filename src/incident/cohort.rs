@@ -23,6 +23,8 @@ pub(super) struct Cohort {
     pub cell: Cell,
     /// What it has more than before, in the scale's measure.
     pub excess: f64,
+    /// What it would have had in the same time.
+    pub usual: f64,
     /// The part of its excess that networks hold which had as large a part before.
     pub known: Option<f64>,
     /// Different sources.
@@ -79,6 +81,22 @@ const LEAST_BEFORE: f64 = 0.002;
 /// A minute is long enough for most visits; shorter episodes are scaled up from this many seconds at least.
 const LEAST_SECONDS: f64 = 20.0;
 
+/// The many beside few are more than they were where there is so much more of them: from one ten minutes to the next
+/// people come and go by a tenth.
+const LEAST_RISE: f64 = 0.15;
+
+/// And by more than so many standard deviations. Page views come in bursts (variance over mean, as in `timeline`).
+const CHANCE: f64 = 3.0;
+const BURSTS: f64 = 8.0;
+
+impl Cohort {
+    /// Whether it has more than people who come and go would bring.
+    fn is_more_than_chance(&self) -> bool {
+        let chance = CHANCE * (BURSTS * self.usual.max(1.0)).sqrt();
+        self.excess >= chance.max(LEAST_RISE * self.usual)
+    }
+}
+
 /// The rows of an episode as they are split.
 pub(super) struct Split<'a> {
     pub window: &'a Window,
@@ -106,7 +124,9 @@ impl Split<'_> {
         for cohort in &mut cohorts {
             cohort.share = if whole > 0.0 { cohort.excess / whole } else { 0.0 };
         }
-        cohorts.retain(|cohort| cohort.share >= LEAST_SHARE);
+        let stands_alone = cohorts.iter().any(|cohort| cohort.who.is_few());
+        let is_ordinary = |cohort: &Cohort| !cohort.who.is_few() && !cohort.is_more_than_chance();
+        cohorts.retain(|cohort| cohort.share >= LEAST_SHARE && !(stands_alone && is_ordinary(cohort)));
         for cohort in &mut cohorts {
             self.behaviour(cohort);
         }
@@ -159,6 +179,9 @@ impl Split<'_> {
             // A row's excess is told with the row.
             self.give(cohorts, who, &cell, if whole.is_none() { more } else { 0.0 });
             parts.push((who, more.max(0.0), before));
+            if let Some(cohort) = cohorts.get_mut(&who) {
+                cohort.usual += before * self.scale.seconds;
+            }
         }
         for cohort in cohorts.values_mut() {
             cohort.excess = cohort.excess.max(0.0);

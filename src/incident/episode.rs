@@ -4,22 +4,24 @@ use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
-use super::cohort::{Cohort, Split};
+use super::cohort::{Cohort, Split, stands_out};
 use super::facts::{Facts, held_by_few};
 use super::health::{Examination, Found};
+use super::named::{failing, probing};
 use super::origins::Scale;
+use super::standing::Look;
 use super::suspects::Suspects;
 use super::timeline::{Timeline, Usual};
 use super::verdict::Case;
 use super::{
-    Attack, BruteForce, Cause, Condition, Foreign, Load, Neighbour, Origin, Part, Place, Scan, Sought, Unit,
-    Unseen, Verdict,
+    Attack, BruteForce, Cause, Condition, Foreign, Load, Neighbour, Origin, Part, Scan, Sought, Unit, Unseen,
+    Verdict,
 };
-use crate::aggregate::{Cell, Count, Counts, ScopeTick, Sides};
+use crate::aggregate::{Count, Counts, ScopeTick, Sides};
 use crate::attribute::{Attribution, Country, Home};
 use crate::detect::rule::{Evidence, Measure, Traffic, Weights};
 use crate::detect::{Before, Key, Needs, Watched, Window, of_cell, of_counts};
-use crate::flow::{Proof, ServerEnd, template_of};
+use crate::flow::{ServerEnd, template_of};
 use crate::time::TickId;
 
 /// The sums since the onset.
@@ -63,8 +65,47 @@ pub(super) struct Account {
     pub load: Load,
     pub found: Found,
     pub verdict: Verdict,
+    /// What this look alone makes of it.
+    pub judged: Cause,
     pub end: Option<ServerEnd>,
     pub sides: Sides,
+    /// What there is more than before.
+    pub grown: Grown,
+}
+
+/// What there is more than before since the onset, negative where it is less.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Grown {
+    /// What is counted.
+    pub measure: Measure,
+    /// Of the rows that stand out.
+    pub few: f64,
+    /// Of everybody else.
+    pub rest: f64,
+}
+
+impl Account {
+    /// As a look at it.
+    pub fn look(&self, tick: TickId) -> Look<'_> {
+        Look { tick, verdict: &self.verdict, origins: &self.origins, grown: self.grown }
+    }
+
+    /// Tells another verdict with its rows, if there is one.
+    pub fn retell(&mut self, other: Option<(Verdict, Vec<Origin>)>, concentrated_from: f64) {
+        let Some((verdict, origins)) = other else { return };
+        let from_origins: f64 = origins.iter().map(|row| row.rate).sum();
+        self.load.without_origins = (self.load.rate - from_origins).max(0.0);
+        if let Some(foreign) = &mut self.foreign {
+            foreign.concentrated = is_concentrated(&origins, concentrated_from);
+        }
+        (self.verdict, self.origins) = (verdict, origins);
+    }
+}
+
+/// Whether foreign rows hold enough of the excess.
+fn is_concentrated(origins: &[Origin], from: f64) -> bool {
+    let held: f64 = origins.iter().filter(|row| row.foreign == Some(true)).map(|row| row.share).sum();
+    held > 0.0 && held >= from
 }
 
 /// Where an account is given: who is home, from which share on foreign origins count as concentrated, what evidence
@@ -198,6 +239,8 @@ impl Episode {
             _ if is_attributed => suspects.rows(&self.sums.window, &scale),
             _ => Vec::new(),
         };
+        let few = rows.iter().filter(|row| stands_out(row)).map(|row| row.share * excess).sum();
+        let grown = Grown { measure, few, rest: total - level.unwrap_or(0.0) * seconds - few };
         let cohorts = if is_attributed && self.measure != Measure::Probes {
             let habits = watched.habits();
             Split { window: &self.sums.window, scale: &scale, habits, origins: &rows }.cohorts()
@@ -253,10 +296,12 @@ impl Episode {
             },
             neighbours: self.neighbours(&scale),
             found,
+            judged: verdict.cause,
             verdict,
             end: self.end(),
             sides: watched.sides(),
             origins,
+            grown,
         }
     }
 
@@ -407,9 +452,8 @@ impl Episode {
         let count: f64 = abroad.iter().map(|(_, count)| count).sum::<f64>() + 0.0;
         let level =
             |country| before.row_share(&Key::Country(country), measure, self.until.second).unwrap_or(0.0);
-        let held: f64 = origins.iter().filter(|row| row.foreign == Some(true)).map(|row| row.share).sum();
         Some(Foreign {
-            concentrated: held > 0.0 && held >= ground.concentrated_from,
+            concentrated: is_concentrated(origins, ground.concentrated_from),
             share: if total > 0.0 { count / total } else { 0.0 },
             baseline_share: abroad.iter().map(|(country, _)| level(*country)).sum::<f64>().clamp(0.0, 1.0),
         })
@@ -474,67 +518,6 @@ fn is_access(measure: Measure) -> bool {
             | Measure::Probes
     )
 }
-
-/// The sources that tried ports, as far as rules found them. Nothing proves their addresses.
-fn probing(window: &Window, keys: &BTreeSet<Key>, scale: &Scale<'_>, ground: &Ground<'_>) -> Vec<Origin> {
-    let mut attempts: BTreeMap<IpAddr, u64> = BTreeMap::new();
-    for (key, probe) in &window.probed {
-        *attempts.entry(key.source).or_default() += u64::from(probe.attempts);
-    }
-    named(attempts, keys, scale, ground)
-}
-
-/// The sources that rules found failing: what they were denied, what they missed, or else their connections.
-fn failing(window: &Window, keys: &BTreeSet<Key>, scale: &Scale<'_>, ground: &Ground<'_>) -> Vec<Origin> {
-    let count = |of: fn(&Cell) -> u64| {
-        let mut counts: BTreeMap<IpAddr, u64> = BTreeMap::new();
-        for (key, cell) in window.sources.iter().filter(|(_, cell)| of(cell) > 0) {
-            *counts.entry(key.address).or_default() += of(cell);
-        }
-        counts
-    };
-    let failed = count(|cell| u64::from(cell.denied) + u64::from(cell.missing));
-    let counts = if failed.is_empty() { count(|cell| cell.connections) } else { failed };
-    let mut rows = named(counts, keys, scale, ground);
-    let proven = |address| {
-        let own = window.sources.keys().filter(move |key| key.address == address);
-        own.into_iter().all(|key| key.prefix.lineage.proof == Proof::Proven)
-    };
-    rows.iter_mut().for_each(|row| row.proven = proven(row.example));
-    rows
-}
-
-/// Rows of those sources that rules name, by what was counted of them.
-fn named(
-    counts: BTreeMap<IpAddr, u64>,
-    keys: &BTreeSet<Key>,
-    scale: &Scale<'_>,
-    ground: &Ground<'_>,
-) -> Vec<Origin> {
-    let whole: u64 = counts.values().sum();
-    let row = |(address, count): (IpAddr, u64)| {
-        let attribution = (ground.attribute)(address);
-        Origin {
-            place: Place::Source(address),
-            country: attribution.country,
-            asn: attribution.asn,
-            example: address,
-            foreign: (!scale.home.is_unknown()).then(|| scale.home.is_foreign(attribution.country)),
-            share: count as f64 / whole.max(1) as f64,
-            traffic_share: (count as f64 / scale.total.max(1.0)).min(1.0),
-            baseline_share: 0.0,
-            rate: count as f64 / scale.seconds.max(1.0),
-            sources: 1,
-            proven: false,
-            label: attribution.label,
-        }
-    };
-    let found = counts.into_iter().filter(|(address, _)| keys.contains(&Key::Source(*address)));
-    found.take(MOST_NAMED).map(row).collect()
-}
-
-/// Sources that rules name, of which this many are told.
-const MOST_NAMED: usize = 16;
 
 /// The rows that are told: those of cohorts that somebody may be asked about. A crowd and a fault have no origin.
 fn told(rows: Vec<Origin>, verdict: &mut Verdict) -> Vec<Origin> {

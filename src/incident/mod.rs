@@ -7,8 +7,10 @@ mod episode;
 mod facts;
 mod health;
 mod lifecycle;
+mod named;
 mod onset;
 mod origins;
+mod standing;
 mod suspects;
 #[cfg(test)]
 mod tests;

@@ -139,6 +139,18 @@ fn a_flood_inside_a_crowd_is_a_cohort_of_its_own() {
 }
 
 #[test]
+fn people_who_come_and_go_beside_few_are_no_cohort() {
+    let (kt, att) = (lineage(KR, 4766), lineage(US, 7018));
+    let with_rest = |each| {
+        let scene = Scene::default().usually(kt, 10).since(att, [99, 0, 1], 20, 10);
+        scene.since(kt, [168, 126, 63], 50, each).told(US, flood(), (1.0, 0.6, 0.0)).cohorts()
+    };
+    // A third more than the hundred accesses of ordinary ten seconds, and twice as many more.
+    assert_eq!(with_rest(3).len(), 1);
+    assert_eq!(with_rest(4).len(), 2);
+}
+
+#[test]
 fn a_crowd_alone_is_one_cohort_from_known_networks() {
     let (kt, skb) = (lineage(KR, 4766), lineage(KR, 9318));
     let scene = Scene::default().usually(kt, 6).usually(skb, 4);

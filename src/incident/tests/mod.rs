@@ -3,6 +3,7 @@
 mod cohort;
 mod facts;
 mod health;
+mod standing;
 mod timeline;
 mod verdict;
 
