@@ -97,6 +97,17 @@ impl Cohort {
     }
 }
 
+/// A network in its cohort.
+struct Part {
+    who: Who,
+    /// What it has more than before.
+    more: f64,
+    /// What it had before, per second.
+    before: f64,
+    /// The part of all accesses that it had before this run.
+    learned: f64,
+}
+
 /// The rows of an episode as they are split.
 pub(super) struct Split<'a> {
     pub window: &'a Window,
@@ -166,7 +177,7 @@ impl Split<'_> {
             networks.entry((lineage.country, lineage.asn)).or_default().merge(cell);
         }
         let levels = self.levels(networks.keys());
-        let mut parts: Vec<(Who, f64, f64)> = Vec::new();
+        let mut parts: Vec<Part> = Vec::new();
         for ((country, asn), mut cell) in networks {
             let whole = self.whole_row(country, asn);
             if let Some(held) = held.get(&(country, asn)) {
@@ -178,7 +189,8 @@ impl Split<'_> {
             let who = self.who(country, whole);
             // A row's excess is told with the row.
             self.give(cohorts, who, &cell, if whole.is_none() { more } else { 0.0 });
-            parts.push((who, more.max(0.0), before));
+            let learned = asn.map_or(0.0, |asn| self.scale.before.usual_share(&Key::Network(asn)));
+            parts.push(Part { who, more: more.max(0.0), before, learned });
             if let Some(cohort) = cohorts.get_mut(&who) {
                 cohort.usual += before * self.scale.seconds;
             }
@@ -267,16 +279,17 @@ impl Split<'_> {
     }
 
     /// How much of each cohort's excess comes from where traffic came from before.
-    fn compare_networks(&self, cohorts: &mut BTreeMap<Who, Cohort>, parts: &[(Who, f64, f64)]) {
+    fn compare_networks(&self, cohorts: &mut BTreeMap<Who, Cohort>, parts: &[Part]) {
         let level = self.scale.before.rate(self.scale.measure, self.scale.second).unwrap_or(0.0);
         if level <= 0.0 {
             return;
         }
-        let whole: f64 = parts.iter().map(|(_, more, _)| more).sum();
+        let whole: f64 = parts.iter().map(|part| part.more).sum();
         for cohort in cohorts.values_mut() {
-            let own = || parts.iter().filter(|(who, ..)| *who == cohort.who);
-            let all: f64 = own().map(|(_, more, _)| more).sum();
-            let same: f64 = own().map(|(_, more, before)| (more / whole.max(1e-9)).min(before / level)).sum();
+            let own = || parts.iter().filter(|part| part.who == cohort.who);
+            let all: f64 = own().map(|part| part.more).sum();
+            let usual = |part: &Part| (part.before / level).max(part.learned);
+            let same: f64 = own().map(|part| (part.more / whole.max(1e-9)).min(usual(part))).sum();
             cohort.known = if cohort.who.is_few() {
                 let before: f64 = cohort.origins.iter().map(|at| self.origins[*at].baseline_share).sum();
                 let share = self.told(cohort);

@@ -1,10 +1,10 @@
 //! All that moved to a service since an incident's onset. Comes in: ticks. Goes out: what is told of the incident.
 
-use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use super::cohort::{Cohort, Split, stands_out};
+use super::contrast::{Beside, Ordinary};
 use super::facts::{Facts, held_by_few};
 use super::health::{Examination, Found};
 use super::named::{failing, probing};
@@ -14,14 +14,15 @@ use super::suspects::Suspects;
 use super::timeline::{Timeline, Usual};
 use super::verdict::Case;
 use super::{
-    Attack, BruteForce, Cause, Condition, Foreign, Load, Neighbour, Origin, Part, Scan, Sought, Unit, Unseen,
-    Verdict,
+    Attack, BruteForce, Cause, Condition, Contrast, Foreign, Load, Neighbour, Origin, Part, Scan, Sought,
+    Unit, Unseen, Verdict,
 };
 use crate::aggregate::{Count, Counts, ScopeTick, Sides};
 use crate::attribute::{Attribution, Country, Home};
+use crate::detect::baseline::{Stage, signal_of};
 use crate::detect::rule::{Evidence, Measure, Traffic, Weights};
 use crate::detect::{Before, Key, Needs, Watched, Window, of_cell, of_counts};
-use crate::flow::{ServerEnd, template_of};
+use crate::flow::ServerEnd;
 use crate::time::TickId;
 
 /// The sums since the onset.
@@ -44,6 +45,8 @@ pub(super) struct Episode {
     timed: TickId,
     /// The level of the seconds before the onset, where nothing is known of longer ago.
     provisional: Option<Before>,
+    /// The traffic of the minute before the onset.
+    ordinary: Ordinary,
 }
 
 /// What moved.
@@ -71,6 +74,8 @@ pub(super) struct Account {
     pub sides: Sides,
     /// What there is more than before.
     pub grown: Grown,
+    pub contrast: Vec<Contrast>,
+    pub sought: Vec<Sought>,
 }
 
 /// What there is more than before since the onset, negative where it is less.
@@ -119,12 +124,6 @@ pub(super) struct Ground<'a> {
     pub is_declared: bool,
 }
 
-/// Paths that are told.
-const MOST_SOUGHT: usize = 5;
-
-/// A path with less than this part of the requests is not told.
-const LEAST_SOUGHT: f64 = 0.05;
-
 /// Origins are told only where rows hold at least this part of the excess: the rest is traffic whose addresses prove
 /// nothing, and the few who prove theirs are not to blame for it.
 const LEAST_ATTRIBUTED: f64 = 0.5;
@@ -168,11 +167,12 @@ impl Episode {
             held: 0,
             timed: earliest,
             provisional: None,
+            ordinary: ordinary(watched, from, traffic),
         };
         if !watched.before(traffic).is_known() {
             let earlier = watched.since(earliest).take_while(|(tick, _)| *tick < from);
             let ticks = earlier.map(|(tick, seconds)| (tick.second, seconds.of(traffic)));
-            episode.provisional = Some(Before::provisional(ticks));
+            episode.provisional = Some(watched.before(traffic).provisional(ticks));
         }
         episode
     }
@@ -259,7 +259,7 @@ impl Episode {
             facts: facts.all(ground.is_declared),
             cohorts: &cohorts,
             busy_client: watched.habits().busy_client(),
-            stage: usize::from(before.seconds() >= TEN_MINUTES),
+            stage: self.stage(watched, before),
             said: ground.said,
             unit,
             has_accesses: 2 * self.sums.own[Count::Accesses] >= self.sums.own[Count::Opened],
@@ -284,14 +284,17 @@ impl Episode {
         };
         let from_origins: f64 = origins.iter().map(|row| row.rate).sum();
         let rate = total / seconds;
+        let beside = Beside { window: &self.sums.window, ordinary: &self.ordinary, scale: &scale };
         Account {
+            contrast: beside.contrast(),
+            sought: beside.sought(&origins),
             foreign: self.foreign(before, measure, &origins, ground),
             load: Load {
                 unit,
                 rate,
                 baseline: level,
                 without_origins: (rate - from_origins).max(0.0),
-                knee: None,
+                knee: self.knee(watched, measure),
                 total: total as u64,
             },
             neighbours: self.neighbours(&scale),
@@ -319,6 +322,19 @@ impl Episode {
             held: self.held,
             failing: None,
         }
+    }
+
+    /// The most that was carried in health; nothing of it is learned of what goes beside.
+    fn knee(&self, watched: &Watched, measure: Measure) -> Option<f64> {
+        let baseline = watched.baseline().filter(|_| self.traffic == Traffic::Own)?;
+        baseline.knee(signal_of(measure)?)
+    }
+
+    /// How much is known of before: less than ten minutes, less than a day, more.
+    fn stage(&self, watched: &Watched, before: &Before) -> usize {
+        let days =
+            watched.baseline().is_some_and(|baseline| baseline.stage(self.until.second) >= Stage::Days);
+        if days { 2 } else { usize::from(before.seconds() >= TEN_MINUTES || before.is_brought()) }
     }
 
     fn examine(
@@ -459,45 +475,22 @@ impl Episode {
         })
     }
 
-    /// What the origins' countries asked for; everybody where there are no origins.
-    pub fn sought(&self, origins: &[Origin]) -> Vec<Sought> {
-        let countries: BTreeSet<Country> = origins.iter().map(|row| row.country).collect();
-        // Paths that differ in identifiers only are one; where there is but one, it is told as it is.
-        let mut paths = BTreeMap::<(&str, Cow<'_, str>), (u64, BTreeSet<&str>)>::new();
-        for (key, count) in &self.sums.window.paths {
-            if countries.is_empty() || countries.contains(&key.country) {
-                let (sum, all) = paths.entry((&key.method, template_of(&key.path))).or_default();
-                *sum += count;
-                if all.len() < 2 {
-                    all.insert(&key.path);
-                }
-            }
-        }
-        let whole: u64 = paths.values().map(|(sum, _)| sum).sum();
-        let mut sought: Vec<Sought> = paths
-            .into_iter()
-            .map(|((method, template), (count, all))| Sought {
-                method: method.to_owned(),
-                path: match all.first() {
-                    Some(only) if all.len() == 1 => (*only).to_owned(),
-                    _ => template.into_owned(),
-                },
-                share: count as f64 / whole.max(1) as f64,
-            })
-            .filter(|sought| sought.share >= LEAST_SOUGHT)
-            .collect();
-        sought
-            .sort_by(|one, other| other.share.total_cmp(&one.share).then_with(|| one.path.cmp(&other.path)));
-        sought.truncate(MOST_SOUGHT);
-        sought
-    }
-
     fn end(&self) -> Option<ServerEnd> {
         let most =
             self.sums.window.ends.iter().max_by_key(|(end, count)| (**count, std::cmp::Reverse(**end)));
         most.map(|(end, _)| *end)
     }
 }
+
+/// What moved in the minute before a tick, as far as it can be looked back at.
+fn ordinary(watched: &Watched, from: TickId, traffic: Traffic) -> Ordinary {
+    let earlier = || watched.since(from.plus(-ORDINARY)).take_while(|(tick, _)| *tick < from);
+    let seconds = earlier().next().map_or(0, |(first, _)| from.second - first.second);
+    Ordinary::of(earlier().map(|(_, seconds)| seconds.of(traffic)), seconds as f64)
+}
+
+/// Seconds before an onset that tell what is ordinary.
+const ORDINARY: i64 = 60;
 
 /// Where there are more connections and no more accesses, the many are people who connect again: no crowd.
 fn without_the_many(cohorts: Vec<Cohort>) -> Vec<Cohort> {

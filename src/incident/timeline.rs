@@ -153,7 +153,7 @@ impl Timeline {
 /// How many times the load before: of attempts to connect or of accesses, whichever rose more.
 fn load(sums: &Counts, before: &Before, second: i64) -> Option<f64> {
     let times = |measure| {
-        let level = before.rate(measure, second)?;
+        let level = before.rate_to_rise_from(measure, second)?;
         // Below one a second a service has no load that could be said to rise by so many times.
         Some(of_counts(measure, sums) as f64 / SPAN as f64 / level.max(1.0))
     };
@@ -164,7 +164,7 @@ fn load(sums: &Counts, before: &Before, second: i64) -> Option<f64> {
 /// Whether chance would hardly bring as much: three standard deviations above the level.
 fn is_no_chance(sums: &Counts, before: &Before, second: i64) -> bool {
     BURSTS.into_iter().any(|(measure, scatter)| {
-        let level = before.rate(measure, second).unwrap_or(0.0) * SPAN as f64;
+        let level = before.rate_to_rise_from(measure, second).unwrap_or(0.0) * SPAN as f64;
         let count = of_counts(measure, sums) as f64;
         count >= RISEN * level && count >= level + 3.0 * (scatter * level.max(1.0)).sqrt()
     })
