@@ -316,10 +316,12 @@ impl Look<'_> {
         let past = Past::of(self.watched, self.rule.timespan.secs(), self.traffic(), measure);
         let before = past.rate(measure);
         let rises_from = self.watched.before(self.traffic()).rate_to_rise_from(measure, self.second);
+        // What was learned is no level to fall from before a whole window was seen.
+        let is_begun = rate < before && !self.watched.has_seen(self.rule.timespan.secs());
         let level = if rate > before { rises_from.unwrap_or(before).max(before) } else { before };
         Observed {
             before,
-            past: past.seconds(),
+            past: if is_begun { 0.0 } else { past.seconds() },
             rate,
             count,
             share: ratio(count, whole_of(measure, &window.counts) as f64),

@@ -305,6 +305,12 @@ impl Watched {
         self.ring.is_empty()
     }
 
+    /// Whether it has been watched for that many ticks.
+    pub fn has_seen(&self, ticks: u64) -> bool {
+        let first = self.now.second - i64::try_from(ticks).unwrap_or(LOOK_BACK) + 1;
+        self.left > 0 || self.ring.front().is_some_and(|(tick, _)| tick.second <= first)
+    }
+
     /// The window of that many ticks.
     pub fn window(&self, ticks: u64, traffic: Traffic) -> Option<&Window> {
         let window = self.windows.iter().find(|window| window.ticks.unsigned_abs() == ticks)?;
