@@ -115,6 +115,8 @@ pub(super) struct Split<'a> {
     pub habits: &'a Habits,
     /// The rows that findings and the descent point at.
     pub origins: &'a [Origin],
+    /// Whether few and many, at home and abroad, are judged apart.
+    pub is_split: bool,
 }
 
 impl Split<'_> {
@@ -123,7 +125,7 @@ impl Split<'_> {
         let mut cohorts: BTreeMap<Who, Cohort> =
             ALL.into_iter().map(|who| (who, Cohort { who, ..Cohort::default() })).collect();
         for (at, row) in self.origins.iter().enumerate() {
-            let who = self.who(row.country, stands_out(row).then_some(at));
+            let who = self.who(row.country, self.stands_apart(row).then_some(at));
             if let Some(cohort) = cohorts.get_mut(&who) {
                 cohort.origins.push(at);
             }
@@ -148,7 +150,7 @@ impl Split<'_> {
     /// Whether a source, or a network as a whole, belongs to the few.
     fn few(&self, lineage: &Lineage, source: Option<&SourceKey>) -> Option<usize> {
         self.origins.iter().position(|row| {
-            stands_out(row)
+            self.stands_apart(row)
                 && match (row.place, source) {
                     (Place::Country(country), _) => country == lineage.country,
                     (Place::Network(asn), _) => Some(asn) == lineage.asn && row.country == lineage.country,
@@ -159,7 +161,15 @@ impl Split<'_> {
         })
     }
 
+    /// Whether a row is one of the few that are judged for themselves.
+    fn stands_apart(&self, row: &Origin) -> bool {
+        self.is_split && stands_out(row)
+    }
+
     fn who(&self, country: Country, few: Option<usize>) -> Who {
+        if !self.is_split {
+            return Who::Many;
+        }
         let abroad = self.scale.home.is_foreign(country);
         match few.map(|at| self.origins[at].foreign) {
             Some(Some(false)) => Who::FewAtHome,
@@ -234,7 +244,7 @@ impl Split<'_> {
     /// What prefixes and addresses among the few did, by the network they are part of.
     fn held(&self) -> BTreeMap<(Country, Option<Asn>), Cell> {
         let mut held: BTreeMap<(Country, Option<Asn>), Cell> = BTreeMap::new();
-        for row in self.origins.iter().filter(|row| stands_out(row)) {
+        for row in self.origins.iter().filter(|row| self.stands_apart(row)) {
             let mut add = |lineage: &Lineage, cell: &Cell| {
                 held.entry((lineage.country, lineage.asn)).or_default().merge(cell);
             };
@@ -256,7 +266,7 @@ impl Split<'_> {
     /// The few's row that is all of a network.
     fn whole_row(&self, country: Country, asn: Option<Asn>) -> Option<usize> {
         self.origins.iter().position(|row| {
-            stands_out(row)
+            self.stands_apart(row)
                 && row.country == country
                 && match row.place {
                     Place::Country(_) => true,
@@ -268,7 +278,7 @@ impl Split<'_> {
 
     /// A row of the few within a network.
     fn row_in(&self, country: Country, asn: Option<Asn>) -> Option<usize> {
-        self.origins.iter().position(|row| stands_out(row) && row.country == country && row.asn == asn)
+        self.origins.iter().position(|row| self.stands_apart(row) && row.country == country && row.asn == asn)
     }
 
     fn give(&self, cohorts: &mut BTreeMap<Who, Cohort>, who: Who, cell: &Cell, more: f64) {
@@ -359,7 +369,8 @@ impl Split<'_> {
 
     fn countries(&self, cohort: &Cohort) -> BTreeSet<Country> {
         let of_row = |row: &Origin| row.country;
-        let few: BTreeSet<Country> = self.origins.iter().filter(|row| stands_out(row)).map(of_row).collect();
+        let few: BTreeSet<Country> =
+            self.origins.iter().filter(|row| self.stands_apart(row)).map(of_row).collect();
         if cohort.who.is_few() {
             cohort.origins.iter().map(|at| self.origins[*at].country).collect()
         } else {

@@ -243,7 +243,8 @@ impl Episode {
         let grown = Grown { measure, few, rest: total - level.unwrap_or(0.0) * seconds - few };
         let cohorts = if is_attributed && self.measure != Measure::Probes {
             let habits = watched.habits();
-            Split { window: &self.sums.window, scale: &scale, habits, origins: &rows }.cohorts()
+            let is_split = ground.weights.demands.split;
+            Split { window: &self.sums.window, scale: &scale, habits, origins: &rows, is_split }.cohorts()
         } else {
             Vec::new()
         };

@@ -38,8 +38,10 @@ fn verdicts() {
     let held_out = scenarios::score(&scenarios::all(scenarios::HELD_OUT));
     let mut page = INTRODUCTION.to_owned() + &page::held_out(&held_out);
     let sets = scenarios::varied().into_iter().chain([scenarios::busy()]);
-    let sets: Vec<_> = sets.map(|set| (set.name, scenarios::score(&set.runs))).collect();
-    page += &page::varied("Other settings", VARIED, &sets);
+    let scored = |set: scenarios::Set| (set.name, scenarios::score(&set.runs));
+    page += &page::varied("Other settings", VARIED, &sets.map(scored).collect::<Vec<_>>());
+    let ablations: Vec<_> = scenarios::ablations().into_iter().map(scored).collect();
+    page += &page::varied("What each part is worth", ABLATIONS, &ablations);
     write("docs/verdicts.md", &(page.clone() + "\n" + &captures::section(&captures)));
     println!("{page}");
     let missed = [captures::missed(&captures), Figures::of(&held_out).missed()].concat();
@@ -85,6 +87,10 @@ holds what is said of them against what is right. The scenarios are of our own m
 networks behave they only resemble.
 
 ";
+
+const ABLATIONS: &str = "All scenarios with the first two held-out seeds, judged with a part left out: *novelty* is whether networks were there\n\
+     before, *health* when and at which load the service broke, *cohorts* that the few who stand out are judged apart from\n\
+     the many.";
 
 const VARIED: &str = "One scenario of each cause, with the first two held-out seeds, under other settings than the usual ones (30 ordinary\n\
      requests/s, parameters within ±30 %, cleartext, a warm-up of some minutes).";

@@ -111,6 +111,8 @@ pub struct Demands {
     pub alone: f64,
     /// Weights are divided by this where less than ten minutes are known of before, less than a day, or more.
     pub temperature: [f64; 3],
+    /// Whether few and many, at home and abroad, are judged apart.
+    pub split: bool,
     /// How long a verdict must stand.
     pub patience: Patience,
 }
@@ -124,6 +126,7 @@ impl Default for Demands {
             without_behaviour: 0.55,
             alone: 0.8,
             temperature: [1.0, 1.0, 1.0],
+            split: true,
             patience: Patience::default(),
         }
     }
@@ -229,6 +232,9 @@ impl Demands {
         share("probability", &mut self.probability);
         share("without_behaviour", &mut self.without_behaviour);
         share("alone", &mut self.alone);
+        if let Some(split) = fields.optional::<bool>("split") {
+            self.split = split;
+        }
         if let Some(stands) = fields.node("stands") {
             self.patience.lay_stands(stands, fields.reader());
         }
