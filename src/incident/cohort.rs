@@ -83,10 +83,10 @@ const LEAST_SECONDS: f64 = 20.0;
 
 /// The many beside few are more than they were where there is so much more of them: from one ten minutes to the next
 /// people come and go by a tenth.
-const LEAST_RISE: f64 = 0.15;
+const LEAST_RISE: f64 = 0.1;
 
 /// And by more than so many standard deviations. Page views come in bursts (variance over mean, as in `timeline`).
-const CHANCE: f64 = 3.0;
+const CHANCE: f64 = 2.0;
 const BURSTS: f64 = 8.0;
 
 impl Cohort {

@@ -199,7 +199,8 @@ impl Episode {
         self.waited = tick;
         self.held = self.held.max(held_by_few(watched));
         let before = self.provisional.as_ref().unwrap_or_else(|| watched.before(Traffic::Own));
-        let usual = Usual { before, wait: watched.habits().first_byte_wait(), sides: watched.sides() };
+        let wait = watched.habits().first_byte_wait();
+        let usual = Usual { before, wait, sides: watched.sides(), onset: self.from };
         let new =
             watched.since(self.timed).filter(|(have, _)| *have > self.timed || self.timed.second == i64::MIN);
         for (have, seconds) in new.take_while(|(have, _)| *have <= tick) {

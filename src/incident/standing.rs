@@ -19,8 +19,9 @@ pub(super) struct Standing {
     said: Option<(Verdict, Vec<Origin>)>,
     /// What the last looks say instead, and since when.
     next: Option<(Cause, TickId)>,
-    /// What they say of the largest part of the excess, and since when.
-    leads: Option<(Cause, TickId)>,
+    /// What the largest part of the excess leans to, and since when: whether few mean harm may show later than that it is
+    /// they.
+    leads: Option<(Option<Unknown>, TickId)>,
     course: Course,
 }
 
@@ -61,11 +62,12 @@ impl Standing {
             return None;
         }
         let lead = look.verdict.parts.first().map_or(cause, |part| part.cause);
-        let (next, leads) = (since(self.next, cause, tick), since(self.leads, lead, tick));
-        (self.next, self.leads) = (Some((cause, next)), Some((lead, leads)));
+        let next = since(self.next.map(|(cause, since)| (label(cause), since)), label(cause), tick);
+        let leads = since(self.leads, leaning(lead), tick);
+        (self.next, self.leads) = (Some((cause, next)), Some((leaning(lead), leads)));
         let stood = Stood {
             whole: tick.second - next.second,
-            lead: if label(lead) == label(cause) { tick.second - leads.second } else { 0 },
+            lead: if leaning(lead) == leaning(cause) { tick.second - leads.second } else { 0 },
         };
         if self.is_due(stood, look.verdict, demands) {
             self.say(look);
@@ -113,13 +115,13 @@ impl Standing {
 struct Stood {
     /// Of the incident as a whole.
     whole: i64,
-    /// Of the largest part of its excess; 0 where that is not what the whole is called.
+    /// Of the largest part of its excess; 0 where that leans elsewhere than the whole.
     lead: i64,
 }
 
-/// Since when it is called that, `tick` if it was called otherwise.
-fn since(before: Option<(Cause, TickId)>, cause: Cause, tick: TickId) -> TickId {
-    before.filter(|(before, _)| label(*before) == label(cause)).map_or(tick, |(_, since)| since)
+/// Since when it is that, `tick` if it was something else.
+fn since<T: PartialEq>(before: Option<(T, TickId)>, now: T, tick: TickId) -> TickId {
+    before.filter(|(before, _)| *before == now).map_or(tick, |(_, since)| since)
 }
 
 impl Course {

@@ -70,6 +70,12 @@ fn an_attack_by_behaviour_is_leaning_until_it_has_stood() {
 }
 
 #[test]
+fn that_it_is_few_counts_before_it_shows_what_they_mean() {
+    let story = Story::default().says(2, &[Cause::HeavyClient], ALONE).says(6, &[FLOOD], ALONE);
+    assert_eq!(story.words(), [(0, LEANING), (40, FLOOD)]);
+}
+
+#[test]
 fn few_alone_wait_while_everybody_else_is_on_the_rise() {
     let crowd = [Cause::HeavyClient, Cause::FlashCrowd];
     let heavy = [Cause::HeavyClient];
