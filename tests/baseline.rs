@@ -72,6 +72,79 @@ fn an_attack_in_the_capture_is_not_learned() {
     assert!(web["span"]["seconds"].as_u64().unwrap() < 720, "{web}");
 }
 
+/// A replay of a capture, with or without what was learned, that closes one incident.
+fn last_alert(capture: &Path, file: Option<&Path>) -> Value {
+    let mut alerts = alerts_of(capture, file);
+    assert!(!alerts.is_empty(), "an incident");
+    alerts.remove(alerts.len() - 1)
+}
+
+fn alerts_of(capture: &Path, file: Option<&Path>) -> Vec<Value> {
+    let mut more = vec!["-s", WEB, "--home", "KR"];
+    if let Some(file) = file {
+        more.extend(["--baseline", file.to_str().unwrap()]);
+    }
+    support::replay(capture, &more).exits(0).alerts()
+}
+
+#[test]
+fn a_cold_capture_is_held_against_what_was_learned() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("web.baseline");
+    let learned = written(&ordinary(0, 900), folder.path());
+    learn(&[&learned], &file, &[]).exits(0);
+    let flood = foreign_flood(per_sec(300)).start(secs(1_002)).over(secs(40));
+    let cold = written(&ordinary(1_000, 90).with(flood), folder.path());
+    let without = last_alert(&cold, None);
+    assert_eq!(
+        (&without["load"]["knee"], &without["but_for"][0]["within_knee"]),
+        (&Value::Null, &Value::Null)
+    );
+    let with = last_alert(&cold, Some(&file));
+    let load = |field: &str| with["load"][field].as_f64().unwrap_or(f64::NAN);
+    assert!((load("baseline") / 26.0 - 1.0).abs() < 0.2, "{with}");
+    assert!((20.0..60.0).contains(&load("knee")), "{with}");
+    assert_eq!(with["but_for"][0]["within_knee"], true, "{with}");
+    assert_eq!(with["health"]["cohort"], "clients from prefixes seen before, origins apart", "{with}");
+    assert_eq!(with["verdict"]["label"], "attack", "{with}");
+    let unseen = with["verdict"]["not_visible"].to_string();
+    assert!(!unseen.contains("before"), "{unseen}");
+}
+
+#[test]
+fn whoever_was_always_there_is_no_stranger() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("web.baseline");
+    let partner = |rate, start, length| visitors(ABROAD[1], rate).start(secs(start)).over(secs(length));
+    let learned = written(&ordinary(0, 700).with(partner(40, 0, 700)), folder.path());
+    learn(&[&learned], &file, &[]).exits(0);
+    let cold = written(&ordinary(1_000, 30).with(partner(60, 1_000, 30)), folder.path());
+    assert!(!alerts_of(&cold, None).is_empty(), "two thirds come from one network abroad");
+    assert_eq!(alerts_of(&cold, Some(&file)), Vec::<Value>::new());
+}
+
+#[test]
+fn what_every_day_brings_at_this_hour_is_no_surge() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("web.baseline");
+    let nine = |day: u64| DAY * day + NINE;
+    let day = |day| visitors(AT_HOME[0], 32).start(secs(nine(day))).over(secs(780));
+    for past in [0, 1] {
+        let capture = written(&Scenario::new(past).with(day(past)), folder.path());
+        learn(&[&capture], &file, &[]).exits(0);
+    }
+    let early = visitors(AT_HOME[0], 7).start(secs(nine(2) - 150)).over(secs(150));
+    let morning = written(&Scenario::new(7).with(early).with(day(2).over(secs(60))), folder.path());
+    let surges = |alerts: &[Value]| alerts.iter().any(|alert| alert["alert"]["signature_id"] == 1060);
+    assert!(surges(&alerts_of(&morning, None)), "four times as many as the minute before");
+    assert!(!surges(&alerts_of(&morning, Some(&file))), "as on every day");
+}
+
+const DAY: u64 = 86_400;
+
+/// Seconds from the begin of a made story, 09:12 in Korea, to ten in the morning.
+const NINE: u64 = 48 * 60;
+
 #[test]
 fn what_is_learned_later_is_added() {
     let folder = tempfile::tempdir().unwrap();

@@ -16,7 +16,9 @@ use crate::attribute::{Country, LabelId};
 use crate::detect::rule::Level;
 use crate::detect::switched_off;
 use crate::flow::ServerEnd;
-use crate::incident::{Condition, Incident, Neighbour, Origin, Place, RuleHit, State, Witnesses};
+use crate::incident::{
+    Attribute, ButFor, Condition, Contrast, Incident, Neighbour, Origin, Place, RuleHit, State, Witnesses,
+};
 use crate::time::Zone;
 
 /// The record.
@@ -44,6 +46,8 @@ struct Eve<'a> {
     sought: Vec<SoughtField>,
     load: LoadField,
     but_for: Vec<ButForField>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    contrast: Vec<ContrastField>,
     health: HealthField,
     rules: Vec<RuleField>,
     capture: QualityField,
@@ -139,6 +143,23 @@ struct SoughtField {
     method: String,
     path: String,
     share: f64,
+    /// The same in the minute before, and how many times that; absent where too little was seen then.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    baseline_share: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    lift: Option<f64>,
+}
+
+/// What is much more of the traffic than it was.
+#[derive(Serialize)]
+struct ContrastField {
+    attribute: &'static str,
+    value: String,
+    share: f64,
+    baseline_share: f64,
+    lift: f64,
+    /// The part of it that an ordinary day would not have.
+    likelihood: f64,
 }
 
 #[derive(Serialize)]
@@ -155,6 +176,11 @@ struct LoadField {
 
 #[derive(Serialize)]
 struct ButForField {
+    /// The cause that is left out; absent where it is all origins.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    label: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    kind: Option<&'static str>,
     origins: Vec<usize>,
     rate: f64,
     within_knee: Option<bool>,
@@ -216,6 +242,7 @@ pub(super) fn line(alert: &Alert<'_>) -> String {
         sought: sought(incident),
         load: load(incident),
         but_for: but_for(incident),
+        contrast: incident.contrast.iter().map(contrast).collect(),
         health: health(incident, around.zone),
         rules: incident.rules.iter().map(rule).collect(),
         capture: quality(alert),
@@ -372,6 +399,8 @@ fn sought(incident: &Incident) -> Vec<SoughtField> {
             method: told(&sought.method),
             path: told(&sought.path),
             share: share(sought.share),
+            baseline_share: sought.baseline_share.map(share),
+            lift: sought.lift().map(rate),
         })
         .collect()
 }
@@ -388,16 +417,40 @@ fn load(incident: &Incident) -> LoadField {
     }
 }
 
-/// What would be left without the origins.
+/// What would be left without the origins, and without each of several causes.
 fn but_for(incident: &Incident) -> Vec<ButForField> {
-    if incident.origins.is_empty() {
-        return Vec::new();
+    let told = |but_for: ButFor| ButForField {
+        label: but_for.cause.map(verdict::label),
+        kind: but_for.cause.and_then(verdict::kind),
+        origins: but_for.origins,
+        rate: rate(unit::scaled(incident.load.unit, but_for.rate)),
+        within_knee: but_for.within_knee,
+    };
+    incident.but_for().into_iter().map(told).collect()
+}
+
+fn contrast(row: &Contrast) -> ContrastField {
+    ContrastField {
+        attribute: attribute(row.attribute),
+        value: told(&row.value),
+        share: share(row.share),
+        baseline_share: share(row.baseline_share),
+        lift: rate(row.lift),
+        likelihood: share(row.likelihood),
     }
-    vec![ButForField {
-        origins: (0..incident.origins.len()).collect(),
-        rate: rate(unit::scaled(incident.load.unit, incident.load.without_origins)),
-        within_knee: incident.load.knee.map(|knee| incident.load.without_origins <= knee),
-    }]
+}
+
+/// What a row of the contrast is of.
+pub(super) const fn attribute(attribute: Attribute) -> &'static str {
+    match attribute {
+        Attribute::Country => "country",
+        Attribute::Network => "asn",
+        Attribute::UserAgent => "user_agent",
+        Attribute::Ja4 => "ja4",
+        Attribute::Method => "method",
+        Attribute::Path => "path",
+        Attribute::Port => "port",
+    }
 }
 
 fn health(incident: &Incident, zone: &Zone) -> HealthField {

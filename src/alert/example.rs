@@ -8,8 +8,8 @@ use crate::detect::Subject;
 use crate::detect::rule::{Evidence, Level, Observed, RuleSet};
 use crate::flow::ServerEnd;
 use crate::incident::{
-    Attack, Cause, Condition, Exceeded, Flip, Foreign, Health, Incident, Load, Opening, Origin, Part, Place,
-    Reason, RuleHit, Sought, State, Unit, Unknown, Unseen, Verdict, Witnesses,
+    Attack, Attribute, Cause, Condition, Contrast, Exceeded, Flip, Foreign, Health, Incident, Load, Opening,
+    Origin, Part, Place, Reason, RuleHit, Sought, State, Unit, Unknown, Unseen, Verdict, Witnesses,
 };
 use crate::service::{Service, ServiceId, Services};
 use crate::time::{TickId, Timestamp, Zone};
@@ -142,7 +142,20 @@ pub fn incident() -> Incident {
             prefix("198.51.100.0/22", 0.62, 1_650.04, 142),
             prefix("203.0.113.0/24", 0.25, 650.0, 70),
         ],
-        sought: vec![Sought { method: "GET".to_owned(), path: "/bid/list".to_owned(), share: 0.91 }],
+        sought: vec![Sought {
+            method: "GET".to_owned(),
+            path: "/bid/list".to_owned(),
+            share: 0.91,
+            baseline_share: None,
+        }],
+        contrast: vec![Contrast {
+            attribute: Attribute::Country,
+            value: "XX".to_owned(),
+            share: 0.76,
+            baseline_share: 0.02,
+            lift: 38.0,
+            likelihood: 0.98,
+        }],
         load: Load {
             unit: Unit::Requests,
             rate: 3_050.0,
@@ -193,6 +206,7 @@ pub fn forged() -> Incident {
         foreign: Some(Foreign { concentrated: false, share: 0.0, baseline_share: 0.0 }),
         origins: Vec::new(),
         sought: Vec::new(),
+        contrast: Vec::new(),
         load: Load {
             unit: Unit::Packets,
             rate: 2_400.0,

@@ -1,7 +1,7 @@
 //! One incident for a reader at three in the morning: when, which service, how bad, who, how much against before,
 //! what for, how the service fares, and what is not known. Comes in: an [`Alert`]. Goes out: lines of text.
 
-use super::eve::{cohort, condition, label_told, organization};
+use super::eve::{attribute, cohort, condition, label_told, organization};
 use super::evidence::facts;
 use super::message::{origins as origins_told, place_told, share_before};
 use super::number::{duration, percent, quantity};
@@ -13,7 +13,7 @@ use super::{Alert, unit, verdict};
 use crate::attribute::Country;
 use crate::detect::rule::Level;
 use crate::detect::switched_off;
-use crate::incident::{Cause, Origin, State, Unknown};
+use crate::incident::{ButFor, Cause, Contrast, Origin, State, Unknown};
 
 /// Names stand in a column of this width, facts beside them.
 const NAMES: usize = 12;
@@ -28,6 +28,7 @@ pub(super) fn story(alert: &Alert<'_>, number: usize, paint: Paint) -> String {
     let facts = [
         ("load", Some(load(alert))),
         ("asked for", sought(alert)),
+        ("stands out", stands_out(alert)),
         ("service", Some(service(alert))),
         ("rules", rules(alert)),
         ("foreign", Some(foreign(alert))),
@@ -146,7 +147,7 @@ fn short_percent(share: f64) -> String {
     percent(share).replace("under ", "<")
 }
 
-/// `3,050 requests/s; 400 before (7.6 times); 750 without these origins`
+/// `3,050 requests/s; 400 before (7.6 times); 750 without these origins (within the 1,200 carried in health)`
 fn load(alert: &Alert<'_>) -> String {
     let load = &alert.incident.load;
     let mut told = unit::rate(load.unit, load.rate);
@@ -159,11 +160,51 @@ fn load(alert: &Alert<'_>) -> String {
         Some(_) => told.push_str("; none before"),
         None => told.push_str("; nothing is known of before"),
     }
-    if !alert.incident.origins.is_empty() {
-        told.push_str(&format!("; {} without these origins", unit::figure(load.unit, load.without_origins)));
+    for but_for in alert.incident.but_for() {
+        told.push_str(&without(alert, &but_for));
     }
     told
 }
+
+/// `; 750 without these origins (within the 1,200 carried in health)`; of causes only those that have no origins are told,
+/// since the others' rows stand above.
+fn without(alert: &Alert<'_>, but_for: &ButFor) -> String {
+    let load = &alert.incident.load;
+    let what = match but_for.cause {
+        None => "these origins".to_owned(),
+        Some(Cause::Unknown(_)) => return String::new(),
+        Some(cause) if but_for.origins.is_empty() => verdict::named(cause),
+        Some(_) => return String::new(),
+    };
+    let knee = load.knee.map(|knee| unit::figure(load.unit, knee)).unwrap_or_default();
+    let held = match but_for.within_knee {
+        Some(true) => format!(" (within the {knee} carried in health)"),
+        Some(false) => format!(" (more than the {knee} carried in health)"),
+        None => String::new(),
+    };
+    format!("; {} without {what}{held}", unit::figure(load.unit, but_for.rate))
+}
+
+/// `user_agent python-requests/2.31 98 % (0 % before); path /bid/list 91 % (8 % before)`
+fn stands_out(alert: &Alert<'_>) -> Option<String> {
+    let row = |row: &Contrast| {
+        format!(
+            "{} {} {} ({} before)",
+            attribute(row.attribute),
+            cut(&told(&row.value), LONGEST_VALUE),
+            percent(row.share),
+            percent(row.baseline_share)
+        )
+    };
+    let told: Vec<String> = alert.incident.contrast.iter().take(MOST_CONTRASTS).map(row).collect();
+    (!told.is_empty()).then(|| told.join("; "))
+}
+
+/// What a reader takes in at once; the record has more.
+const MOST_CONTRASTS: usize = 4;
+
+/// A whole browser's name would fill the line.
+const LONGEST_VALUE: usize = 32;
 
 fn sought(alert: &Alert<'_>) -> Option<String> {
     let sought = alert.incident.sought.iter();

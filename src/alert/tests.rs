@@ -56,7 +56,11 @@ fn the_contracts_record() {
         r#""baseline_share":0.0005,"rate":650.0,"sources":70,"proven":true}],"#,
         r#""sought":[{"method":"GET","path":"/bid/list","share":0.91}],"#,
         r#""load":{"rate":3050.0,"baseline":400.0,"knee":null,"unit":"requests/s"},"#,
-        r#""but_for":[{"origins":[0,1],"rate":750.0,"within_knee":null}],"#,
+        r#""but_for":[{"origins":[0,1],"rate":750.0,"within_knee":null},"#,
+        r#"{"label":"attack","kind":"http_flood","origins":[0,1],"rate":750.0,"within_knee":null},"#,
+        r#"{"label":"flash_crowd","origins":[],"rate":2705.5,"within_knee":null}],"#,
+        r#""contrast":[{"attribute":"country","value":"XX","share":0.76,"baseline_share":0.02,"lift":38.0,"#,
+        r#""likelihood":0.98}],"#,
         r#""health":{"state":"degraded","failure_ratio":0.38,"#,
         r#""cohort":"clients from prefixes seen before, origins apart","since":null},"#,
         r#""rules":[{"id":"foreign-concentration","rev":1,"observed":0.75,"limit":0.3}],"#,
@@ -81,6 +85,29 @@ fn the_identity_stays_while_the_incident_changes() {
     assert!(id(&open).bytes().all(|byte| byte.is_ascii_hexdigit()));
     assert_ne!(id(&open), id(&later));
     assert_ne!(id(&open), id(&found));
+}
+
+#[test]
+fn the_load_is_told_without_each_cause_and_held_against_what_was_carried() {
+    let mut known = incident();
+    known.load.knee = Some(1_200.0);
+    let but_for = eve(&known)["but_for"].clone();
+    let told: Vec<_> = but_for
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|one| {
+            (one["label"].as_str(), one["rate"].as_f64().unwrap(), one["within_knee"].as_bool().unwrap())
+        })
+        .collect();
+    let expected =
+        [(None, 750.0, true), (Some("attack"), 750.0, true), (Some("flash_crowd"), 2_705.5, false)];
+    assert_eq!(told, expected);
+    let story =
+        Scene::new().tell(&known, |alert| alert.story(1, Paint::Plain)).replace("\n              ", " ");
+    assert!(story.contains("750 without these origins (within the 1,200 carried in health)"), "{story}");
+    assert!(story.contains("2,706 without a flash crowd (more than the 1,200"), "{story}");
+    assert!(story.contains("country XX 76 % (2 % before)"), "{story}");
 }
 
 #[test]
@@ -184,7 +211,8 @@ fn hostile_text_stays_text_on_one_line() {
     let hostile = ["\x1b]0;owned\x07", "a\r\n{\"event_type\":\"alert\"}", "\u{202e}gpj", "\0", "\u{2028}"];
     for text in hostile.into_iter().map(str::to_owned).chain(["\x1b조\"\\".repeat(16_384)]) {
         let mut incident = incident();
-        incident.sought = vec![Sought { method: "GET".to_owned(), path: text.clone(), share: 1.0 }];
+        incident.sought =
+            vec![Sought { method: "GET".to_owned(), path: text.clone(), share: 1.0, baseline_share: None }];
         incident.opening.title = text.clone();
         incident.rules[0].id = text.clone();
         let scene = Scene { labels: vec![text.clone()], ..Scene::new() };

@@ -171,7 +171,7 @@ fn one_number_of_a_shipped_rule_is_changed() {
     let rule = set.get("foreign-concentration").unwrap();
     assert_eq!(
         rule.when.to_string(),
-        "rate ≥ 20/s and share ≥ 40 % and lift ≥ 5× and (past ≥ 3 s or rate ≥ 50/s)"
+        "rate ≥ 10/s and share ≥ 40 % and lift ≥ 5× and (past ≥ 60 s or (past ≥ 3 s and rate ≥ 20/s) or rate ≥ 50/s)"
     );
 }
 

@@ -4,6 +4,7 @@
 use foldhash::fast::RandomState;
 use hashbrown::HashMap;
 
+use super::baseline::{Rates, Usual};
 use super::rule::Measure;
 use super::{Key, measure};
 use crate::aggregate::{Cell, ScopeTick};
@@ -15,6 +16,10 @@ pub struct Before {
     seconds: Aged<1>,
     counts: Aged<COUNTS>,
     rows: HashMap<Key, Aged<CELL>, RandomState>,
+    /// What was learned before this run: it stands in while too little was seen, and says who is no stranger.
+    usual: Option<Usual>,
+    /// What this hour usually has, where that was learned.
+    season: Option<Rates>,
 }
 
 /// A row counts half after this many seconds: a crowd that has been there for half an hour is the level, one that came
@@ -109,7 +114,8 @@ impl<const N: usize> Aged<N> {
 impl Default for Before {
     fn default() -> Self {
         let (seconds, counts) = (Aged::default(), Aged::default());
-        Self { least_seconds: LEAST_SECONDS, seconds, counts, rows: HashMap::default() }
+        let (usual, season) = (None, None);
+        Self { least_seconds: LEAST_SECONDS, seconds, counts, rows: HashMap::default(), usual, season }
     }
 }
 
@@ -149,18 +155,45 @@ impl Before {
         self.seconds.add(second, [weight]);
     }
 
-    /// The level of a few ticks only, for want of a longer past.
-    pub fn provisional<'a>(ticks: impl Iterator<Item = (i64, &'a ScopeTick)>) -> Self {
-        let mut before = Self { least_seconds: LEAST_PROVISIONAL, ..Self::default() };
+    /// The level of a few ticks only, for want of a longer past, with what was learned before this run.
+    pub fn provisional<'a>(&self, ticks: impl Iterator<Item = (i64, &'a ScopeTick)>) -> Self {
+        let mut before =
+            Self { least_seconds: LEAST_PROVISIONAL, usual: self.usual.clone(), ..Self::default() };
         for (second, tick) in ticks {
             before.learn(second, 1, tick);
         }
         before
     }
 
-    /// Whether enough was seen to speak of a level before.
+    /// Takes up what was learned before this run.
+    pub fn bring(&mut self, usual: Option<Usual>) {
+        self.usual = usual;
+    }
+
+    /// Takes up what this hour usually has.
+    pub fn expect(&mut self, season: Option<Rates>) {
+        self.season = season;
+    }
+
+    /// Whether enough was seen or learned to speak of a level before.
     pub fn is_known(&self) -> bool {
+        self.is_seen() || self.usual.as_ref().is_some_and(|usual| usual.is_timely)
+    }
+
+    /// Whether something was learned before this run.
+    pub fn is_brought(&self) -> bool {
+        self.usual.is_some()
+    }
+
+    /// Whether this run saw enough to speak of a level before.
+    pub fn is_seen(&self) -> bool {
         self.seconds() >= self.least_seconds
+    }
+
+    /// How much is known of the level of a measure, in seconds, where this run saw too little and it was learned.
+    pub fn learned_seconds(&self, measure: Measure) -> Option<f64> {
+        let usual = self.usual.as_ref().filter(|usual| usual.is_timely && !self.is_seen())?;
+        usual.rate(measure).map(|_| usual.seconds)
     }
 
     /// The seconds that were learned, aged up to the last of them: what is known does not fade while an incident keeps
@@ -186,8 +219,18 @@ impl Before {
 
     /// The service's level per second; `None` where it is not known.
     pub fn rate(&self, measure: Measure, second: i64) -> Option<f64> {
+        if !self.is_seen() {
+            return self.usual.as_ref().and_then(|usual| usual.rate(measure));
+        }
         let second = second.min(self.last());
-        self.is_known().then(|| self.counts.get(index(measure), second) / self.seconds.get(0, second))
+        Some(self.counts.get(index(measure), second) / self.seconds.get(0, second))
+    }
+
+    /// What a rise of the service is measured from: its level, or what this hour usually has, if that is more.
+    pub fn rate_to_rise_from(&self, measure: Measure, second: i64) -> Option<f64> {
+        let level = self.rate(measure, second)?;
+        let usual = self.season.and_then(|season| season.of(measure));
+        Some(usual.map_or(level, |usual| usual.max(level)))
     }
 
     /// A row's level per second; `None` where the level is not known.
@@ -195,15 +238,32 @@ impl Before {
         if *key == Key::Service {
             return self.rate(measure, second);
         }
+        if !self.is_seen() {
+            return self.rate(measure, second).map(|whole| whole * self.usual_share(key));
+        }
         let second = second.min(self.last());
         let sum = self.rows.get(key).map_or(0.0, |row| row.get(row_index(measure), second));
-        self.is_known().then(|| sum / self.seconds.get(0, second))
+        Some(sum / self.seconds.get(0, second))
     }
 
-    /// A row's part of the whole before; `None` where the level is not known or was nothing.
+    /// A row's part of the whole before, lately or as it was learned, whichever is more; `None` where the level is not
+    /// known or was nothing.
     pub fn row_share(&self, key: &Key, measure: Measure, second: i64) -> Option<f64> {
         let whole = self.rate(measure, second).filter(|whole| *whole > 0.0)?;
-        self.row_rate(key, measure, second).map(|rate| (rate / whole).min(1.0))
+        let lately = self.row_rate(key, measure, second)? / whole;
+        Some(lately.max(self.usual_share(key)).min(1.0))
+    }
+
+    /// The part of all accesses that a row had before this run; nothing where that is not known.
+    pub fn usual_share(&self, key: &Key) -> f64 {
+        self.usual.as_ref().and_then(|usual| usual.part(key)).unwrap_or(0.0)
+    }
+
+    /// Whether a row was there before, lately or in what was learned.
+    pub fn was_there(&self, key: &Key) -> bool {
+        let lately =
+            || self.rows.get(key).is_some_and(|row| row.get(row_index(Measure::Packets), self.last()) > 0.0);
+        self.usual.as_ref().is_some_and(|usual| usual.part(key).is_some()) || self.is_seen() && lately()
     }
 
     fn row(&mut self, key: Key, second: i64, cell: &Cell) {

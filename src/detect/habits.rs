@@ -135,6 +135,14 @@ impl Habits {
         }
     }
 
+    /// Takes up how long clients wait for a first byte, where this run saw too few of them to say.
+    pub fn bring_wait(&mut self, microseconds: f64) {
+        if self.first_bytes < LEAST_REQUESTS {
+            self.waits += microseconds * LEAST_REQUESTS;
+            self.first_bytes += LEAST_REQUESTS;
+        }
+    }
+
     /// What nineteen in twenty clients ask for in a minute at most; `None` where too few were seen.
     pub fn busy_client(&self) -> Option<f64> {
         self.quantile(0.95)

@@ -17,17 +17,22 @@ pub struct Past<'a> {
     /// Ticks before the window that are not learned yet; none once enough is learned.
     earlier: Vec<&'a ScopeTick>,
     seconds: f64,
+    /// Whether it is what was learned before this run.
+    is_learned: bool,
 }
 
 impl<'a> Past<'a> {
-    /// The time before the last `ticks` ticks.
-    pub fn of(watched: &'a Watched, ticks: u64, traffic: Traffic) -> Self {
+    /// The time before the last `ticks` ticks, as far as a measure is known in it.
+    pub fn of(watched: &'a Watched, ticks: u64, traffic: Traffic, measure: Measure) -> Self {
         let before = watched.before(traffic);
-        if before.is_known() {
-            return Self { before, earlier: Vec::new(), seconds: before.seconds() };
+        if before.is_seen() {
+            return Self { before, earlier: Vec::new(), seconds: before.seconds(), is_learned: false };
+        }
+        if let Some(seconds) = before.learned_seconds(measure) {
+            return Self { before, earlier: Vec::new(), seconds, is_learned: true };
         }
         let (earlier, seconds) = watched.earlier(ticks, traffic);
-        Self { before, earlier, seconds: before.seconds() + seconds as f64 }
+        Self { before, earlier, seconds: before.seconds() + seconds as f64, is_learned: false }
     }
 
     /// How long it is in seconds; seconds that were learned long ago count less (half after ten minutes).
@@ -37,6 +42,9 @@ impl<'a> Past<'a> {
 
     /// The service's level in it per second; 0 where nothing is known.
     pub fn rate(&self, measure: Measure) -> f64 {
+        if self.is_learned {
+            return self.before.rate(measure, 0).unwrap_or(0.0);
+        }
         if self.seconds > 0.0 { self.sum(measure) / self.seconds } else { 0.0 }
     }
 
@@ -53,7 +61,8 @@ impl<'a> Past<'a> {
         }
         let share = |key: &Key| {
             let seen = sums.get(key).copied().unwrap_or(0) as f64;
-            ((seen + self.before.row_sum(key, measure)) / whole).min(1.0)
+            let lately = (seen + self.before.row_sum(key, measure)) / whole;
+            lately.max(self.before.usual_share(key)).min(1.0)
         };
         Some(keys.iter().map(share).collect())
     }

@@ -239,7 +239,8 @@ impl Look<'_> {
         }
         let enough = self.judged.least.enough(&window.counts);
         let groups = if self.counts_probes() { probe_groups(window) } else { self.groups(window) };
-        let (past, reach) = (Past::of(self.watched, ticks, self.traffic()), self.reach(window));
+        let (past, reach) =
+            (Past::of(self.watched, ticks, self.traffic(), self.rule.measure), self.reach(window));
         let excess = if self.judged.excess { self.excess(&groups) } else { 0.0 };
         let mut holding: Vec<(Key, Observed)> = groups
             .iter()
@@ -312,16 +313,20 @@ impl Look<'_> {
         let seconds = self.rule.timespan.secs().max(1) as f64;
         let count = of_counts(measure, &window.counts) as f64;
         let rate = count / seconds;
-        let past = Past::of(self.watched, self.rule.timespan.secs(), self.traffic());
+        let past = Past::of(self.watched, self.rule.timespan.secs(), self.traffic(), measure);
         let before = past.rate(measure);
+        let rises_from = self.watched.before(self.traffic()).rate_to_rise_from(measure, self.second);
+        // What was learned is no level to fall from before a whole window was seen.
+        let is_begun = rate < before && !self.watched.has_seen(self.rule.timespan.secs());
+        let level = if rate > before { rises_from.unwrap_or(before).max(before) } else { before };
         Observed {
             before,
-            past: past.seconds(),
+            past: if is_begun { 0.0 } else { past.seconds() },
             rate,
             count,
             share: ratio(count, whole_of(measure, &window.counts) as f64),
             excess_share: ratio((rate - before).max(0.0), rate),
-            lift: (rate / before.max(LEAST_RATE)).min(MOST_LIFT),
+            lift: (rate / level.max(LEAST_RATE)).min(MOST_LIFT),
             sources: self.asked(Kind::Sources, || self.distinct_sources(window)),
             prefixes: self.asked(Kind::Prefixes, || distinct(window.prefixes.keys().map(|key| key.prefix))),
             networks: self

@@ -4,7 +4,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use super::baseline::Baseline;
+use super::baseline::{Baseline, Stage};
 use super::rule::Traffic;
 use super::window::{Asked, Sliding, Window};
 use super::{Before, Habits, Levels};
@@ -83,6 +83,10 @@ struct Spanned {
 /// learned cannot be unlearned.
 pub const LOOK_BACK: i64 = 60;
 
+/// How often it is asked what this time of the day usually has, and who is known.
+const MINUTE: i64 = 60;
+const HOUR: i64 = 3_600;
+
 /// Ticks that are learned together: ten seconds.
 fn batch(tick: TickId) -> i64 {
     tick.second.div_euclid(10)
@@ -140,11 +144,15 @@ impl Watched {
     }
 
     fn move_to(&mut self, tick: TickId) {
-        if tick.epoch != self.now.epoch {
+        let is_new = tick.epoch != self.now.epoch;
+        if is_new {
             let baseline = self.baseline.take();
             *self = Self { sides: self.sides, baseline, ..Self::new(&self.spans) };
         }
         self.now = tick;
+        if is_new {
+            self.take_up_learned();
+        }
     }
 
     fn learn_silence(&mut self, tick: TickId, ticks: i64) {
@@ -229,6 +237,22 @@ impl Watched {
     /// Keeps a baseline from now on.
     pub fn begin_baseline(&mut self, baseline: Baseline) {
         self.baseline = Some(Box::new(baseline));
+        self.take_up_learned();
+    }
+
+    /// Lets what was learned stand in for what was not seen yet.
+    fn take_up_learned(&mut self) {
+        let usual = self.baseline.as_ref().and_then(|baseline| baseline.usual(self.now.second));
+        if let Some(wait) = usual.as_ref().and_then(|usual| usual.first_byte_wait) {
+            self.habits.bring_wait(wait);
+        }
+        self.before.bring(usual);
+        self.take_up_season();
+    }
+
+    fn take_up_season(&mut self) {
+        let season = self.baseline.as_ref().and_then(|baseline| baseline.season(self.now.second));
+        self.before.expect(season);
     }
 
     /// Shows the tick it has come to to its baseline.
@@ -237,6 +261,21 @@ impl Watched {
         if let Some(baseline) = &mut self.baseline {
             baseline.feed(self.now, own);
         }
+        match self.now.second {
+            second if second.rem_euclid(HOUR) == 0 => self.take_up_lately(),
+            second if second.rem_euclid(MINUTE) == 0 => self.take_up_season(),
+            _ => {}
+        }
+    }
+
+    /// Once a day is known, what is learned in this run counts like what was learned before.
+    fn take_up_lately(&mut self) {
+        let baseline =
+            self.baseline.as_ref().filter(|baseline| baseline.stage(self.now.second) >= Stage::Days);
+        if let Some(usual) = baseline.and_then(|baseline| baseline.usual(self.now.second)) {
+            self.before.bring(Some(usual));
+        }
+        self.take_up_season();
     }
 
     /// The part `loss` of the packets of the last seconds was dropped before it could be read.
@@ -264,6 +303,12 @@ impl Watched {
     /// Whether nothing moved within the longest window.
     pub fn is_quiet(&self) -> bool {
         self.ring.is_empty()
+    }
+
+    /// Whether it has been watched for that many ticks.
+    pub fn has_seen(&self, ticks: u64) -> bool {
+        let first = self.now.second - i64::try_from(ticks).unwrap_or(LOOK_BACK) + 1;
+        self.left > 0 || self.ring.front().is_some_and(|(tick, _)| tick.second <= first)
     }
 
     /// The window of that many ticks.

@@ -23,6 +23,8 @@ pub(super) struct Cohort {
     pub cell: Cell,
     /// What it has more than before, in the scale's measure.
     pub excess: f64,
+    /// What it would have had in the same time.
+    pub usual: f64,
     /// The part of its excess that networks hold which had as large a part before.
     pub known: Option<f64>,
     /// Different sources.
@@ -79,6 +81,33 @@ const LEAST_BEFORE: f64 = 0.002;
 /// A minute is long enough for most visits; shorter episodes are scaled up from this many seconds at least.
 const LEAST_SECONDS: f64 = 20.0;
 
+/// The many beside few are more than they were where there is so much more of them: from one ten minutes to the next
+/// people come and go by a tenth.
+const LEAST_RISE: f64 = 0.1;
+
+/// And by more than so many standard deviations. Page views come in bursts (variance over mean, as in `timeline`).
+const CHANCE: f64 = 2.0;
+const BURSTS: f64 = 8.0;
+
+impl Cohort {
+    /// Whether it has more than people who come and go would bring.
+    fn is_more_than_chance(&self) -> bool {
+        let chance = CHANCE * (BURSTS * self.usual.max(1.0)).sqrt();
+        self.excess >= chance.max(LEAST_RISE * self.usual)
+    }
+}
+
+/// A network in its cohort.
+struct Part {
+    who: Who,
+    /// What it has more than before.
+    more: f64,
+    /// What it had before, per second.
+    before: f64,
+    /// The part of all accesses that it had before this run.
+    learned: f64,
+}
+
 /// The rows of an episode as they are split.
 pub(super) struct Split<'a> {
     pub window: &'a Window,
@@ -86,6 +115,8 @@ pub(super) struct Split<'a> {
     pub habits: &'a Habits,
     /// The rows that findings and the descent point at.
     pub origins: &'a [Origin],
+    /// Whether few and many, at home and abroad, are judged apart.
+    pub is_split: bool,
 }
 
 impl Split<'_> {
@@ -94,7 +125,7 @@ impl Split<'_> {
         let mut cohorts: BTreeMap<Who, Cohort> =
             ALL.into_iter().map(|who| (who, Cohort { who, ..Cohort::default() })).collect();
         for (at, row) in self.origins.iter().enumerate() {
-            let who = self.who(row.country, stands_out(row).then_some(at));
+            let who = self.who(row.country, self.stands_apart(row).then_some(at));
             if let Some(cohort) = cohorts.get_mut(&who) {
                 cohort.origins.push(at);
             }
@@ -106,7 +137,9 @@ impl Split<'_> {
         for cohort in &mut cohorts {
             cohort.share = if whole > 0.0 { cohort.excess / whole } else { 0.0 };
         }
-        cohorts.retain(|cohort| cohort.share >= LEAST_SHARE);
+        let stands_alone = cohorts.iter().any(|cohort| cohort.who.is_few());
+        let is_ordinary = |cohort: &Cohort| !cohort.who.is_few() && !cohort.is_more_than_chance();
+        cohorts.retain(|cohort| cohort.share >= LEAST_SHARE && !(stands_alone && is_ordinary(cohort)));
         for cohort in &mut cohorts {
             self.behaviour(cohort);
         }
@@ -117,7 +150,7 @@ impl Split<'_> {
     /// Whether a source, or a network as a whole, belongs to the few.
     fn few(&self, lineage: &Lineage, source: Option<&SourceKey>) -> Option<usize> {
         self.origins.iter().position(|row| {
-            stands_out(row)
+            self.stands_apart(row)
                 && match (row.place, source) {
                     (Place::Country(country), _) => country == lineage.country,
                     (Place::Network(asn), _) => Some(asn) == lineage.asn && row.country == lineage.country,
@@ -128,7 +161,15 @@ impl Split<'_> {
         })
     }
 
+    /// Whether a row is one of the few that are judged for themselves.
+    fn stands_apart(&self, row: &Origin) -> bool {
+        self.is_split && stands_out(row)
+    }
+
     fn who(&self, country: Country, few: Option<usize>) -> Who {
+        if !self.is_split {
+            return Who::Many;
+        }
         let abroad = self.scale.home.is_foreign(country);
         match few.map(|at| self.origins[at].foreign) {
             Some(Some(false)) => Who::FewAtHome,
@@ -146,7 +187,7 @@ impl Split<'_> {
             networks.entry((lineage.country, lineage.asn)).or_default().merge(cell);
         }
         let levels = self.levels(networks.keys());
-        let mut parts: Vec<(Who, f64, f64)> = Vec::new();
+        let mut parts: Vec<Part> = Vec::new();
         for ((country, asn), mut cell) in networks {
             let whole = self.whole_row(country, asn);
             if let Some(held) = held.get(&(country, asn)) {
@@ -158,7 +199,11 @@ impl Split<'_> {
             let who = self.who(country, whole);
             // A row's excess is told with the row.
             self.give(cohorts, who, &cell, if whole.is_none() { more } else { 0.0 });
-            parts.push((who, more.max(0.0), before));
+            let learned = asn.map_or(0.0, |asn| self.scale.before.usual_share(&Key::Network(asn)));
+            parts.push(Part { who, more: more.max(0.0), before, learned });
+            if let Some(cohort) = cohorts.get_mut(&who) {
+                cohort.usual += before * self.scale.seconds;
+            }
         }
         for cohort in cohorts.values_mut() {
             cohort.excess = cohort.excess.max(0.0);
@@ -199,7 +244,7 @@ impl Split<'_> {
     /// What prefixes and addresses among the few did, by the network they are part of.
     fn held(&self) -> BTreeMap<(Country, Option<Asn>), Cell> {
         let mut held: BTreeMap<(Country, Option<Asn>), Cell> = BTreeMap::new();
-        for row in self.origins.iter().filter(|row| stands_out(row)) {
+        for row in self.origins.iter().filter(|row| self.stands_apart(row)) {
             let mut add = |lineage: &Lineage, cell: &Cell| {
                 held.entry((lineage.country, lineage.asn)).or_default().merge(cell);
             };
@@ -221,7 +266,7 @@ impl Split<'_> {
     /// The few's row that is all of a network.
     fn whole_row(&self, country: Country, asn: Option<Asn>) -> Option<usize> {
         self.origins.iter().position(|row| {
-            stands_out(row)
+            self.stands_apart(row)
                 && row.country == country
                 && match row.place {
                     Place::Country(_) => true,
@@ -233,7 +278,7 @@ impl Split<'_> {
 
     /// A row of the few within a network.
     fn row_in(&self, country: Country, asn: Option<Asn>) -> Option<usize> {
-        self.origins.iter().position(|row| stands_out(row) && row.country == country && row.asn == asn)
+        self.origins.iter().position(|row| self.stands_apart(row) && row.country == country && row.asn == asn)
     }
 
     fn give(&self, cohorts: &mut BTreeMap<Who, Cohort>, who: Who, cell: &Cell, more: f64) {
@@ -244,16 +289,17 @@ impl Split<'_> {
     }
 
     /// How much of each cohort's excess comes from where traffic came from before.
-    fn compare_networks(&self, cohorts: &mut BTreeMap<Who, Cohort>, parts: &[(Who, f64, f64)]) {
+    fn compare_networks(&self, cohorts: &mut BTreeMap<Who, Cohort>, parts: &[Part]) {
         let level = self.scale.before.rate(self.scale.measure, self.scale.second).unwrap_or(0.0);
         if level <= 0.0 {
             return;
         }
-        let whole: f64 = parts.iter().map(|(_, more, _)| more).sum();
+        let whole: f64 = parts.iter().map(|part| part.more).sum();
         for cohort in cohorts.values_mut() {
-            let own = || parts.iter().filter(|(who, ..)| *who == cohort.who);
-            let all: f64 = own().map(|(_, more, _)| more).sum();
-            let same: f64 = own().map(|(_, more, before)| (more / whole.max(1e-9)).min(before / level)).sum();
+            let own = || parts.iter().filter(|part| part.who == cohort.who);
+            let all: f64 = own().map(|part| part.more).sum();
+            let usual = |part: &Part| (part.before / level).max(part.learned);
+            let same: f64 = own().map(|part| (part.more / whole.max(1e-9)).min(usual(part))).sum();
             cohort.known = if cohort.who.is_few() {
                 let before: f64 = cohort.origins.iter().map(|at| self.origins[*at].baseline_share).sum();
                 let share = self.told(cohort);
@@ -323,7 +369,8 @@ impl Split<'_> {
 
     fn countries(&self, cohort: &Cohort) -> BTreeSet<Country> {
         let of_row = |row: &Origin| row.country;
-        let few: BTreeSet<Country> = self.origins.iter().filter(|row| stands_out(row)).map(of_row).collect();
+        let few: BTreeSet<Country> =
+            self.origins.iter().filter(|row| self.stands_apart(row)).map(of_row).collect();
         if cohort.who.is_few() {
             cohort.origins.iter().map(|at| self.origins[*at].country).collect()
         } else {

@@ -1,25 +1,28 @@
 //! All that moved to a service since an incident's onset. Comes in: ticks. Goes out: what is told of the incident.
 
-use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
-use super::cohort::{Cohort, Split};
+use super::cohort::{Cohort, Split, stands_out};
+use super::contrast::{Beside, Ordinary};
 use super::facts::{Facts, held_by_few};
 use super::health::{Examination, Found};
+use super::named::{failing, probing};
 use super::origins::Scale;
+use super::standing::Look;
 use super::suspects::Suspects;
 use super::timeline::{Timeline, Usual};
 use super::verdict::Case;
 use super::{
-    Attack, BruteForce, Cause, Condition, Foreign, Load, Neighbour, Origin, Part, Place, Scan, Sought, Unit,
-    Unseen, Verdict,
+    Attack, BruteForce, Cause, Condition, Contrast, Foreign, Load, Neighbour, Origin, Part, Scan, Sought,
+    Unit, Unseen, Verdict,
 };
-use crate::aggregate::{Cell, Count, Counts, ScopeTick, Sides};
+use crate::aggregate::{Count, Counts, ScopeTick, Sides};
 use crate::attribute::{Attribution, Country, Home};
+use crate::detect::baseline::{Stage, signal_of};
 use crate::detect::rule::{Evidence, Measure, Traffic, Weights};
 use crate::detect::{Before, Key, Needs, Watched, Window, of_cell, of_counts};
-use crate::flow::{Proof, ServerEnd, template_of};
+use crate::flow::ServerEnd;
 use crate::time::TickId;
 
 /// The sums since the onset.
@@ -42,6 +45,8 @@ pub(super) struct Episode {
     timed: TickId,
     /// The level of the seconds before the onset, where nothing is known of longer ago.
     provisional: Option<Before>,
+    /// The traffic of the minute before the onset.
+    ordinary: Ordinary,
 }
 
 /// What moved.
@@ -63,8 +68,49 @@ pub(super) struct Account {
     pub load: Load,
     pub found: Found,
     pub verdict: Verdict,
+    /// What this look alone makes of it.
+    pub judged: Cause,
     pub end: Option<ServerEnd>,
     pub sides: Sides,
+    /// What there is more than before.
+    pub grown: Grown,
+    pub contrast: Vec<Contrast>,
+    pub sought: Vec<Sought>,
+}
+
+/// What there is more than before since the onset, negative where it is less.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Grown {
+    /// What is counted.
+    pub measure: Measure,
+    /// Of the rows that stand out.
+    pub few: f64,
+    /// Of everybody else.
+    pub rest: f64,
+}
+
+impl Account {
+    /// As a look at it.
+    pub fn look(&self, tick: TickId) -> Look<'_> {
+        Look { tick, verdict: &self.verdict, origins: &self.origins, grown: self.grown }
+    }
+
+    /// Tells another verdict with its rows, if there is one.
+    pub fn retell(&mut self, other: Option<(Verdict, Vec<Origin>)>, concentrated_from: f64) {
+        let Some((verdict, origins)) = other else { return };
+        let from_origins: f64 = origins.iter().map(|row| row.rate).sum();
+        self.load.without_origins = (self.load.rate - from_origins).max(0.0);
+        if let Some(foreign) = &mut self.foreign {
+            foreign.concentrated = is_concentrated(&origins, concentrated_from);
+        }
+        (self.verdict, self.origins) = (verdict, origins);
+    }
+}
+
+/// Whether foreign rows hold enough of the excess.
+fn is_concentrated(origins: &[Origin], from: f64) -> bool {
+    let held: f64 = origins.iter().filter(|row| row.foreign == Some(true)).map(|row| row.share).sum();
+    held > 0.0 && held >= from
 }
 
 /// Where an account is given: who is home, from which share on foreign origins count as concentrated, what evidence
@@ -77,12 +123,6 @@ pub(super) struct Ground<'a> {
     pub said: Option<Cause>,
     pub is_declared: bool,
 }
-
-/// Paths that are told.
-const MOST_SOUGHT: usize = 5;
-
-/// A path with less than this part of the requests is not told.
-const LEAST_SOUGHT: f64 = 0.05;
 
 /// Origins are told only where rows hold at least this part of the excess: the rest is traffic whose addresses prove
 /// nothing, and the few who prove theirs are not to blame for it.
@@ -127,11 +167,12 @@ impl Episode {
             held: 0,
             timed: earliest,
             provisional: None,
+            ordinary: ordinary(watched, from, traffic),
         };
         if !watched.before(traffic).is_known() {
             let earlier = watched.since(earliest).take_while(|(tick, _)| *tick < from);
             let ticks = earlier.map(|(tick, seconds)| (tick.second, seconds.of(traffic)));
-            episode.provisional = Some(Before::provisional(ticks));
+            episode.provisional = Some(watched.before(traffic).provisional(ticks));
         }
         episode
     }
@@ -158,7 +199,8 @@ impl Episode {
         self.waited = tick;
         self.held = self.held.max(held_by_few(watched));
         let before = self.provisional.as_ref().unwrap_or_else(|| watched.before(Traffic::Own));
-        let usual = Usual { before, wait: watched.habits().first_byte_wait(), sides: watched.sides() };
+        let wait = watched.habits().first_byte_wait();
+        let usual = Usual { before, wait, sides: watched.sides(), onset: self.from };
         let new =
             watched.since(self.timed).filter(|(have, _)| *have > self.timed || self.timed.second == i64::MIN);
         for (have, seconds) in new.take_while(|(have, _)| *have <= tick) {
@@ -198,9 +240,12 @@ impl Episode {
             _ if is_attributed => suspects.rows(&self.sums.window, &scale),
             _ => Vec::new(),
         };
+        let few = rows.iter().filter(|row| stands_out(row)).map(|row| row.share * excess).sum();
+        let grown = Grown { measure, few, rest: total - level.unwrap_or(0.0) * seconds - few };
         let cohorts = if is_attributed && self.measure != Measure::Probes {
             let habits = watched.habits();
-            Split { window: &self.sums.window, scale: &scale, habits, origins: &rows }.cohorts()
+            let is_split = ground.weights.demands.split;
+            Split { window: &self.sums.window, scale: &scale, habits, origins: &rows, is_split }.cohorts()
         } else {
             Vec::new()
         };
@@ -216,7 +261,7 @@ impl Episode {
             facts: facts.all(ground.is_declared),
             cohorts: &cohorts,
             busy_client: watched.habits().busy_client(),
-            stage: usize::from(before.seconds() >= TEN_MINUTES),
+            stage: self.stage(watched, before),
             said: ground.said,
             unit,
             has_accesses: 2 * self.sums.own[Count::Accesses] >= self.sums.own[Count::Opened],
@@ -241,22 +286,27 @@ impl Episode {
         };
         let from_origins: f64 = origins.iter().map(|row| row.rate).sum();
         let rate = total / seconds;
+        let beside = Beside { window: &self.sums.window, ordinary: &self.ordinary, scale: &scale };
         Account {
+            contrast: beside.contrast(),
+            sought: beside.sought(&origins),
             foreign: self.foreign(before, measure, &origins, ground),
             load: Load {
                 unit,
                 rate,
                 baseline: level,
                 without_origins: (rate - from_origins).max(0.0),
-                knee: None,
+                knee: self.knee(watched, measure),
                 total: total as u64,
             },
             neighbours: self.neighbours(&scale),
             found,
+            judged: verdict.cause,
             verdict,
             end: self.end(),
             sides: watched.sides(),
             origins,
+            grown,
         }
     }
 
@@ -274,6 +324,19 @@ impl Episode {
             held: self.held,
             failing: None,
         }
+    }
+
+    /// The most that was carried in health; nothing of it is learned of what goes beside.
+    fn knee(&self, watched: &Watched, measure: Measure) -> Option<f64> {
+        let baseline = watched.baseline().filter(|_| self.traffic == Traffic::Own)?;
+        baseline.knee(signal_of(measure)?)
+    }
+
+    /// How much is known of before: less than ten minutes, less than a day, more.
+    fn stage(&self, watched: &Watched, before: &Before) -> usize {
+        let days =
+            watched.baseline().is_some_and(|baseline| baseline.stage(self.until.second) >= Stage::Days);
+        if days { 2 } else { usize::from(before.seconds() >= TEN_MINUTES || before.is_brought()) }
     }
 
     fn examine(
@@ -407,45 +470,11 @@ impl Episode {
         let count: f64 = abroad.iter().map(|(_, count)| count).sum::<f64>() + 0.0;
         let level =
             |country| before.row_share(&Key::Country(country), measure, self.until.second).unwrap_or(0.0);
-        let held: f64 = origins.iter().filter(|row| row.foreign == Some(true)).map(|row| row.share).sum();
         Some(Foreign {
-            concentrated: held > 0.0 && held >= ground.concentrated_from,
+            concentrated: is_concentrated(origins, ground.concentrated_from),
             share: if total > 0.0 { count / total } else { 0.0 },
             baseline_share: abroad.iter().map(|(country, _)| level(*country)).sum::<f64>().clamp(0.0, 1.0),
         })
-    }
-
-    /// What the origins' countries asked for; everybody where there are no origins.
-    pub fn sought(&self, origins: &[Origin]) -> Vec<Sought> {
-        let countries: BTreeSet<Country> = origins.iter().map(|row| row.country).collect();
-        // Paths that differ in identifiers only are one; where there is but one, it is told as it is.
-        let mut paths = BTreeMap::<(&str, Cow<'_, str>), (u64, BTreeSet<&str>)>::new();
-        for (key, count) in &self.sums.window.paths {
-            if countries.is_empty() || countries.contains(&key.country) {
-                let (sum, all) = paths.entry((&key.method, template_of(&key.path))).or_default();
-                *sum += count;
-                if all.len() < 2 {
-                    all.insert(&key.path);
-                }
-            }
-        }
-        let whole: u64 = paths.values().map(|(sum, _)| sum).sum();
-        let mut sought: Vec<Sought> = paths
-            .into_iter()
-            .map(|((method, template), (count, all))| Sought {
-                method: method.to_owned(),
-                path: match all.first() {
-                    Some(only) if all.len() == 1 => (*only).to_owned(),
-                    _ => template.into_owned(),
-                },
-                share: count as f64 / whole.max(1) as f64,
-            })
-            .filter(|sought| sought.share >= LEAST_SOUGHT)
-            .collect();
-        sought
-            .sort_by(|one, other| other.share.total_cmp(&one.share).then_with(|| one.path.cmp(&other.path)));
-        sought.truncate(MOST_SOUGHT);
-        sought
     }
 
     fn end(&self) -> Option<ServerEnd> {
@@ -454,6 +483,16 @@ impl Episode {
         most.map(|(end, _)| *end)
     }
 }
+
+/// What moved in the minute before a tick, as far as it can be looked back at.
+fn ordinary(watched: &Watched, from: TickId, traffic: Traffic) -> Ordinary {
+    let earlier = || watched.since(from.plus(-ORDINARY)).take_while(|(tick, _)| *tick < from);
+    let seconds = earlier().next().map_or(0, |(first, _)| from.second - first.second);
+    Ordinary::of(earlier().map(|(_, seconds)| seconds.of(traffic)), seconds as f64)
+}
+
+/// Seconds before an onset that tell what is ordinary.
+const ORDINARY: i64 = 60;
 
 /// Where there are more connections and no more accesses, the many are people who connect again: no crowd.
 fn without_the_many(cohorts: Vec<Cohort>) -> Vec<Cohort> {
@@ -474,67 +513,6 @@ fn is_access(measure: Measure) -> bool {
             | Measure::Probes
     )
 }
-
-/// The sources that tried ports, as far as rules found them. Nothing proves their addresses.
-fn probing(window: &Window, keys: &BTreeSet<Key>, scale: &Scale<'_>, ground: &Ground<'_>) -> Vec<Origin> {
-    let mut attempts: BTreeMap<IpAddr, u64> = BTreeMap::new();
-    for (key, probe) in &window.probed {
-        *attempts.entry(key.source).or_default() += u64::from(probe.attempts);
-    }
-    named(attempts, keys, scale, ground)
-}
-
-/// The sources that rules found failing: what they were denied, what they missed, or else their connections.
-fn failing(window: &Window, keys: &BTreeSet<Key>, scale: &Scale<'_>, ground: &Ground<'_>) -> Vec<Origin> {
-    let count = |of: fn(&Cell) -> u64| {
-        let mut counts: BTreeMap<IpAddr, u64> = BTreeMap::new();
-        for (key, cell) in window.sources.iter().filter(|(_, cell)| of(cell) > 0) {
-            *counts.entry(key.address).or_default() += of(cell);
-        }
-        counts
-    };
-    let failed = count(|cell| u64::from(cell.denied) + u64::from(cell.missing));
-    let counts = if failed.is_empty() { count(|cell| cell.connections) } else { failed };
-    let mut rows = named(counts, keys, scale, ground);
-    let proven = |address| {
-        let own = window.sources.keys().filter(move |key| key.address == address);
-        own.into_iter().all(|key| key.prefix.lineage.proof == Proof::Proven)
-    };
-    rows.iter_mut().for_each(|row| row.proven = proven(row.example));
-    rows
-}
-
-/// Rows of those sources that rules name, by what was counted of them.
-fn named(
-    counts: BTreeMap<IpAddr, u64>,
-    keys: &BTreeSet<Key>,
-    scale: &Scale<'_>,
-    ground: &Ground<'_>,
-) -> Vec<Origin> {
-    let whole: u64 = counts.values().sum();
-    let row = |(address, count): (IpAddr, u64)| {
-        let attribution = (ground.attribute)(address);
-        Origin {
-            place: Place::Source(address),
-            country: attribution.country,
-            asn: attribution.asn,
-            example: address,
-            foreign: (!scale.home.is_unknown()).then(|| scale.home.is_foreign(attribution.country)),
-            share: count as f64 / whole.max(1) as f64,
-            traffic_share: (count as f64 / scale.total.max(1.0)).min(1.0),
-            baseline_share: 0.0,
-            rate: count as f64 / scale.seconds.max(1.0),
-            sources: 1,
-            proven: false,
-            label: attribution.label,
-        }
-    };
-    let found = counts.into_iter().filter(|(address, _)| keys.contains(&Key::Source(*address)));
-    found.take(MOST_NAMED).map(row).collect()
-}
-
-/// Sources that rules name, of which this many are told.
-const MOST_NAMED: usize = 16;
 
 /// The rows that are told: those of cohorts that somebody may be asked about. A crowd and a fault have no origin.
 fn told(rows: Vec<Origin>, verdict: &mut Verdict) -> Vec<Origin> {

@@ -93,10 +93,7 @@ impl Examination<'_> {
         let mut sums = [Cell::default(); 4];
         for (key, cell) in &self.window.prefixes {
             let suspect = self.is_suspect(key);
-            let known = || {
-                let row = Key::Prefix(key.prefix);
-                self.before.row_rate(&row, Measure::Packets, self.second).is_some_and(|rate| rate > 0.0)
-            };
+            let known = || self.before.was_there(&Key::Prefix(key.prefix));
             let home = !self.home.is_unknown() && !self.home.is_foreign(key.lineage.country);
             let is = [!suspect && known(), !suspect && home, !suspect, true];
             for (sum, is) in sums.iter_mut().zip(is) {

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use super::episode::{Account, Episode, Ground};
 use super::onset::{onset, weight};
+use super::standing::Standing;
 use super::{Cause, Condition, Exceeded, Incident, Opening, Place, RuleHit, State};
 use crate::attribute::{Attribution, Home};
 use crate::detect::calendar::{Calendar, EventKind};
@@ -72,6 +73,8 @@ struct Open {
     said: Option<Says>,
     /// Whether the calendar has an event when it began.
     is_declared: bool,
+    /// What was said of it.
+    standing: Standing,
     /// The last tick with a finding.
     last_finding: TickId,
     /// The last tick in which the opening finding's traffic weighed.
@@ -193,7 +196,9 @@ impl Incidents {
         let due = match &open.told {
             None => true,
             Some(told) => {
-                open.last_finding == tick && tick.second - told.looked.second >= policy.between_updates
+                // What is not decided yet is looked at again though nothing more came: that nothing did tells, too.
+                (open.last_finding == tick || !open.standing.is_decided())
+                    && tick.second - told.looked.second >= policy.between_updates
             }
         };
         if !due {
@@ -207,7 +212,9 @@ impl Incidents {
             said: open.said(),
             is_declared: open.is_declared,
         };
-        let account = open.episode.account(watched, &open.keys, &ground);
+        let mut account = open.episode.account(watched, &open.keys, &ground);
+        let other = open.standing.look(&account.look(tick), &policy.weights.demands);
+        account.retell(other, policy.concentrated_from);
         let what = open.what(&account);
         let state = match &mut open.told {
             None => State::Open,
@@ -234,7 +241,8 @@ impl Incidents {
             said: open.said(),
             is_declared: open.is_declared,
         };
-        let account = open.episode.account(watched, &open.keys, &ground);
+        let mut account = open.episode.account(watched, &open.keys, &ground);
+        account.retell(open.standing.last(account.verdict.cause), self.policy.concentrated_from);
         let decided = if interrupted {
             watched.now().end().max(open.last_finding.end())
         } else {
@@ -268,6 +276,7 @@ impl Open {
             severity: rule.level,
             said: rule.says,
             is_declared: false,
+            standing: Standing::default(),
             last_finding: first.tick,
             last_active: first.tick,
             told: None,
@@ -322,7 +331,9 @@ impl Open {
 
     /// How bad it is: a verdict that nobody need be woken for is no worse than its rules say.
     fn severity_of(&self, account: &Account) -> Level {
-        let attacked = matches!(account.verdict.cause, Cause::Attack(_));
+        // Harm does not wait until it is sure who does it.
+        let attacked =
+            [account.judged, account.verdict.cause].iter().any(|cause| matches!(cause, Cause::Attack(_)));
         account.found.severity(self.severity, &self.episode.timeline, attacked)
     }
 
@@ -351,7 +362,8 @@ impl Open {
             verdict: account.verdict,
             neighbours: account.neighbours,
             foreign: account.foreign,
-            sought: self.episode.sought(&account.origins),
+            sought: account.sought,
+            contrast: account.contrast,
             origins: account.origins,
             load: account.load,
             health: account.found.health,

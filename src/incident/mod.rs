@@ -2,13 +2,17 @@
 //! Comes in: each tick's findings and the picture they were found in. Goes out: [`Incident`]s that opened, changed or
 //! closed. Does not know how they are written down.
 
+mod but_for;
 mod cohort;
+mod contrast;
 mod episode;
 mod facts;
 mod health;
 mod lifecycle;
+mod named;
 mod onset;
 mod origins;
+mod standing;
 mod suspects;
 #[cfg(test)]
 mod tests;
@@ -26,6 +30,7 @@ use crate::detect::rule::{Evidence, Level, Observed, Says};
 use crate::flow::ServerEnd;
 use crate::time::{TickId, Timestamp};
 
+pub use but_for::ButFor;
 pub use lifecycle::{Incidents, Policy};
 
 /// Why an incident is told now.
@@ -72,8 +77,10 @@ pub struct Incident {
     pub origins: Vec<Origin>,
     /// Labelled clients, which are never blamed.
     pub neighbours: Vec<Neighbour>,
-    /// What the origins asked for, most asked first.
+    /// What the origins asked for, what sets it apart first.
     pub sought: Vec<Sought>,
+    /// What is much more of the traffic than it was, what tells most first.
+    pub contrast: Vec<Contrast>,
     /// How much there is, against before.
     pub load: Load,
     /// How the service fares, as its other clients see it.
@@ -341,6 +348,51 @@ pub struct Sought {
     pub path: String,
     /// Its part of the requests of the origins' countries.
     pub share: f64,
+    /// Its part of all requests in the minute before; `None` where too few were seen.
+    pub baseline_share: Option<f64>,
+}
+
+impl Sought {
+    /// How many times its part before.
+    pub fn lift(&self) -> Option<f64> {
+        self.baseline_share.map(|before| contrast::lift(self.share, before))
+    }
+}
+
+/// Something that is much more of the traffic than it was.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Contrast {
+    /// What it is.
+    pub attribute: Attribute,
+    /// Its value, as the wire or the databases have it.
+    pub value: String,
+    /// Its part of the traffic: of the load's unit for places, else of requests, hellos or packets.
+    pub share: f64,
+    /// The same before.
+    pub baseline_share: f64,
+    /// How many times that.
+    pub lift: f64,
+    /// The part of it that would not be there on an ordinary day, 0 to 1.
+    pub likelihood: f64,
+}
+
+/// What traffic is told apart by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Attribute {
+    /// The clients' country.
+    Country,
+    /// Their network.
+    Network,
+    /// The make of client that they say they are.
+    UserAgent,
+    /// The fingerprint of their hellos.
+    Ja4,
+    /// The method of requests.
+    Method,
+    /// The path of requests, identifiers folded.
+    Path,
+    /// The port of the service.
+    Port,
 }
 
 /// The load of the service.

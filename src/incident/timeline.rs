@@ -16,6 +16,8 @@ pub(super) struct Usual<'a> {
     pub wait: Option<f64>,
     /// The directions that the mirror shows.
     pub sides: Sides,
+    /// When the incident began: what had passed by then is not what it is about.
+    pub onset: TickId,
 }
 
 /// Answers that take so many times as long as before hurt,
@@ -36,6 +38,8 @@ pub(super) struct Timeline {
     calm: u64,
     /// When exchanges began to fail.
     pub broke: Option<TickId>,
+    /// Seconds that they have not failed since.
+    well: u64,
     /// How many times the load before, when they did.
     pub load_when_broke: Option<f64>,
     /// The highest load, in times the load before; `None` where nothing is known of before.
@@ -74,6 +78,9 @@ const BURSTS: [(Measure, f64); 2] = [(Measure::Attempts, 2.0), (Measure::Accesse
 /// Exchanges fail where so many of them do not succeed.
 const FAILING: f64 = 0.3;
 
+/// A service that has been well for so many seconds before an incident began did not break with it.
+const HEALED: u64 = 10;
+
 /// Fewer exchanges within the span say nothing.
 const LEAST: u64 = 5;
 
@@ -102,6 +109,12 @@ impl Timeline {
             && 2 * ignored >= sums[Count::Attempts];
         self.shut_for += u64::from(is_shut);
         self.down_for += u64::from(failing.is_some_and(|failing| failing.part >= 0.5));
+        let is_well = failing.is_none_or(|failing| failing.part < FAILING);
+        self.well = if is_well { self.well + 1 } else { 0 };
+        if tick < usual.onset && self.well >= HEALED {
+            (self.broke, self.load_when_broke) = (None, None);
+            (self.attempts, self.answered) = (0, 0);
+        }
         if let Some(Failing { lag, .. }) =
             failing.filter(|failing| failing.part >= FAILING && self.broke.is_none())
         {
@@ -153,7 +166,7 @@ impl Timeline {
 /// How many times the load before: of attempts to connect or of accesses, whichever rose more.
 fn load(sums: &Counts, before: &Before, second: i64) -> Option<f64> {
     let times = |measure| {
-        let level = before.rate(measure, second)?;
+        let level = before.rate_to_rise_from(measure, second)?;
         // Below one a second a service has no load that could be said to rise by so many times.
         Some(of_counts(measure, sums) as f64 / SPAN as f64 / level.max(1.0))
     };
@@ -164,7 +177,7 @@ fn load(sums: &Counts, before: &Before, second: i64) -> Option<f64> {
 /// Whether chance would hardly bring as much: three standard deviations above the level.
 fn is_no_chance(sums: &Counts, before: &Before, second: i64) -> bool {
     BURSTS.into_iter().any(|(measure, scatter)| {
-        let level = before.rate(measure, second).unwrap_or(0.0) * SPAN as f64;
+        let level = before.rate_to_rise_from(measure, second).unwrap_or(0.0) * SPAN as f64;
         let count = of_counts(measure, sums) as f64;
         count >= RISEN * level && count >= level + 3.0 * (scatter * level.max(1.0)).sqrt()
     })

@@ -38,8 +38,10 @@ fn verdicts() {
     let held_out = scenarios::score(&scenarios::all(scenarios::HELD_OUT));
     let mut page = INTRODUCTION.to_owned() + &page::held_out(&held_out);
     let sets = scenarios::varied().into_iter().chain([scenarios::busy()]);
-    let sets: Vec<_> = sets.map(|set| (set.name, scenarios::score(&set.runs))).collect();
-    page += &page::varied("Other settings", VARIED, &sets);
+    let scored = |set: scenarios::Set| (set.name, scenarios::score(&set.runs));
+    page += &page::varied("Other settings", VARIED, &sets.map(scored).collect::<Vec<_>>());
+    let ablations: Vec<_> = scenarios::ablations().into_iter().map(scored).collect();
+    page += &page::varied("What each part is worth", ABLATIONS, &ablations);
     write("docs/verdicts.md", &(page.clone() + "\n" + &captures::section(&captures)));
     println!("{page}");
     let missed = [captures::missed(&captures), Figures::of(&held_out).missed()].concat();
@@ -53,16 +55,21 @@ fn nothing_above_low_is_said_of_benign_captures() {
     assert_eq!(captures::missed(&captures::judge(&corpus)), [""; 0]);
 }
 
-/// One scenario by its name and seed, for a closer look: `BONGSU_SCENARIO=http-flood:101`.
+/// One scenario by its name and seed, for a closer look: `BONGSU_SCENARIO=http-flood:101`; all of them, a line each,
+/// with `all:1-10`.
 #[test]
 #[ignore = "for a closer look at one scenario"]
 fn one_scenario() {
     let Ok(wanted) = std::env::var("BONGSU_SCENARIO") else { return support::not_run("no BONGSU_SCENARIO") };
-    let (name, seed) = wanted.split_once(':').unwrap_or((&wanted, "101"));
-    let runs = scenarios::all(std::iter::once(seed.parse().unwrap()));
-    for run in runs.into_iter().filter(|run| run.scenario == name || name == "all") {
-        let scored = run.score();
-        println!("{:?}\n{:#?}\n{:#?}", scored.run, scored.outcomes, scored.stray);
+    let (name, seeds) = wanted.split_once(':').unwrap_or((&wanted, "101"));
+    let (first, last) = seeds.split_once('-').unwrap_or((seeds, seeds));
+    let mut runs = scenarios::all(first.parse().unwrap()..=last.parse().unwrap());
+    runs.retain(|run| run.scenario == name || name == "all");
+    for scored in scenarios::score(&runs) {
+        match scored.run {
+            run if runs.len() > 1 => println!("{}", page::line(&scored, run)),
+            run => println!("{run:?}\n{:#?}\n{:#?}", scored.outcomes, scored.stray),
+        }
     }
 }
 
@@ -80,6 +87,10 @@ holds what is said of them against what is right. The scenarios are of our own m
 networks behave they only resemble.
 
 ";
+
+const ABLATIONS: &str = "All scenarios with the first two held-out seeds, judged with a part left out: *novelty* is whether networks were there\n\
+     before, *health* when and at which load the service broke, *cohorts* that the few who stand out are judged apart from\n\
+     the many.";
 
 const VARIED: &str = "One scenario of each cause, with the first two held-out seeds, under other settings than the usual ones (30 ordinary\n\
      requests/s, parameters within ±30 %, cleartext, a warm-up of some minutes).";

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 
 use crate::references::{Pages, area, by_label};
-use crate::scenarios::{FITTED, HELD_OUT, Scored};
+use crate::scenarios::{FITTED, HELD_OUT, Run, Scored};
 use crate::score::Outcome;
 
 /// The figures over some runs.
@@ -102,6 +102,37 @@ impl Figures {
             self.stray,
         )
     }
+}
+
+/// What came of a run, in a line for each episode.
+pub fn line(scored: &Scored, run: Run) -> String {
+    let mut lines: Vec<String> = Vec::new();
+    for one in &scored.outcomes {
+        let trail: Vec<String> = one.trail.iter().map(|(at, word)| format!("{at:.0} {word}")).collect();
+        let is_late = |took: Option<f64>, within: Option<f64>| {
+            within.is_some_and(|within| took.is_none_or(|took| took > within))
+        };
+        let notes = [
+            ("WRONG", !one.kind_right),
+            ("FLAP", one.flaps > 0),
+            ("LATE", is_late(one.detected, one.detect_within)),
+            ("SLOW", is_late(one.decided, one.decide_within)),
+        ];
+        let notes: Vec<&str> = notes.iter().filter(|(_, is)| *is).map(|(note, _)| *note).collect();
+        lines.push(format!(
+            "{}:{} {} | {} | {:?} {:?} | {:.2} | {}",
+            run.scenario,
+            run.seed,
+            one.truth,
+            trail.join(", "),
+            one.detected,
+            one.decided,
+            one.confidence,
+            notes.join(" ")
+        ));
+    }
+    lines.extend(scored.stray.iter().map(|stray| format!("{}:{} STRAY {stray:?}", run.scenario, run.seed)));
+    lines.join("\n")
 }
 
 const TITLES: &str = "| | episodes | label right | kind right | attack and glitch swapped | crowds called attack | \

@@ -7,7 +7,7 @@ use bongsu::alert::{self, Alert, Geo};
 use bongsu::attribute::{Attributor, Country, Home, Labels, Role};
 use bongsu::detect::baseline::Learning;
 use bongsu::detect::calendar::{Calendar, Event, EventKind};
-use bongsu::detect::rule::RuleSet;
+use bongsu::detect::rule::{RuleSet, Weights};
 use bongsu::flow::{RecordKinds, TrustedProxies};
 use bongsu::incident::Incident as Judged;
 use bongsu::pipeline::{Listener, Pipeline, Quality, Scene, Setup};
@@ -28,12 +28,13 @@ pub struct Played {
     pub attributor: Arc<Attributor>,
 }
 
-/// Plays a story. What it counts of its own truth is known at its end.
-pub fn play(story: &Story) -> Played {
+/// Plays a story, judged with these weights. What it counts of its own truth is known at its end.
+pub fn play(story: &Story, weights: &Weights) -> Played {
     let mut frames = story.frames();
     let truth = truth_of(&frames);
     let attributor = Arc::new(Attributor::embedded(labels(&truth)).unwrap());
-    let scene = scene(&truth, &attributor);
+    let mut scene = scene(&truth, &attributor);
+    scene.rules.weights = weights.clone();
     let records = Arc::new(Mutex::new(Vec::new()));
     let listener = Heard { scene: scene.clone(), records: Arc::clone(&records) };
     let mut pipeline = Pipeline::new(setup(&truth, &scene), listener);

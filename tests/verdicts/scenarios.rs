@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use bongsu::detect::rule::{Evidence, Weights};
 use bongsu::synth::world::{SCENARIOS, Story, USUAL_JITTER, USUAL_RATE};
 
 use crate::play::play;
@@ -42,6 +43,7 @@ pub struct Run {
     pub jitter: f64,
     pub begin: Begin,
     pub wire: Wire,
+    pub without: Without,
 }
 
 /// How long it is ordinary before something happens.
@@ -57,6 +59,44 @@ pub enum Begin {
 pub enum Wire {
     Plain,
     Tls,
+}
+
+/// What is left out of the judgement.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Without {
+    Nothing,
+    /// Whether clients and networks were there before.
+    Novelty,
+    /// Whether, when and at which load the service broke.
+    Health,
+    /// That few and many are judged apart.
+    Cohorts,
+}
+
+impl Without {
+    /// The shipped weights with this left out.
+    fn weights(self) -> Weights {
+        let mut weights = Weights::builtin();
+        weights.demands.split = self != Self::Cohorts;
+        for evidence in self.evidence() {
+            weights.evidence.remove(evidence);
+        }
+        weights
+    }
+
+    const fn evidence(self) -> &'static [Evidence] {
+        match self {
+            Self::Nothing | Self::Cohorts => &[],
+            Self::Novelty => &[Evidence::KnownNetworks, Evidence::NewNetworks],
+            Self::Health => &[
+                Evidence::FailsUnloaded,
+                Evidence::BrokeFirst,
+                Evidence::LoadFirst,
+                Evidence::Unanswered,
+                Evidence::LargeLost,
+            ],
+        }
+    }
 }
 
 /// What came of one run.
@@ -79,7 +119,15 @@ pub struct Set {
 
 impl Run {
     const fn of(scenario: &'static str, seed: u64) -> Self {
-        Self { scenario, seed, rate: USUAL_RATE, jitter: USUAL_JITTER, begin: Begin::Warm, wire: Wire::Plain }
+        Self {
+            scenario,
+            seed,
+            rate: USUAL_RATE,
+            jitter: USUAL_JITTER,
+            begin: Begin::Warm,
+            wire: Wire::Plain,
+            without: Without::Nothing,
+        }
     }
 
     fn story(self) -> Story {
@@ -91,7 +139,7 @@ impl Run {
 
     /// Plays and scores it.
     pub fn score(self) -> Scored {
-        let played = play(&self.story());
+        let played = play(&self.story(), &self.without.weights());
         let (outcomes, stray) = outcomes(&played);
         let (pages, stray_pages) = pages(&played);
         Scored { run: self, outcomes, stray, pages, stray_pages }
@@ -118,6 +166,20 @@ pub fn varied() -> Vec<Set> {
         Set { name: "100 requests/s", runs: core(&|run| Run { rate: 100.0, ..run }) },
         Set { name: "TLS", runs: core(&|run| Run { wire: Wire::Tls, ..run }) },
         Set { name: "cold start", runs: core(&|run| Run { begin: Begin::Cold, ..run }) },
+    ]
+}
+
+/// All scenarios with two held-out seeds, judged as usual and with something left out.
+pub fn ablations() -> Vec<Set> {
+    let set = |name, without| {
+        let runs = all(HELD_OUT.take(2)).into_iter().map(|run| Run { without, ..run });
+        Set { name, runs: runs.collect() }
+    };
+    vec![
+        set("whole", Without::Nothing),
+        set("without novelty", Without::Novelty),
+        set("without health", Without::Health),
+        set("without cohorts", Without::Cohorts),
     ]
 }
 

@@ -38,6 +38,8 @@ pub struct Outcome {
     pub share_error: Option<f64>,
     /// How often one decided label gave way to another.
     pub flaps: usize,
+    /// The words in their order, each with the seconds from the begin at which it was first told.
+    pub trail: Vec<(f64, String)>,
     /// Further incidents of the same episode.
     pub more: usize,
     /// The rules that held.
@@ -111,6 +113,7 @@ impl Outcome {
                 && last.is_some_and(|last| last.label == "attack" && !last.origins.is_empty()),
             share_error: last.and_then(|last| share_error(episode, last)),
             flaps: main.map_or(0, flaps),
+            trail: main.map_or_else(Vec::new, |main| trail(main, episode)),
             more: incidents.len().saturating_sub(1),
             rules: last.map(|last| last.rules.clone()).unwrap_or_default(),
             evidence: last.map(|last| last.evidence.clone()).unwrap_or_default(),
@@ -140,6 +143,18 @@ fn flaps(incident: &Incident) -> usize {
     let decided: Vec<&str> =
         incident.told.iter().map(|told| told.label.as_str()).filter(|label| *label != "unknown").collect();
     decided.windows(2).filter(|pair| pair[0] != pair[1]).count()
+}
+
+/// The words in their order, each when it was first told.
+fn trail(incident: &Incident, episode: &Episode) -> Vec<(f64, String)> {
+    let mut trail: Vec<(f64, String)> = Vec::new();
+    for told in &incident.told {
+        let word = told.verdict();
+        if trail.last().is_none_or(|(_, last)| *last != word) {
+            trail.push((seconds(episode.begin, told.at), word));
+        }
+    }
+    trail
 }
 
 /// The largest difference between what is said of a cause's share and what is true, where causes are known.

@@ -32,6 +32,9 @@ pub struct Acquaintance {
     pub hours: u32,
     /// Its country when it came first: two letters, or 0 where it has none.
     pub country: [u8; 2],
+    /// How often it asked, of all the time.
+    #[serde(default)]
+    pub accesses: u64,
 }
 
 /// What is known of an answered client.
@@ -64,9 +67,14 @@ impl<K: Client> Known<K> {
         self.rows.len()
     }
 
-    /// Notes a client again; answers whether it was known.
-    pub fn meet_again(&mut self, client: &K, second: i64) -> bool {
-        self.rows.get_mut(client).map(|row| row.meet(second)).is_some()
+    /// Notes a client that asks so often again; answers whether it was known.
+    pub fn meet_again(&mut self, client: &K, second: i64, accesses: u64) -> bool {
+        self.rows.get_mut(client).map(|row| row.meet(second, accesses)).is_some()
+    }
+
+    /// The clients in no order.
+    pub fn rows(&self) -> impl Iterator<Item = (&K, &Acquaintance)> {
+        self.rows.iter()
     }
 
     /// Notes a client.
@@ -150,11 +158,14 @@ impl<K: Client> PartialEq for Known<K> {
     }
 }
 
+/// No client asks more often.
+const MOST_ACCESSES: u64 = 1 << 53;
+
 impl Acquaintance {
-    /// Met for the first time.
-    pub fn first_met(second: i64, country: [u8; 2]) -> Self {
-        let mut met = Self { first: second, last: second, days: 1, hours: 0, country };
-        met.meet(second);
+    /// Met for the first time, when it asked so often.
+    pub fn first_met(second: i64, country: [u8; 2], accesses: u64) -> Self {
+        let mut met = Self { first: second, last: second, days: 1, hours: 0, country, accesses: 0 };
+        met.meet(second, accesses);
         met
     }
 
@@ -168,7 +179,8 @@ impl Acquaintance {
         self.hours.count_ones()
     }
 
-    fn meet(&mut self, second: i64) {
+    fn meet(&mut self, second: i64, accesses: u64) {
+        self.accesses = self.accesses.saturating_add(accesses);
         self.age_to(second.max(self.last));
         let back = self.last.div_euclid(DAY) - second.div_euclid(DAY);
         self.days |= u32::try_from(back).ok().and_then(|back| 1_u64.checked_shl(back)).unwrap_or(0);
@@ -185,6 +197,7 @@ impl Acquaintance {
         self.first = self.first.min(other.first);
         self.days |= other.days;
         self.hours |= other.hours;
+        self.accesses = self.accesses.saturating_add(other.accesses);
     }
 
     fn age_to(&mut self, second: i64) {
@@ -200,6 +213,7 @@ impl Acquaintance {
             && super::is_time(self.last)
             && self.first <= self.last
             && self.hours < 1 << 24
+            && self.accesses < MOST_ACCESSES
     }
 }
 
@@ -277,19 +291,19 @@ mod tests {
     }
 
     fn met(second: i64) -> Acquaintance {
-        Acquaintance::first_met(second, *b"KR")
+        Acquaintance::first_met(second, *b"KR", 1)
     }
 
     #[test]
     fn days_and_hours_are_counted_once() {
         let mut row = met(0);
         for second in [10, 3_600, DAY, DAY + 5, 3 * DAY + 7_200] {
-            row.meet(second);
+            row.meet(second, 1);
         }
-        assert_eq!((row.distinct_days(), row.distinct_hours()), (3, 3));
+        assert_eq!((row.distinct_days(), row.distinct_hours(), row.accesses), (3, 3, 6));
         let (mut one, mut other) = (met(0), met(3 * DAY + 7_200));
         other.merge(&met(DAY));
-        one.meet(3_600);
+        one.meet(3_600, 3);
         one.merge(&other);
         assert_eq!(one, row);
     }

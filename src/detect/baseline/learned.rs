@@ -28,6 +28,9 @@ pub(super) struct Learned {
     pub prefixes: Known<IpNet>,
     /// Networks that were answered.
     pub networks: Known<u32>,
+    /// How often answered clients asked, of all the time.
+    #[serde(default)]
+    pub accesses: u64,
 }
 
 const RATES: usize = Signal::RATES.len();
@@ -51,6 +54,7 @@ impl Default for Learned {
             healthy: Default::default(),
             prefixes: Known::new(MAX_PREFIXES),
             networks: Known::new(MAX_NETWORKS),
+            accesses: 0,
         }
     }
 }
@@ -157,6 +161,7 @@ impl Learned {
         }
         self.prefixes.merge(&other.prefixes);
         self.networks.merge(&other.networks);
+        self.accesses = self.accesses.saturating_add(other.accesses);
     }
 
     /// Gives the tables the room they have in a run.

@@ -159,18 +159,23 @@ impl Live {
         if self.held.is_some_and(|held| held.holds(second)) {
             return;
         }
-        for (key, _) in own.prefixes.iter().filter(|(key, cell)| is_answered(key.lineage.proof, cell)) {
-            if !learned.prefixes.meet_again(&key.prefix, second)
-                && !self.prefixes.meet_again(&key.prefix, second)
+        for (key, cell) in own.prefixes.iter().filter(|(key, cell)| is_answered(key.lineage.proof, cell)) {
+            learned.accesses = learned.accesses.saturating_add(cell.accesses);
+            if !learned.prefixes.meet_again(&key.prefix, second, cell.accesses)
+                && !self.prefixes.meet_again(&key.prefix, second, cell.accesses)
             {
                 let country = letters(key.lineage.country);
-                self.prefixes.meet(key.prefix, Acquaintance::first_met(second, country));
+                self.prefixes.meet(key.prefix, Acquaintance::first_met(second, country, cell.accesses));
             }
         }
-        for (lineage, _) in own.networks.iter().filter(|(lineage, cell)| is_answered(lineage.proof, cell)) {
-            let Some(asn) = lineage.asn.map(|asn| asn.0) else { continue };
-            if !learned.networks.meet_again(&asn, second) && !self.networks.meet_again(&asn, second) {
-                self.networks.meet(asn, Acquaintance::first_met(second, letters(lineage.country)));
+        for (lineage, cell) in own.networks.iter().filter(|(lineage, cell)| is_answered(lineage.proof, cell))
+        {
+            let (Some(asn), accesses) = (lineage.asn.map(|asn| asn.0), cell.accesses) else { continue };
+            if !learned.networks.meet_again(&asn, second, accesses)
+                && !self.networks.meet_again(&asn, second, accesses)
+            {
+                let met = Acquaintance::first_met(second, letters(lineage.country), accesses);
+                self.networks.meet(asn, met);
             }
         }
     }

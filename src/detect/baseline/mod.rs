@@ -16,6 +16,7 @@ mod series;
 mod signal;
 #[cfg(test)]
 mod tests;
+mod usual;
 
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
@@ -31,6 +32,7 @@ pub use alarm::{Lull, Pace, Surge};
 pub use known::Acquaintance;
 pub use learning::{Baselines, Learning, Quiet, Unsound};
 pub use signal::{Cohort, Signal};
+pub use usual::{Rates, Usual, signal_of};
 
 /// What is usual at one service, and what is not.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]

@@ -82,7 +82,7 @@ fn the_shipped_set_holds_what_the_contract_promises() {
     assert_eq!(rule.title, "BONGSU concentrated foreign access");
     assert_eq!(
         rule.when.to_string(),
-        "rate ≥ 20/s and share ≥ 30 % and lift ≥ 5× and (past ≥ 3 s or rate ≥ 50/s)"
+        "rate ≥ 10/s and share ≥ 30 % and lift ≥ 5× and (past ≥ 60 s or (past ≥ 3 s and rate ≥ 20/s) or rate ≥ 50/s)"
     );
     assert_eq!((rule.group_by, rule.filter.foreign, rule.level), (GroupBy::Country, Some(true), Level::High));
 }

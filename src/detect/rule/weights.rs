@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use super::Patience;
 use crate::document::{Fields, Node, Number, Problems, Reader, Share, Source, Value, words};
 
 /// A piece of evidence about a cohort or about the whole service.
@@ -110,6 +111,10 @@ pub struct Demands {
     pub alone: f64,
     /// Weights are divided by this where less than ten minutes are known of before, less than a day, or more.
     pub temperature: [f64; 3],
+    /// Whether few and many, at home and abroad, are judged apart.
+    pub split: bool,
+    /// How long a verdict must stand.
+    pub patience: Patience,
 }
 
 impl Default for Demands {
@@ -121,6 +126,8 @@ impl Default for Demands {
             without_behaviour: 0.55,
             alone: 0.8,
             temperature: [1.0, 1.0, 1.0],
+            split: true,
+            patience: Patience::default(),
         }
     }
 }
@@ -225,6 +232,18 @@ impl Demands {
         share("probability", &mut self.probability);
         share("without_behaviour", &mut self.without_behaviour);
         share("alone", &mut self.alone);
+        if let Some(split) = fields.optional::<bool>("split") {
+            self.split = split;
+        }
+        if let Some(stands) = fields.node("stands") {
+            self.patience.lay_stands(stands, fields.reader());
+        }
+        if let Some(settles) = fields.node("settles") {
+            self.patience.lay_settles(settles, fields.reader());
+        }
+        if let Some(replaces) = fields.node("replaces") {
+            self.patience.lay_replaces(replaces, fields.reader());
+        }
         let positive = |Number(number): &Number| (0.0..=100.0).contains(number);
         if let Some(Number(margin)) = fields.checked("margin", "a number from 0 to 100", positive) {
             self.margin = margin;

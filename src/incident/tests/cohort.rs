@@ -81,6 +81,10 @@ impl Scene {
     }
 
     fn cohorts(&self) -> Vec<Cohort> {
+        self.cohorts_if(true)
+    }
+
+    fn cohorts_if(&self, is_split: bool) -> Vec<Cohort> {
         let (mut before, mut habits) = (Before::default(), Habits::default());
         for second in -900..0 {
             before.learn(second, 1, &self.usually);
@@ -100,7 +104,8 @@ impl Scene {
             home: &home,
             coverage: 1.0,
         };
-        Split { window: &self.window, scale: &scale, habits: &habits, origins: &self.origins }.cohorts()
+        let (window, origins) = (&self.window, self.origins.as_slice());
+        Split { window, scale: &scale, habits: &habits, origins, is_split }.cohorts()
     }
 }
 
@@ -136,6 +141,29 @@ fn a_flood_inside_a_crowd_is_a_cohort_of_its_own() {
     assert!(many.known.is_some_and(|known| known > 0.9), "{many:?}");
     assert!((few.effective_sources - 20.0).abs() < 1e-9, "{few:?}");
     assert!(few.client_rate > 5.0 * many.client_rate, "{cohorts:?}");
+}
+
+#[test]
+fn without_a_split_all_is_one_cohort() {
+    let (kt, att) = (lineage(KR, 4766), lineage(US, 7018));
+    let scene = Scene::default().usually(kt, 10).since(att, [99, 0, 1], 20, 30);
+    let scene = scene.since(kt, [168, 126, 63], 100, 4).told(US, flood(), (0.67, 0.6, 0.0));
+    let cohorts = scene.cohorts_if(false);
+    let [all] = cohorts.as_slice() else { panic!("{cohorts:?}") };
+    assert_eq!((all.who, all.share, all.sources), (Who::Many, 1.0, 120.0));
+    assert_eq!(all.origins, [0]);
+}
+
+#[test]
+fn people_who_come_and_go_beside_few_are_no_cohort() {
+    let (kt, att) = (lineage(KR, 4766), lineage(US, 7018));
+    let with_rest = |each| {
+        let scene = Scene::default().usually(kt, 10).since(att, [99, 0, 1], 20, 10);
+        scene.since(kt, [168, 126, 63], 50, each).told(US, flood(), (1.0, 0.6, 0.0)).cohorts()
+    };
+    // A third more than the hundred accesses of ordinary ten seconds, and twice as many more.
+    assert_eq!(with_rest(3).len(), 1);
+    assert_eq!(with_rest(4).len(), 2);
 }
 
 #[test]

@@ -1,8 +1,10 @@
 //! What an incident is judged by, piece by piece: small cases whose answer is known in advance.
 
 mod cohort;
+mod contrast;
 mod facts;
 mod health;
+mod standing;
 mod timeline;
 mod verdict;
 

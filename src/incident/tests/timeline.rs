@@ -7,7 +7,7 @@ use crate::incident::timeline::{Timeline, Usual};
 /// Seconds from 0 on, against ten a second before.
 fn timeline(sides: Sides, seconds: impl IntoIterator<Item = ScopeTick>) -> Timeline {
     let before = before(10);
-    let usual = Usual { before: &before, wait: Some(20_000.0), sides };
+    let usual = Usual { before: &before, wait: Some(20_000.0), sides, onset: at(0) };
     let mut timeline = Timeline::default();
     for (second, tick) in (0..).zip(seconds) {
         timeline.take(at(second), &tick, &usual);
@@ -26,6 +26,18 @@ fn an_ordinary_load_neither_rises_nor_breaks() {
     let peak = quiet.peak.unwrap();
     assert!((peak - 1.0).abs() < 0.1, "{peak}");
     assert_eq!(quiet.broke_ahead(), None);
+}
+
+#[test]
+fn what_had_healed_before_the_onset_is_not_what_broke() {
+    let before = before(10);
+    let usual = Usual { before: &before, wait: Some(20_000.0), sides: Sides::Both, onset: at(40) };
+    let mut timeline = Timeline::default();
+    let story = seconds(5, || served(10)).chain(seconds(6, || silent(10))).chain(seconds(30, || served(10)));
+    for (second, tick) in (0..).zip(story) {
+        timeline.take(at(second), &tick, &usual);
+    }
+    assert_eq!((timeline.broke, timeline.load_when_broke), (None, None));
 }
 
 #[test]

@@ -1,0 +1,83 @@
+//! Sources that rules name by themselves: whoever tries ports, paths or passwords. Comes in: the rows of an episode and the
+//! keys that rules found. Goes out: a row for each such source. Judges nothing.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+
+use super::episode::Ground;
+use super::origins::Scale;
+use super::{Origin, Place};
+use crate::aggregate::Cell;
+use crate::detect::{Key, Window};
+use crate::flow::Proof;
+
+/// The sources that tried ports, as far as rules found them. Nothing proves their addresses.
+pub(super) fn probing(
+    window: &Window,
+    keys: &BTreeSet<Key>,
+    scale: &Scale<'_>,
+    ground: &Ground<'_>,
+) -> Vec<Origin> {
+    let mut attempts: BTreeMap<IpAddr, u64> = BTreeMap::new();
+    for (key, probe) in &window.probed {
+        *attempts.entry(key.source).or_default() += u64::from(probe.attempts);
+    }
+    named(attempts, keys, scale, ground)
+}
+
+/// The sources that rules found failing: what they were denied, what they missed, or else their connections.
+pub(super) fn failing(
+    window: &Window,
+    keys: &BTreeSet<Key>,
+    scale: &Scale<'_>,
+    ground: &Ground<'_>,
+) -> Vec<Origin> {
+    let count = |of: fn(&Cell) -> u64| {
+        let mut counts: BTreeMap<IpAddr, u64> = BTreeMap::new();
+        for (key, cell) in window.sources.iter().filter(|(_, cell)| of(cell) > 0) {
+            *counts.entry(key.address).or_default() += of(cell);
+        }
+        counts
+    };
+    let failed = count(|cell| u64::from(cell.denied) + u64::from(cell.missing));
+    let counts = if failed.is_empty() { count(|cell| cell.connections) } else { failed };
+    let mut rows = named(counts, keys, scale, ground);
+    let proven = |address| {
+        let own = window.sources.keys().filter(move |key| key.address == address);
+        own.into_iter().all(|key| key.prefix.lineage.proof == Proof::Proven)
+    };
+    rows.iter_mut().for_each(|row| row.proven = proven(row.example));
+    rows
+}
+
+/// Rows of those sources that rules name, by what was counted of them.
+fn named(
+    counts: BTreeMap<IpAddr, u64>,
+    keys: &BTreeSet<Key>,
+    scale: &Scale<'_>,
+    ground: &Ground<'_>,
+) -> Vec<Origin> {
+    let whole: u64 = counts.values().sum();
+    let row = |(address, count): (IpAddr, u64)| {
+        let attribution = (ground.attribute)(address);
+        Origin {
+            place: Place::Source(address),
+            country: attribution.country,
+            asn: attribution.asn,
+            example: address,
+            foreign: (!scale.home.is_unknown()).then(|| scale.home.is_foreign(attribution.country)),
+            share: count as f64 / whole.max(1) as f64,
+            traffic_share: (count as f64 / scale.total.max(1.0)).min(1.0),
+            baseline_share: 0.0,
+            rate: count as f64 / scale.seconds.max(1.0),
+            sources: 1,
+            proven: false,
+            label: attribution.label,
+        }
+    };
+    let found = counts.into_iter().filter(|(address, _)| keys.contains(&Key::Source(*address)));
+    found.take(MOST_NAMED).map(row).collect()
+}
+
+/// Sources that rules name, of which this many are told.
+const MOST_NAMED: usize = 16;
