@@ -6,6 +6,7 @@ mod cohort;
 mod episode;
 mod facts;
 mod health;
+mod holders;
 mod lifecycle;
 mod onset;
 mod origins;
