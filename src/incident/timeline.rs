@@ -160,8 +160,8 @@ impl Timeline {
     }
 }
 
-/// How many times the load before: of attempts to connect, of accesses, or, where requests are sealed, of packets,
-/// whichever rose more: who keeps a connection open asks on it without either.
+/// How many times the load before: of attempts to connect or of accesses, whichever rose more; where requests are sealed
+/// of packets, too, since who keeps a connection open asks on it without either.
 fn load(sums: &Counts, before: &Before, second: i64) -> Option<f64> {
     let times = |measure| {
         let level = before.rate(measure, second)?;
@@ -169,8 +169,13 @@ fn load(sums: &Counts, before: &Before, second: i64) -> Option<f64> {
         Some(of_counts(measure, sums) as f64 / SPAN as f64 / level.max(1.0))
     };
     let (attempts, accesses) = (times(Measure::Attempts)?, times(Measure::Accesses)?);
-    let sealed = is_sealed(sums).then(|| times(Measure::Packets)).flatten();
-    Some(attempts.max(accesses).max(sealed.unwrap_or(0.0)))
+    if is_sealed(sums) {
+        return Some(attempts.max(accesses).max(times(Measure::Packets)?));
+    }
+    // Where each connection asks, connections are no load of their own: a server that closes them makes people open as
+    // many as they have requests. Connections that ask nothing are.
+    let each_asks = 10 * sums[Count::Accesses] >= 7 * sums[Count::Attempts];
+    Some(if each_asks { accesses } else { attempts.max(accesses) })
 }
 
 /// Whether most of what is asked is encrypted.

@@ -85,6 +85,28 @@ fn where_one_direction_is_seen_nothing_fails() {
 }
 
 #[test]
+fn people_who_connect_again_for_each_request_are_no_load() {
+    let kept = || {
+        let mut tick = served(10);
+        (tick.counts[Count::Attempts], tick.counts[Count::Answered]) = (2, 2);
+        tick
+    };
+    let closing = || {
+        let mut tick = silent(8);
+        tick.counts[Count::Answered] = 8;
+        tick
+    };
+    let mut before = Before::default();
+    (-900..0).for_each(|second| before.learn(second, &kept()));
+    let usual = Usual { before: &before, wait: Some(20_000.0), sides: Sides::Both };
+    let mut timeline = Timeline::default();
+    let story = seconds(20, kept).chain(seconds(20, closing));
+    (0..).zip(story).for_each(|(second, tick)| timeline.take(at(second), &tick, &usual));
+    assert_eq!(timeline.rose, None);
+    assert!(timeline.load_when_broke.is_some_and(|load| load < 1.2), "{timeline:?}");
+}
+
+#[test]
 fn encrypted_requests_on_connections_that_stay_open_are_a_load() {
     let sealed = |packets: u64| {
         let mut tick = served(10);
