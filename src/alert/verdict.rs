@@ -153,6 +153,9 @@ fn text(reason: &Reason) -> String {
         }
         Evidence::NewNetworks => format!("{part} of it comes from networks that had no such part before"),
         Evidence::Foreign => format!("access from abroad holds {part} of the excess"),
+        Evidence::OnlyAbroad => {
+            format!("{part} of the excess is from abroad: at home hardly anybody asks for more")
+        }
         Evidence::HighRate | Evidence::OrdinaryRate => {
             format!("the middle client asks {} times as often as busy clients used to", quantity(value))
         }
@@ -182,7 +185,7 @@ fn text(reason: &Reason) -> String {
             format!("{part} of the datagrams are answers of amplifiers that nobody here asked")
         }
         Evidence::Unanswered => {
-            format!("{part} of the attempts to connect found no answer, at an ordinary load")
+            format!("{part} of the attempts to connect found no answer, or were refused")
         }
         Evidence::LargeLost => {
             format!("{part} of the large segments had to be sent again, and hardly any small one")

@@ -148,8 +148,9 @@ const HOLES: usize = 4;
 /// one repeats within 1 s, twice that the next time (RFC 6298).
 const PATIENCE: u8 = 4;
 
-/// A step further than a window can be (RFC 7323) is a wrong number, not a hole.
-const WIDEST: u32 = 1 << 30;
+/// A step further than this is a wrong number, not a hole. Windows may be 1 GiB (RFC 7323) and are some MiB; of numbers
+/// that have nothing to do with the last ones, one in sixty-four lies within this.
+const WIDEST: u32 = 1 << 26;
 
 /// A segment is at most so long on Ethernet, or as long as the longest that was seen (hosts that offload hand over
 /// more).
@@ -212,6 +213,11 @@ impl Side {
             return;
         }
         let ahead = end.wrapping_sub(self.next);
+        if segment.flags.syn && ahead > 0 {
+            // A client that comes again from the port of an earlier connection begins with a number of its own.
+            *self = Self { shown: true, ..Self::begin(Some(end)) };
+            return;
+        }
         if ahead == 0 || ahead > WIDEST {
             account.seen += u32::from(self.fill(segment.sequence, len));
             return;
@@ -404,6 +410,23 @@ mod tests {
             assert_eq!(measured(&mut flow), (0, 0));
         }
         assert_eq!(measured(&mut flow), (0, 1));
+    }
+
+    #[test]
+    fn a_port_that_is_used_again_leaves_no_hole() {
+        let syn = TcpFlags { syn: true, ack: false, ..ACK };
+        for isn in [7, 9_000, 1 << 29, 3 << 30] {
+            let mut flow = Flow::default();
+            flow.segment(ToServer, &segment(1_000, 100, 5_000));
+            flow.segment(ToClient, &segment(5_000, 100, 1_100));
+            flow.segment(ToServer, &TcpSegment { flags: syn, ..segment(isn, 0, 0) });
+            let answer = TcpFlags { syn: true, ..ACK };
+            flow.segment(ToClient, &TcpSegment { flags: answer, ..segment(isn ^ 77, 0, isn + 1) });
+            flow.segment(ToServer, &segment(isn + 1, 100, (isn ^ 77) + 1));
+            flow.segment(ToClient, &segment((isn ^ 77) + 1, 100, isn + 101));
+            flow.segment(ToServer, &segment(isn + 101, 0, (isn ^ 77) + 101));
+            assert_eq!(measured(&mut flow), (4, 0), "{isn}");
+        }
     }
 
     #[test]

@@ -8,6 +8,7 @@ use super::origins::Scale;
 use super::{Origin, Place};
 use crate::aggregate::{Cell, Fingerprint, Lineage, SourceKey};
 use crate::attribute::{Asn, Country};
+use crate::detect::rule::Measure;
 use crate::detect::{Habits, Key, Window, is_asset, of_cell};
 use crate::flow::template_of;
 
@@ -331,7 +332,10 @@ impl Split<'_> {
             let squares: f64 = counts.iter().map(|count| count * count).sum();
             cohort.sources = counts.len() as f64 / self.scale.coverage.max(1e-9);
             cohort.effective_sources = if squares > 0.0 { sum * sum / squares } else { 0.0 };
-            cohort.client_rate = counts.get(counts.len() / 2).map_or(0.0, |count| count / minutes);
+            // What is held is asked for by nobody.
+            if self.scale.measure != Measure::Held {
+                cohort.client_rate = counts.get(counts.len() / 2).map_or(0.0, |count| count / minutes);
+            }
         }
     }
 

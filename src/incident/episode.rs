@@ -5,8 +5,9 @@ use std::net::IpAddr;
 
 use super::cohort::{Cohort, Split, stands_out};
 use super::contrast::{Beside, Ordinary};
-use super::facts::{Facts, held_by_few};
-use super::health::{Examination, Found};
+use super::facts::Facts;
+use super::health::{Examination, Found, holds_prefix};
+use super::holders::{held_by_holders, is_about_holding};
 use super::named::{failing, probing};
 use super::origins::Scale;
 use super::standing::Look;
@@ -39,7 +40,7 @@ pub(super) struct Episode {
     tail: Sums,
     waited: TickId,
     pub timeline: Timeline,
-    /// The most connections that few held at a time.
+    /// The most connections that were held at a time.
     held: u64,
     /// Ticks up to and including this one are in the timeline.
     timed: TickId,
@@ -128,8 +129,22 @@ pub(super) struct Ground<'a> {
 /// nothing, and the few who prove theirs are not to blame for it.
 const LEAST_ATTRIBUTED: f64 = 0.5;
 
+/// Connections opened for each that is held at a time: a server gives up slow ones after a minute or more, and their
+/// owner opens them once again.
+const RENEWED: f64 = 3.0;
+
+/// A load of so many times that before is a crowd's, as in the timeline.
+const CROWDED: f64 = 1.5;
+
+/// Connections a second beyond the usual that are a flood: a backlog of 1024 is full within a minute.
+const LEAST_CONNECTING: f64 = 20.0;
+
 /// Seconds without an answer to attempts after which it is the server that is gone.
 const SHUT: u64 = 5;
+
+/// Seconds without an answer to anything that was asked after which it is, too: what stands behind a server answers late,
+/// and until then nothing else may be asked for.
+const MUTE: u64 = 15;
 
 /// The part of the level before that an excess must come to.
 const LEAST_MORE: f64 = 0.2;
@@ -197,7 +212,7 @@ impl Episode {
             }
         }
         self.waited = tick;
-        self.held = self.held.max(held_by_few(watched));
+        self.held = self.held.max(watched.levels(Traffic::Own).service());
         let before = self.provisional.as_ref().unwrap_or_else(|| watched.before(Traffic::Own));
         let wait = watched.habits().first_byte_wait();
         let usual = Usual { before, wait, sides: watched.sides(), onset: self.from };
@@ -221,26 +236,33 @@ impl Episode {
         let measure = self.told_measure(before, seconds);
         let total = of_counts(measure, &self.sums.window.counts) as f64;
         let level = before.rate(measure, second);
-        let row_excess = self.row_excess(before, measure, seconds);
-        let excess = row_excess.max(total - level.unwrap_or(0.0) * seconds);
+        let by_held = self.is_about_holding(before, seconds);
+        // Who holds connections asks for little: by what is asked for, others would be told.
+        let whose = if by_held { Measure::Held } else { measure };
+        let row_excess = self.row_excess(before, whose, seconds);
+        let counted = of_counts(whose, &self.sums.window.counts) as f64;
         let scale = Scale {
-            measure,
+            measure: whose,
             seconds,
             second,
             before,
-            excess,
-            total,
+            excess: row_excess.max(counted - before.rate(whose, second).unwrap_or(0.0) * seconds),
+            total: counted,
             home: ground.home,
             coverage: self.coverage,
         };
-        let is_attributed = self.is_more(before, measure, seconds) && row_excess >= LEAST_ATTRIBUTED * excess;
-        let suspects = Suspects::of(&self.sums.window, keys, &scale);
+        let is_attributed =
+            self.is_more(before, whose, seconds) && row_excess >= LEAST_ATTRIBUTED * scale.excess;
+        let mut suspects = Suspects::of(&self.sums.window, keys, &scale);
+        suspects.add_machines(&self.sums.window, &scale, watched.habits().busy_client());
         let rows = match self.measure {
             Measure::Probes => probing(&self.sums.window, keys, &scale, ground),
             _ if is_attributed => suspects.rows(&self.sums.window, &scale),
             _ => Vec::new(),
         };
-        let few = rows.iter().filter(|row| stands_out(row)).map(|row| row.share * excess).sum();
+        // What is held is no part of what is asked for.
+        let standing_out = rows.iter().filter(|row| stands_out(row) && !by_held);
+        let few = standing_out.map(|row| row.share * scale.excess).sum();
         let grown = Grown { measure, few, rest: total - level.unwrap_or(0.0) * seconds - few };
         let cohorts = if is_attributed && self.measure != Measure::Probes {
             let habits = watched.habits();
@@ -249,9 +271,11 @@ impl Episode {
         } else {
             Vec::new()
         };
-        let by_connections = measure == Measure::Connections && is_access(self.measure);
-        let by_packets = measure == Measure::Packets && is_access(self.measure);
-        let cohorts = if by_connections || by_packets { without_the_many(cohorts) } else { cohorts };
+        let by_connections = whose == Measure::Connections && is_access(self.measure);
+        let by_packets = whose == Measure::Packets && is_access(self.measure);
+        let is_crowded = by_packets && self.is_crowded(before, seconds, &rows);
+        let cohorts =
+            if (by_connections || by_packets) && !is_crowded { without_the_many(cohorts) } else { cohorts };
         let mut facts = self.facts(watched, before, seconds);
         let found = self.examine(watched, before, ground, (&rows, &facts));
         facts.failing = found.failing();
@@ -269,9 +293,11 @@ impl Episode {
             times: level.filter(|level| *level > 0.0).map(|level| total / seconds / level),
             by_connections,
             by_packets,
+            is_connecting: self.is_connecting(before, seconds),
             is_hurt: found.health.state >= Condition::Degraded,
-            is_silent: self.is_silent() || self.timeline.shut_for >= SHUT,
-            is_blind: watched.sides().is_one_way(),
+            is_silent: self.is_silent() || self.timeline.shut_for >= SHUT || self.timeline.mute_for >= MUTE,
+            is_blind: watched.sides().is_one_way() || facts.is_lossy(),
+            is_lossy: facts.is_lossy(),
         }
         .verdict();
         let is_of_one =
@@ -284,7 +310,8 @@ impl Episode {
         } else {
             told(rows, &mut verdict)
         };
-        let from_origins: f64 = origins.iter().map(|row| row.rate).sum();
+        let rates = origins.iter().map(|row| row.rate);
+        let from_origins: f64 = if by_held { 0.0 } else { rates.sum() };
         let rate = total / seconds;
         let beside = Beside { window: &self.sums.window, ordinary: &self.ordinary, scale: &scale };
         Account {
@@ -321,7 +348,7 @@ impl Episode {
             beside,
             seconds,
             second,
-            held: self.held,
+            held: self.held_by_holders(before, seconds),
             failing: None,
         }
     }
@@ -371,6 +398,42 @@ impl Episode {
         own[Count::Unanswered] > 0 && 10 * own[Count::Responses].max(own[Count::FirstBytes]) < asked
     }
 
+    /// Whether it is about connections that are held, more than about anything that is asked for.
+    fn is_about_holding(&self, before: &Before, seconds: f64) -> bool {
+        is_access(self.measure) && is_about_holding(self.held_by_holders(before, seconds))
+    }
+
+    /// Connections held by those who do little else, unless what is asked for beside them is what there is more of.
+    fn held_by_holders(&self, before: &Before, seconds: f64) -> u64 {
+        // A service that is asked much is asked a little more or less at any time.
+        let usual = before.rate(Measure::Accesses, self.until.second).map(|level| (1.0 + LEAST_MORE) * level);
+        let more = usual.map_or(0.0, |usual| self.sums.own[Count::Accesses] as f64 - usual * seconds);
+        held_by_holders(&self.sums.window, more)
+    }
+
+    /// Whether the many ask notably more as well, beside few who send very many packets.
+    fn is_crowded(&self, before: &Before, seconds: f64, few: &[Origin]) -> bool {
+        let level = before.rate(Measure::Accesses, self.until.second).filter(|level| *level > 0.0);
+        let of_few: u64 = self
+            .sums
+            .window
+            .prefixes
+            .iter()
+            .filter(|(key, _)| few.iter().any(|row| holds_prefix(row, key)))
+            .map(|(_, cell)| cell.accesses)
+            .sum();
+        let of_many = self.sums.own[Count::Accesses].saturating_sub(of_few) as f64 / seconds;
+        level.is_some_and(|level| of_many >= CROWDED * level)
+    }
+
+    /// Whether connections come and go far beyond what is held at a time: a flood of them, while who is after the
+    /// workers opens as many as he keeps.
+    fn is_connecting(&self, before: &Before, seconds: f64) -> bool {
+        let usual = before.rate(Measure::Connections, self.until.second).unwrap_or(0.0) * seconds;
+        let more = self.sums.own[Count::Opened] as f64 - usual;
+        more >= RENEWED * self.held as f64 && more >= LEAST_CONNECTING * seconds
+    }
+
     /// What this mirror does not show of it.
     fn unseen(&self, watched: &Watched, level: Option<f64>) -> Vec<Unseen> {
         let own = &self.sums.own;
@@ -403,6 +466,14 @@ impl Episode {
     /// there are more of these and hardly more accesses, as when somebody connects and says little.
     fn told_measure(&self, before: &Before, seconds: f64) -> Measure {
         match self.measure {
+            // What can be read is told by what it asks for, whatever was noticed first.
+            Measure::Packets
+                if self.traffic == Traffic::Own
+                    && 2 * self.sums.own[Count::Requests] >= self.sums.own[Count::Accesses]
+                    && self.is_more(before, Measure::Accesses, seconds) =>
+            {
+                Measure::Accesses
+            }
             Measure::Packets | Measure::Bytes | Measure::Connections => self.measure,
             measure if is_access(measure) => {
                 // Conversations that stay open, and encrypted ones, hide requests; few that send very much do not hide.

@@ -2,12 +2,8 @@
 //! Comes in: the sums since the onset, the level before, the timeline. Goes out: numbers, each a piece of evidence or
 //! none. What they weigh, `verdict` knows.
 
-use std::collections::BTreeMap;
-
-use ipnet::IpNet;
-
 use crate::aggregate::{Count, Counts, Sides};
-use crate::detect::rule::{Evidence, Measure, Traffic};
+use crate::detect::rule::{Evidence, Measure};
 use crate::detect::{Before, Watched};
 
 use super::timeline::Timeline;
@@ -25,7 +21,7 @@ pub(super) struct Facts<'a> {
     pub seconds: f64,
     /// The second at which it is looked at.
     pub second: i64,
-    /// The most connections that few held at a time.
+    /// Connections held by those who hold most of theirs.
     pub held: u64,
     /// The part of exchanges that fail for clients that are no suspects.
     pub failing: Option<f64>,
@@ -51,15 +47,18 @@ const LEAST_RESETS: f64 = 50.0;
 /// Datagrams a second that fill no line.
 const LEAST_DATAGRAMS: f64 = 100.0;
 
+/// Data segments of sampled conversations below which a loss of the mirror is chance.
+const LEAST_DATA: u64 = 100;
+
+/// The part of them that a mirror must miss before silence is more likely its own: one exchange in five, of some four
+/// packets each, then lacks something.
+const LOSSY: f64 = 0.05;
+
 /// Large segments below which their loss says nothing.
 const LEAST_SEGMENTS: u64 = 50;
 
 /// How many times more often large segments must be lost than small ones.
 const LARGE_OVER_SMALL: f64 = 5.0;
-
-/// Prefixes that are few, and connections of one that are several.
-const FEW_HOLDERS: usize = 8;
-const SEVERAL: u64 = 4;
 
 /// A service with less than so many accesses a second may fall silent without a fault.
 const LEAST_BEFORE: f64 = 2.0;
@@ -73,6 +72,7 @@ impl Facts<'_> {
             ahead if ahead < 0.0 => Some(fact(Evidence::LoadFirst, -ahead, Some(0.0))),
             _ => None,
         });
+        let order = order.filter(|_| !self.is_lossy());
         let known =
             [surge, order, self.fails_unloaded(), self.unanswered(), self.large_lost(), self.dropped()];
         let floods = [self.half_open(), self.held(), self.resets(), self.datagrams(), self.reflected()];
@@ -87,26 +87,33 @@ impl Facts<'_> {
     }
 
     fn fails_unloaded(&self) -> Option<Fact> {
-        let failing = self.failing.filter(|_| self.broke_unloaded())?;
+        let failing = self.failing.filter(|_| self.broke_unloaded() && !self.is_lossy())?;
         Some(fact(Evidence::FailsUnloaded, failing, Some(0.0)))
     }
 
-    /// Attempts without an answer while there were no more than before.
+    /// Attempts without an answer while there were no more than before, or that are refused, however many there are: who
+    /// is refused tries again at once, and no load makes a machine refuse that still listens.
     fn unanswered(&self) -> Option<Fact> {
         let attempts = self.own[Count::Attempts];
-        if attempts < 12 || self.watched.sides() != Sides::Both || self.is_forged() || !self.broke_unloaded()
-        {
+        if attempts < 12 || self.watched.sides() != Sides::Both || self.is_forged() || self.is_lossy() {
             return None;
         }
+        let is_refusing = 2 * self.own[Count::Refused] >= attempts;
         let answered = (self.own[Count::Answered] as f64 / attempts as f64).min(1.0);
-        Some(fact(Evidence::Unanswered, 1.0 - answered, Some(0.0)))
+        (is_refusing || self.broke_unloaded()).then(|| fact(Evidence::Unanswered, 1.0 - answered, Some(0.0)))
+    }
+
+    /// Whether the mirror misses so much that words seem to be missing which were said.
+    pub fn is_lossy(&self) -> bool {
+        let [seen, missed] = [Count::DataSeen, Count::DataMissed].map(|count| self.own[count]);
+        seen + missed >= LEAST_DATA && missed as f64 >= LOSSY * (seen + missed) as f64
     }
 
     fn large_lost(&self) -> Option<Fact> {
         let [large, again, small, small_again] =
             [Count::LargeSent, Count::LargeResent, Count::SmallSent, Count::SmallResent]
                 .map(|count| self.own[count]);
-        if large < LEAST_SEGMENTS {
+        if large < LEAST_SEGMENTS || self.is_lossy() {
             return None;
         }
         let lost = again as f64 / large as f64;
@@ -117,7 +124,7 @@ impl Facts<'_> {
     fn dropped(&self) -> Option<Fact> {
         let before = self.before.rate(Measure::Accesses, self.second)?;
         let rate = self.own[Count::Accesses] as f64 / self.seconds.max(1.0);
-        (before >= LEAST_BEFORE && rate < before)
+        (before >= LEAST_BEFORE && rate < before && !self.is_lossy())
             .then(|| fact(Evidence::Dropped, 1.0 - rate / before, Some(0.0)))
     }
 
@@ -127,23 +134,26 @@ impl Facts<'_> {
     }
 
     fn half_open(&self) -> Option<Fact> {
-        let (attempts, open) = (self.own[Count::Attempts], self.own.half_open());
+        let (attempts, open) = (self.own[Count::Attempts], self.abandoned()?);
         let rate = open as f64 / self.seconds.max(1.0);
         let before = self.before.rate(Measure::Attempts, self.second).unwrap_or(0.0);
-        (rate >= LEAST_HALF_OPEN.max(2.0 * before) && self.are_abandoned())
+        (rate >= LEAST_HALF_OPEN.max(2.0 * before))
             .then(|| fact(Evidence::HalfOpen, open as f64 / attempts.max(1) as f64, Some(0.0)))
     }
 
-    /// Whether attempts were answered and left open, or were not even tried again: whoever is real and shut out sends
-    /// his SYN again and again (RFC 6298, after 1, 3, 7 s).
-    fn are_abandoned(&self) -> bool {
+    /// Attempts that were answered and left open; where most were not answered, those that were not even tried again:
+    /// whoever is real and shut out sends his SYN again and again (RFC 6298, after 1, 3, 7 s).
+    fn abandoned(&self) -> Option<u64> {
         let (attempts, answered) = (self.own[Count::Attempts], self.own[Count::Answered]);
-        2 * answered >= attempts || 2 * self.own.unearned() < 3 * attempts
+        if 2 * answered >= attempts {
+            return Some(self.own.half_open().min(answered.saturating_sub(self.own[Count::Opened])));
+        }
+        (2 * self.own.unearned() < 3 * attempts).then(|| self.own.half_open())
     }
 
-    /// How many connections were held by few.
+    /// How many connections were held by who does little else.
     fn held(&self) -> Option<Fact> {
-        (self.held > 0).then(|| fact(Evidence::Held, self.held as f64, Some(0.0)))
+        (self.held > 0 && !self.is_lossy()).then(|| fact(Evidence::Held, self.held as f64, Some(0.0)))
     }
 
     fn resets(&self) -> Option<Fact> {
@@ -153,9 +163,10 @@ impl Facts<'_> {
     }
 
     fn datagrams(&self) -> Option<Fact> {
-        let count =
-            |counts: &Counts| counts[Count::UdpIn] + counts[Count::IcmpIn] + counts[Count::FragmentsIn];
-        let rate = (count(self.own) + count(self.beside)) as f64 / self.seconds.max(1.0);
+        let count = |counts: &Counts| counts[Count::IcmpIn] + counts[Count::FragmentsIn];
+        // Who speaks QUIC with the service sends datagrams, too, and has earned state by answering.
+        let udp = self.own[Count::UdpIn].min(self.own.unearned()) + self.beside[Count::UdpIn];
+        let rate = (udp + count(self.own) + count(self.beside)) as f64 / self.seconds.max(1.0);
         (rate >= LEAST_DATAGRAMS).then(|| fact(Evidence::Datagrams, rate, None))
     }
 
@@ -165,21 +176,6 @@ impl Facts<'_> {
         (reflected as f64 / self.seconds.max(1.0) >= LEAST_DATAGRAMS / 10.0)
             .then(|| fact(Evidence::Reflected, (reflected as f64 / all.max(1) as f64).min(1.0), Some(0.0)))
     }
-}
-
-/// How many connections are held, where few hold most of them or each holds several: a browser leaves one or two open
-/// that it never uses.
-pub(super) fn held_by_few(watched: &Watched) -> u64 {
-    let mut holders: BTreeMap<IpNet, u64> = BTreeMap::new();
-    for (source, held) in watched.levels(Traffic::Own).sources() {
-        *holders.entry(source.prefix.prefix).or_default() += u64::from(held);
-    }
-    let held: u64 = holders.values().sum();
-    let mut most: Vec<u64> = holders.into_values().collect();
-    most.sort_unstable_by(|one, other| other.cmp(one));
-    let by_few: u64 = most.iter().take(FEW_HOLDERS).sum();
-    let several: u64 = most.iter().filter(|held| **held >= SEVERAL).sum();
-    if 2 * by_few.max(several) >= held { held } else { 0 }
 }
 
 fn fact(evidence: Evidence, value: f64, expected: Option<f64>) -> Fact {

@@ -109,13 +109,18 @@ impl Examination<'_> {
     }
 
     fn is_suspect(&self, key: &PrefixKey) -> bool {
-        self.origins.iter().filter(|row| stands_out(row)).any(|row| match row.place {
-            Place::Country(country) => country == key.lineage.country,
-            Place::Network(asn) => Some(asn) == key.lineage.asn && row.country == key.lineage.country,
-            Place::Prefix(wide) => wide.contains(&key.prefix),
-            // One address's own prefix testifies for it only.
-            Place::Source(address) => key.prefix.contains(&address),
-        })
+        self.origins.iter().filter(|row| stands_out(row)).any(|row| holds_prefix(row, key))
+    }
+}
+
+/// Whether what a row is told of has a prefix, or a part of it.
+pub(super) fn holds_prefix(row: &Origin, key: &PrefixKey) -> bool {
+    match row.place {
+        Place::Country(country) => country == key.lineage.country,
+        Place::Network(asn) => Some(asn) == key.lineage.asn && row.country == key.lineage.country,
+        Place::Prefix(wide) => wide.contains(&key.prefix),
+        // One address's own prefix testifies for it only.
+        Place::Source(address) => key.prefix.contains(&address),
     }
 }
 

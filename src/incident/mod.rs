@@ -8,6 +8,7 @@ mod contrast;
 mod episode;
 mod facts;
 mod health;
+mod holders;
 mod lifecycle;
 mod named;
 mod onset;

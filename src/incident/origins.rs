@@ -130,6 +130,18 @@ impl Scale<'_> {
         (of_cell(self.measure, cell) as f64 - before * self.seconds).max(0.0)
     }
 
+    /// A row's part of all that there was before. Of what was hardly there, as held connections, parts are chance: there
+    /// it is the part that it would have of what there is now.
+    pub fn share_before(&self, key: &Key) -> f64 {
+        let share = if self.measure == Measure::Held {
+            let usual = self.before.row_rate(key, self.measure, self.second);
+            usual.map(|rate| (rate * self.seconds / self.total.max(1.0)).min(1.0))
+        } else {
+            self.before.row_share(key, self.measure, self.second)
+        };
+        share.unwrap_or(0.0)
+    }
+
     fn descend_country(&self, country: Country, node: &Node<Networks>, excess: f64) -> Vec<Origin> {
         let children = node.children.iter().map(|(asn, child)| {
             let key = asn.map_or(Key::Country(country), Key::Network);
@@ -227,7 +239,7 @@ impl Scale<'_> {
             foreign: (!self.home.is_unknown()).then(|| self.home.is_foreign(row.country)),
             share: ratio(self.excess_of(&row.key, row.cell), self.excess),
             traffic_share: ratio(count, self.total),
-            baseline_share: self.before.row_share(&row.key, self.measure, self.second).unwrap_or(0.0),
+            baseline_share: self.share_before(&row.key),
             rate: count / self.seconds.max(1.0),
             sources: (row.sources as f64 / self.coverage).round() as u64,
             proven: row.proven,

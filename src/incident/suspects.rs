@@ -8,6 +8,7 @@ use super::origins::{ENOUGH, LEAST, Row, Scale, Tree};
 use super::{Origin, Place};
 use crate::aggregate::{Cell, Lineage};
 use crate::attribute::Country;
+use crate::detect::rule::Measure;
 use crate::detect::{Key, Window, of_cell};
 use crate::flow::Proof;
 
@@ -21,6 +22,18 @@ pub(super) struct Suspects {
 
 /// A country abroad is looked into where its part of the traffic is so many times its part before.
 const LIFTED: f64 = 3.0;
+
+/// How many times as often as a busy client a machine asks at least,
+const MACHINE: f64 = 3.0;
+
+/// and how often a minute: once a second, on and on, is no reader of pages.
+const LEAST_A_MINUTE: f64 = 60.0;
+
+/// The part of the excess that a machine at home must have to be told.
+const LEAST_OF_MACHINE: f64 = 0.01;
+
+/// Shorter episodes are scaled up from this many seconds at least: a page is fetched with all that belongs to it.
+const LEAST_SECONDS: f64 = 20.0;
 
 impl Suspects {
     /// The countries that are looked into.
@@ -38,7 +51,7 @@ impl Suspects {
         for (country, cell) in sums.iter().filter(|(country, _)| scale.home.is_foreign(**country)) {
             let key = Key::Country(*country);
             let share = of_cell(scale.measure, cell) as f64 / scale.total.max(1.0);
-            let before = scale.before.row_share(&key, scale.measure, scale.second).unwrap_or(0.0);
+            let before = scale.share_before(&key);
             if scale.excess_of(&key, cell) >= LEAST * scale.excess && share >= LIFTED * before {
                 countries.insert(*country);
             }
@@ -52,6 +65,27 @@ impl Suspects {
         let at_home = keys.iter().filter(narrow).copied().collect();
         countries.retain(|country| !is_home(country));
         Self { countries, at_home }
+    }
+
+    /// Adds addresses at home that ask many times as often as busy clients do and were hardly there before: machines,
+    /// however many share the work. `busy` is what nineteen in twenty clients used to ask for in a minute.
+    pub fn add_machines(&mut self, window: &Window, scale: &Scale<'_>, busy: Option<f64>) {
+        let Some(busy) = busy.filter(|_| scale.measure == Measure::Accesses) else { return };
+        let minutes = scale.seconds.max(LEAST_SECONDS) / 60.0;
+        let least = (MACHINE * busy).max(LEAST_A_MINUTE) * minutes;
+        for (source, cell) in &window.sources {
+            let lineage = &source.prefix.lineage;
+            let count = of_cell(scale.measure, cell) as f64;
+            if count < least || lineage.label.is_some() || scale.home.is_foreign(lineage.country) {
+                continue;
+            }
+            let key = Key::Source(source.address);
+            if scale.excess_of(&key, cell) >= LEAST_OF_MACHINE * scale.excess.max(count)
+                && count >= LIFTED * scale.share_before(&key) * scale.total
+            {
+                self.at_home.insert(key);
+            }
+        }
     }
 
     /// The rows that hold the suspects' excess, the largest first.
@@ -117,7 +151,8 @@ impl AtHome {
             Key::Network(asn) => Place::Network(asn),
             Key::Country(_) | Key::Service => return None,
         };
-        let enough = scale.excess_of(&key, &self.cell) >= LEAST * scale.excess;
+        let least = if matches!(key, Key::Source(_)) { LEAST_OF_MACHINE } else { LEAST };
+        let enough = scale.excess_of(&key, &self.cell) >= least * scale.excess;
         enough.then(|| {
             scale.row(&Row {
                 place,
@@ -196,7 +231,6 @@ mod tests {
     use crate::aggregate::{PrefixKey, SourceKey};
     use crate::attribute::{Asn, Home};
     use crate::detect::Before;
-    use crate::detect::rule::Measure;
 
     const KR: Country = Country::Code(*b"KR");
 
@@ -252,5 +286,43 @@ mod tests {
     fn an_address_among_a_hundred_does_not_stand_for_its_prefix() {
         let place = Place::Prefix("168.126.63.0/24".parse().unwrap());
         assert_eq!(told(300, &[source(), prefix()]), [place]);
+    }
+
+    #[test]
+    fn machines_at_home_that_share_the_work_are_told_each() {
+        let mut window = Window::default();
+        let lineage = Lineage { country: KR, asn: Some(Asn(4766)), label: None, proof: Proof::Proven };
+        for third in 0..20 {
+            for host in 1..=20 {
+                let address = IpAddr::from([168, 126, third, host]);
+                let prefix = PrefixKey {
+                    lineage,
+                    prefix: format!("168.126.{third}.0/24").parse().unwrap(),
+                    reach: 24,
+                };
+                let cell = Cell { accesses: if host == 1 { 300 } else { 10 }, ..Cell::default() };
+                window.networks.entry(lineage).or_default().merge(&cell);
+                window.sources.insert(SourceKey { prefix, address }, cell);
+            }
+        }
+        let (before, home) = (Before::default(), Home::new(vec![KR]));
+        let scale = Scale {
+            measure: Measure::Accesses,
+            seconds: 60.0,
+            second: 0,
+            before: &before,
+            excess: 9_800.0,
+            total: 9_800.0,
+            home: &home,
+            coverage: 1.0,
+        };
+        let rows = |busy| {
+            let mut suspects = Suspects::of(&window, &BTreeSet::new(), &scale);
+            suspects.add_machines(&window, &scale, busy);
+            suspects.rows(&window, &scale).len()
+        };
+        assert_eq!(rows(Some(30.0)), 20);
+        assert_eq!(rows(Some(200.0)), 0, "clients used to ask as often");
+        assert_eq!(rows(None), 0);
     }
 }

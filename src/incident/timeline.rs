@@ -48,6 +48,10 @@ pub(super) struct Timeline {
     pub down_for: u64,
     /// How many seconds most attempts to connect found no answer.
     pub shut_for: u64,
+    /// The longest time in seconds that nothing was answered though something was asked,
+    pub mute_for: u64,
+    /// and since when it has not been now.
+    mute: u64,
     /// Attempts to connect since exchanges began to fail, and those that were answered.
     attempts: u64,
     answered: u64,
@@ -73,7 +77,8 @@ const REMEMBERED: i64 = 20;
 
 /// Pages are fetched with all that belongs to them and connections come in pairs: counts scatter more than chance would
 /// have them (variance over mean).
-const BURSTS: [(Measure, f64); 2] = [(Measure::Attempts, 2.0), (Measure::Accesses, 8.0)];
+const BURSTS: [(Measure, f64); 3] =
+    [(Measure::Attempts, 2.0), (Measure::Accesses, 8.0), (Measure::Packets, 30.0)];
 
 /// Exchanges fail where so many of them do not succeed.
 const FAILING: f64 = 0.3;
@@ -108,6 +113,11 @@ impl Timeline {
             && sums[Count::Attempts] >= LEAST
             && 2 * ignored >= sums[Count::Attempts];
         self.shut_for += u64::from(is_shut);
+        let is_mute = usual.sides == Sides::Both
+            && sums[Count::Accesses] >= LEAST
+            && sums[Count::Responses].max(sums[Count::FirstBytes]) == 0;
+        self.mute = if is_mute { self.mute + 1 } else { 0 };
+        self.mute_for = self.mute_for.max(self.mute);
         self.down_for += u64::from(failing.is_some_and(|failing| failing.part >= 0.5));
         let is_well = failing.is_none_or(|failing| failing.part < FAILING);
         self.well = if is_well { self.well + 1 } else { 0 };
@@ -163,7 +173,8 @@ impl Timeline {
     }
 }
 
-/// How many times the load before: of attempts to connect or of accesses, whichever rose more.
+/// How many times the load before: of attempts to connect or of accesses, whichever rose more; where requests are sealed
+/// of packets, too, since who keeps a connection open asks on it without either.
 fn load(sums: &Counts, before: &Before, second: i64) -> Option<f64> {
     let times = |measure| {
         let level = before.rate_to_rise_from(measure, second)?;
@@ -171,12 +182,24 @@ fn load(sums: &Counts, before: &Before, second: i64) -> Option<f64> {
         Some(of_counts(measure, sums) as f64 / SPAN as f64 / level.max(1.0))
     };
     let (attempts, accesses) = (times(Measure::Attempts)?, times(Measure::Accesses)?);
-    Some(attempts.max(accesses))
+    if is_sealed(sums) {
+        return Some(attempts.max(accesses).max(times(Measure::Packets)?));
+    }
+    // Where each connection asks, connections are no load of their own: a server that closes them makes people open as
+    // many as they have requests. Connections that ask nothing are.
+    let each_asks = 10 * sums[Count::Accesses] >= 7 * sums[Count::Attempts];
+    Some(if each_asks { accesses } else { attempts.max(accesses) })
+}
+
+/// Whether most of what is asked is encrypted.
+fn is_sealed(sums: &Counts) -> bool {
+    sums[Count::Hellos] > 0 && 2 * sums[Count::Hellos] >= sums[Count::Accesses]
 }
 
 /// Whether chance would hardly bring as much: three standard deviations above the level.
 fn is_no_chance(sums: &Counts, before: &Before, second: i64) -> bool {
-    BURSTS.into_iter().any(|(measure, scatter)| {
+    let measures = BURSTS.into_iter().filter(|(measure, _)| *measure != Measure::Packets || is_sealed(sums));
+    measures.into_iter().any(|(measure, scatter)| {
         let level = before.rate_to_rise_from(measure, second).unwrap_or(0.0) * SPAN as f64;
         let count = of_counts(measure, sums) as f64;
         count >= RISEN * level && count >= level + 3.0 * (scatter * level.max(1.0)).sqrt()
@@ -208,8 +231,12 @@ fn failing(sums: &Counts, tick: &ScopeTick, usual_wait: Option<f64>) -> Option<F
     // A quarter of all large segments lost is a page that stops in the middle.
     let is_lost = large >= LEAST && 4 * sums[Count::LargeResent] >= large;
     let lost = is_lost.then(|| at_once(FAILING));
+    // The first answer to what is encrypted is the handshake's: a page that never comes is known when it was waited for.
+    let (given_up, heard) = (sums[Count::Unanswered], sums[Count::FirstBytes]);
+    let kept_waiting =
+        (is_sealed(sums) && given_up >= LEAST).then(|| at_once(part(given_up, given_up + heard)));
     let worse = |one: Failing, other: Failing| if other.part > one.part { other } else { one };
-    [refused, unserved, slow, lost].into_iter().flatten().reduce(worse)
+    [refused, unserved, slow, lost, kept_waiting].into_iter().flatten().reduce(worse)
 }
 
 fn is_slow(sums: &Counts, usual: f64) -> bool {

@@ -6,6 +6,7 @@
 
 use super::cohort::{Cohort, Who};
 use super::facts::Fact;
+use super::holders::holds;
 use super::{Attack, Cause, Flip, Glitch, Part, Reason, Unit, Unknown, Unseen, Verdict};
 use crate::detect::rule::{Evidence, Weights};
 
@@ -31,12 +32,16 @@ pub(super) struct Case<'a> {
     pub by_packets: bool,
     /// Whether the load is told in connections, since these are what there is more of.
     pub by_connections: bool,
+    /// Whether connections come and go far beyond what is held at a time.
+    pub is_connecting: bool,
     /// Whether clients that are no suspects are harmed.
     pub is_hurt: bool,
     /// Whether the service answers next to nothing.
     pub is_silent: bool,
     /// Whether what the mirror shows cannot be trusted with a fault.
     pub is_blind: bool,
+    /// Whether that is for packets that it misses.
+    pub is_lossy: bool,
 }
 
 /// A cohort's judgement.
@@ -118,7 +123,7 @@ impl Case<'_> {
         } else {
             self.cohorts.iter().map(|cohort| self.judge(cohort, left_out)).collect()
         };
-        self.combine(judged)
+        self.combine(together(judged))
     }
 
     /// Those pieces of evidence without which the verdict would be another.
@@ -139,6 +144,8 @@ impl Case<'_> {
         if self.broke_by_itself() {
             found.retain(|fact| !OF_PEOPLE.contains(&fact.evidence));
         }
+        // Connections that others hold say nothing of these.
+        found.retain(|fact| fact.evidence != Evidence::Held || self.holds(cohort, fact.value));
         found.retain(|fact| Some(fact.evidence) != left_out);
         let mut sums = [0.0, 0.0, 0.0, UNKNOWN_WEIGHT];
         let mut weighed: Vec<(Fact, [f64; 3])> = Vec::new();
@@ -203,6 +210,12 @@ impl Case<'_> {
         shown(Evidence::BrokeFirst) || shown(Evidence::LargeLost) || shown(Evidence::Unanswered)
     }
 
+    /// Whether a cohort is among those who hold connections: there is no other, it holds most of what it opens, or most
+    /// of what is held.
+    fn holds(&self, cohort: &Cohort, held: f64) -> bool {
+        self.cohorts.len() <= 1 || holds(&cohort.cell) || 2.0 * f64::from(cohort.cell.held) >= held
+    }
+
     fn strength(&self, evidence: Evidence, value: f64) -> f64 {
         self.weights.of(evidence).map_or(0.0, |weight| weight.strength(value))
     }
@@ -219,6 +232,7 @@ impl Case<'_> {
         add(Evidence::NewNetworks, cohort.known.map(|known| 1.0 - known), Some(0.0));
         let abroad = matches!(cohort.who, Who::FewAbroad | Who::ManyAbroad);
         add(Evidence::Foreign, abroad.then_some(cohort.share), Some(0.0));
+        add(Evidence::OnlyAbroad, (cohort.who == Who::ManyAbroad).then_some(cohort.share), Some(0.0));
         let few = (cohort.effective_sources > 0.0).then_some(cohort.effective_sources);
         add(Evidence::FewSources, few, None);
         let rate =
@@ -260,7 +274,7 @@ impl Case<'_> {
             (Evidence::Reflected, Attack::Reflection),
             (Evidence::HalfOpen, Attack::SynFlood),
             (Evidence::Resets, Attack::H2Reset),
-            (Evidence::Held, Attack::Slow),
+            (Evidence::Held, if self.is_connecting { Attack::ConnectionFlood } else { Attack::Slow }),
             (Evidence::Datagrams, Attack::UdpFlood),
         ];
         let shown = |evidence| {
@@ -327,18 +341,21 @@ impl Case<'_> {
     fn overall(&self, parts: &[Part], judged: &[Judged]) -> (Cause, Option<Cause>) {
         let Some(first) = parts.first() else { return (Cause::Unknown(Unknown::InsufficientData), None) };
         let is_open = |cause: Cause| matches!(cause, Cause::Unknown(_) | Cause::HeavyClient);
-        let is_small = !self.is_hurt && self.value(Evidence::Surge).is_none_or(|times| times < HEAVY);
+        // By the load of the whole episode: where little comes, a few seconds may bring three times as much by chance.
+        let is_small = !self.is_hurt && self.times.is_none_or(|times| times < HEAVY);
         if let Some(said) = self.said.filter(|_| is_small || parts.iter().all(|part| is_open(part.cause))) {
             return (said, Some(first.cause));
         }
-        // One direction proves who comes and how much; of how they are served it proves nothing.
+        // One direction, or packets with holes between them, prove who comes and how much; of how they are served they
+        // prove nothing.
         let needs_answers = |cause| {
             matches!(
                 cause,
                 Cause::Glitch(_) | Cause::Unknown(Unknown::LeaningGlitch | Unknown::InsufficientData)
             )
         };
-        if self.is_blind && needs_answers(first.cause) {
+        let says_nothing = self.is_lossy && matches!(first.cause, Cause::Unknown(_));
+        if self.is_blind && needs_answers(first.cause) || says_nothing {
             return (Cause::Unknown(Unknown::Sensor), Some(first.cause));
         }
         // Over TLS the people who try again look like a crowd: only connections are seen.
@@ -369,6 +386,16 @@ const MANY: f64 = 20.0;
 
 /// A make that fewer than one in twenty accesses were made with before is rare.
 const RARE: f64 = 0.05;
+
+/// Few who behave as others do that are a flood are a part of it: heavy clients are few altogether.
+fn together(mut judged: Vec<Judged>) -> Vec<Judged> {
+    let flood = judged.iter().find(|one| matches!(one.cause, Cause::Attack(_))).map(|one| one.cause);
+    if let Some(flood) = flood {
+        let heavy = judged.iter_mut().filter(|one| one.cause == Cause::HeavyClient);
+        heavy.for_each(|one| one.cause = flood);
+    }
+    judged
+}
 
 /// What a piece of evidence weighs for the cause that was found, against the next.
 fn reason(fact: Fact, parts: &[f64; 3], best: usize) -> Reason {

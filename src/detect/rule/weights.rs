@@ -18,6 +18,8 @@ pub enum Evidence {
     NewNetworks,
     /// The foreign part of the excess.
     Foreign,
+    /// Access from abroad rose and that from home did not.
+    OnlyAbroad,
     /// How many times what nineteen in twenty clients used to ask for in a minute the middle client asks for.
     HighRate,
     /// How ordinary the middle client's rate is.
@@ -66,7 +68,7 @@ pub enum Evidence {
 words! {
     Evidence, "a piece of evidence":
     Concentration = "concentration", KnownNetworks = "known-networks", NewNetworks = "new-networks",
-    Foreign = "foreign", HighRate = "high-rate", OrdinaryRate = "ordinary-rate", OneMake = "one-make",
+    Foreign = "foreign", OnlyAbroad = "only-abroad", HighRate = "high-rate", OrdinaryRate = "ordinary-rate", OneMake = "one-make",
     SameMakes = "same-makes", OtherMakes = "other-makes", OnePath = "one-path", FewAssets = "few-assets", Assets = "assets",
     FewSources = "few-sources", Surge = "surge", FailsUnloaded = "fails-unloaded",
     BrokeFirst = "broke-first", LoadFirst = "load-first", HalfOpen = "half-open", Held = "held",

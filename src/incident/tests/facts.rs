@@ -41,7 +41,8 @@ fn value(facts: &[(Evidence, f64)], of: Evidence) -> Option<f64> {
 /// A service that fell silent at its ordinary load.
 fn fallen() -> Timeline {
     let (before, mut timeline) = (before(10), Timeline::default());
-    let usual = Usual { before: &before, wait: None, sides: Sides::Both };
+    let usual =
+        Usual { before: &before, wait: None, sides: Sides::Both, onset: crate::time::TickId::default() };
     for second in 0..30 {
         timeline.take(at(second), &if second < 15 { served(10) } else { silent(10) }, &usual);
     }
@@ -79,6 +80,45 @@ fn clients_that_are_shut_out_try_again_and_are_no_flood() {
     assert_eq!(value(&facts, Evidence::HalfOpen), None);
     assert_eq!(value(&facts, Evidence::Unanswered), Some(1.0));
     assert_eq!(value(&facts, Evidence::FailsUnloaded), Some(0.8));
+}
+
+#[test]
+fn a_server_that_refuses_has_failed_however_often_people_try() {
+    let refused =
+        [(Count::Attempts, 2_000), (Count::Answered, 40), (Count::Refused, 1_900), (Count::Unearned, 6_000)];
+    let facts = told(&refused, &[], &Timeline::default());
+    assert_eq!(value(&facts, Evidence::Unanswered), Some(0.98));
+}
+
+#[test]
+fn attempts_that_a_full_server_leaves_out_were_not_left_open_by_their_senders() {
+    let full = [
+        (Count::Attempts, 2_000),
+        (Count::Answered, 1_200),
+        (Count::Opened, 1_190),
+        (Count::Unearned, 2_600),
+    ];
+    assert_eq!(value(&told(&full, &[], &Timeline::default()), Evidence::HalfOpen), None);
+}
+
+#[test]
+fn a_mirror_that_misses_packets_proves_no_fault() {
+    let silence =
+        [(Count::Attempts, 200), (Count::Answered, 20), (Count::Accesses, 20), (Count::Unearned, 600)];
+    let lossy = [&silence[..], &[(Count::DataSeen, 900), (Count::DataMissed, 100)]].concat();
+    let seen = told(&silence, &[], &fallen());
+    for evidence in [Evidence::Unanswered, Evidence::FailsUnloaded, Evidence::Dropped, Evidence::BrokeFirst] {
+        assert!(value(&seen, evidence).is_some(), "{evidence:?}");
+        assert_eq!(value(&told(&lossy, &[], &fallen()), evidence), None, "{evidence:?}");
+    }
+}
+
+#[test]
+fn who_speaks_quic_floods_nobody() {
+    let quic = [(Count::UdpIn, 50_000), (Count::Unearned, 900)];
+    assert_eq!(value(&told(&quic, &[], &Timeline::default()), Evidence::Datagrams), None);
+    let flood = [(Count::UdpIn, 50_000), (Count::Unearned, 49_000)];
+    assert_eq!(value(&told(&flood, &[], &Timeline::default()), Evidence::Datagrams), Some(4_900.0));
 }
 
 #[test]

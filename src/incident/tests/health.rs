@@ -124,7 +124,8 @@ fn one_exchange_in_ten_that_fails_hurts() {
 fn whoever_cannot_connect_is_counted_though_nobody_was_asked() {
     let people = prefix(KR, "211.34.0.0/24");
     let (usually, mut timeline) = (before(10), Timeline::default());
-    let usual = Usual { before: &usually, wait: None, sides: Sides::Both };
+    let usual =
+        Usual { before: &usually, wait: None, sides: Sides::Both, onset: crate::time::TickId::default() };
     (0..30).for_each(|second| timeline.take(at(second), &silent(10), &usual));
     let found = found(&[(people, Given::FINE)], &[people], &timeline);
     assert_eq!(found.health.state, Condition::Down);

@@ -2,6 +2,7 @@
 
 use super::{at, before, served, silent};
 use crate::aggregate::{Count, ScopeTick, Sides};
+use crate::detect::Before;
 use crate::incident::timeline::{Timeline, Usual};
 
 /// Seconds from 0 on, against ten a second before.
@@ -93,4 +94,69 @@ fn answers_that_take_ten_times_as_long_break_it() {
 fn where_one_direction_is_seen_nothing_fails() {
     let timeline = timeline(Sides::ToServer, seconds(60, || silent(10)));
     assert_eq!((timeline.broke, timeline.down_for), (None, 0));
+}
+
+#[test]
+fn people_who_connect_again_for_each_request_are_no_load() {
+    let kept = || {
+        let mut tick = served(10);
+        (tick.counts[Count::Attempts], tick.counts[Count::Answered]) = (2, 2);
+        tick
+    };
+    let closing = || {
+        let mut tick = silent(8);
+        tick.counts[Count::Answered] = 8;
+        tick
+    };
+    let mut before = Before::default();
+    (-900..0).for_each(|second| before.learn(second, 1, &kept()));
+    let usual = Usual {
+        before: &before,
+        wait: Some(20_000.0),
+        sides: Sides::Both,
+        onset: crate::time::TickId::default(),
+    };
+    let mut timeline = Timeline::default();
+    let story = seconds(20, kept).chain(seconds(20, closing));
+    (0..).zip(story).for_each(|(second, tick)| timeline.take(at(second), &tick, &usual));
+    assert_eq!(timeline.rose, None);
+    assert!(timeline.load_when_broke.is_some_and(|load| load < 1.2), "{timeline:?}");
+}
+
+#[test]
+fn encrypted_requests_on_connections_that_stay_open_are_a_load() {
+    let sealed = |packets: u64| {
+        let mut tick = served(10);
+        tick.counts[Count::Hellos] = 10;
+        tick.counts[Count::Requests] = 0;
+        tick.counts[Count::PacketsIn] = packets;
+        tick
+    };
+    let mut before = Before::default();
+    (-900..0).for_each(|second| before.learn(second, 1, &sealed(100)));
+    let usual =
+        Usual { before: &before, wait: None, sides: Sides::Both, onset: crate::time::TickId::default() };
+    let mut timeline = Timeline::default();
+    (0..20).for_each(|second| timeline.take(at(second), &sealed(400), &usual));
+    assert!(timeline.peak.is_some_and(|peak| peak > 3.5) && timeline.rose.is_some(), "{timeline:?}");
+}
+
+#[test]
+fn encrypted_pages_that_never_come_break_it_though_hellos_are_answered() {
+    let waiting = || {
+        let mut tick = served(2);
+        (tick.counts[Count::Hellos], tick.counts[Count::Requests]) = (2, 0);
+        tick.counts[Count::Unanswered] = 2;
+        tick
+    };
+    let story = seconds(20, || served(2)).chain(seconds(20, waiting));
+    assert!(timeline(Sides::Both, story).broke.is_some());
+}
+
+#[test]
+fn a_server_is_mute_only_while_nothing_at_all_is_answered() {
+    let story = seconds(20, || served(10)).chain(seconds(30, || silent(10)));
+    assert!(timeline(Sides::Both, story).mute_for >= 20);
+    let late = (0..60).map(|second| if second % 6 == 0 { served(10) } else { silent(10) });
+    assert!(timeline(Sides::Both, late).mute_for < 6, "answers come late, and come");
 }

@@ -16,6 +16,8 @@ struct Told {
     is_hurt: bool,
     is_silent: bool,
     is_blind: bool,
+    is_lossy: bool,
+    times: Option<f64>,
 }
 
 impl Told {
@@ -34,6 +36,8 @@ impl Told {
             is_hurt: false,
             is_silent: false,
             is_blind: false,
+            is_lossy: false,
+            times: None,
         }
     }
 
@@ -54,12 +58,14 @@ impl Told {
             unit: self.unit,
             has_accesses: self.unit == Unit::Requests,
             unseen: vec![Unseen::Before],
-            times: surge.map(|fact| fact.value),
+            times: self.times.or(surge.map(|fact| fact.value)),
             by_connections: false,
             by_packets: false,
+            is_connecting: false,
             is_hurt: self.is_hurt,
             is_silent: self.is_silent,
             is_blind: self.is_blind,
+            is_lossy: self.is_lossy,
         }
         .verdict()
     }
@@ -228,6 +234,48 @@ fn a_rule_that_says_what_it_is_stands_unless_it_is_more_than_that() {
     assert_eq!(quiet.verdict().cause, Cause::Scan(Scan::Path));
     let loud = Told { said: scan, ..Told::new(&[RISEN], vec![machines(1.0)]) };
     assert_eq!(loud.hurt().verdict().cause, Cause::Attack(Attack::HttpFlood));
+}
+
+#[test]
+fn a_burst_of_a_few_seconds_makes_no_more_of_a_scan() {
+    let burst = Told {
+        said: Some(Cause::Scan(Scan::Path)),
+        times: Some(1.8),
+        ..Told::new(&[RISEN], vec![machines(1.0)])
+    };
+    assert_eq!(burst.verdict().cause, Cause::Scan(Scan::Path));
+}
+
+#[test]
+fn connections_that_others_hold_do_not_make_a_flood_slow() {
+    let [mut asking, mut waiting] = [machines(0.7), people(0.3)];
+    (asking.cell.connections, asking.cell.held) = (5_000, 2);
+    (waiting.cell.connections, waiting.cell.held) = (400, 30);
+    let verdict = Told::new(&[RISEN, (Evidence::Held, 40.0)], vec![asking, waiting]).verdict();
+    assert!(verdict.parts.iter().any(|part| part.cause == Cause::Attack(Attack::HttpFlood)), "{verdict:?}");
+}
+
+#[test]
+fn few_who_flood_beside_others_are_a_part_of_the_flood() {
+    let few = Cohort { who: Who::FewAtHome, sources: 2.0, effective_sources: 2.0, ..machines(0.3) };
+    let verdict = Told::new(&[RISEN], vec![machines(0.7), few]).hurt().verdict();
+    assert_eq!(verdict.cause, Cause::Attack(Attack::HttpFlood));
+}
+
+#[test]
+fn strangers_from_everywhere_but_home_are_no_crowd() {
+    let abroad = Cohort { who: Who::ManyAbroad, known: Some(0.5), ..people(1.0) };
+    let only = Told::new(&[RISEN], vec![abroad.clone()]).verdict();
+    let beside = Told::new(&[RISEN], vec![people(0.6), Cohort { share: 0.4, ..abroad }]).verdict();
+    assert!(only.confidence < beside.confidence, "{only:?} {beside:?}");
+    assert_eq!(beside.cause, Cause::FlashCrowd);
+}
+
+#[test]
+fn a_mirror_that_misses_packets_has_no_verdict_but_a_floods() {
+    let lossy = |cohorts| Told { is_blind: true, is_lossy: true, ..Told::new(&[], cohorts) };
+    assert_eq!(lossy(vec![]).verdict().cause, Cause::Unknown(Unknown::Sensor));
+    assert_eq!(lossy(vec![machines(1.0)]).verdict().cause, Cause::Attack(Attack::HttpFlood));
 }
 
 #[test]
