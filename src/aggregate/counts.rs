@@ -226,6 +226,8 @@ pub struct Cell {
     pub missing: u32,
     /// Connections that came to be held.
     pub held: u32,
+    /// Of these, those of which a request is drawn out.
+    pub drawn_out: u32,
     /// Connections that are held no more.
     pub released: u32,
     /// Streams of HTTP/2 that were broken off.
@@ -268,14 +270,14 @@ impl Cell {
     }
 
     /// What is rare enough for 32 bits.
-    fn rare(&mut self) -> [&mut u32; 7] {
-        let Self { first_bytes, unanswered, denied, missing, held, released, resets, .. } = self;
-        [first_bytes, unanswered, denied, missing, held, released, resets]
+    fn rare(&mut self) -> [&mut u32; 8] {
+        let Self { first_bytes, unanswered, denied, missing, held, drawn_out, released, resets, .. } = self;
+        [first_bytes, unanswered, denied, missing, held, drawn_out, released, resets]
     }
 
-    fn rare_sums(&self) -> [u32; 7] {
-        let Self { first_bytes, unanswered, denied, missing, held, released, resets, .. } = *self;
-        [first_bytes, unanswered, denied, missing, held, released, resets]
+    fn rare_sums(&self) -> [u32; 8] {
+        let Self { first_bytes, unanswered, denied, missing, held, drawn_out, released, resets, .. } = *self;
+        [first_bytes, unanswered, denied, missing, held, drawn_out, released, resets]
     }
 
     /// Whether nothing is left.

@@ -287,6 +287,7 @@ fn a_head_that_trickles_is_held_where_only_its_client_is_mirrored() {
     mirror.sends(&mut talk, ToServer, ACK, b"X-one: more\r\n");
     let counts = mirror.after(Span::from_secs(3));
     assert_eq!((counts[Count::OpenedUnproven], counts[Count::Held]), (1, 1));
+    assert_eq!(mirror.of(ADDRESS).drawn_out, 1);
 }
 
 #[test]

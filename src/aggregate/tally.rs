@@ -204,6 +204,7 @@ impl Tallies {
             first_bytes: u32::from(served.first_bytes),
             unanswered: u32::from(served.unanswered),
             held: u32::from(served.held),
+            drawn_out: u32::from(served.drawn_out),
             released: u32::from(served.released),
             ..Cell::default()
         };

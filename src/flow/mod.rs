@@ -242,6 +242,8 @@ pub struct Served {
     /// Whether the connection came to be held: open without a word, with an unfinished request, or with a client that
     /// takes nothing, for 10 s.
     pub held: bool,
+    /// Whether it came to be held by a request that its client draws out.
+    pub drawn_out: bool,
     /// Whether it is held no more.
     pub released: bool,
 }

@@ -227,6 +227,7 @@ impl Turns {
         let silent = self.is_silent() && at.has_waited(self.since);
         let holds = slow || silent || (self.is(STARVED) && at.has_waited(self.starved));
         told.held = holds && !self.is(HELD);
+        told.drawn_out = told.held && slow;
         told.released = !holds && self.is(HELD);
         self.set(HELD, holds);
         let awaited = self.is(WAITING) && !self.is(UNANSWERED) && !heard.unfinished;

@@ -1,5 +1,6 @@
-//! Who holds connections and does little else with the service: a slow attack, and no crowd whose browsers opened a
-//! connection ahead. Comes in: the rows of an episode. Goes out: how many connections are held so. Knows no cause.
+//! Who holds connections: a slow attack, and no crowd whose browsers opened a connection ahead. Such clients do little
+//! else with the service, or draw out requests, which no browser does. Comes in: the rows of an episode. Goes out: how
+//! many connections are held so. Knows no cause.
 
 use crate::aggregate::Cell;
 use crate::detect::Window;
@@ -17,10 +18,17 @@ pub(super) fn holds(cell: &Cell) -> bool {
 }
 
 /// Connections that came to be held by prefixes that hold most of theirs; none where more than twice as many accesses
-/// came beside them: then it is these that somebody is after.
+/// came beside them: then it is these that somebody is after. Many requests that are drawn out are it whatever comes
+/// beside them: each holds a worker for as long as its client wants, and tools that do it ask ordinarily, too, to see
+/// whether the service still answers.
 pub(super) fn held_by_holders(window: &Window, more_accesses: f64) -> u64 {
-    let cells = window.prefixes.values().filter(|cell| holds(cell));
-    let held = cells.map(|cell| u64::from(cell.held)).sum();
+    let sum = |cells: &mut dyn Iterator<Item = u32>| cells.map(u64::from).sum::<u64>();
+    let drawn_out =
+        sum(&mut window.prefixes.values().map(|cell| cell.drawn_out).filter(|held| *held >= SEVERAL));
+    if drawn_out >= MANY {
+        return drawn_out;
+    }
+    let held = sum(&mut window.prefixes.values().filter(|cell| holds(cell)).map(|cell| cell.held));
     if 2.0 * held as f64 >= more_accesses { held } else { 0 }
 }
 
@@ -52,9 +60,24 @@ mod tests {
     }
 
     #[test]
+    fn who_draws_out_many_requests_is_a_slow_attack_whatever_else_is_asked() {
+        let window = |drawn_out| of([(1, Cell { drawn_out, ..cell(100, 700) }), (2, cell(0, 40))]);
+        assert_eq!(held_by_holders(&window(100), 3_000.0), 100);
+        assert_eq!(held_by_holders(&window(12), 3_000.0), 0, "a few stalled phones");
+    }
+
+    #[test]
     fn a_flood_of_requests_is_not_about_what_is_held_beside_it() {
+        let window = of([(1, cell(150, 160)), (2, cell(3, 160))]);
+        assert_eq!(held_by_holders(&window, 40.0), 150);
+        assert_eq!(held_by_holders(&window, 3_000.0), 0);
+        assert!(is_about_holding(150) && !is_about_holding(12));
+    }
+
+    /// A window of /24s.
+    fn of(prefixes: [(u8, Cell); 2]) -> Window {
         let mut window = Window::default();
-        for (third, held) in [(1, 150), (2, 3)] {
+        for (third, cell) in prefixes {
             let lineage = Lineage {
                 country: Country::Code(*b"US"),
                 asn: Some(Asn(7018)),
@@ -62,10 +85,8 @@ mod tests {
                 proof: Proof::Proven,
             };
             let prefix = format!("99.0.{third}.0/24").parse().unwrap();
-            window.prefixes.insert(PrefixKey { lineage, prefix, reach: 11 }, cell(held, 160));
+            window.prefixes.insert(PrefixKey { lineage, prefix, reach: 11 }, cell);
         }
-        assert_eq!(held_by_holders(&window, 40.0), 150);
-        assert_eq!(held_by_holders(&window, 3_000.0), 0);
-        assert!(is_about_holding(150) && !is_about_holding(12));
+        window
     }
 }
