@@ -51,6 +51,9 @@ impl Ordinary {
 /// How much of something there is, by what it is.
 type Counts<'a> = BTreeMap<Cow<'a, str>, u64>;
 
+/// How often what was asked for, by method and template of the path, and two of the paths.
+type Asked<'a> = BTreeMap<(&'a str, Cow<'a, str>), (u64, BTreeSet<&'a str>)>;
+
 /// What an incident's rows show beside those before it.
 pub(super) struct Beside<'a> {
     pub window: &'a Window,
@@ -187,12 +190,9 @@ fn told(row: &Contrast) -> f64 {
     told_by(row.share, row.baseline_share)
 }
 
-/// How often which paths were asked for, by method and template, of these countries or of all; with two of the paths.
-fn asked<'w>(
-    window: &'w Window,
-    countries: &BTreeSet<Country>,
-) -> BTreeMap<(&'w str, Cow<'w, str>), (u64, BTreeSet<&'w str>)> {
-    let mut asked: BTreeMap<(&str, Cow<'_, str>), (u64, BTreeSet<&str>)> = BTreeMap::new();
+/// What clients of these countries asked for, or all clients where there is none.
+fn asked<'w>(window: &'w Window, countries: &BTreeSet<Country>) -> Asked<'w> {
+    let mut asked = Asked::new();
     for (key, count) in &window.paths {
         if countries.is_empty() || countries.contains(&key.country) {
             let (sum, paths) = asked.entry((&key.method, template_of(&key.path))).or_default();
