@@ -31,7 +31,7 @@ const SHARE: Change<'_> = Change {
 const RATE: Change<'_> = Change {
     file: "foreign.yaml",
     rule: "foreign-concentration",
-    line: "rate: {gte: 20/s}",
+    line: "rate: {gte: 10/s}",
     to: "rate: {gte: 30/s}",
     patch: "{when: {rate: {gte: 30/s}}}",
 };

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
+use super::account::{Account, Grown, is_concentrated};
 use super::cohort::{Cohort, Split, stands_out};
 use super::contrast::{Beside, Ordinary};
 use super::facts::Facts;
@@ -10,15 +11,13 @@ use super::health::{Examination, Found, holds_prefix};
 use super::holders::{held_by_holders, is_about_holding};
 use super::named::{failing, probing};
 use super::origins::Scale;
-use super::standing::Look;
 use super::suspects::Suspects;
 use super::timeline::{Timeline, Usual};
 use super::verdict::Case;
 use super::{
-    Attack, BruteForce, Cause, Condition, Contrast, Foreign, Load, Neighbour, Origin, Part, Scan, Sought,
-    Unit, Unseen, Verdict,
+    Attack, BruteForce, Cause, Condition, Foreign, Load, Neighbour, Origin, Part, Scan, Unit, Unseen, Verdict,
 };
-use crate::aggregate::{Count, Counts, ScopeTick, Sides};
+use crate::aggregate::{Count, Counts, ScopeTick};
 use crate::attribute::{Attribution, Country, Home};
 use crate::detect::baseline::{Stage, signal_of};
 use crate::detect::rule::{Evidence, Measure, Traffic, Weights};
@@ -59,59 +58,6 @@ struct Sums {
     own: Counts,
     /// The traffic beside it.
     beside: Counts,
-}
-
-/// What is told of an episode.
-pub(super) struct Account {
-    pub origins: Vec<Origin>,
-    pub neighbours: Vec<Neighbour>,
-    pub foreign: Option<Foreign>,
-    pub load: Load,
-    pub found: Found,
-    pub verdict: Verdict,
-    /// What this look alone makes of it.
-    pub judged: Cause,
-    pub end: Option<ServerEnd>,
-    pub sides: Sides,
-    /// What there is more than before.
-    pub grown: Grown,
-    pub contrast: Vec<Contrast>,
-    pub sought: Vec<Sought>,
-}
-
-/// What there is more than before since the onset, negative where it is less.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Grown {
-    /// What is counted.
-    pub measure: Measure,
-    /// Of the rows that stand out.
-    pub few: f64,
-    /// Of everybody else.
-    pub rest: f64,
-}
-
-impl Account {
-    /// As a look at it.
-    pub fn look(&self, tick: TickId) -> Look<'_> {
-        Look { tick, verdict: &self.verdict, origins: &self.origins, grown: self.grown }
-    }
-
-    /// Tells another verdict with its rows, if there is one.
-    pub fn retell(&mut self, other: Option<(Verdict, Vec<Origin>)>, concentrated_from: f64) {
-        let Some((verdict, origins)) = other else { return };
-        let from_origins: f64 = origins.iter().map(|row| row.rate).sum();
-        self.load.without_origins = (self.load.rate - from_origins).max(0.0);
-        if let Some(foreign) = &mut self.foreign {
-            foreign.concentrated = is_concentrated(&origins, concentrated_from);
-        }
-        (self.verdict, self.origins) = (verdict, origins);
-    }
-}
-
-/// Whether foreign rows hold enough of the excess.
-fn is_concentrated(origins: &[Origin], from: f64) -> bool {
-    let held: f64 = origins.iter().filter(|row| row.foreign == Some(true)).map(|row| row.share).sum();
-    held > 0.0 && held >= from
 }
 
 /// Where an account is given: who is home, from which share on foreign origins count as concentrated, what evidence

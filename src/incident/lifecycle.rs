@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use super::episode::{Account, Episode, Ground};
+use super::account::Account;
+use super::episode::{Episode, Ground};
 use super::onset::{onset, weight};
 use super::standing::Standing;
 use super::{Cause, Condition, Exceeded, Incident, Opening, Place, RuleHit, State};

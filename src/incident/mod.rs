@@ -2,6 +2,7 @@
 //! Comes in: each tick's findings and the picture they were found in. Goes out: [`Incident`]s that opened, changed or
 //! closed. Does not know how they are written down.
 
+mod account;
 mod but_for;
 mod cohort;
 mod contrast;

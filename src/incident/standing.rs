@@ -6,7 +6,7 @@
 
 use std::collections::VecDeque;
 
-use super::episode::Grown;
+use super::account::Grown;
 use super::verdict::label;
 use super::{Attack, Cause, Glitch, Origin, Part, Unknown, Verdict};
 use crate::detect::rule::{Called, Demands};

@@ -2,7 +2,7 @@
 
 use super::at;
 use crate::detect::rule::{Measure, Weights};
-use crate::incident::episode::Grown;
+use crate::incident::account::Grown;
 use crate::incident::standing::{Look, Standing};
 use crate::incident::{Attack, Cause, Glitch, Part, Unknown, Verdict};
 
