@@ -171,6 +171,11 @@ fn text(reason: &Reason) -> String {
         Evidence::FailsUnloaded => {
             format!("{part} of exchanges failed, from a time when the load was ordinary")
         }
+        Evidence::ErrorsUnloaded => {
+            format!(
+                "{part} of the responses are server errors that were not there before, at an ordinary load"
+            )
+        }
         Evidence::BrokeFirst => {
             format!("the service broke {} s or more before the load rose, if it rose", quantity(value))
         }

@@ -220,8 +220,11 @@ impl Episode {
         let by_connections = whose == Measure::Connections && is_access(self.measure);
         let by_packets = whose == Measure::Packets && is_access(self.measure);
         let is_crowded = by_packets && self.is_crowded(before, seconds, &rows);
-        let cohorts =
-            if (by_connections || by_packets) && !is_crowded { without_the_many(cohorts) } else { cohorts };
+        let cohorts = if by_held || (by_connections || by_packets) && !is_crowded {
+            without_the_many(cohorts)
+        } else {
+            cohorts
+        };
         let mut facts = self.facts(watched, before, seconds);
         let found = self.examine(watched, before, ground, (&rows, &facts));
         facts.failing = found.failing();
@@ -511,7 +514,8 @@ fn ordinary(watched: &Watched, from: TickId, traffic: Traffic) -> Ordinary {
 /// Seconds before an onset that tell what is ordinary.
 const ORDINARY: i64 = 60;
 
-/// Where there are more connections and no more accesses, the many are people who connect again: no crowd.
+/// Where there are more connections and no more accesses, or connections are held, the many are people who connect again
+/// and wait: no crowd.
 fn without_the_many(cohorts: Vec<Cohort>) -> Vec<Cohort> {
     cohorts.into_iter().filter(|cohort| cohort.who.is_few()).collect()
 }

@@ -41,11 +41,18 @@ const LEAST_HALF_OPEN: f64 = 50.0;
 /// A load of less than so many times that before is ordinary.
 const ORDINARY_LOAD: f64 = 1.4;
 
+/// Server errors of which fewer are chance, and how many times as large a part of the responses they must be as before.
+const LEAST_ERRORS: f64 = 10.0;
+const MORE_ERRORS: f64 = 5.0;
+
 /// HTTP/2 streams reset a second that no browser comes to.
 const LEAST_RESETS: f64 = 50.0;
 
 /// Datagrams a second that fill no line.
 const LEAST_DATAGRAMS: f64 = 100.0;
+
+/// Attempts to connect below which their answers say nothing.
+const LEAST_ATTEMPTS: u64 = 12;
 
 /// Data segments of sampled conversations below which a loss of the mirror is chance.
 const LEAST_DATA: u64 = 100;
@@ -72,9 +79,18 @@ impl Facts<'_> {
             ahead if ahead < 0.0 => Some(fact(Evidence::LoadFirst, -ahead, Some(0.0))),
             _ => None,
         });
-        let order = order.filter(|_| !self.is_lossy());
-        let known =
-            [surge, order, self.fails_unloaded(), self.unanswered(), self.large_lost(), self.dropped()];
+        // Who is shut out tries again at once: what rose before a server is seen to be gone are his attempts.
+        let is_echo = |fact: &Fact| fact.evidence == Evidence::LoadFirst && self.is_gone();
+        let order = order.filter(|fact| !self.is_lossy() && !is_echo(fact));
+        let known = [
+            surge,
+            order,
+            self.fails_unloaded(),
+            self.errors_unloaded(),
+            self.unanswered(),
+            self.large_lost(),
+            self.dropped(),
+        ];
         let floods = [self.half_open(), self.held(), self.resets(), self.datagrams(), self.reflected()];
         let declared = is_declared.then(|| fact(Evidence::Declared, 1.0, None));
         known.into_iter().chain(floods).chain([declared]).flatten().collect()
@@ -84,6 +100,7 @@ impl Facts<'_> {
     fn broke_unloaded(&self) -> bool {
         self.timeline.broke.is_some()
             && self.timeline.load_when_broke.is_some_and(|load| load <= ORDINARY_LOAD)
+            && self.timeline.broke_ahead().is_none_or(|ahead| ahead > 0.0)
     }
 
     fn fails_unloaded(&self) -> Option<Fact> {
@@ -91,16 +108,45 @@ impl Facts<'_> {
         Some(fact(Evidence::FailsUnloaded, failing, Some(0.0)))
     }
 
-    /// Attempts without an answer while there were no more than before, or that are refused, however many there are: who
-    /// is refused tries again at once, and no load makes a machine refuse that still listens.
+    /// Server errors that were not there before, at an ordinary load: a part of the service fails, however small.
+    fn errors_unloaded(&self) -> Option<Fact> {
+        let level = self.before.rate(Measure::Accesses, self.second).filter(|level| *level > 0.0)?;
+        let [responses, errors] = [Count::Responses, Count::ServerErrors].map(|count| self.own[count] as f64);
+        let load = self.own[Count::Accesses] as f64 / self.seconds.max(1.0) / level;
+        let usual = self.before.rate(Measure::ServerErrors, self.second).unwrap_or(0.0) / level;
+        let part = errors / responses.max(1.0);
+        (load <= ORDINARY_LOAD && errors >= LEAST_ERRORS && part >= MORE_ERRORS * usual)
+            .then(|| fact(Evidence::ErrorsUnloaded, part, Some(usual)))
+    }
+
+    /// Attempts without an answer while there were no more than before; or of which nearly all are refused or ignored,
+    /// however many there are: who is shut out tries again, and an overloaded server still answers some.
     fn unanswered(&self) -> Option<Fact> {
         let attempts = self.own[Count::Attempts];
-        if attempts < 12 || self.watched.sides() != Sides::Both || self.is_forged() || self.is_lossy() {
+        if attempts < LEAST_ATTEMPTS
+            || self.watched.sides() != Sides::Both
+            || self.is_forged()
+            || self.is_lossy()
+        {
             return None;
         }
-        let is_refusing = 2 * self.own[Count::Refused] >= attempts;
-        let answered = (self.own[Count::Answered] as f64 / attempts as f64).min(1.0);
-        (is_refusing || self.broke_unloaded()).then(|| fact(Evidence::Unanswered, 1.0 - answered, Some(0.0)))
+        // What is broken off was answered by the machine and not by the service.
+        let [answered, broken_off] = [Count::Answered, Count::Resets].map(|count| self.own[count]);
+        let answered = if self.is_gone() { answered.saturating_sub(broken_off) } else { answered };
+        let answered = (answered as f64 / attempts as f64).min(1.0);
+        (self.is_gone() || self.broke_unloaded())
+            .then(|| fact(Evidence::Unanswered, 1.0 - answered, Some(0.0)))
+    }
+
+    /// Whether nearly all attempts are refused or ignored, or nearly all connections broken off once something is asked.
+    fn is_gone(&self) -> bool {
+        let [attempts, refused, answered] =
+            [Count::Attempts, Count::Refused, Count::Answered].map(|count| self.own[count]);
+        let shut = 2 * refused >= attempts || 50 * answered <= attempts;
+        let [asked, broken_off] = [Count::Accesses, Count::Resets].map(|count| self.own[count]);
+        let served = self.own[Count::Responses].max(self.own[Count::FirstBytes]);
+        let breaks_off = asked >= LEAST_ATTEMPTS && 10 * served <= asked && 10 * broken_off >= 8 * asked;
+        attempts >= LEAST_ATTEMPTS && (shut || breaks_off) && !self.is_forged()
     }
 
     /// Whether the mirror misses so much that words seem to be missing which were said.

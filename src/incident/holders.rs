@@ -5,31 +5,41 @@
 use crate::aggregate::Cell;
 use crate::detect::Window;
 
-/// A prefix of which fewer connections are held is a few people: a browser opens one or two ahead and may never use them.
-const SEVERAL: u32 = 4;
+/// So many held connections of one prefix, and so many opened for each at most, are more than people have: a browser opens
+/// one or two ahead and may never use them, and most people use most of theirs.
+const SEVERAL: (u32, u64) = (4, 4);
+
+/// The same of a prefix that holds more than a few people could: whoever is after the workers opens many anew that the
+/// server gives up, or never lets in, before they are seen to be held.
+const PLENTY: (u32, u64) = (8, 10);
 
 /// Connections held that are worth telling whose they are: a twelfth of a common server's 250 workers, as in `slow-hold`.
 const MANY: u64 = 20;
 
-/// Whether most of what somebody opens stays held. People whose browsers open connections ahead use most of theirs; who
-/// is after the workers uses none, whatever else comes from beside him.
+/// Whether a notable part of what somebody opens stays held.
 pub(super) fn holds(cell: &Cell) -> bool {
-    cell.held >= SEVERAL && 2 * u64::from(cell.held) >= cell.connections
+    [SEVERAL, PLENTY]
+        .into_iter()
+        .any(|(held, opened)| cell.held >= held && opened * u64::from(cell.held) >= cell.connections)
 }
 
-/// Connections that came to be held by prefixes that hold most of theirs; none where more than twice as many accesses
-/// came beside them: then it is these that somebody is after. Many requests that are drawn out are it whatever comes
-/// beside them: each holds a worker for as long as its client wants, and tools that do it ask ordinarily, too, to see
-/// whether the service still answers.
+/// Connections that came to be held by prefixes that hold much of what they open; none where more than twice as many
+/// accesses came from others beside them: then it is these that somebody is after. Many requests that are drawn out are
+/// it whatever comes beside them: each holds a worker for as long as its client wants, and tools that do it ask
+/// ordinarily, too, to see whether the service still answers.
 pub(super) fn held_by_holders(window: &Window, more_accesses: f64) -> u64 {
-    let sum = |cells: &mut dyn Iterator<Item = u32>| cells.map(u64::from).sum::<u64>();
-    let drawn_out =
-        sum(&mut window.prefixes.values().map(|cell| cell.drawn_out).filter(|held| *held >= SEVERAL));
+    let drawn = window.prefixes.values().map(|cell| cell.drawn_out).filter(|held| *held >= SEVERAL.0);
+    let drawn_out: u64 = drawn.map(u64::from).sum();
     if drawn_out >= MANY {
         return drawn_out;
     }
-    let held = sum(&mut window.prefixes.values().filter(|cell| holds(cell)).map(|cell| cell.held));
-    if 2.0 * held as f64 >= more_accesses { held } else { 0 }
+    let (mut held, mut own) = (0, 0);
+    for cell in window.prefixes.values().filter(|cell| holds(cell)) {
+        held += u64::from(cell.held);
+        // Where it is encrypted, each connection begins with a hello, which is an access.
+        own += cell.accesses;
+    }
+    if 2.0 * held as f64 >= more_accesses - own as f64 { held } else { 0 }
 }
 
 /// Whether so many connections are what an episode is about.
@@ -49,13 +59,15 @@ mod tests {
     }
 
     #[test]
-    fn who_leaves_most_of_many_connections_open_holds_them() {
+    fn who_leaves_much_of_many_connections_open_holds_them() {
         assert!(holds(&cell(60, 64)));
     }
 
     #[test]
     fn browsers_that_open_ahead_use_most_of_what_they_open() {
+        assert!(holds(&cell(60, 400)), "a server gives up what was opened before");
         assert!(!holds(&cell(6, 40)));
+        assert!(!holds(&cell(12, 400)), "a gateway has many people");
         assert!(!holds(&cell(2, 2)), "two are opened ahead by any browser");
     }
 

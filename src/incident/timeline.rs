@@ -42,7 +42,7 @@ pub(super) struct Timeline {
     well: u64,
     /// How many times the load before, when they did.
     pub load_when_broke: Option<f64>,
-    /// The highest load, in times the load before; `None` where nothing is known of before.
+    /// The highest load of any twenty seconds, in times the load before; `None` where nothing is known of before.
     pub peak: Option<f64>,
     /// How many seconds most exchanges failed.
     pub down_for: u64,
@@ -101,7 +101,11 @@ impl Timeline {
         self.recent.iter().for_each(|second| sums.merge(&second.counts));
         let load = load(&sums, usual.before, tick.second);
         if let Some(load) = load {
-            self.loaded(tick, load, is_no_chance(&sums, usual.before, tick.second));
+            let no_chance = is_no_chance(&sums, usual.before, tick.second);
+            self.loaded(tick, load, no_chance);
+            if self.rose.is_none() {
+                self.rose = self.stayed_up(usual.before.rate(Measure::Accesses, tick.second));
+            }
         }
         if self.broke.is_some() {
             self.attempts += counts[Count::Attempts];
@@ -138,11 +142,13 @@ impl Timeline {
 
     /// Notes a load. A burst that is over before anything breaks has pushed nothing over.
     fn loaded(&mut self, tick: TickId, load: f64, is_no_chance: bool) {
-        self.peak = Some(self.peak.map_or(load, |peak| peak.max(load)));
         self.loads.push_back((tick, load));
         while self.loads.front().is_some_and(|(first, _)| tick.second - first.second > REMEMBERED) {
             self.loads.pop_front();
         }
+        // Over as long as loads are remembered: where little is asked, a page with its files makes five busy seconds.
+        let mean = self.mean_load();
+        self.peak = Some(self.peak.map_or(mean, |peak| peak.max(mean)));
         self.calm = if load < CALM { self.calm + 1 } else { 0 };
         if self.broke.is_none() && self.calm >= SPAN as u64 {
             self.rose = None;
@@ -150,6 +156,21 @@ impl Timeline {
         if load >= RISEN && self.rose.is_none() && is_no_chance {
             self.rose = Some(self.first());
         }
+    }
+
+    /// Since when the load has been up, where it stayed up for as long as loads are remembered: where little is asked, five
+    /// seconds of it may be chance, and twenty are none.
+    fn stayed_up(&self, level: Option<f64>) -> Option<TickId> {
+        let level = level.filter(|_| self.loads.len() as i64 > REMEMBERED)?.max(1.0) * REMEMBERED as f64;
+        let mean = self.mean_load();
+        let scatter = BURSTS.into_iter().find(|(measure, _)| *measure == Measure::Accesses)?.1;
+        let is_no_chance = (mean - 1.0) * level >= 3.0 * (scatter * level).sqrt();
+        let up = self.loads.iter().rev().take_while(|(_, load)| *load >= CALM).last();
+        up.filter(|_| mean >= RISEN && is_no_chance).map(|(tick, _)| tick.plus(-(SPAN as i64) / 2))
+    }
+
+    fn mean_load(&self) -> f64 {
+        self.loads.iter().map(|(_, load)| load).sum::<f64>() / self.loads.len().max(1) as f64
     }
 
     /// The tick in which what is seen now began.
@@ -185,10 +206,12 @@ fn load(sums: &Counts, before: &Before, second: i64) -> Option<f64> {
     if is_sealed(sums) {
         return Some(attempts.max(accesses).max(times(Measure::Packets)?));
     }
-    // Where each connection asks, connections are no load of their own: a server that closes them makes people open as
-    // many as they have requests. Connections that ask nothing are.
-    let each_asks = 10 * sums[Count::Accesses] >= 7 * sums[Count::Attempts];
-    Some(if each_asks { accesses } else { attempts.max(accesses) })
+    // Connections that ask and are not answered are no load of their own: a server that closes them makes people open as
+    // many as they have requests. Connections that ask nothing are, and so are those beside which others are served.
+    let served = sums[Count::Responses].max(sums[Count::FirstBytes]);
+    let are_closed =
+        10 * sums[Count::Accesses] >= 7 * sums[Count::Attempts] && 2 * served <= sums[Count::Accesses];
+    Some(if are_closed { accesses } else { attempts.max(accesses) })
 }
 
 /// Whether most of what is asked is encrypted.

@@ -42,6 +42,8 @@ pub enum Evidence {
     Surge,
     /// The part of known clients' exchanges that fail while the load is ordinary.
     FailsUnloaded,
+    /// The part of responses that are server errors, which were not there before, while the load is ordinary.
+    ErrorsUnloaded,
     /// Seconds by which the service broke before the load rose.
     BrokeFirst,
     /// Seconds by which the load rose before the service broke.
@@ -71,6 +73,7 @@ words! {
     Foreign = "foreign", OnlyAbroad = "only-abroad", HighRate = "high-rate", OrdinaryRate = "ordinary-rate", OneMake = "one-make",
     SameMakes = "same-makes", OtherMakes = "other-makes", OnePath = "one-path", FewAssets = "few-assets", Assets = "assets",
     FewSources = "few-sources", Surge = "surge", FailsUnloaded = "fails-unloaded",
+    ErrorsUnloaded = "errors-unloaded",
     BrokeFirst = "broke-first", LoadFirst = "load-first", HalfOpen = "half-open", Held = "held",
     Resets = "resets", Datagrams = "datagrams", Reflected = "reflected", Unanswered = "unanswered",
     LargeLost = "large-lost", Dropped = "dropped", Declared = "declared",

@@ -91,6 +91,15 @@ fn a_server_that_refuses_has_failed_however_often_people_try() {
 }
 
 #[test]
+fn a_server_that_breaks_off_whatever_is_asked_has_failed() {
+    let all = [(Count::Attempts, 300), (Count::Answered, 300), (Count::Opened, 300), (Count::Accesses, 310)];
+    let broken = [&all[..], &[(Count::Resets, 300), (Count::FirstBytes, 5)]].concat();
+    assert_eq!(value(&told(&broken, &[], &Timeline::default()), Evidence::Unanswered), Some(1.0));
+    let busy = [&all[..], &[(Count::Resets, 200), (Count::FirstBytes, 110)]].concat();
+    assert_eq!(value(&told(&busy, &[], &Timeline::default()), Evidence::Unanswered), None);
+}
+
+#[test]
 fn attempts_that_a_full_server_leaves_out_were_not_left_open_by_their_senders() {
     let full = [
         (Count::Attempts, 2_000),
@@ -111,6 +120,14 @@ fn a_mirror_that_misses_packets_proves_no_fault() {
         assert!(value(&seen, evidence).is_some(), "{evidence:?}");
         assert_eq!(value(&told(&lossy, &[], &fallen()), evidence), None, "{evidence:?}");
     }
+}
+
+#[test]
+fn errors_at_an_ordinary_load_are_the_services_own() {
+    let some = [(Count::Accesses, 100), (Count::Responses, 100), (Count::ServerErrors, 12)];
+    assert_eq!(value(&told(&some, &[], &Timeline::default()), Evidence::ErrorsUnloaded), Some(0.12));
+    let pushed = [(Count::Accesses, 500), (Count::Responses, 500), (Count::ServerErrors, 60)];
+    assert_eq!(value(&told(&pushed, &[], &Timeline::default()), Evidence::ErrorsUnloaded), None);
 }
 
 #[test]

@@ -97,6 +97,23 @@ fn where_one_direction_is_seen_nothing_fails() {
 }
 
 #[test]
+fn a_small_load_that_stays_doubled_has_risen_when_it_began_to() {
+    let mut before = Before::default();
+    (-900..0).for_each(|second| before.learn(second, 1, &served(8)));
+    let usual = Usual { before: &before, wait: None, sides: Sides::Both, onset: at(0) };
+    let mut timeline = Timeline::default();
+    let keep = |accesses| {
+        let mut tick = served(accesses);
+        (tick.counts[Count::Attempts], tick.counts[Count::Answered]) = (8, 8);
+        tick
+    };
+    let story = seconds(40, || keep(8)).chain(seconds(40, || keep(15)));
+    (0..).zip(story).for_each(|(second, tick)| timeline.take(at(second), &tick, &usual));
+    let rose = timeline.rose.map(|tick| tick.second);
+    assert!(rose.is_some_and(|second| (36..=44).contains(&second)), "{rose:?}");
+}
+
+#[test]
 fn people_who_connect_again_for_each_request_are_no_load() {
     let kept = || {
         let mut tick = served(10);
@@ -120,7 +137,7 @@ fn people_who_connect_again_for_each_request_are_no_load() {
     let story = seconds(20, kept).chain(seconds(20, closing));
     (0..).zip(story).for_each(|(second, tick)| timeline.take(at(second), &tick, &usual));
     assert_eq!(timeline.rose, None);
-    assert!(timeline.load_when_broke.is_some_and(|load| load < 1.2), "{timeline:?}");
+    assert!(timeline.peak.is_some_and(|peak| peak < 1.2), "{timeline:?}");
 }
 
 #[test]
