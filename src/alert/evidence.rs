@@ -58,9 +58,14 @@ fn seen(rule: Option<&Rule>, limit: &Exceeded) -> String {
     };
     let (counted, from) = (unit::counted(rule.measure), unit::group(rule.group_by));
     match limit.metric.as_str() {
-        "share" => format!("{number} of all {}", unit::part(rule.measure, rule.group_by)),
+        "share" => match unit::each(rule.measure).filter(|_| limit.observed > 1.0) {
+            // What is counted now was begun before, so there may be more of it than of what it is a part of.
+            Some(whole) => format!("{} {counted}{from} for each {whole}", quantity(limit.observed)),
+            None => format!("{number} of all {}", unit::part(rule.measure, rule.group_by)),
+        },
         "excess_share" => format!("{number} of what is more than before are {counted}{from}"),
         "rate" => format!("{} {counted} a second{from}", quantity(limit.observed)),
+        "before" => format!("{} {counted} a second{from} before", quantity(limit.observed)),
         "count" => format!("{number} {counted}{from}"),
         "lift" => format!("{number} as many {counted}{from} as before"),
         metric => format!("{counted}{from}: {number} different {}", told(metric)),
@@ -88,5 +93,26 @@ fn written(metric: &str, number: f64) -> String {
         "rate" => format!("{}/s", quantity(number)),
         "lift" => format!("{} times", quantity(number)),
         _ => quantity(number),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::detect::rule::RuleSet;
+
+    #[test]
+    fn what_was_observed_reads_as_a_sentence() {
+        let rules = RuleSet::builtin();
+        let seen = |id: &str, metric: &str, observed| {
+            seen(rules.get(id), &Exceeded { metric: metric.to_owned(), observed, limit: 0.0 })
+        };
+        assert_eq!(seen("requests-unanswered", "share", 0.24), "24 % of all accesses had no answer");
+        assert_eq!(
+            seen("requests-unanswered", "share", 14.0),
+            "14 requests without an answer for each access"
+        );
+        assert_eq!(seen("load-drop", "before", 13.2), "13 accesses a second before");
+        assert_eq!(seen("load-surge", "rate", 40.0), "40 accesses a second");
     }
 }

@@ -90,6 +90,16 @@ pub(super) fn counted(measure: Measure) -> &'static str {
     }
 }
 
+/// One of what a rule's share is a part of, where there may be less of that than of what is counted.
+pub(super) fn each(measure: Measure) -> Option<&'static str> {
+    match measure {
+        Measure::Unanswered => Some("access"),
+        Measure::Held => Some("connection opened"),
+        Measure::Resets => Some("request"),
+        _ => None,
+    }
+}
+
 /// Whose traffic a rule counts together; nothing for the service as a whole.
 pub(super) fn group(group: GroupBy) -> &'static str {
     match group {
