@@ -141,6 +141,34 @@ fn people_who_connect_again_for_each_request_are_no_load() {
 }
 
 #[test]
+fn programs_that_connect_at_once_among_people_who_keep_connections_push_before_they_break() {
+    let tick = |(attempts, accesses, served_of_them): (u64, u64, u64), wait: u64| {
+        let mut tick = served(served_of_them);
+        (tick.counts[Count::Attempts], tick.counts[Count::Answered]) = (attempts, attempts);
+        (tick.counts[Count::Accesses], tick.counts[Count::Requests]) = (accesses, accesses);
+        tick.counts[Count::FirstByteWait] = served_of_them * wait;
+        tick
+    };
+    let people = || tick((3, 15, 15), 20_000);
+    let mut before = Before::default();
+    (-900..0).for_each(|second| before.learn(second, 1, &people()));
+    let usual = Usual { before: &before, wait: Some(20_000.0), sides: Sides::Both, onset: at(0) };
+    // Forty connect in one second and each asks once; answers are slow for seconds, and then all of them come back.
+    let first = [tick((44, 36, 20), 20_000), tick((3, 19, 29), 500_000), tick((3, 15, 21), 500_000)];
+    let story = seconds(20, people)
+        .chain(first)
+        .chain(seconds(6, people))
+        .chain(seconds(20, || tick((35, 68, 32), 400_000)))
+        .chain(seconds(20, || tick((68, 50, 2), 400_000)));
+    let mut timeline = Timeline::default();
+    (0..).zip(story).for_each(|(second, tick)| timeline.take(at(second), &tick, &usual));
+    let rose = timeline.rose.map(|tick| tick.second);
+    assert!(rose.is_some_and(|second| (17..=21).contains(&second)), "{rose:?}");
+    assert!(timeline.broke_ahead().is_some_and(|ahead| ahead <= 0.0), "{timeline:?}");
+    assert!(timeline.load_when_broke.is_some_and(|load| load > 1.5), "{timeline:?}");
+}
+
+#[test]
 fn encrypted_requests_on_connections_that_stay_open_are_a_load() {
     let sealed = |packets: u64| {
         let mut tick = served(10);
