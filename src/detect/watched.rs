@@ -84,8 +84,8 @@ struct Spanned {
 pub const LOOK_BACK: i64 = 60;
 
 /// Seconds that tell that a direction has gone: a service whose answers are not mirrored any more must not be taken for
-/// one that does not answer, which the rules notice within five.
-const LATELY: i64 = 4;
+/// one that does not answer, which the rules notice within three.
+const LATELY: i64 = 2;
 
 /// Conversations of one side within them below which chance decides.
 const LEAST_ONE_SIDED: u64 = 3;
@@ -461,8 +461,8 @@ mod tests {
             (Count::PacketsIn, to_server),
             (Count::PacketsOut, to_client),
             (Count::Attempts, if to_server > 0 { 5 } else { 0 }),
-            (Count::Opened, 5),
-            (Count::OpenedUnproven, if both { 0 } else { 5 }),
+            (Count::Opened, if to_server + to_client > 0 { 5 } else { 0 }),
+            (Count::OpenedUnproven, if both || to_server + to_client == 0 { 0 } else { 5 }),
         ] {
             seconds.own.counts[count] = is;
         }
