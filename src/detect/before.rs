@@ -16,6 +16,8 @@ pub struct Before {
     seconds: Aged<1>,
     counts: Aged<COUNTS>,
     rows: HashMap<Key, Aged<CELL>, RandomState>,
+    /// Labelled clients together.
+    labelled: Aged<CELL>,
     /// What was learned before this run: it stands in while too little was seen, and says who is no stranger.
     usual: Option<Usual>,
     /// What this hour usually has, where that was learned.
@@ -114,8 +116,8 @@ impl<const N: usize> Aged<N> {
 impl Default for Before {
     fn default() -> Self {
         let (seconds, counts) = (Aged::default(), Aged::default());
-        let (usual, season) = (None, None);
-        Self { least_seconds: LEAST_SECONDS, seconds, counts, rows: HashMap::default(), usual, season }
+        let (rows, labelled) = (HashMap::default(), Aged::default());
+        Self { least_seconds: LEAST_SECONDS, seconds, counts, rows, labelled, usual: None, season: None }
     }
 }
 
@@ -136,6 +138,8 @@ impl Before {
                 self.row(Key::Country(lineage.country), second, &country);
             }
         }
+        let labelled = measure::labelled(tick);
+        self.labelled.add(second, ROW_MEASURES.map(|measure| measure::of_cell(measure, &labelled) as f64));
         for (prefix, cell) in &tick.prefixes {
             self.row(Key::Prefix(prefix.prefix), second, cell);
         }
@@ -210,6 +214,18 @@ impl Before {
     /// A row's aged sum of a measure.
     pub fn row_sum(&self, key: &Key, measure: Measure) -> f64 {
         self.rows.get(key).map_or(0.0, |row| row.get(row_index(measure), self.last()))
+    }
+
+    /// The aged sum of a measure over labelled clients.
+    pub fn labelled_sum(&self, measure: Measure) -> f64 {
+        self.labelled.get(row_index(measure), self.last())
+    }
+
+    /// The level per second of labelled clients; 0 where nothing is known of them.
+    pub fn labelled_rate(&self, measure: Measure, second: i64) -> f64 {
+        let second = second.min(self.last());
+        let seconds = self.seconds.get(0, second);
+        if seconds > 0.0 { self.labelled.get(row_index(measure), second) / seconds } else { 0.0 }
     }
 
     /// The last second that was learned.

@@ -1,7 +1,7 @@
 //! What a rule's measure is in the sums of a service and of an origin.
 
 use super::rule::{Measure, RuleSet};
-use crate::aggregate::{Cell, Count, Counts, Sides};
+use crate::aggregate::{Cell, Count, Counts, ScopeTick, Sides};
 
 /// The measure of a whole scope.
 pub fn of_counts(measure: Measure, counts: &Counts) -> u64 {
@@ -94,6 +94,22 @@ pub fn of_cell(measure: Measure, cell: &Cell) -> u64 {
         | Measure::Fragments
         | Measure::Reflected => 0,
     }
+}
+
+/// Whether a measure is of how much comes, and origins are known of it.
+pub fn is_load(measure: Measure) -> bool {
+    matches!(
+        measure,
+        Measure::Packets | Measure::Bytes | Measure::Connections | Measure::Requests | Measure::Accesses
+    )
+}
+
+/// What labelled clients did in a tick.
+pub fn labelled(tick: &ScopeTick) -> Cell {
+    let mut sum = Cell::default();
+    let rows = tick.networks.iter().filter(|(lineage, _)| lineage.label.is_some());
+    rows.for_each(|(_, cell)| sum.merge(cell));
+    sum
 }
 
 /// The directions that a measure is taken from.

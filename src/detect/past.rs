@@ -5,7 +5,7 @@
 use foldhash::fast::RandomState;
 use hashbrown::HashMap;
 
-use super::measure::{of_cell, of_counts};
+use super::measure::{labelled, of_cell, of_counts};
 use super::rule::{Measure, Traffic};
 use super::watched::Watched;
 use super::{Before, Key};
@@ -65,6 +65,13 @@ impl<'a> Past<'a> {
             lately.max(self.before.usual_share(key)).min(1.0)
         };
         Some(keys.iter().map(share).collect())
+    }
+
+    /// The level per second of labelled clients in it; 0 where nothing is known.
+    pub fn labelled_rate(&self, measure: Measure) -> f64 {
+        let seen: u64 = self.earlier.iter().map(|tick| of_cell(measure, &labelled(tick))).sum();
+        let sum = seen as f64 + self.before.labelled_sum(measure);
+        if self.seconds > 0.0 && !self.is_learned { sum / self.seconds } else { 0.0 }
     }
 
     fn sum(&self, measure: Measure) -> f64 {

@@ -10,9 +10,10 @@ use hashbrown::{HashMap, HashSet};
 use ipnet::IpNet;
 
 use super::demand::{admits, among, counts, is_whole_service, least, row_needs};
-use super::measure::{is_measurable, of_cell, of_counts, whole_of};
+use super::measure::{is_load, is_measurable, labelled, of_cell, of_counts, whole_of};
 use super::reach::{Reach, fails_as, probes, tried};
 use super::rule::{Condition, GroupBy, Kind, Measure, Mode, Observed, Rule, RuleSet, Traffic};
+use super::watched::LOOK_BACK;
 use super::window::{Asked, Least, Needs, Window};
 use super::{Detector, Finding, Key, Past, SpanNeeds, Subject, Watched};
 use crate::aggregate::{Cell, Lineage};
@@ -234,8 +235,17 @@ impl Look<'_> {
             return Vec::new();
         }
         if self.judged.whole {
-            let observed = self.observe_service(window);
-            return if self.rule.when.eval(&observed) { vec![(Key::Service, observed)] } else { Vec::new() };
+            let observed = self.observe_service(window, 0.0);
+            if !self.rule.when.eval(&observed) {
+                return Vec::new();
+            }
+            // Done last, as it looks into the rows of many ticks.
+            let labelled = self.labelled_excess();
+            if labelled <= 0.0 {
+                return vec![(Key::Service, observed)];
+            }
+            let others = self.observe_service(window, labelled);
+            return if self.rule.when.eval(&others) { vec![(Key::Service, observed)] } else { Vec::new() };
         }
         let enough = self.judged.least.enough(&window.counts);
         let groups = if self.counts_probes() { probe_groups(window) } else { self.groups(window) };
@@ -308,10 +318,28 @@ impl Look<'_> {
         self.rule.filter.traffic
     }
 
-    fn observe_service(&self, window: &Window) -> Observed {
+    /// What labelled clients bring more than before, in the window, where it is a load that the rule looks at. What
+    /// fails for them fails for whoever comes after them.
+    fn labelled_excess(&self) -> f64 {
+        let (measure, ticks) = (self.rule.measure, self.rule.timespan.secs());
+        if !is_load(measure) {
+            return 0.0;
+        }
+        let from = self.watched.now().plus(1 - i64::try_from(ticks).unwrap_or(LOOK_BACK));
+        let rows = self.watched.since(from).map(|(_, seconds)| labelled(seconds.of(self.traffic())));
+        let count: u64 = rows.map(|cell| of_cell(measure, &cell)).sum();
+        if count == 0 {
+            return 0.0;
+        }
+        let past = Past::of(self.watched, ticks, self.traffic(), measure);
+        (count as f64 - past.labelled_rate(measure) * ticks as f64).max(0.0)
+    }
+
+    /// The service as a whole, without `excess` of what was counted.
+    fn observe_service(&self, window: &Window, excess: f64) -> Observed {
         let measure = self.rule.measure;
         let seconds = self.rule.timespan.secs().max(1) as f64;
-        let count = of_counts(measure, &window.counts) as f64;
+        let count = (of_counts(measure, &window.counts) as f64 - excess).max(0.0);
         let rate = count / seconds;
         let past = Past::of(self.watched, self.rule.timespan.secs(), self.traffic(), measure);
         let before = past.rate(measure);
@@ -487,4 +515,58 @@ fn failing_paths(window: &Window, measure: Measure) -> f64 {
 
 fn distinct<T: Eq + Hash>(values: impl Iterator<Item = T>) -> f64 {
     values.collect::<HashSet<T, RandomState>>().len() as f64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::aggregate::{Count, ScopeTick};
+    use crate::attribute::LabelId;
+    use crate::detect::watched::Seconds;
+    use crate::flow::Proof;
+
+    const SERVICE: Subject = Subject::Named(ServiceId(0));
+
+    /// A second with so many accesses of people and of labelled clients, five packets each.
+    fn second(people: u64, labelled: u64) -> Seconds {
+        let mut own = ScopeTick::default();
+        own.counts[Count::Accesses] = people + labelled;
+        own.counts[Count::PacketsIn] = 5 * (people + labelled);
+        for (label, accesses) in [(None, people), (Some(LabelId(0)), labelled)] {
+            let lineage = Lineage { country: Country::Unknown, asn: None, label, proof: Proof::Proven };
+            own.networks.push((lineage, Cell { accesses, packets: 5 * accesses, ..Cell::default() }));
+        }
+        Seconds { own, ..Seconds::default() }
+    }
+
+    /// The rules that hold after two minutes of the one and forty seconds of the other.
+    fn found((people, labelled): (u64, u64), (more_people, more_labelled): (u64, u64)) -> Vec<String> {
+        let homes: Homes = Arc::new(|_| Home::new(Vec::new()));
+        let services = Arc::new([("web".to_owned(), vec![80])]);
+        let mut detector = RuleDetector::new(&RuleSet::builtin(), Grounds { homes, services });
+        let mut watched = Watched::new(&detector.needs(SERVICE).into());
+        let mut findings = BTreeSet::new();
+        for now in 0..160 {
+            let moved = if now < 120 { second(people, labelled) } else { second(more_people, more_labelled) };
+            let tick = TickId { epoch: 0, second: now };
+            watched.advance(tick, Some(moved));
+            let found = detector.judge(SERVICE, &watched, tick);
+            findings.extend(found.into_iter().map(|finding| finding.rule.id.clone()));
+        }
+        findings.into_iter().collect()
+    }
+
+    #[test]
+    fn what_labelled_clients_bring_more_is_no_surge() {
+        assert_eq!(found((30, 0), (30, 200)), [""; 0]);
+        assert_eq!(found((30, 20), (40, 200)), [""; 0]);
+    }
+
+    #[test]
+    fn people_beside_labelled_clients_make_a_surge() {
+        let surge = ["load-surge", "packet-surge"];
+        assert_eq!(found((30, 0), (230, 0)), surge);
+        assert_eq!(found((30, 20), (230, 20)), surge);
+        assert_eq!(found((30, 20), (230, 200)), surge);
+    }
 }

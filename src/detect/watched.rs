@@ -8,7 +8,7 @@ use super::baseline::{Baseline, Stage};
 use super::rule::Traffic;
 use super::window::{Asked, Sliding, Window};
 use super::{Before, Habits, Levels};
-use crate::aggregate::{ScopeTick, Sides, Strangers};
+use crate::aggregate::{Count, Counts, ScopeTick, Sides, Strangers};
 use crate::time::TickId;
 
 /// A service's picture.
@@ -83,6 +83,13 @@ struct Spanned {
 /// learned cannot be unlearned.
 pub const LOOK_BACK: i64 = 60;
 
+/// Seconds that tell that a direction has gone: a service whose answers are not mirrored any more must not be taken for
+/// one that does not answer, which the rules notice within three.
+const LATELY: i64 = 2;
+
+/// Conversations of one side within them below which chance decides.
+const LEAST_ONE_SIDED: u64 = 3;
+
 /// How often it is asked what this time of the day usually has, and who is known.
 const MINUTE: i64 = 60;
 const HOUR: i64 = 3_600;
@@ -133,8 +140,31 @@ impl Watched {
             self.learn_silence(tick, 1);
         }
         self.leave(tick);
-        let told = self.windows.last().and_then(|longest| longest.own.window().counts.sides());
-        self.sides = told.unwrap_or(self.sides);
+        self.sides = self.look_for_sides();
+    }
+
+    /// The last seconds tell that a direction has gone, and that it has come back; else the longest window does.
+    fn look_for_sides(&self) -> Sides {
+        let mut lately = Counts::default();
+        let first = self.now.plus(1 - LATELY);
+        let last = self.ring.iter().rev().take_while(|(tick, _)| *tick >= first);
+        last.for_each(|(_, seconds)| lately.merge(&seconds.own.counts));
+        let one_sided = lately[Count::OneSided] + lately[Count::OpenedUnproven];
+        // Who forges numbers at a service that is down is told from a mirror by those who go on trying in vain.
+        let tells = one_sided >= LEAST_ONE_SIDED && 2 * one_sided >= lately[Count::Attempts];
+        let missing = match self.sides {
+            Sides::Both => None,
+            Sides::ToServer => Some(Count::PacketsOut),
+            Sides::ToClient => Some(Count::PacketsIn),
+        };
+        match lately.sides() {
+            Some(sides) if sides.is_one_way() && tells => sides,
+            _ if missing.is_some_and(|missing| lately[missing] == 0) => self.sides,
+            _ => {
+                let longest = self.windows.last().and_then(|longest| longest.own.window().counts.sides());
+                longest.unwrap_or(self.sides)
+            }
+        }
     }
 
     /// Moves on over `ticks` silent ticks up to `tick`, all windows being empty.
@@ -391,7 +421,6 @@ impl Seconds {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::aggregate::Count;
     use crate::detect::rule::Measure;
 
     fn requests(count: u64) -> Option<Seconds> {
@@ -422,6 +451,52 @@ mod tests {
         assert_eq!((sum(&watched, 5), sum(&watched, 10), sum(&watched, 7)), (Some(5), Some(10), None));
         watched.advance(at(27), None);
         assert_eq!((sum(&watched, 5), sum(&watched, 10)), (Some(0), Some(2)));
+    }
+
+    /// A second in which five connect and ask; what goes each way is seen or not.
+    fn conversations(to_server: u64, to_client: u64) -> Option<Seconds> {
+        let mut seconds = Seconds::default();
+        let both = to_server > 0 && to_client > 0;
+        for (count, is) in [
+            (Count::PacketsIn, to_server),
+            (Count::PacketsOut, to_client),
+            (Count::Attempts, if to_server > 0 { 5 } else { 0 }),
+            (Count::Opened, if to_server + to_client > 0 { 5 } else { 0 }),
+            (Count::OpenedUnproven, if both || to_server + to_client == 0 { 0 } else { 5 }),
+        ] {
+            seconds.own.counts[count] = is;
+        }
+        Some(seconds)
+    }
+
+    #[test]
+    fn a_direction_that_goes_is_missed_within_seconds_and_when_it_comes_back_seen_again() {
+        for (one_way, seen) in [((50, 0), Sides::ToServer), ((0, 50), Sides::ToClient)] {
+            let mut watched = watched(&[10, 60]);
+            let mut run = |seconds: std::ops::Range<i64>, (to_server, to_client)| {
+                seconds.for_each(|second| watched.advance(at(second), conversations(to_server, to_client)));
+                watched.sides()
+            };
+            assert_eq!(run(0..100, (50, 50)), Sides::Both);
+            assert_eq!(run(100..104, one_way), seen);
+            assert_eq!(run(104..106, (0, 0)), seen, "nothing moved");
+            assert_eq!(run(106..110, (50, 50)), Sides::Both);
+        }
+    }
+
+    #[test]
+    fn a_service_that_falls_silent_is_no_missing_direction() {
+        let mut watched = watched(&[10, 60]);
+        (0..100).for_each(|second| watched.advance(at(second), conversations(50, 50)));
+        for second in 100..130 {
+            let mut shut_out = Seconds::default();
+            // One in five forges what an answer would have told him.
+            for (count, is) in [(Count::PacketsIn, 10), (Count::Attempts, 5), (Count::OneSided, 1)] {
+                shut_out.own.counts[count] = is;
+            }
+            watched.advance(at(second), Some(shut_out));
+            assert_eq!(watched.sides(), Sides::Both, "{second}");
+        }
     }
 
     #[test]

@@ -17,7 +17,7 @@ use super::verdict::Case;
 use super::{
     Attack, BruteForce, Cause, Condition, Foreign, Load, Neighbour, Origin, Part, Scan, Unit, Unseen, Verdict,
 };
-use crate::aggregate::{Count, Counts, ScopeTick};
+use crate::aggregate::{Count, Counts, Lineage, ScopeTick};
 use crate::attribute::{Attribution, Country, Home};
 use crate::detect::baseline::{Stage, signal_of};
 use crate::detect::rule::{Evidence, Measure, Traffic, Weights};
@@ -187,12 +187,13 @@ impl Episode {
         let whose = if by_held { Measure::Held } else { measure };
         let row_excess = self.row_excess(before, whose, seconds);
         let counted = of_counts(whose, &self.sums.window.counts) as f64;
+        let labelled = self.labelled_excess(before, whose, seconds);
         let scale = Scale {
             measure: whose,
             seconds,
             second,
             before,
-            excess: row_excess.max(counted - before.rate(whose, second).unwrap_or(0.0) * seconds),
+            excess: row_excess.max(counted - labelled - before.rate(whose, second).unwrap_or(0.0) * seconds),
             total: counted,
             home: ground.home,
             coverage: self.coverage,
@@ -209,7 +210,8 @@ impl Episode {
         // What is held is no part of what is asked for.
         let standing_out = rows.iter().filter(|row| stands_out(row) && !by_held);
         let few = standing_out.map(|row| row.share * scale.excess).sum();
-        let grown = Grown { measure, few, rest: total - level.unwrap_or(0.0) * seconds - few };
+        let judged = total - self.labelled_excess(before, measure, seconds);
+        let grown = Grown { measure, few, rest: judged - level.unwrap_or(0.0) * seconds - few };
         let cohorts = if is_attributed && self.measure != Measure::Probes {
             let habits = watched.habits();
             let is_split = ground.weights.demands.split;
@@ -239,7 +241,7 @@ impl Episode {
             unit,
             has_accesses: 2 * self.sums.own[Count::Accesses] >= self.sums.own[Count::Opened],
             unseen: self.unseen(watched, level),
-            times: level.filter(|level| *level > 0.0).map(|level| total / seconds / level),
+            times: level.filter(|level| *level > 0.0).map(|level| judged / seconds / level),
             by_connections,
             by_packets,
             is_connecting: self.is_connecting(before, seconds),
@@ -453,22 +455,29 @@ impl Episode {
         }
     }
 
-    /// What the countries' rows have more than before.
+    /// What labelled clients bring more than before.
+    fn labelled_excess(&self, before: &Before, measure: Measure, seconds: f64) -> f64 {
+        let count: f64 = self.countries(measure, |lineage| lineage.label.is_some()).values().sum();
+        let usual = before.labelled_rate(measure, self.until.second);
+        (count - usual * seconds).max(0.0)
+    }
+
+    /// What the countries' rows have more than before; nobody asks after what labelled clients do.
     fn row_excess(&self, before: &Before, measure: Measure, seconds: f64) -> f64 {
         let level =
             |country| before.row_rate(&Key::Country(country), measure, self.until.second).unwrap_or(0.0);
-        self.countries(measure)
+        self.countries(measure, |lineage| lineage.label.is_none())
             .into_iter()
             .map(|(country, count)| (count - level(country) * seconds).max(0.0))
             .sum()
     }
 
-    fn countries(&self, measure: Measure) -> Vec<(Country, f64)> {
-        let mut countries = std::collections::BTreeMap::<Country, u64>::new();
-        for (lineage, cell) in &self.sums.window.networks {
-            *countries.entry(lineage.country).or_default() += of_cell(measure, cell);
+    fn countries(&self, measure: Measure, of: impl Fn(&Lineage) -> bool) -> BTreeMap<Country, f64> {
+        let mut countries = BTreeMap::<Country, f64>::new();
+        for (lineage, cell) in self.sums.window.networks.iter().filter(|(lineage, _)| of(lineage)) {
+            *countries.entry(lineage.country).or_default() += of_cell(measure, cell) as f64;
         }
-        countries.into_iter().map(|(country, count)| (country, count as f64)).collect()
+        countries
     }
 
     fn foreign(
@@ -483,7 +492,7 @@ impl Episode {
         }
         let total = of_counts(measure, &self.sums.window.counts) as f64;
         let abroad: Vec<(Country, f64)> = self
-            .countries(measure)
+            .countries(measure, |_| true)
             .into_iter()
             .filter(|(country, _)| ground.home.is_foreign(*country))
             .collect();

@@ -39,7 +39,7 @@ pub(super) struct Fact {
 const LEAST_HALF_OPEN: f64 = 50.0;
 
 /// A load of less than so many times that before is ordinary.
-const ORDINARY_LOAD: f64 = 1.4;
+pub(super) const ORDINARY_LOAD: f64 = 1.4;
 
 /// Server errors of which fewer are chance, and how many times as large a part of the responses they must be as before.
 const LEAST_ERRORS: f64 = 10.0;

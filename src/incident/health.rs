@@ -52,7 +52,8 @@ impl Examination<'_> {
     pub fn found(&self) -> Found {
         let (witnesses, cell) = self.testimony();
         let exchanges = exchanges(&cell);
-        let told = (exchanges >= LEAST_WITNESSED)
+        // Half a conversation does not tell how it ends.
+        let told = (exchanges >= LEAST_WITNESSED && self.sides == Sides::Both)
             .then(|| (cell.server_errors + u64::from(cell.unanswered)) as f64 / exchanges as f64);
         // Whoever cannot connect is no client that could be asked.
         let shut_out = (self.sides == Sides::Both).then(|| self.shut_out()).flatten();

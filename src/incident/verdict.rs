@@ -5,7 +5,7 @@
 //! probable each is. Geography, novelty and volume alone make no attack: somebody must behave like one.
 
 use super::cohort::{Cohort, Who};
-use super::facts::Fact;
+use super::facts::{Fact, ORDINARY_LOAD};
 use super::holders::holds;
 use super::{Attack, Cause, Flip, Glitch, Part, Reason, Unit, Unknown, Unseen, Verdict};
 use crate::detect::rule::{Evidence, Weights};
@@ -355,7 +355,11 @@ impl Case<'_> {
             )
         };
         let says_nothing = self.is_lossy && matches!(first.cause, Cause::Unknown(_));
-        if self.is_blind && needs_answers(first.cause) || says_nothing {
+        // As many as always, of whom half is seen, are no crowd.
+        let is_crowd =
+            |cause| matches!(cause, Cause::FlashCrowd | Cause::Unknown(Unknown::LeaningFlashCrowd));
+        let is_no_crowd = is_crowd(first.cause) && self.times.is_some_and(|times| times < ORDINARY_LOAD);
+        if self.is_blind && (needs_answers(first.cause) || is_no_crowd) || says_nothing {
             return (Cause::Unknown(Unknown::Sensor), Some(first.cause));
         }
         // Over TLS the people who try again look like a crowd: only connections are seen.

@@ -228,6 +228,14 @@ fn one_direction_proves_no_fault_but_shows_a_flood() {
 }
 
 #[test]
+fn as_many_as_always_of_whom_half_is_seen_are_no_crowd() {
+    let half =
+        |times| Told { is_blind: true, times: Some(times), ..Told::new(&[], vec![people(1.0)]) }.verdict();
+    assert_eq!(half(1.1).cause, Cause::Unknown(Unknown::Sensor));
+    assert_eq!(half(3.0).cause, Cause::FlashCrowd);
+}
+
+#[test]
 fn a_rule_that_says_what_it_is_stands_unless_it_is_more_than_that() {
     let scan = Some(Cause::Scan(Scan::Path));
     let quiet = Told { said: scan, ..Told::new(&[(Evidence::Surge, 1.1)], vec![machines(1.0)]) };
