@@ -462,14 +462,14 @@ impl Episode {
         (count - usual * seconds).max(0.0)
     }
 
-    /// What the countries' rows have more than before; nobody asks after what labelled clients do.
+    /// What the countries' rows have more than before, without what labelled clients bring more: their part of the level
+    /// is in their countries' rows.
     fn row_excess(&self, before: &Before, measure: Measure, seconds: f64) -> f64 {
         let level =
             |country| before.row_rate(&Key::Country(country), measure, self.until.second).unwrap_or(0.0);
-        self.countries(measure, |lineage| lineage.label.is_none())
-            .into_iter()
-            .map(|(country, count)| (count - level(country) * seconds).max(0.0))
-            .sum()
+        let countries = self.countries(measure, |_| true).into_iter();
+        let excess: f64 = countries.map(|(country, count)| (count - level(country) * seconds).max(0.0)).sum();
+        (excess - self.labelled_excess(before, measure, seconds)).max(0.0)
     }
 
     fn countries(&self, measure: Measure, of: impl Fn(&Lineage) -> bool) -> BTreeMap<Country, f64> {
