@@ -1,22 +1,19 @@
 //! All that moved to a service since an incident's onset. Comes in: ticks. Goes out: what is told of the incident.
 
+mod reckoning;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
-use super::account::{Account, Grown, is_concentrated};
-use super::cohort::{Cohort, Split, stands_out};
-use super::contrast::{Beside, Ordinary};
+use super::account::{Account, is_concentrated};
+use super::cohort::Cohort;
+use super::contrast::Ordinary;
 use super::facts::Facts;
 use super::health::{Examination, Found, holds_prefix};
 use super::holders::{held_by_holders, is_about_holding};
-use super::named::{failing, probing};
 use super::origins::Scale;
-use super::suspects::Suspects;
 use super::timeline::{Timeline, Usual};
-use super::verdict::Case;
-use super::{
-    Attack, BruteForce, Cause, Condition, Foreign, Load, Neighbour, Origin, Part, Scan, Unit, Unseen, Verdict,
-};
+use super::{Attack, Cause, Foreign, Neighbour, Origin, Scan, Unit, Unseen, Verdict};
 use crate::aggregate::{Count, Counts, Lineage, ScopeTick};
 use crate::attribute::{Attribution, Country, Home};
 use crate::detect::baseline::{Stage, signal_of};
@@ -24,6 +21,7 @@ use crate::detect::rule::{Evidence, Measure, Traffic, Weights};
 use crate::detect::{Before, Key, Needs, Watched, Window, of_cell, of_counts};
 use crate::flow::ServerEnd;
 use crate::time::TickId;
+use reckoning::Reckoning;
 
 /// The sums since the onset.
 #[derive(Debug)]
@@ -176,116 +174,7 @@ impl Episode {
 
     /// What can be said of it; `keys` are those that rules found.
     pub fn account(&self, watched: &Watched, keys: &BTreeSet<Key>, ground: &Ground<'_>) -> Account {
-        let before = self.before(watched);
-        let seconds = (self.until.second - self.from.second + 1).max(1) as f64;
-        let second = self.until.second;
-        let measure = self.told_measure(before, seconds);
-        let total = of_counts(measure, &self.sums.window.counts) as f64;
-        let level = before.rate(measure, second);
-        let by_held = self.is_about_holding(before, seconds);
-        // Who holds connections asks for little: by what is asked for, others would be told.
-        let whose = if by_held { Measure::Held } else { measure };
-        let row_excess = self.row_excess(before, whose, seconds);
-        let counted = of_counts(whose, &self.sums.window.counts) as f64;
-        let labelled = self.labelled_excess(before, whose, seconds);
-        let scale = Scale {
-            measure: whose,
-            seconds,
-            second,
-            before,
-            excess: row_excess.max(counted - labelled - before.rate(whose, second).unwrap_or(0.0) * seconds),
-            total: counted,
-            home: ground.home,
-            coverage: self.coverage,
-        };
-        let is_attributed =
-            self.is_more(before, whose, seconds) && row_excess >= LEAST_ATTRIBUTED * scale.excess;
-        let mut suspects = Suspects::of(&self.sums.window, keys, &scale);
-        suspects.add_machines(&self.sums.window, &scale, watched.habits().busy_client());
-        let rows = match self.measure {
-            Measure::Probes => probing(&self.sums.window, keys, &scale, ground),
-            _ if is_attributed => suspects.rows(&self.sums.window, &scale),
-            _ => Vec::new(),
-        };
-        // What is held is no part of what is asked for.
-        let standing_out = rows.iter().filter(|row| stands_out(row) && !by_held);
-        let few = standing_out.map(|row| row.share * scale.excess).sum();
-        let judged = total - self.labelled_excess(before, measure, seconds);
-        let grown = Grown { measure, few, rest: judged - level.unwrap_or(0.0) * seconds - few };
-        let cohorts = if is_attributed && self.measure != Measure::Probes {
-            let habits = watched.habits();
-            let is_split = ground.weights.demands.split;
-            Split { window: &self.sums.window, scale: &scale, habits, origins: &rows, is_split }.cohorts()
-        } else {
-            Vec::new()
-        };
-        let by_connections = whose == Measure::Connections && is_access(self.measure);
-        let by_packets = whose == Measure::Packets && is_access(self.measure);
-        let is_crowded = by_packets && self.is_crowded(before, seconds, &rows);
-        let cohorts = if by_held || (by_connections || by_packets) && !is_crowded {
-            without_the_many(cohorts)
-        } else {
-            cohorts
-        };
-        let mut facts = self.facts(watched, before, seconds);
-        let found = self.examine(watched, before, ground, (&rows, &facts));
-        facts.failing = found.failing();
-        let unit = self.unit(measure);
-        let mut verdict = Case {
-            weights: ground.weights,
-            facts: facts.all(ground.is_declared),
-            cohorts: &cohorts,
-            busy_client: watched.habits().busy_client(),
-            stage: self.stage(watched, before),
-            said: ground.said,
-            unit,
-            has_accesses: 2 * self.sums.own[Count::Accesses] >= self.sums.own[Count::Opened],
-            unseen: self.unseen(watched, level),
-            times: level.filter(|level| *level > 0.0).map(|level| judged / seconds / level),
-            by_connections,
-            by_packets,
-            is_connecting: self.is_connecting(before, seconds),
-            is_hurt: found.health.state >= Condition::Degraded,
-            is_silent: self.is_silent() || self.timeline.shut_for >= SHUT || self.timeline.mute_for >= MUTE,
-            is_blind: watched.sides().is_one_way() || facts.is_lossy(),
-            is_lossy: facts.is_lossy(),
-        }
-        .verdict();
-        let is_of_one =
-            matches!(verdict.cause, Cause::Scan(Scan::Path) | Cause::BruteForce(BruteForce::Single));
-        let origins = if is_of_one && ground.said == Some(verdict.cause) {
-            let rows = failing(&self.sums.window, keys, &scale, ground);
-            verdict.parts =
-                vec![Part { cause: verdict.cause, share: 1.0, origins: (0..rows.len()).collect() }];
-            rows
-        } else {
-            told(rows, &mut verdict)
-        };
-        let rates = origins.iter().map(|row| row.rate);
-        let from_origins: f64 = if by_held { 0.0 } else { rates.sum() };
-        let rate = total / seconds;
-        let beside = Beside { window: &self.sums.window, ordinary: &self.ordinary, scale: &scale };
-        Account {
-            contrast: beside.contrast(),
-            sought: beside.sought(&origins),
-            foreign: self.foreign(before, measure, &origins, ground),
-            load: Load {
-                unit,
-                rate,
-                baseline: level,
-                without_origins: (rate - from_origins).max(0.0),
-                knee: self.knee(watched, measure),
-                total: total as u64,
-            },
-            neighbours: self.neighbours(&scale),
-            found,
-            judged: verdict.cause,
-            verdict,
-            end: self.end(),
-            sides: watched.sides(),
-            origins,
-            grown,
-        }
+        Reckoning::of(self, watched, keys, ground).account()
     }
 
     fn facts<'a>(&'a self, watched: &'a Watched, before: &'a Before, seconds: f64) -> Facts<'a> {

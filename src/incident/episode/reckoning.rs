@@ -1,0 +1,225 @@
+//! One look at an episode, step by step: what is more than before, whose it is, of which parts it is made, what that comes
+//! to. Comes in: an episode and the service's picture. Goes out: its [`Account`].
+
+use std::collections::BTreeSet;
+
+use super::{Episode, Ground, LEAST_ATTRIBUTED, MUTE, SHUT, is_access, told, without_the_many};
+use crate::aggregate::Count;
+use crate::detect::rule::Measure;
+use crate::detect::{Before, Key, Watched, of_counts};
+use crate::incident::account::{Account, Grown};
+use crate::incident::cohort::{Cohort, Split, stands_out};
+use crate::incident::contrast::Beside;
+use crate::incident::facts::Facts;
+use crate::incident::health::Found;
+use crate::incident::named::{failing, probing};
+use crate::incident::origins::Scale;
+use crate::incident::suspects::Suspects;
+use crate::incident::verdict::Case;
+use crate::incident::{BruteForce, Cause, Condition, Load, Origin, Part, Scan, Verdict};
+
+/// What a look goes by.
+pub(super) struct Reckoning<'a> {
+    episode: &'a Episode,
+    watched: &'a Watched,
+    keys: &'a BTreeSet<Key>,
+    ground: &'a Ground<'a>,
+    before: &'a Before,
+    seconds: f64,
+    /// What the load is told in.
+    measure: Measure,
+    total: f64,
+    level: Option<f64>,
+    /// All that was counted, without what labelled clients bring more than before.
+    judged: f64,
+    /// Whether connections that are held are what it is about.
+    by_held: bool,
+    /// What rows are measured by.
+    scale: Scale<'a>,
+    /// What rows have more than before, in that measure.
+    row_excess: f64,
+}
+
+impl<'a> Reckoning<'a> {
+    /// Measures an episode; `keys` are those that rules found.
+    pub fn of(
+        episode: &'a Episode,
+        watched: &'a Watched,
+        keys: &'a BTreeSet<Key>,
+        ground: &'a Ground<'a>,
+    ) -> Self {
+        let before = episode.before(watched);
+        let seconds = (episode.until.second - episode.from.second + 1).max(1) as f64;
+        let second = episode.until.second;
+        let measure = episode.told_measure(before, seconds);
+        let total = of_counts(measure, &episode.sums.window.counts) as f64;
+        let by_held = episode.is_about_holding(before, seconds);
+        // Who holds connections asks for little: by what is asked for, others would be told.
+        let whose = if by_held { Measure::Held } else { measure };
+        let row_excess = episode.row_excess(before, whose, seconds);
+        let counted = of_counts(whose, &episode.sums.window.counts) as f64;
+        let labelled = episode.labelled_excess(before, whose, seconds);
+        let usual = before.rate(whose, second).unwrap_or(0.0) * seconds;
+        let scale = Scale {
+            measure: whose,
+            seconds,
+            second,
+            before,
+            excess: row_excess.max(counted - labelled - usual),
+            total: counted,
+            home: ground.home,
+            coverage: episode.coverage,
+        };
+        Self {
+            level: before.rate(measure, second),
+            judged: total - episode.labelled_excess(before, measure, seconds),
+            episode,
+            watched,
+            keys,
+            ground,
+            before,
+            seconds,
+            measure,
+            total,
+            by_held,
+            scale,
+            row_excess,
+        }
+    }
+
+    /// What is told of it.
+    pub fn account(&self) -> Account {
+        let episode = self.episode;
+        let rows = self.rows();
+        let grown = self.grown(&rows);
+        let cohorts = self.cohorts(&rows);
+        let mut facts = episode.facts(self.watched, self.before, self.seconds);
+        let found = episode.examine(self.watched, self.before, self.ground, (&rows, &facts));
+        facts.failing = found.failing();
+        let mut verdict = self.verdict(&cohorts, &facts, &found);
+        let origins = self.origins(rows, &mut verdict);
+        let beside = Beside { window: &episode.sums.window, ordinary: &episode.ordinary, scale: &self.scale };
+        Account {
+            contrast: beside.contrast(),
+            sought: beside.sought(&origins),
+            foreign: episode.foreign(self.before, self.measure, &origins, self.ground),
+            load: self.load(&origins),
+            neighbours: episode.neighbours(&self.scale),
+            found,
+            judged: verdict.cause,
+            verdict,
+            end: episode.end(),
+            sides: self.watched.sides(),
+            origins,
+            grown,
+        }
+    }
+
+    /// Whether rows hold enough of what there is more than before that it can be said whose it is.
+    fn is_attributed(&self) -> bool {
+        self.episode.is_more(self.before, self.scale.measure, self.seconds)
+            && self.row_excess >= LEAST_ATTRIBUTED * self.scale.excess
+    }
+
+    /// The rows that the excess may come from.
+    fn rows(&self) -> Vec<Origin> {
+        let window = &self.episode.sums.window;
+        if self.episode.measure == Measure::Probes {
+            return probing(window, self.keys, &self.scale, self.ground);
+        }
+        if !self.is_attributed() {
+            return Vec::new();
+        }
+        let mut suspects = Suspects::of(window, self.keys, &self.scale);
+        suspects.add_machines(window, &self.scale, self.watched.habits().busy_client());
+        suspects.rows(window, &self.scale)
+    }
+
+    fn grown(&self, rows: &[Origin]) -> Grown {
+        // What is held is no part of what is asked for.
+        let standing_out = rows.iter().filter(|row| stands_out(row) && !self.by_held);
+        let few = standing_out.map(|row| row.share * self.scale.excess).sum();
+        let usual = self.level.unwrap_or(0.0) * self.seconds;
+        Grown { measure: self.measure, few, rest: self.judged - usual - few }
+    }
+
+    /// The parts that the excess is judged in.
+    fn cohorts(&self, rows: &[Origin]) -> Vec<Cohort> {
+        if !self.is_attributed() || self.episode.measure == Measure::Probes {
+            return Vec::new();
+        }
+        let split = Split {
+            window: &self.episode.sums.window,
+            scale: &self.scale,
+            habits: self.watched.habits(),
+            origins: rows,
+            is_split: self.ground.weights.demands.split,
+        };
+        let cohorts = split.cohorts();
+        let is_crowded = self.by_packets() && self.episode.is_crowded(self.before, self.seconds, rows);
+        if self.by_held || (self.by_connections() || self.by_packets()) && !is_crowded {
+            without_the_many(cohorts)
+        } else {
+            cohorts
+        }
+    }
+
+    fn by_connections(&self) -> bool {
+        self.scale.measure == Measure::Connections && is_access(self.episode.measure)
+    }
+
+    fn by_packets(&self) -> bool {
+        self.scale.measure == Measure::Packets && is_access(self.episode.measure)
+    }
+
+    fn verdict(&self, cohorts: &[Cohort], facts: &Facts<'_>, found: &Found) -> Verdict {
+        let Self { episode, watched, before, ground, level, seconds, .. } = *self;
+        let timeline = &episode.timeline;
+        Case {
+            weights: ground.weights,
+            facts: facts.all(ground.is_declared),
+            cohorts,
+            busy_client: watched.habits().busy_client(),
+            stage: episode.stage(watched, before),
+            said: ground.said,
+            unit: episode.unit(self.measure),
+            has_accesses: 2 * episode.sums.own[Count::Accesses] >= episode.sums.own[Count::Opened],
+            unseen: episode.unseen(watched, level),
+            times: level.filter(|level| *level > 0.0).map(|level| self.judged / seconds / level),
+            by_connections: self.by_connections(),
+            by_packets: self.by_packets(),
+            is_connecting: episode.is_connecting(before, seconds),
+            is_hurt: found.health.state >= Condition::Degraded,
+            is_silent: episode.is_silent() || timeline.shut_for >= SHUT || timeline.mute_for >= MUTE,
+            is_blind: watched.sides().is_one_way() || facts.is_lossy(),
+            is_lossy: facts.is_lossy(),
+        }
+        .verdict()
+    }
+
+    /// The rows to tell, which the verdict's parts then name.
+    fn origins(&self, rows: Vec<Origin>, verdict: &mut Verdict) -> Vec<Origin> {
+        let is_of_one =
+            matches!(verdict.cause, Cause::Scan(Scan::Path) | Cause::BruteForce(BruteForce::Single));
+        if !is_of_one || self.ground.said != Some(verdict.cause) {
+            return told(rows, verdict);
+        }
+        let rows = failing(&self.episode.sums.window, self.keys, &self.scale, self.ground);
+        verdict.parts = vec![Part { cause: verdict.cause, share: 1.0, origins: (0..rows.len()).collect() }];
+        rows
+    }
+
+    fn load(&self, origins: &[Origin]) -> Load {
+        let rates = origins.iter().map(|row| row.rate);
+        let from_origins: f64 = if self.by_held { 0.0 } else { rates.sum() };
+        let rate = self.total / self.seconds;
+        Load {
+            unit: self.episode.unit(self.measure),
+            rate,
+            baseline: self.level,
+            without_origins: (rate - from_origins).max(0.0),
+            knee: self.episode.knee(self.watched, self.measure),
+            total: self.total as u64,
+        }
+    }
+}
