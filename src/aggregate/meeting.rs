@@ -40,7 +40,7 @@ struct Joint {
     refused_scopes: Refused,
     sources: Shared<SourceKey, Cell>,
     /// What caps kept out, with the scopes by their places.
-    kept_out: Mutex<Vec<(Vec<Option<Scope>>, KeptOut)>>,
+    kept_out: Mutex<Vec<(Scopes, KeptOut)>>,
     paths: Shared<PathKey, u64>,
     makes: Shared<MakeKey, u64>,
     ends: Shared<ServerEnd, u64>,
@@ -89,13 +89,9 @@ impl Meeting {
 
 impl Joint {
     fn add(&self, sums: Sums) {
-        let names: Vec<Option<Place>> = sums.scopes.iter().map(|sum| Some(sum.as_ref()?.place)).collect();
-        let scopes: Vec<Option<Scope>> = sums.scopes.iter().map(|sum| Some(sum.as_ref()?.scope)).collect();
-        // Rows of a scope that gave way have nowhere to go.
-        let scope_of = |place: Place| {
-            let lives = names.get(place.index()).copied().flatten() == Some(place);
-            scopes.get(place.index()).copied().flatten().filter(|_| lives)
-        };
+        let named = |sum: &Option<ScopeSum>| sum.as_ref().map(|sum| (sum.place, sum.scope));
+        let scopes: Scopes = sums.scopes.iter().map(named).collect();
+        let scope_of = |place| scope_at(&scopes, place);
         self.refused_scopes.note(sums.refused_scopes);
         self.sources.add(sums.sources, scope_of, |sum, more| sum.merge(&more));
         self.paths.add(sums.paths, scope_of, |sum, more| *sum += more);
@@ -115,10 +111,10 @@ impl Joint {
 
     fn together(self) -> Sums {
         let scopes = kept_scopes(self.scopes, self.refused_scopes.limit());
-        let places: Places = scopes.iter().flatten().map(|sum| (sum.scope, (sum.place, sum.hash))).collect();
+        let places: Places = scopes.iter().flatten().map(|sum| (sum.scope, sum.place)).collect();
         let mut kept_out: Option<KeptOut> = None;
         for (scopes, more) in self.kept_out.into_inner().unwrap_or_else(PoisonError::into_inner) {
-            let place_of = |place: Place| Some(places.get(scopes.get(place.index())?.as_ref()?)?.0);
+            let place_of = |place| places.get(&scope_at(&scopes, place)?).copied();
             kept_out.get_or_insert_with(|| KeptOut::new(more.hasher.clone())).absorb(more, place_of);
         }
         let mut kept_out = kept_out.unwrap_or_else(|| KeptOut::new(FixedState::default()));
@@ -141,8 +137,17 @@ impl Joint {
     }
 }
 
-/// Each scope's place, and where the hashes of its rows begin.
-type Places = HashMap<Scope, (Place, u64), RandomState>;
+/// Each scope's place when all are together.
+type Places = HashMap<Scope, Place, RandomState>;
+
+/// One worker's scopes, each in its place.
+type Scopes = Vec<Option<(Place, Scope)>>;
+
+/// The scope that lives at a place; rows of one that gave way have nowhere to go.
+fn scope_at(scopes: &Scopes, place: Place) -> Option<Scope> {
+    let (lives, scope) = scopes.get(place.index()).copied().flatten()?;
+    (lives == place).then_some(scope)
+}
 
 /// The scopes, each in its place: all that somebody named, of the others those of the lowest hashes below every limit.
 fn kept_scopes(scopes: DashMap<Scope, ScopeSum, RandomState>, limit: Option<u64>) -> Vec<Option<ScopeSum>> {
@@ -192,10 +197,7 @@ impl<K: Eq + Hash, V: Default> Shared<K, V> {
 
     /// The `cap` rows with the lowest hashes below every limit, and those that are left.
     fn together(self, cap: usize, places: &Places) -> (BottomRows<(Place, K), V>, Rows<K, V>) {
-        let row = |((scope, key), (hash, value))| {
-            let (place, _) = places.get(&scope)?;
-            Some((hash, (*place, key), value))
-        };
+        let row = |((scope, key), (hash, value))| Some((hash, (*places.get(&scope)?, key), value));
         let mut rows: Rows<K, V> = self.map.into_iter().filter_map(row).collect();
         let refused = self.refused.limit();
         let above = |(hash, _, _): &mut (u64, (Place, K), V)| refused.is_some_and(|limit| *hash >= limit);

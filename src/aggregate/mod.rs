@@ -91,14 +91,7 @@ fn merged<'a, K: Ord + Copy + 'a>(lists: impl Iterator<Item = &'a [(K, Cell)]>) 
     let mut rows: Vec<&(K, Cell)> = lists.flatten().collect();
     // The stable sort finds the runs that are sorted already.
     rows.sort_by_key(|row| row.0);
-    let mut sums: Vec<(K, Cell)> = Vec::new();
-    for (key, cell) in rows {
-        match sums.last_mut() {
-            Some((have, sum)) if have == key => sum.merge(cell),
-            _ => sums.push((*key, *cell)),
-        }
-    }
-    sums
+    sums::folded(rows.into_iter().map(|(key, cell)| (*key, cell)))
 }
 
 /// Whose traffic a row counts: its country, network, label, and how well its addresses are proven.

@@ -213,8 +213,8 @@ impl Frozen {
         for FrozenScope { tick, .. } in self.ticks() {
             let ScopeTick { sources, prefixes, networks, .. } = tick;
             // Sorted rows of one prefix lie together, and so do prefixes of one network.
-            fold_runs(sources.iter().map(|(source, cell)| (source.prefix, cell)), prefixes);
-            fold_runs(prefixes.iter().map(|(prefix, cell)| (prefix.lineage, cell)), networks);
+            *prefixes = folded(sources.iter().map(|(source, cell)| (source.prefix, cell)));
+            *networks = folded(prefixes.iter().map(|(prefix, cell)| (prefix.lineage, cell)));
         }
         let KeptOut { prefixes, networks, hasher } = kept_out;
         self.add_kept_out(prefixes, &hasher, caps::PREFIXES, |tick| &mut tick.prefixes);
@@ -254,13 +254,15 @@ impl Frozen {
 }
 
 /// Adds up the cells of neighbours that have the same key.
-fn fold_runs<'a, K: PartialEq>(rows: impl Iterator<Item = (K, &'a Cell)>, into: &mut Vec<(K, Cell)>) {
+pub(super) fn folded<'a, K: PartialEq>(rows: impl Iterator<Item = (K, &'a Cell)>) -> Vec<(K, Cell)> {
+    let mut sums: Vec<(K, Cell)> = Vec::new();
     for (key, cell) in rows {
-        match into.last_mut() {
+        match sums.last_mut() {
             Some((have, sum)) if *have == key => sum.merge(cell),
-            _ => into.push((key, *cell)),
+            _ => sums.push((key, *cell)),
         }
     }
+    sums
 }
 
 /// Sorts rows and adds up those of one key.

@@ -139,6 +139,21 @@ impl Case<'_> {
     }
 
     fn judge(&self, cohort: &Cohort, left_out: Option<Evidence>) -> Judged {
+        let weighed = self.weighed(cohort, left_out);
+        let probable = self.probable(&weighed);
+        let best = (0..UNKNOWN).max_by(|one, other| probable[*one].total_cmp(&probable[*other])).unwrap_or(0);
+        let cause = match (weighed.is_empty(), self.is_sure(&probable, best)) {
+            (true, _) => Cause::Unknown(Unknown::InsufficientData),
+            (false, true) => self.cause(cohort, &weighed, best),
+            (false, false) => Cause::Unknown(leaning(best)),
+        };
+        let probability = probable[best];
+        let reasons = weighed.into_iter().map(|(fact, parts)| reason(fact, &parts, best)).collect();
+        Judged { cause, probability, reasons, share: cohort.share, origins: cohort.origins.clone() }
+    }
+
+    /// The evidence that speaks of a cohort, with what it weighs for each cause.
+    fn weighed(&self, cohort: &Cohort, left_out: Option<Evidence>) -> Vec<Weighed> {
         let mut found = self.facts.clone();
         found.extend(self.of_cohort(cohort));
         if self.broke_by_itself() {
@@ -147,60 +162,57 @@ impl Case<'_> {
         // Connections that others hold say nothing of these.
         found.retain(|fact| fact.evidence != Evidence::Held || self.holds(cohort, fact.value));
         found.retain(|fact| Some(fact.evidence) != left_out);
-        let mut sums = [0.0, 0.0, 0.0, UNKNOWN_WEIGHT];
-        let mut weighed: Vec<(Fact, [f64; 3])> = Vec::new();
-        for fact in found {
-            let Some(weight) = self.weights.of(fact.evidence) else { continue };
+        let weigh = |fact: Fact| {
+            let weight = self.weights.of(fact.evidence)?;
             let strength = weight.strength(fact.value);
-            if strength > 0.0 {
-                let parts =
-                    [weight.attack, weight.flash_crowd, weight.glitch].map(|weight| weight * strength);
-                sums.iter_mut().zip(parts).for_each(|(sum, part)| *sum += part);
-                weighed.push((fact, parts));
-            }
-        }
-        let temperature = self.weights.demands.temperature.get(self.stage).copied().unwrap_or(1.0);
-        let mut probable = softmax(sums.map(|sum| sum / temperature));
-        let loud = |evidence| {
-            weighed
-                .iter()
-                .any(|(fact, _)| fact.evidence == evidence && self.strength(evidence, fact.value) >= 1.0)
+            let parts = [weight.attack, weight.flash_crowd, weight.glitch].map(|weight| weight * strength);
+            (strength > 0.0).then_some((fact, parts))
         };
-        let behaves = |among: &[Evidence]| weighed.iter().any(|(fact, _)| among.contains(&fact.evidence));
-        if !behaves(&BEHAVIOUR) && probable[ATTACK] > self.weights.demands.without_behaviour {
-            probable[UNKNOWN] += probable[ATTACK] - self.weights.demands.without_behaviour;
-            probable[ATTACK] = self.weights.demands.without_behaviour;
-        }
-        let best = (0..UNKNOWN).max_by(|one, other| probable[*one].total_cmp(&probable[*other])).unwrap_or(0);
-        let next = (0..=UNKNOWN).filter(|other| *other != best).map(|at| probable[at]).fold(0.0, f64::max);
+        found.into_iter().filter_map(weigh).collect()
+    }
+
+    /// How probable each cause is, and that it is none of them.
+    fn probable(&self, weighed: &[Weighed]) -> [f64; 4] {
         let demands = &self.weights.demands;
-        let sure = probable[best] >= demands.probability
-            && (probable[best] / next.max(1e-12)).ln() >= demands.margin;
+        let mut sums = [0.0, 0.0, 0.0, UNKNOWN_WEIGHT];
+        for (_, parts) in weighed {
+            sums.iter_mut().zip(parts).for_each(|(sum, part)| *sum += part);
+        }
+        let temperature = demands.temperature.get(self.stage).copied().unwrap_or(1.0);
+        let mut probable = softmax(sums.map(|sum| sum / temperature));
+        if !shows(weighed, &BEHAVIOUR) && probable[ATTACK] > demands.without_behaviour {
+            probable[UNKNOWN] += probable[ATTACK] - demands.without_behaviour;
+            probable[ATTACK] = demands.without_behaviour;
+        }
+        probable
+    }
+
+    /// Whether one cause is probable enough, and enough more than the next.
+    fn is_sure(&self, probable: &[f64; 4], best: usize) -> bool {
+        let demands = &self.weights.demands;
+        let next = (0..=UNKNOWN).filter(|other| *other != best).map(|at| probable[at]).fold(0.0, f64::max);
+        probable[best] >= demands.probability && (probable[best] / next.max(1e-12)).ln() >= demands.margin
+    }
+
+    /// What a cause is called that is sure.
+    fn cause(&self, cohort: &Cohort, weighed: &[Weighed], best: usize) -> Cause {
         let sources = cohort.effective_sources;
         let is_mild = !self.is_hurt && self.times.is_some_and(|times| times < MILD);
         let few = sources > 0.0 && (sources <= FEW || is_mild && sources <= SEVERAL);
-        let cause = match best {
-            ATTACK if sure && few && !behaves(&INTENT) && !self.by_connections => Cause::HeavyClient,
-            ATTACK if sure => Cause::Attack(self.kind_of_attack(cohort, &weighed)),
-            FLASH_CROWD if sure => Cause::FlashCrowd,
+        let is_loud = |evidence| {
+            let fully = |fact: &Fact| fact.evidence == evidence && self.strength(evidence, fact.value) >= 1.0;
+            weighed.iter().any(|(fact, _)| fully(fact))
+        };
+        match best {
+            ATTACK if few && !shows(weighed, &INTENT) && !self.by_connections => Cause::HeavyClient,
+            ATTACK => Cause::Attack(self.kind_of_attack(cohort, weighed)),
+            FLASH_CROWD => Cause::FlashCrowd,
             // Few who send very much where there was nobody may be why it broke, however little of it can be read.
-            GLITCH
-                if sure
-                    && cohort.who.is_few()
-                    && loud(Evidence::HighRate)
-                    && loud(Evidence::Concentration) =>
-            {
+            _ if cohort.who.is_few() && is_loud(Evidence::HighRate) && is_loud(Evidence::Concentration) => {
                 Cause::Unknown(Unknown::LeaningGlitch)
             }
-            GLITCH if sure => Cause::Glitch(self.kind_of_glitch(&weighed)),
-            ATTACK => Cause::Unknown(Unknown::LeaningAttack),
-            FLASH_CROWD => Cause::Unknown(Unknown::LeaningFlashCrowd),
-            _ => Cause::Unknown(Unknown::LeaningGlitch),
-        };
-        let cause = if weighed.is_empty() { Cause::Unknown(Unknown::InsufficientData) } else { cause };
-        let probability = probable[best];
-        let reasons = weighed.into_iter().map(|(fact, parts)| reason(fact, &parts, best)).collect();
-        Judged { cause, probability, reasons, share: cohort.share, origins: cohort.origins.clone() }
+            _ => Cause::Glitch(self.kind_of_glitch(weighed)),
+        }
     }
 
     /// Whether the service broke before anything pushed it: who comes more often then are the people who try again.
@@ -253,7 +265,7 @@ impl Case<'_> {
     }
 
     /// The network where large packets are lost, the server where it answers nothing, else what stands behind it.
-    fn kind_of_glitch(&self, weighed: &[(Fact, [f64; 3])]) -> Glitch {
+    fn kind_of_glitch(&self, weighed: &[Weighed]) -> Glitch {
         let shown =
             |evidence| weighed.iter().any(|(fact, parts)| fact.evidence == evidence && parts[GLITCH] >= 1.0);
         if shown(Evidence::LargeLost) {
@@ -266,7 +278,7 @@ impl Case<'_> {
     }
 
     /// By what weighs most, else by what there is more of.
-    fn kind_of_attack(&self, cohort: &Cohort, weighed: &[(Fact, [f64; 3])]) -> Attack {
+    fn kind_of_attack(&self, cohort: &Cohort, weighed: &[Weighed]) -> Attack {
         // Few who complete their handshakes and ask are a flood of their own, whatever is forged beside them.
         let asks = [Evidence::HighRate, Evidence::OneMake, Evidence::FewAssets];
         let is_own = cohort.who.is_few() && weighed.iter().any(|(fact, _)| asks.contains(&fact.evidence));
@@ -406,6 +418,23 @@ fn reason(fact: Fact, parts: &[f64; 3], best: usize) -> Reason {
     let others = (0..UNKNOWN).filter(|at| *at != best).map(|at| parts[at]).fold(f64::MIN, f64::max);
     let weight = parts[best] - others.max(0.0_f64.min(parts[best]));
     Reason { evidence: fact.evidence, value: fact.value, expected: fact.expected, weight }
+}
+
+/// Evidence, and what it weighs for each cause.
+type Weighed = (Fact, [f64; 3]);
+
+/// Whether any of this evidence speaks.
+fn shows(weighed: &[Weighed], among: &[Evidence]) -> bool {
+    weighed.iter().any(|(fact, _)| among.contains(&fact.evidence))
+}
+
+/// What a cause that is not sure leans to.
+fn leaning(best: usize) -> Unknown {
+    match best {
+        ATTACK => Unknown::LeaningAttack,
+        FLASH_CROWD => Unknown::LeaningFlashCrowd,
+        _ => Unknown::LeaningGlitch,
+    }
 }
 
 fn softmax<const N: usize>(sums: [f64; N]) -> [f64; N] {
