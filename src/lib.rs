@@ -34,6 +34,7 @@ pub mod config;
 pub mod pipeline;
 
 pub mod host;
+pub mod serve;
 pub mod tune;
 
 pub mod cli;

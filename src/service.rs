@@ -184,6 +184,19 @@ impl Services {
         Ok(services)
     }
 
+    /// These services under those of `new`: what has a name now keeps its place, what is new comes behind, and what is gone
+    /// owns nothing any more.
+    ///
+    /// # Errors
+    /// [`ServiceError::TooMany`] where those that are gone leave too few places.
+    pub fn renewed(&self, new: &Services) -> Result<Self, ServiceError> {
+        let now = |service: &Service| new.list.iter().find(|other| other.name == service.name).cloned();
+        let gone = |name: &str| Service { name: name.to_owned(), addresses: Vec::new(), ports: Vec::new() };
+        let kept = self.list.iter().map(|service| now(service).unwrap_or_else(|| gone(&service.name)));
+        let is_new = |service: &&Service| !self.list.iter().any(|other| other.name == service.name);
+        Self::new(kept.chain(new.list.iter().filter(is_new).cloned()).collect())
+    }
+
     /// Whether no service was named, so that services are to be found.
     pub fn is_empty(&self) -> bool {
         self.list.is_empty()
@@ -240,6 +253,20 @@ mod tests {
         assert!(Service::parse("web=192.0.2.1:0").is_err());
         assert!(Service::parse("192.0.2.1:80").is_err());
         assert!(Service::parse("web=192.0.2.0/33:80").is_err());
+    }
+
+    #[test]
+    fn a_name_keeps_its_place_when_services_change() {
+        let services = |texts: &[&str]| {
+            Services::new(texts.iter().map(|text| Service::parse(text).unwrap()).collect()).unwrap()
+        };
+        let old = services(&["a=192.0.2.1:80", "b=192.0.2.2:80"]);
+        let new = old.renewed(&services(&["c=192.0.2.3:80", "b=192.0.2.9:443"])).unwrap();
+        let scope = |address: &str, port| new.scope_of(address.parse().unwrap(), Some(port));
+        assert_eq!(scope("192.0.2.9", 443), Some(Named::Own(ServiceId(1))));
+        assert_eq!(scope("192.0.2.3", 80), Some(Named::Own(ServiceId(2))));
+        assert_eq!((scope("192.0.2.1", 80), scope("192.0.2.2", 80)), (None, None));
+        assert_eq!(new.get(ServiceId(0)).name, "a");
     }
 
     #[test]

@@ -205,6 +205,11 @@ impl Zone {
         }
         TimeZone::get(name).ok().map(Self)
     }
+
+    /// Its name in the time zone database.
+    pub fn name(&self) -> String {
+        self.0.iana_name().unwrap_or("UTC").to_owned()
+    }
 }
 
 impl Default for Zone {

@@ -71,6 +71,11 @@ impl Tallies {
         }
     }
 
+    /// Attributes addresses otherwise from now on.
+    pub fn renew(&mut self, attributor: Arc<Attributor>) {
+        self.attributions = Attributions { attributor, known: HashMap::default() };
+    }
+
     /// Shows the open ticks' readers what was counted since the last time.
     pub fn show(&mut self, board: &OpenTicks) {
         for (_, tally) in &mut self.open {

@@ -23,6 +23,13 @@ pub struct Record {
     pub line: Arc<str>,
 }
 
+impl Record {
+    /// A record that concerns no incident.
+    pub fn plain(kind: EventType, time: Option<Timestamp>, line: String) -> Self {
+        Self { kind, severity: None, time, incident: None, line: Arc::from(line) }
+    }
+}
+
 /// What a record is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum EventType {
@@ -34,6 +41,8 @@ pub enum EventType {
     Http,
     /// A ClientHello.
     Tls,
+    /// Something is wrong with the sensor, or well again.
+    Notice,
     /// What was read and what became of it.
     Stats,
     /// A sign of life.
@@ -43,7 +52,7 @@ pub enum EventType {
 }
 words! {
     EventType, "an event type":
-    Alert = "alert", Flow = "flow", Http = "http", Tls = "tls", Stats = "stats", Heartbeat = "heartbeat",
+    Alert = "alert", Flow = "flow", Http = "http", Tls = "tls", Notice = "notice", Stats = "stats", Heartbeat = "heartbeat",
     Config = "config",
 }
 

@@ -1,12 +1,12 @@
 //! What the sensor says of itself. Comes in: what it runs with and how far it is. Goes out: the `config` and
 //! `heartbeat` records.
 
-use std::sync::Arc;
+use std::fmt;
 
 use serde::Serialize;
 
 use super::text::told;
-use super::{EventType, Geo, Record, Target, json};
+use super::{EventType, Geo, Holding, Record, Target, json};
 use crate::attribute::Country;
 use crate::time::{Timestamp, Zone};
 
@@ -25,6 +25,26 @@ pub struct Configuration<'a> {
     pub geo: &'a Geo,
     /// The seed that all sketches share.
     pub sketch_seed: u64,
+    /// What a reload changed.
+    pub changes: &'a [Changed],
+}
+
+/// Something that a reload changed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Changed {
+    /// What it is.
+    pub what: String,
+    /// As it was; `None` where it was not there, or was otherwise in more than can be said here.
+    pub old: Option<String>,
+    /// As it is; `None` where it is gone.
+    pub new: Option<String>,
+}
+
+impl fmt::Display for Changed {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let side = |side: &Option<String>| side.clone().unwrap_or_else(|| "none".to_owned());
+        write!(out, "{}: {} → {}", self.what, side(&self.old), side(&self.new))
+    }
 }
 
 /// A service that is watched.
@@ -37,7 +57,7 @@ pub enum Watching {
 }
 
 /// A sign of life.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Heartbeat {
     /// The capture time reached.
     pub time: Option<Timestamp>,
@@ -49,6 +69,30 @@ pub struct Heartbeat {
     pub open_incidents: u64,
     /// Records that a sink had no room for so far.
     pub discarded: u64,
+    /// What is wrong with the sensor.
+    pub conditions: Vec<Holding>,
+    /// Where records go, and whether they arrive.
+    pub outputs: Vec<Output>,
+}
+
+/// An output: what reaches it, and what does not.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Output {
+    /// Its name.
+    pub name: String,
+    /// Whether records reach it.
+    pub ok: bool,
+    /// The least severity of the incidents that it is told.
+    pub min_severity: String,
+    /// Records that reached it.
+    pub delivered: u64,
+    /// Records that wait for it.
+    pub waiting: u64,
+    /// Records that it will never have.
+    pub lost: u64,
+    /// What went wrong last, where it is not well.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
 }
 
 #[derive(Serialize)]
@@ -62,6 +106,8 @@ struct ConfigLine<'a> {
     geo: &'a Geo,
     /// As text: JSON readers round whole numbers past 2^53.
     sketch_seed: String,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    changes: Vec<Changed>,
 }
 
 #[derive(Serialize)]
@@ -73,7 +119,7 @@ struct ServiceLine {
 }
 
 #[derive(Serialize)]
-struct HeartbeatLine {
+struct HeartbeatLine<'a> {
     timestamp: Option<String>,
     event_type: EventType,
     sensor: String,
@@ -81,6 +127,8 @@ struct HeartbeatLine {
     dropped: u64,
     open_incidents: u64,
     discarded: u64,
+    conditions: &'a [Holding],
+    outputs: &'a [Output],
 }
 
 impl Watching {
@@ -116,8 +164,16 @@ impl Configuration<'_> {
             rules: self.rules,
             geo: self.geo,
             sketch_seed: format!("{:016x}", self.sketch_seed),
+            changes: self.changes.iter().map(Changed::told).collect(),
         });
-        record(EventType::Config, self.time, line)
+        Record::plain(EventType::Config, self.time, line)
+    }
+}
+
+impl Changed {
+    fn told(&self) -> Self {
+        let side = |side: &Option<String>| side.as_deref().map(told);
+        Self { what: told(&self.what), old: side(&self.old), new: side(&self.new) }
     }
 }
 
@@ -132,13 +188,11 @@ impl Heartbeat {
             dropped: self.dropped,
             open_incidents: self.open_incidents,
             discarded: self.discarded,
+            conditions: &self.conditions,
+            outputs: &self.outputs,
         });
-        record(EventType::Heartbeat, self.time, line)
+        Record::plain(EventType::Heartbeat, self.time, line)
     }
-}
-
-fn record(kind: EventType, time: Option<Timestamp>, line: String) -> Record {
-    Record { kind, severity: None, time, incident: None, line: Arc::from(line) }
 }
 
 #[cfg(test)]
@@ -159,6 +213,7 @@ mod tests {
             rules: 7,
             geo: &geo,
             sketch_seed: 9,
+            changes: &[],
         };
         assert_eq!(
             &*configuration.record("mirror-1", &Zone::utc()).line,
@@ -178,7 +233,8 @@ mod tests {
             &*beat.record("mirror-1", &Zone::utc()).line,
             concat!(
                 r#"{"timestamp":"1970-01-01T00:00:00.000000+00:00","event_type":"heartbeat","#,
-                r#""sensor":"mirror-1","packets":5,"dropped":0,"open_incidents":0,"discarded":0}"#
+                r#""sensor":"mirror-1","packets":5,"dropped":0,"open_incidents":0,"discarded":0,"#,
+                r#""conditions":[],"outputs":[]}"#
             )
         );
     }

@@ -1,14 +1,12 @@
 //! What was read and what became of it. Comes in: the counts of all stages. Goes out: the `stats` record, which in a
 //! replay depends on the packets alone.
 
-use std::sync::Arc;
-
 use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
 
 use super::number::share;
 use super::text::told;
-use super::{EventType, Quality, Record, json};
+use super::{EventType, Holding, Quality, Record, json};
 use crate::aggregate::Sides;
 use crate::decode::FragmentCounts;
 use crate::metrics::{Reason, Tally};
@@ -31,6 +29,8 @@ pub struct Stats {
     pub capture: CaptureStats,
     /// The services of which one direction only is seen.
     pub one_way: Vec<OneWay>,
+    /// What is wrong with the sensor, while it watches.
+    pub conditions: Vec<Holding>,
     /// SHA-256 over the alert lines (see [`Digest`](super::Digest)).
     pub digest: String,
 }
@@ -139,6 +139,8 @@ struct StatsLine<'a> {
     alerts: u64,
     services: u64,
     capture: CaptureField<'a>,
+    #[serde(skip_serializing_if = "<[Holding]>::is_empty")]
+    conditions: &'a [Holding],
     digest: &'a str,
 }
 
@@ -183,15 +185,10 @@ impl Stats {
                 clock_steps: capture.clock_steps,
                 one_way_services: &self.one_way,
             },
+            conditions: &self.conditions,
             digest: &self.digest,
         });
-        Record {
-            kind: EventType::Stats,
-            severity: None,
-            time: capture.last,
-            incident: None,
-            line: Arc::from(line),
-        }
+        Record::plain(EventType::Stats, capture.last, line)
     }
 }
 

@@ -3,6 +3,7 @@
 //! names of networks are asked for when an alert is written.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use ipnet::IpNet;
 
@@ -15,8 +16,8 @@ use super::{Asn, Attribution, Country, LabelId, special};
 /// The databases and the operator's labels, shared by all workers.
 #[derive(Debug)]
 pub struct Attributor {
-    pub(super) country: Database,
-    pub(super) asn: Database,
+    pub(super) country: Arc<Database>,
+    pub(super) asn: Arc<Database>,
     labels: Labels,
     countries: RecordCache,
     networks: RecordCache,
@@ -34,6 +35,15 @@ pub struct DatabaseFacts {
 impl Attributor {
     /// Joins a country database, an AS database and labels. Both may be the same file, opened twice.
     pub fn new(country: Database, asn: Database, labels: Labels) -> Self {
+        Self::joining(Arc::new(country), Arc::new(asn), labels)
+    }
+
+    /// The same databases under other labels.
+    pub fn relabelled(&self, labels: Labels) -> Self {
+        Self::joining(Arc::clone(&self.country), Arc::clone(&self.asn), labels)
+    }
+
+    fn joining(country: Arc<Database>, asn: Arc<Database>, labels: Labels) -> Self {
         Self { country, asn, labels, countries: RecordCache::new(), networks: RecordCache::new() }
     }
 

@@ -78,6 +78,16 @@ impl Labels {
         Ok(labels)
     }
 
+    /// `new` labels in the order of `old` names, so that a name keeps its number: one that is gone has no prefixes, what is
+    /// new comes behind.
+    pub fn in_order(old: &[Label], new: &[Label]) -> Vec<Label> {
+        let now = |label: &Label| new.iter().find(|other| other.name == label.name).cloned();
+        let gone = |label: &Label| Label { prefixes: Vec::new(), ..label.clone() };
+        let kept = old.iter().map(|label| now(label).unwrap_or_else(|| gone(label)));
+        let is_new = |label: &&Label| !old.iter().any(|other| other.name == label.name);
+        kept.chain(new.iter().filter(is_new).cloned()).collect()
+    }
+
     /// The label of an address.
     pub fn of(&self, address: IpAddr) -> Option<LabelId> {
         let address = address.to_canonical();

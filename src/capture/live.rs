@@ -1,12 +1,15 @@
 //! Interfaces as sources: a mirror port read through libpcap.
-//! Comes in: an interface's name. Goes out: frames as they come, idleness after a short wait, and drop counts.
-//! Refuses to send, to block for longer than it was told, and to read any clock but the packets'.
+//! Comes in: an interface's name. Goes out: frames as they come, idleness after a short wait, drop counts, and whether
+//! the interface is still what it was. Refuses to send, to block for longer than it was told, and to read any clock but
+//! the packets'.
 
+use std::fs;
 use std::io::{self, Read};
 use std::os::fd::{AsFd, AsRawFd};
 
 use ::pcap::{Active, Capture, Error, Precision};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::net::netdevice;
 
 use super::filter::reason;
 use super::{CaptureError, Frame, LinkType, Source, Step};
@@ -61,6 +64,8 @@ pub struct Live {
     interface: String,
     /// `None` when the interface is gone.
     handle: Option<Capture<Active>>,
+    /// The kernel's number of it, which stays when it is renamed and never comes again.
+    index: Option<u32>,
     link: LinkType,
     unit: Unit,
     wait: Span,
@@ -105,6 +110,7 @@ impl Live {
             interface: interface.to_owned(),
             link: LinkType::from_dlt(handle.get_datalink().0),
             unit: unit(&handle).map_err(|error| gone(interface, error.to_string()))?,
+            index: netdevice::name_to_index(&handle, interface).ok(),
             handle: Some(handle),
             wait: options.wait,
             last: Lent::default(),
@@ -125,6 +131,27 @@ impl Live {
             self.drops.advance(stats.dropped, stats.if_dropped);
         }
         self.drops.total
+    }
+
+    /// What the kernel says of the interface now.
+    pub(super) fn presence(&self) -> Presence {
+        let (Some(handle), Some(index)) = (&self.handle, self.index) else { return Presence::Here };
+        match netdevice::index_to_name(handle, index) {
+            Ok(name) if name == self.interface => Presence::Here,
+            Ok(name) => Presence::Renamed(name),
+            Err(_) => Presence::Gone,
+        }
+    }
+
+    /// Whether its link carries anything, as far as the kernel says; an interface that cannot tell is taken to.
+    pub(super) fn is_up(&self) -> bool {
+        let state = fs::read_to_string(format!("/sys/class/net/{}/operstate", self.interface));
+        !state.is_ok_and(|state| matches!(state.trim_end(), "down" | "lowerlayerdown" | "notpresent"))
+    }
+
+    /// It goes on under another name.
+    pub(super) fn call(&mut self, name: String) {
+        self.interface = name;
     }
 
     fn filter(&mut self, expression: Option<&str>) -> Result<(), CaptureError> {
@@ -160,7 +187,7 @@ impl Source for Live {
     fn step(&mut self) -> Result<Step, CaptureError> {
         match self.take()? {
             Step::Idle => {
-                let readable = wait(std::slice::from_ref(self), self.wait);
+                let readable = wait(std::iter::once(&*self), self.wait);
                 // Taken even where the wait was in vain: an interface that went away shows only then.
                 let step = self.take()?;
                 if step == Step::Idle && readable == Readable::InVain {
@@ -210,6 +237,17 @@ impl Unit {
     }
 }
 
+/// What has become of an interface.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Presence {
+    /// It is what it was.
+    Here,
+    /// It is called otherwise.
+    Renamed(String),
+    /// It is not there any more, or in another network namespace.
+    Gone,
+}
+
 /// What waiting for packets came to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Readable {
@@ -220,8 +258,8 @@ pub(super) enum Readable {
 }
 
 /// Waits until one of the interfaces has packets, for `span` at most.
-pub(super) fn wait(lines: &[Live], span: Span) -> Readable {
-    let handles = lines.iter().filter_map(|live| live.handle.as_ref());
+pub(super) fn wait<'a>(lines: impl Iterator<Item = &'a Live>, span: Span) -> Readable {
+    let handles = lines.filter_map(|live| live.handle.as_ref());
     let mut polled: Vec<_> =
         handles.map(|handle| PollFd::from_borrowed_fd(handle.as_fd(), PollFlags::IN)).collect();
     match poll(&mut polled, Some(&timespec(span))) {

@@ -4,10 +4,11 @@
 
 use std::net::UdpSocket;
 use std::process::Command;
+use std::time::Duration;
 
 use ::pcap::Capture;
 
-use super::{CaptureError, Drops, LinkType, Live, LiveOptions, LiveSet, Source, Step};
+use super::{CaptureError, Change, Drops, LineState, LinkType, Live, LiveOptions, LiveSet, Source, Step};
 use crate::time::Timestamp;
 
 /// A pair of virtual interfaces that goes with the value; `None` without the rights to make one.
@@ -127,8 +128,60 @@ fn down_and_up_goes_on_and_a_deleted_interface_is_one_error() {
     assert_eq!(numbers(&mut set, 10).0, [0, 1]);
     drop(second);
     assert_eq!(numbers(&mut set, 10).1.len(), 1);
-    assert_eq!(set.step().unwrap(), Step::End);
+    assert_eq!(set.step().unwrap(), Step::Idle, "it waits for them to come back");
     assert_eq!(set.drops(), Drops::default());
+}
+
+#[test]
+fn an_interface_that_comes_back_is_read_again() {
+    let Some(veth) = Veth::new("bgback") else {
+        println!("not run: no rights to make a veth pair");
+        return;
+    };
+    let name = veth.near.clone();
+    let (mut set, errors) = LiveSet::open_or_wait(&[name.clone(), "nowhere0".to_owned()], &options());
+    assert_eq!(errors.len(), 1, "{errors:?}");
+    assert!(!set.is_whole());
+    drop(veth);
+    numbers(&mut set, 10);
+    let lost = |set: &LiveSet| set.states().filter(|(_, state)| *state == LineState::Lost).count();
+    assert_eq!(lost(&set), 2);
+    assert_eq!(set.tend(Duration::from_secs(1)), []);
+    let veth = Veth::new("bgback").unwrap();
+    assert_eq!(set.tend(Duration::from_millis(1_100)), [], "not yet");
+    let back = set.tend(Duration::from_millis(1_250));
+    assert_eq!(back, [Change { interface: name, what: LineState::Up }]);
+    veth.send(3);
+    assert_eq!(numbers(&mut set, 10).0, [0, 1, 2]);
+}
+
+#[test]
+fn a_renamed_interface_is_followed_and_a_link_that_is_down_is_told() {
+    let Some(veth) = Veth::new("bgname") else {
+        println!("not run: no rights to make a veth pair");
+        return;
+    };
+    let mut set = LiveSet::open(std::slice::from_ref(&veth.near), &options()).unwrap();
+    // The kernel tells of links up to a second late.
+    let mut looks = 0;
+    let mut becomes = |set: &mut LiveSet, what: LineState| {
+        (1..400).any(|_| {
+            std::thread::sleep(Duration::from_millis(10));
+            looks += 1;
+            set.tend(Duration::from_secs(looks)).iter().any(|change| change.what == what)
+        })
+    };
+    assert!(ip(&["link", "set", &veth.near, "down"]));
+    assert!(becomes(&mut set, LineState::Down));
+    assert!(!set.is_whole());
+    assert!(ip(&["link", "set", &veth.near, "name", "bgnewname"]));
+    assert!(ip(&["link", "set", "bgnewname", "up"]));
+    assert!(becomes(&mut set, LineState::Renamed("bgnewname".to_owned())));
+    assert!(set.is_whole());
+    veth.send(2);
+    assert_eq!(numbers(&mut set, 10).0, [0, 1]);
+    assert!(ip(&["link", "set", "bgnewname", "down"]));
+    assert!(ip(&["link", "set", "bgnewname", "name", &veth.near]));
 }
 
 #[test]

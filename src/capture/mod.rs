@@ -32,7 +32,7 @@ use crate::time::Timestamp;
 
 pub use self::filter::Filter;
 pub use self::live::{Drops, Live, LiveOptions};
-pub use self::live_set::LiveSet;
+pub use self::live_set::{Change, LineState, LiveSet};
 pub use self::merge::Files;
 pub use self::reader::Reader;
 pub use self::writer::Writer;
@@ -83,6 +83,8 @@ pub struct Beat {
     pub dropped_kernel: u64,
     /// Packets the interface dropped so far.
     pub dropped_interface: u64,
+    /// Whether packets do not come that should: an interface is gone, or its link is down. Silence tells nothing then.
+    pub blind: bool,
 }
 
 /// What one step of a [`Source`] brought.

@@ -21,6 +21,10 @@ pub(super) const BYTE_ORDER_MAGIC: u32 = 0x1a2b_3c4d;
 
 /// `shb_userappl`: who wrote the section.
 pub(super) const USER_APPLICATION: u16 = 4;
+/// `opt_comment`.
+pub(super) const COMMENT: u16 = 1;
+/// What our beats say while packets do not come that should.
+pub(super) const BLIND: &[u8] = b"blind";
 /// `isb_ifdrop`: packets that the interface dropped.
 pub(super) const DROPPED_INTERFACE: u16 = 5;
 /// `isb_osdrop`: packets that the operating system dropped.
@@ -222,6 +226,7 @@ impl Pcapng {
         let time = clock.time(ticks(order.u32(high), order.u32(low)));
         let mut beat = Beat { time, ..Beat::default() };
         for option in Options::new(rest, order) {
+            beat.blind |= option.code == COMMENT && option.value == BLIND;
             let count = option.value.first_chunk().map(|bytes| order.u64(*bytes));
             match (option.code, count) {
                 (DROPPED_KERNEL, Some(count)) => beat.dropped_kernel = count,

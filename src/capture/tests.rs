@@ -225,7 +225,7 @@ fn statistics_are_beats_only_in_our_own_files() {
         let body = [&[0; 4][..], &[0; 4], &2_000_000_u32.to_le_bytes(), &drops].concat();
         whole(&file.block(5, &body).packet(0, 1, b"x").bytes)
     };
-    let beat = Beat { time: at(2, 0), dropped_kernel: 41, dropped_interface: 0 };
+    let beat = Beat { time: at(2, 0), dropped_kernel: 41, ..Beat::default() };
     assert_eq!(statistics("bongsu 9.9")[0], Event::Beat(beat));
     assert_eq!(statistics("dumpcap").len(), 1);
 }

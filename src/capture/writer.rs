@@ -5,8 +5,8 @@
 use std::io::{self, Write};
 
 use super::pcapng::{
-    BYTE_ORDER_MAGIC, DROPPED_INTERFACE, DROPPED_KERNEL, ENHANCED_PACKET, INTERFACE, SECTION, STATISTICS,
-    USER_APPLICATION,
+    BLIND, BYTE_ORDER_MAGIC, COMMENT, DROPPED_INTERFACE, DROPPED_KERNEL, ENHANCED_PACKET, INTERFACE, SECTION,
+    STATISTICS, USER_APPLICATION,
 };
 use super::resolution::TIME_RESOLUTION;
 use super::{Beat, Frame, LinkType};
@@ -90,6 +90,9 @@ impl<W: Write> Writer<W> {
             option(body, START_TIME, &time(start));
             option(body, DROPPED_INTERFACE, &beat.dropped_interface.to_le_bytes());
             option(body, DROPPED_KERNEL, &beat.dropped_kernel.to_le_bytes());
+            if beat.blind {
+                option(body, COMMENT, BLIND);
+            }
             body.extend([0; 4]);
         });
         self.hand_over(GATHERED)
@@ -189,7 +192,8 @@ mod tests {
     }
 
     fn beat(nanos: i64, dropped_kernel: u64) -> Event {
-        Event::Beat(Beat { time: Timestamp::from_nanos(nanos), dropped_kernel, dropped_interface: 7 })
+        let blind = dropped_kernel == 0;
+        Event::Beat(Beat { time: Timestamp::from_nanos(nanos), dropped_kernel, dropped_interface: 7, blind })
     }
 
     #[test]

@@ -35,7 +35,7 @@ pub enum Command {
 }
 
 /// What replay and watch share.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 pub struct Common {
     /// Configuration (YAML)
     #[arg(short, long, value_name = "FILE")]
@@ -58,8 +58,8 @@ pub struct Common {
     /// Shape of the records
     #[arg(long, value_enum, default_value_t = Format::Eve)]
     pub format: Format,
-    /// Which records, as LIST of alert, flow, http, tls, stats, heartbeat, config
-    #[arg(long, value_name = "LIST", value_delimiter = ',', default_value = "alert,stats")]
+    /// Which records, as LIST of alert, flow, http, tls, notice, stats, heartbeat, config
+    #[arg(long, value_name = "LIST", value_delimiter = ',', default_value = "alert,notice,stats")]
     pub events: Vec<String>,
     /// Keep the query of a request's target in http records
     #[arg(long)]
@@ -90,7 +90,7 @@ pub struct Common {
 }
 
 /// The program's own log.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 pub struct LogArgs {
     /// Shape of the program's own log, on standard error
     #[arg(long, value_enum, default_value_t = LogFormat::Text)]
@@ -122,6 +122,9 @@ pub struct ReplayArgs {
     pub pace: Option<f64>,
 }
 
+/// Where metrics and health are served unless told.
+pub const DEFAULT_HTTP: &str = "127.0.0.1:9478";
+
 /// `bongsu watch`.
 #[derive(Debug, Args)]
 pub struct WatchArgs {
@@ -133,9 +136,21 @@ pub struct WatchArgs {
     /// Keeps the packets read (pcapng with drop counts)
     #[arg(short, long, value_name = "FILE")]
     pub write: Option<PathBuf>,
-    /// Metrics and dashboard: only `off` in this version
-    #[arg(long, value_name = "ADDR:PORT|off", default_value = "off")]
-    pub http: String,
+    /// Bytes of each packet that are read; all of it unless told
+    #[arg(long, value_name = "BYTES", value_parser = clap::value_parser!(u32).range(64..=262_144))]
+    pub snaplen: Option<u32>,
+    /// MiB of the kernel's ring for each interface; 32 unless told
+    #[arg(long, value_name = "MIB", value_parser = clap::value_parser!(u32).range(1..=2_047))]
+    pub buffer_size: Option<u32>,
+    /// Begins without interfaces that are not there, and reads them once they are
+    #[arg(long)]
+    pub wait_for_interface: bool,
+    /// Serves metrics and health there; 127.0.0.1:9478 unless told
+    #[arg(long, value_name = "ADDR:PORT|off")]
+    pub http: Option<String>,
+    /// What requests must bring as a bearer token; needed where others than this machine can reach ADDR
+    #[arg(long, value_name = "FILE")]
+    pub http_token: Option<PathBuf>,
     /// Says what is missing to run, without running
     #[arg(long)]
     pub check: bool,

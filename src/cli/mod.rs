@@ -4,8 +4,10 @@
 
 mod args;
 mod baseline;
+mod changes;
 mod compared;
 mod demo;
+mod figures;
 mod geo;
 mod learn;
 mod log;

@@ -6,10 +6,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::args::ReplayArgs;
+use super::figures::Figures;
 use super::progress::Bar;
 use super::setup::Run;
 use super::{FAIL_ON, Failure, RUNNING, log, output, setup};
-use crate::alert::{self, CaptureStats, Named, PacketStats, Paint, Reading, Stats, Summary};
+use crate::alert::{self, Paint, Reading, Stats, Summary};
 use crate::capture::{CaptureError, Files, Source, Step};
 use crate::detect::rule::Level;
 use crate::host::Signals;
@@ -173,10 +174,10 @@ impl Ending<'_> {
     /// Writes the last records and the summary, and decides on the exit code.
     pub fn end(&self, outcome: Outcome<Teller>, sinks: Arc<Sinks>) -> Result<ExitCode, Failure> {
         let services = self.run.watched(&outcome);
-        let stats = stats(&outcome, services.len(), self.complete);
+        let stats = figures(&outcome, services.len(), self.complete).stats();
         let reading = self.reading(&outcome, services);
         let one_way = self.run.one_way(&outcome.one_way);
-        outcome.listener.send(&self.run.config_record(reading.first, &reading.services));
+        outcome.listener.send(&self.run.config_record(reading.first, &reading.services, &[]));
         let told = outcome.listener.finish();
         let stats = Stats { alerts: told.alerts, digest: told.digest.clone(), one_way, ..stats };
         if self.run.events.contains(&alert::EventType::Stats) {
@@ -224,54 +225,30 @@ impl Ending<'_> {
     }
 }
 
-/// The stats record of a run so far.
-pub fn stats(outcome: &Outcome<Teller>, services: usize, complete: bool) -> Stats {
+/// The figures of a run that has ended.
+fn figures<'a>(outcome: &'a Outcome<Teller>, services: usize, complete: bool) -> Figures<'a> {
     let flows = &outcome.flows;
-    Stats {
-        packets: PacketStats {
-            read: outcome.packets.read,
-            decoded: outcome.packets.decoded,
-            skipped: Named::of(&outcome.packets.skipped),
-            dropped_kernel: outcome.drops.dropped_kernel,
-            dropped_interface: outcome.drops.dropped_interface,
-            fragments: Named::of_fragments(&outcome.fragments),
+    Figures {
+        packets: &outcome.packets,
+        fragments: outcome.fragments,
+        drops: &outcome.drops,
+        unserved: outcome.unserved,
+        flows: outcome.flows,
+        ledgers: outcome.ledgers,
+        times: outcome.times,
+        quality: alert::Quality {
+            loss: outcome.quality.loss,
+            // Where no service is known, all connections tell together.
+            one_way: !outcome.one_way.is_empty() || (services == 0 && flows.unproven > flows.proven),
+            duplicates: outcome.quality.duplicates,
         },
-        bytes: outcome.packets.bytes,
-        flows: Named(vec![
-            ("attempted", flows.attempted),
-            ("proven", flows.proven),
-            ("unproven", flows.unproven),
-            ("closed", flows.closed),
-            ("refused", flows.refused),
-            ("displaced", flows.displaced),
-            ("unread_heads", flows.unread_heads),
-            ("unserved_packets", outcome.unserved),
-            ("followed", outcome.ledgers.followed),
-            ("cut", outcome.ledgers.cut),
-        ]),
-        alerts: 0,
-        services: services as u64,
-        capture: CaptureStats {
-            first: outcome.times.first,
-            last: outcome.times.last,
-            complete,
-            quality: alert::Quality {
-                loss: outcome.quality.loss,
-                // Where no service is known, all connections tell together.
-                one_way: !outcome.one_way.is_empty() || (services == 0 && flows.unproven > flows.proven),
-                duplicates: outcome.quality.duplicates,
-            },
-            reordered: outcome.times.reordered,
-            late: outcome.times.late + outcome.times.stray,
-            clock_steps: outcome.times.clock_steps,
-        },
-        one_way: Vec::new(),
-        digest: String::new(),
+        complete,
+        services,
     }
 }
 
 /// Delivers what is left; answers what was lost.
-fn finish(sinks: Arc<Sinks>) -> Vec<String> {
+pub fn finish(sinks: Arc<Sinks>) -> Vec<String> {
     match Arc::try_unwrap(sinks) {
         Ok(sinks) => sinks.finish(Duration::MAX).losses(),
         Err(_) => vec!["the outputs are still in use: what they had left is unknown".to_owned()],

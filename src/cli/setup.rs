@@ -4,17 +4,19 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use ipnet::IpNet;
+
 use super::Failure;
 use super::args::{Common, Severity};
 use crate::aggregate::Sides;
-use crate::alert::{self, Configuration, EventType, Geo, OneWay, Target, Watching};
-use crate::attribute::{Attributor, Country, Database, Home, Labels, Wanted};
+use crate::alert::{self, Changed, Configuration, EventType, Geo, OneWay, Target, Watching};
+use crate::attribute::{Attributor, Country, Database, Home, Label, Labels, Wanted};
 use crate::capture::Filter;
 use crate::config::{Config, SinkConfig, SyslogTarget};
 use crate::detect::baseline::{Baselines, Learning};
-use crate::detect::calendar::Calendar;
+use crate::detect::calendar::{Calendar, Event};
 use crate::detect::rule::{Level, RuleSet};
-use crate::detect::switched_off;
+use crate::detect::{Subject, switched_off};
 use crate::document::Scalar;
 use crate::flow::{RecordKinds, TrustedProxies};
 use crate::pipeline::{Outcome, Scene, Setup, Teller};
@@ -24,6 +26,7 @@ use crate::store;
 use crate::time::{Timestamp, Zone};
 
 /// Everything a run needs.
+#[derive(Clone)]
 pub struct Run {
     /// What is known around incidents.
     pub scene: Arc<Scene>,
@@ -41,14 +44,23 @@ pub struct Run {
     proxies: TrustedProxies,
     learning: Learning,
     sensor: String,
+    /// The files that it was read from, and may be read anew from.
+    pub sources: Vec<PathBuf>,
+    /// The operator's labels, in the order of their numbers.
+    pub labels: Vec<Label>,
+    /// Proxies that are believed.
+    pub trusted: Vec<IpNet>,
+    /// Whether the databases are those of the binary.
+    owns_databases: bool,
 }
 
 /// Record kinds of this version.
-const EVENTS: [EventType; 7] = [
+const EVENTS: [EventType; 8] = [
     EventType::Alert,
     EventType::Flow,
     EventType::Http,
     EventType::Tls,
+    EventType::Notice,
     EventType::Stats,
     EventType::Heartbeat,
     EventType::Config,
@@ -88,7 +100,7 @@ pub fn attributor(
     country: Option<&Path>,
     asn: Option<&Path>,
 ) -> Result<Attributor, Failure> {
-    let labels = labels(config)?;
+    let labels = Labels::new(config.labels.clone()).map_err(Failure::usage)?;
     let country = country.or(config.country_db.as_deref());
     let asn = asn.or(config.asn_db.as_deref());
     if let (None, None) = (country, asn) {
@@ -101,15 +113,40 @@ pub fn attributor(
     Ok(Attributor::new(open(country, Wanted::Country)?, open(asn, Wanted::Asn)?, labels))
 }
 
-fn labels(config: &Config) -> Result<Labels, Failure> {
-    Labels::new(config.labels.clone()).map_err(Failure::usage)
-}
-
 impl Run {
     /// Gathers what flags and configuration say; `begin` is what becomes of a file named by `-o`,
     /// `brought` what was learned before.
     pub fn gather(common: &Common, begin: Begin, brought: Baselines) -> Result<Self, Failure> {
         let (config, rules) = configuration(common.config.as_deref(), &common.rules)?;
+        let attributor = attributor(&config, common.country_db.as_deref(), common.asn_db.as_deref())?;
+        Self::of(common, config, rules, attributor, Learning { brought, ..Learning::default() }, begin)
+    }
+
+    /// The same from the same files as they are now; labels keep the numbers that `last` gave them, and databases that
+    /// travel in the binary are not read again.
+    pub fn gather_again(common: &Common, last: &Run) -> Result<Self, Failure> {
+        let (mut config, rules) = configuration(common.config.as_deref(), &common.rules)?;
+        config.labels = Labels::in_order(&last.labels, &config.labels);
+        let (country, asn) = (common.country_db.as_deref(), common.asn_db.as_deref());
+        let own =
+            country.is_none() && asn.is_none() && config.country_db.is_none() && config.asn_db.is_none();
+        let attributor = if own && last.owns_databases {
+            let labels = Labels::new(config.labels.clone()).map_err(Failure::usage)?;
+            last.scene.attributor.relabelled(labels)
+        } else {
+            attributor(&config, country, asn)?
+        };
+        Self::of(common, config, rules, attributor, Learning::default(), Begin::Append)
+    }
+
+    fn of(
+        common: &Common,
+        config: Config,
+        rules: RuleSet,
+        attributor: Attributor,
+        learning: Learning,
+        begin: Begin,
+    ) -> Result<Self, Failure> {
         let services = services(&config, &common.services)?;
         let home = home(&config, &common.home)?;
         let zone = match &common.timezone {
@@ -120,7 +157,8 @@ impl Run {
         };
         let filter = common.filter.as_deref().map(Filter::new).transpose().map_err(Failure::usage)?;
         let events = events(&common.events)?;
-        let attributor = attributor(&config, common.country_db.as_deref(), common.asn_db.as_deref())?;
+        let sources = sources(common, &config);
+        let databases = [&common.country_db, &common.asn_db, &config.country_db, &config.asn_db];
         let scene = Scene {
             sensor: config.sensor.clone(),
             zone,
@@ -141,13 +179,26 @@ impl Run {
             seed: common.sketch_seed,
             keep_query: common.keep_query,
             proxies: TrustedProxies::new(&config.trusted_proxies),
-            learning: Learning {
-                brought,
-                calendar: Calendar(config.calendar.clone()),
-                ..Learning::default()
-            },
+            learning: Learning { calendar: Calendar(config.calendar), ..learning },
+            owns_databases: databases.iter().all(|database| database.is_none()),
+            trusted: config.trusted_proxies,
+            labels: config.labels,
+            sources,
             sensor: config.sensor,
         })
+    }
+
+    /// The planned events.
+    pub fn calendar(&self) -> &[Event] {
+        &self.learning.calendar.0
+    }
+
+    /// The services that are named.
+    pub fn named(&self) -> Vec<Watching> {
+        let services = &self.scene.services;
+        // One that a reload took away owns nothing any more.
+        let named = services.iter().filter(|(_, service)| !service.addresses.is_empty());
+        named.map(|(id, _)| Watching::Named(Target::of(Subject::Named(id), services))).collect()
     }
 
     /// Opens the sinks.
@@ -181,18 +232,16 @@ impl Run {
     /// The services that were watched: those that were named, or those that were found.
     pub fn watched(&self, outcome: &Outcome<Teller>) -> Vec<Watching> {
         let services = &self.scene.services;
-        let target = |subject| Target::of(subject, services);
-        let named = services.iter().map(|(id, _)| Watching::Named(target(crate::detect::Subject::Named(id))));
-        let found = outcome
-            .found
-            .iter()
-            .map(|address| Watching::Found(target(crate::detect::Subject::Found(*address))));
-        named.chain(found.filter(|_| services.is_empty())).collect()
+        if !services.is_empty() {
+            return self.named();
+        }
+        let found = outcome.found.iter().map(|address| Subject::Found(*address));
+        found.map(|subject| Watching::Found(Target::of(subject, services))).collect()
     }
 
     /// The services of which one direction only was seen, and the rules that were off for them.
-    pub fn one_way(&self, sides: &[(crate::detect::Subject, Sides)]) -> Vec<OneWay> {
-        let told = |(subject, sides): &(crate::detect::Subject, Sides)| OneWay {
+    pub fn one_way(&self, sides: &[(Subject, Sides)]) -> Vec<OneWay> {
+        let told = |(subject, sides): &(Subject, Sides)| OneWay {
             service: Target::of(*subject, &self.scene.services).name,
             seen: alert::seen(*sides).unwrap_or_default(),
             rules_off: switched_off(&self.scene.rules, *sides).into_iter().map(str::to_owned).collect(),
@@ -201,7 +250,12 @@ impl Run {
     }
 
     /// The `config` record.
-    pub fn config_record(&self, time: Option<Timestamp>, services: &[Watching]) -> crate::alert::Record {
+    pub fn config_record(
+        &self,
+        time: Option<Timestamp>,
+        services: &[Watching],
+        changes: &[Changed],
+    ) -> crate::alert::Record {
         let record = Configuration {
             time,
             home: &self.home,
@@ -209,9 +263,20 @@ impl Run {
             rules: self.scene.rules.rules.len(),
             geo: &self.scene.geo,
             sketch_seed: self.seed,
+            changes,
         };
         record.record(&self.scene.sensor, &self.scene.zone)
     }
+}
+
+/// The files that a run is read from.
+fn sources(common: &Common, config: &Config) -> Vec<PathBuf> {
+    let rules = if common.rules.is_empty() { &config.rule_files } else { &common.rules };
+    let databases = [
+        common.country_db.as_ref().or(config.country_db.as_ref()),
+        common.asn_db.as_ref().or(config.asn_db.as_ref()),
+    ];
+    common.config.iter().chain(rules).chain(databases.into_iter().flatten()).cloned().collect()
 }
 
 fn services(config: &Config, flags: &[String]) -> Result<Services, Failure> {

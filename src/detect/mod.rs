@@ -5,6 +5,7 @@
 
 pub mod baseline;
 mod before;
+mod blindness;
 pub mod calendar;
 mod demand;
 mod habits;
@@ -30,7 +31,7 @@ use crate::attribute::{Asn, Country};
 use crate::flow::hash_address;
 use crate::service::{ServiceId, Services};
 use crate::time::TickId;
-use rule::{Observed, Rule};
+use rule::{Observed, Rule, RuleSet};
 
 pub use before::Before;
 pub use habits::{Habits, is_asset};
@@ -121,6 +122,9 @@ pub struct Finding {
 
 /// Judges one service's picture once a tick. Dispatched at run time, since others add cases.
 pub trait Detector: Send {
+    /// Judges by these rules from now on; what has held so far goes on holding where a rule stays.
+    fn renew(&mut self, rules: &RuleSet, grounds: &Grounds);
+
     /// The windows that it looks at, and what it looks at in them for that service.
     fn needs(&self, subject: Subject) -> Vec<SpanNeeds>;
 

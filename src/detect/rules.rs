@@ -107,6 +107,18 @@ impl RuleDetector {
 }
 
 impl Detector for RuleDetector {
+    fn renew(&mut self, set: &RuleSet, grounds: &Grounds) {
+        let old = std::mem::replace(self, Self::new(set, grounds.clone()));
+        let places: BTreeMap<&str, usize> =
+            self.rules.iter().enumerate().map(|(index, judged)| (judged.rule.id.as_str(), index)).collect();
+        let place = |index: usize| places.get(old.rules.get(index)?.rule.id.as_str()).copied();
+        let moved = |held: &BTreeMap<(usize, Subject, Key), TickId>| {
+            let held = held.iter();
+            held.filter_map(|((index, who, key), tick)| Some(((place(*index)?, *who, *key), *tick))).collect()
+        };
+        (self.streaks, self.fired) = (moved(&old.streaks), moved(&old.fired));
+    }
+
     fn needs(&self, subject: Subject) -> Vec<SpanNeeds> {
         let span = |judged: &Judged| {
             let looks = judged.rule.mode == Mode::Alert && self.applies(&judged.rule, subject);
@@ -129,7 +141,8 @@ impl Detector for RuleDetector {
             if rule.mode != Mode::Alert || !self.applies(&rule, subject) {
                 continue;
             }
-            if !is_measurable(rule.measure, watched.sides()) {
+            let in_vain = rule.when.looks_for_less() && watched.is_blind_within(rule.timespan.secs());
+            if in_vain || !is_measurable(rule.measure, watched.sides()) {
                 self.streaks.retain(|(of, who, _), _| *of != index || *who != subject);
                 continue;
             }

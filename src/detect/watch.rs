@@ -2,12 +2,15 @@
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use super::baseline::{Baselines, Learning};
+use super::calendar::Calendar;
+use super::rule::RuleSet;
 use super::watched::{Seconds, SpanNeeds};
-use super::{Asked, Detector, Finding, Subject, Watched};
+use super::{Asked, Detector, Finding, Grounds, Subject, Watched};
 use crate::aggregate::{Finder, ScopeTick, Sides, Tick};
-use crate::service::Scope;
+use crate::service::{Scope, Services};
 use crate::time::TickId;
 
 /// The services under watch and the detectors that judge them.
@@ -26,6 +29,18 @@ impl Watch {
     /// A watch with these detectors over the windows that they look at, and with what was learned before.
     pub fn new(detectors: Vec<Box<dyn Detector>>, learning: Learning) -> Self {
         Self { subjects: BTreeMap::new(), detectors, finder: Finder::default(), learning }
+    }
+
+    /// Goes on with other rules, services, homes and events; what was seen and learned stays.
+    pub fn renew(&mut self, rules: &RuleSet, grounds: &Grounds, services: &Services, calendar: Calendar) {
+        self.detectors.iter_mut().for_each(|detector| detector.renew(rules, grounds));
+        let homes = Some(Arc::clone(&grounds.homes));
+        let brought = std::mem::take(&mut self.learning.brought);
+        self.learning = Learning { brought, calendar, services: services.clone(), homes };
+        for (subject, watched) in &mut self.subjects {
+            watched.look_over(&spans(&self.detectors, *subject).into());
+            watched.brief(|baseline| self.learning.brief(*subject, baseline));
+        }
     }
 
     /// Takes a tick: every service moves on, and those that are named or found are judged.
@@ -64,12 +79,10 @@ impl Watch {
         findings
     }
 
-    /// The part `loss` (0 to 1) of the packets of the last seconds was dropped before it could be read: those are not
-    /// learned.
+    /// The part `loss` (0 to 1) of the packets of the ticks that come next was never read: those are not learned, and
+    /// where it is half of them, that there is less tells nothing.
     pub fn note_loss(&mut self, loss: f64) {
-        if loss > 0.0 {
-            self.subjects.values_mut().for_each(|watched| watched.note_loss(loss));
-        }
+        self.subjects.values_mut().for_each(|watched| watched.note_loss(loss));
     }
 
     /// Moves on over `ticks` silent ticks up to `tick`, every window being empty.

@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use super::baseline::{Baseline, Stage};
+use super::blindness::Blindness;
 use super::rule::Traffic;
 use super::window::{Asked, Sliding, Window};
 use super::{Before, Habits, Levels};
@@ -33,6 +34,8 @@ pub struct Watched {
     held: Option<Held>,
     /// The directions that the mirror shows of it, as its conversations told last.
     sides: Sides,
+    /// What was not seen of late.
+    blindness: Blindness,
     now: TickId,
 }
 
@@ -79,6 +82,17 @@ struct Spanned {
     beside: Sliding,
 }
 
+impl Spanned {
+    fn new(span: &SpanNeeds) -> Self {
+        Self {
+            ticks: i64::try_from(span.ticks).unwrap_or(LOOK_BACK),
+            left: 0,
+            own: Sliding::new(&span.own),
+            beside: Sliding::new(&span.beside),
+        }
+    }
+}
+
 /// How long a tick is looked back at before it is learned: attacks are noticed well within a minute, and what is
 /// learned cannot be unlearned.
 pub const LOOK_BACK: i64 = 60;
@@ -102,16 +116,10 @@ fn batch(tick: TickId) -> i64 {
 impl Watched {
     /// A service watched over these windows.
     pub fn new(spans: &Arc<[SpanNeeds]>) -> Self {
-        let window = |span: &SpanNeeds| Spanned {
-            ticks: i64::try_from(span.ticks).unwrap_or(LOOK_BACK),
-            left: 0,
-            own: Sliding::new(&span.own),
-            beside: Sliding::new(&span.beside),
-        };
         Self {
             ring: VecDeque::new(),
             left: 0,
-            windows: spans.iter().map(window).collect(),
+            windows: spans.iter().map(Spanned::new).collect(),
             spans: Arc::clone(spans),
             before: Before::default(),
             before_beside: Before::default(),
@@ -120,8 +128,30 @@ impl Watched {
             levels: Default::default(),
             held: None,
             sides: Sides::Both,
+            blindness: Blindness::default(),
             now: TickId::default(),
         }
+    }
+
+    /// Looks at other windows from now on, filled from what is remembered.
+    pub fn look_over(&mut self, spans: &Arc<[SpanNeeds]>) {
+        self.spans = Arc::clone(spans);
+        self.windows = spans.iter().map(Spanned::new).collect();
+        for window in &mut self.windows {
+            let first = self.now.second - window.ticks + 1;
+            let older = self.ring.partition_point(|(tick, _)| tick.second < first);
+            window.left = self.left + older as u64;
+            for (_, seconds) in self.ring.range(older..) {
+                window.own.enter(&seconds.own);
+                window.beside.enter(&seconds.beside);
+            }
+        }
+        self.leave(self.now);
+    }
+
+    /// Tells the baseline anew who is home and when nothing is learned.
+    pub fn brief(&mut self, brief: impl FnOnce(Baseline) -> Baseline) {
+        self.baseline = self.baseline.take().map(|baseline| Box::new(brief(*baseline)));
     }
 
     /// Moves on to `tick` with what moved in it. A new epoch forgets everything: its seconds cannot be compared.
@@ -177,16 +207,18 @@ impl Watched {
         let is_new = tick.epoch != self.now.epoch;
         if is_new {
             let baseline = self.baseline.take();
-            *self = Self { sides: self.sides, baseline, ..Self::new(&self.spans) };
+            let (sides, blindness) = (self.sides, self.blindness.in_new_epoch());
+            *self = Self { sides, blindness, baseline, ..Self::new(&self.spans) };
         }
         self.now = tick;
         if is_new {
             self.take_up_learned();
         }
+        self.blindness.advance(tick.second);
     }
 
     fn learn_silence(&mut self, tick: TickId, ticks: i64) {
-        if !self.held.is_some_and(|held| held.holds(tick)) {
+        if !self.blindness.holds(tick.second) && !self.held.is_some_and(|held| held.holds(tick)) {
             self.before.learn_silence(tick.second, ticks);
             self.before_beside.learn_silence(tick.second, ticks);
         }
@@ -225,7 +257,8 @@ impl Watched {
             self.left += 1;
             let following = self.ring.front().map_or(now.second, |(next, _)| next.second);
             if !self.held.is_some_and(|held| held.holds(tick)) {
-                silent += following - tick.second - 1;
+                let unseen = self.blindness.between(tick.second, following);
+                silent += following - tick.second - 1 - unseen;
                 last = tick;
                 ticks.push(seconds);
             }
@@ -308,11 +341,17 @@ impl Watched {
         self.take_up_season();
     }
 
-    /// The part `loss` of the packets of the last seconds was dropped before it could be read.
+    /// The part `loss` of the packets of the seconds that come next was never read.
     pub fn note_loss(&mut self, loss: f64) {
-        if let Some(baseline) = &mut self.baseline {
+        self.blindness.note_loss(loss);
+        if let Some(baseline) = self.baseline.as_mut().filter(|_| loss > 0.0) {
             baseline.note_loss(loss);
         }
+    }
+
+    /// Whether so much of the last `ticks` was not seen that less of anything tells nothing.
+    pub fn is_blind_within(&self, ticks: u64) -> bool {
+        self.blindness.since(self.now.second).is_some_and(|seconds| seconds < ticks)
     }
 
     /// What is usual at the service; `None` where it is none that is protected.

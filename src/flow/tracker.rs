@@ -144,6 +144,12 @@ impl Tracker {
         }
     }
 
+    /// Believes these proxies from now on.
+    pub fn trust(&mut self, proxies: &TrustedProxies) {
+        self.proxies = proxies.clone();
+        self.heads.trust(proxies.clone());
+    }
+
     /// What moved through the tables so far.
     pub fn counts(&self) -> FlowCounts {
         FlowCounts {

@@ -110,6 +110,11 @@ impl Incidents {
         Self { open: BTreeMap::new(), policy, homes }
     }
 
+    /// Goes on under another policy; what is open stays open.
+    pub fn renew(&mut self, policy: Policy, homes: Arc<dyn Fn(Subject) -> Home + Send + Sync>) {
+        (self.policy, self.homes) = (policy, homes);
+    }
+
     /// Whether none is open.
     pub fn is_quiet(&self) -> bool {
         self.open.is_empty()

@@ -1,11 +1,14 @@
 //! Who does the work: one worker in place, or several in threads of their own with a reducer beside them.
 //! Comes in: placed packets and ticks that are over. What comes out does not depend on which of the two it is.
 
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::JoinHandle;
 
 use super::placement::Placement;
+use super::progress::{Hand, Progress};
 use super::reducer::{Judged, Listener, Quality, Reducer};
+use super::renewal::{ForReducer, ForWorkers};
 use super::script::Lines;
 use super::watermark::Over;
 use super::worker::{Kit, Worker};
@@ -23,6 +26,7 @@ pub(super) enum Crew<L: Listener + 'static> {
 pub(super) struct InPlace<L> {
     worker: Worker,
     reducer: Reducer<L>,
+    hand: Arc<Hand>,
     unseen: u32,
 }
 
@@ -30,7 +34,16 @@ pub(super) struct Threads<L> {
     lines: Vec<Line>,
     workers: Vec<JoinHandle<(FlowCounts, LedgerCounts)>>,
     reducer: JoinHandle<Judged<L>>,
-    closings: SyncSender<Meeting>,
+    closings: SyncSender<Errand<L>>,
+    judging: Arc<Hand>,
+}
+
+/// What the reducer is told to do.
+enum Errand<L> {
+    /// To meet the workers.
+    Meet(Meeting),
+    /// To go on under something else.
+    Renew(Box<ForReducer<L>>),
 }
 
 /// What all workers meet for.
@@ -64,11 +77,12 @@ const CLOSINGS: usize = 64;
 const SHOW_EVERY: u32 = 4_096;
 
 impl<L: Listener + 'static> Crew<L> {
-    /// Musters `workers` workers.
-    pub fn muster(kit: &Kit, workers: usize, reducer: Reducer<L>) -> Self {
+    /// Musters `workers` workers, who say in `progress` how far they are.
+    pub fn muster(kit: &Kit, workers: usize, reducer: Reducer<L>, progress: &Progress) -> Self {
         if workers <= 1 {
             let worker = Worker::new(kit, 0, 1);
-            return Self::InPlace(Box::new(InPlace { worker, reducer, unseen: 0 }));
+            let hand = progress.worker(0);
+            return Self::InPlace(Box::new(InPlace { worker, reducer, hand, unseen: 0 }));
         }
         let (closings, over) = sync_channel(CLOSINGS);
         let mut lines = Vec::new();
@@ -78,12 +92,14 @@ impl<L: Listener + 'static> Crew<L> {
             let (send, batches) = sync_channel(WAITING);
             let (met, meeting) = sync_channel(CLOSINGS);
             let worker = Worker::new(kit, index, workers);
-            threads.push(std::thread::spawn(move || work(worker, &batches, &met)));
-            lines.push(Line { send, batch: Batch::default() });
+            let (hand, of_line) = (progress.worker(index), progress.worker(index));
+            threads.push(std::thread::spawn(move || work(worker, &batches, &met, &hand)));
+            lines.push(Line { send, batch: Batch::default(), hand: of_line });
             meetings.push(meeting);
         }
-        let reducer = std::thread::spawn(move || reduce(reducer, &over, &meetings));
-        Self::Threads(Threads { lines, workers: threads, reducer, closings })
+        let (hand, judging) = (progress.reducer(), progress.reducer());
+        let reducer = std::thread::spawn(move || reduce(reducer, &over, &meetings, &hand));
+        Self::Threads(Threads { lines, workers: threads, reducer, closings, judging })
     }
 
     /// Follows a packet.
@@ -108,6 +124,7 @@ impl<L: Listener + 'static> Crew<L> {
             Crew::InPlace(crew) => {
                 crew.worker.close(over);
                 crew.tell_records();
+                crew.hand.moved(crew.worker.flow_counts(), crew.worker.ledger_counts());
                 crew.reducer.close(over, quality);
             }
             Crew::Threads(threads) => threads.meet(Meeting::Over(over, quality)),
@@ -119,6 +136,27 @@ impl<L: Listener + 'static> Crew<L> {
         match self {
             Crew::InPlace(crew) => crew.tell_records(),
             Crew::Threads(threads) => threads.meet(Meeting::Records),
+        }
+    }
+
+    /// Has everybody go on under something else, from the next packet on.
+    pub fn renew(&mut self, workers: ForWorkers, reducer: ForReducer<L>) {
+        match self {
+            Crew::InPlace(crew) => {
+                crew.worker.renew(&workers);
+                crew.reducer.renew(reducer);
+            }
+            Crew::Threads(threads) => threads.renew(&workers, reducer),
+        }
+    }
+
+    /// Whether everybody is still at work: a thread ends before its time by a panic only.
+    pub fn is_sound(&self) -> bool {
+        match self {
+            Crew::InPlace(_) => true,
+            Crew::Threads(threads) => {
+                !threads.reducer.is_finished() && !threads.workers.iter().any(JoinHandle::is_finished)
+            }
         }
     }
 
@@ -134,7 +172,7 @@ impl<L: Listener + 'static> Crew<L> {
                 }
             }
             Crew::Threads(threads) => {
-                let Threads { lines, workers, reducer, closings } = threads;
+                let Threads { lines, workers, reducer, closings, judging: _ } = threads;
                 for mut line in lines {
                     line.send();
                 }
@@ -159,7 +197,7 @@ impl<L: Listener> InPlace<L> {
     }
 }
 
-impl<L> Threads<L> {
+impl<L: Listener + 'static> Threads<L> {
     #[inline(never)]
     fn hand(&mut self, packet: &Packet<'_>, placement: &Placement) {
         let index = usize::from(placement.shard) % self.lines.len();
@@ -168,13 +206,23 @@ impl<L> Threads<L> {
         }
     }
 
+    fn renew(&mut self, workers: &ForWorkers, reducer: ForReducer<L>) {
+        for line in &mut self.lines {
+            line.batch.renewal = Some(workers.clone());
+            line.send();
+        }
+        self.judging.give();
+        let _ = self.closings.send(Errand::Renew(Box::new(reducer)));
+    }
+
     fn meet(&mut self, meeting: Meeting) {
         for line in &mut self.lines {
             line.batch.meeting = Some(meeting);
             line.send();
         }
+        self.judging.give();
         // A reducer that is gone has panicked; the end of the run passes that on.
-        let _ = self.closings.send(meeting);
+        let _ = self.closings.send(Errand::Meet(meeting));
     }
 }
 
@@ -187,6 +235,7 @@ fn joined<T>(thread: JoinHandle<T>) -> T {
 struct Line {
     send: SyncSender<Batch>,
     batch: Batch,
+    hand: Arc<Hand>,
 }
 
 /// Innermost IP packets for one worker, copied one behind the other, and what it meets the others for after them.
@@ -197,6 +246,8 @@ struct Batch {
     /// The wrappings of those packets that have any.
     layers: Vec<Layers>,
     meeting: Option<Meeting>,
+    /// What holds for the packets after these.
+    renewal: Option<ForWorkers>,
 }
 
 struct Copied {
@@ -226,7 +277,9 @@ impl Line {
             packets: Vec::with_capacity(self.batch.packets.len()),
             layers: Vec::new(),
             meeting: None,
+            renewal: None,
         };
+        self.hand.give();
         // A worker that is gone has panicked; the end of the run passes that on.
         let _ = self.send.send(std::mem::replace(&mut self.batch, next));
     }
@@ -236,6 +289,7 @@ fn work(
     mut worker: Worker,
     batches: &Receiver<Batch>,
     met: &SyncSender<Lines>,
+    hand: &Hand,
 ) -> (FlowCounts, LedgerCounts) {
     while let Ok(batch) = batches.recv() {
         let mut begin = 0;
@@ -248,12 +302,17 @@ fn work(
             }
         }
         worker.show();
+        if let Some(renewal) = &batch.renewal {
+            worker.renew(renewal);
+        }
         if let Some(Meeting::Over(over, _)) = batch.meeting {
             worker.close(over);
+            hand.moved(worker.flow_counts(), worker.ledger_counts());
         }
         if batch.meeting.is_some() {
             let _ = met.send(std::mem::take(worker.records()));
         }
+        hand.done();
     }
     let _ = met.send(std::mem::take(worker.last_records()));
     (worker.flow_counts(), worker.ledger_counts())
@@ -262,16 +321,23 @@ fn work(
 /// Tells what was recorded and judges what is over when every worker has met there.
 fn reduce<L: Listener>(
     mut reducer: Reducer<L>,
-    closings: &Receiver<Meeting>,
+    errands: &Receiver<Errand<L>>,
     workers: &[Receiver<Lines>],
+    hand: &Hand,
 ) -> Judged<L> {
     // An error is a worker that has panicked; joining it passes that on.
     let gather = || -> Vec<Lines> { workers.iter().filter_map(|worker| worker.recv().ok()).collect() };
-    while let Ok(meeting) = closings.recv() {
-        reducer.record(&gather().iter().collect::<Vec<_>>());
-        if let Meeting::Over(over, quality) = meeting {
-            reducer.close(over, quality);
+    while let Ok(errand) = errands.recv() {
+        match errand {
+            Errand::Renew(renewal) => reducer.renew(*renewal),
+            Errand::Meet(meeting) => {
+                reducer.record(&gather().iter().collect::<Vec<_>>());
+                if let Meeting::Over(over, quality) = meeting {
+                    reducer.close(over, quality);
+                }
+            }
         }
+        hand.done();
     }
     reducer.record(&gather().iter().collect::<Vec<_>>());
     reducer.finish()

@@ -3,11 +3,14 @@
 //! The caller pushes frames and beats in the order of the capture and ends with [`Pipeline::finish`]. What a frame
 //! counts in is decided here, before work is shared out, so that nothing depends on how many workers there are.
 
+mod bench;
 mod crew;
 mod mirror;
 mod order;
 mod placement;
+mod progress;
 mod reducer;
+mod renewal;
 mod script;
 mod teller;
 mod twins;
@@ -22,24 +25,28 @@ use crate::aggregate::{Count, LiveView, OpenTicks, Sides};
 use crate::attribute::{Attributor, Home};
 use crate::capture::{Beat, Filter, Frame, LinkType};
 use crate::decode::{Decoder, FragmentCounts, PacketCounts, Skip};
+use crate::detect::Subject;
 use crate::detect::baseline::{Baselines, Learning};
-use crate::detect::rule::{Condition, RuleSet};
-use crate::detect::{Grounds, RuleDetector, Subject, Watch};
+use crate::detect::rule::RuleSet;
 use crate::flow::{FlowCounts, FlowLimits, LedgerCounts, RecordKinds, TrustedProxies};
-use crate::incident::{Incidents, Policy};
+use crate::incident::Incidents;
 use crate::service::Services;
 use crate::time::{TickId, Timestamp};
+use bench::Bench;
 use crew::Crew;
 use mirror::{Ahead, Mirror};
 use order::{Order, Parked};
 use placement::{Placement, When};
 use reducer::Reducer;
+use renewal::{ForReducer, ForWorkers};
 use watermark::{BELIEVE_AHEAD, Over, Sight, Watermark};
 use worker::Kit;
 
 pub use placement::SHARDS;
+pub use progress::{Progress, Work};
 pub use reducer::{LEARNED_EVERY, Listener, Quality};
-pub use teller::{Scene, Teller, Told};
+pub use renewal::RenewError;
+pub use teller::{Scene, Teller, Telling, Told};
 pub use watermark::TimeCounts;
 
 /// What a pipeline is made of.
@@ -84,6 +91,7 @@ pub struct Pipeline<L: Listener + 'static> {
     order: Order,
     crew: Crew<L>,
     board: Arc<OpenTicks>,
+    progress: Arc<Progress>,
     counts: PacketCounts,
     unserved: u64,
     drops: Beat,
@@ -153,23 +161,13 @@ impl<L: Listener + 'static> Pipeline<L> {
             learning,
         } = setup;
         let board = Arc::new(OpenTicks::default());
-        let homes = homes(&services, &attributor, home);
-        let named =
-            services.iter().map(|(_, service)| (service.name.clone(), service.ports.clone())).collect();
-        let (called, whose) = (services.clone(), Arc::clone(&attributor));
-        let policy = Policy {
-            concentrated_from: concentrated_from(&rules),
-            attribute: Arc::new(move |address| whose.attribute(address)),
-            weights: Arc::new(rules.weights.clone()),
-            calendar: learning.calendar.clone(),
-            names: Arc::new(move |subject: Subject| subject.name(&called)),
-            ..Policy::default()
-        };
-        let grounds = Grounds { homes: Arc::clone(&homes), services: named };
-        let learning = Learning { services: services.clone(), homes: Some(Arc::clone(&homes)), ..learning };
-        let watch = Watch::new(vec![Box::new(RuleDetector::new(&rules, grounds))], learning);
+        let bench = Bench::of(&services, &attributor, &rules, home, &learning.calendar);
+        let watch = bench.watch(&rules, learning);
         let writer = listener.writer();
-        let reducer = Reducer::new(Arc::clone(&board), watch, Incidents::new(policy, homes), listener);
+        let incidents = Incidents::new(bench.policy, bench.homes);
+        let reducer = Reducer::new(Arc::clone(&board), watch, incidents, listener);
+        let workers = workers.min(SHARDS);
+        let progress = Arc::new(Progress::of(workers));
         let limits = FlowLimits { seed, ..FlowLimits::default() };
         let kit = Kit { attributor, board: Arc::clone(&board), limits, wanted, proxies, writer };
         Self {
@@ -182,8 +180,9 @@ impl<L: Listener + 'static> Pipeline<L> {
             decoder: Decoder::default(),
             held: Vec::new(),
             order: Order::default(),
-            crew: Crew::muster(&kit, workers.min(SHARDS), reducer),
+            crew: Crew::muster(&kit, workers, reducer, &progress),
             board,
+            progress,
             counts: PacketCounts::default(),
             unserved: 0,
             drops: Beat::default(),
@@ -192,6 +191,32 @@ impl<L: Listener + 'static> Pipeline<L> {
             ledger: wanted.any(),
             unrecorded: 0,
         }
+    }
+
+    /// Goes on under other rules, services, labels, databases and homes, from the next packet on; what was learned and
+    /// what is open stays. `change` is called where the listener is told. Workers, seed, filter, times and kinds of
+    /// records stay as they are.
+    ///
+    /// # Errors
+    /// Where services are named and were not before, or the other way round, or where there are too many with those
+    /// that were named before.
+    pub fn renew(
+        &mut self,
+        setup: Setup,
+        change: impl FnOnce(&mut L) + Send + 'static,
+    ) -> Result<(), RenewError> {
+        let Setup { services, attributor, rules, home, proxies, learning, .. } = setup;
+        if services.is_empty() != self.services.is_empty() {
+            return Err(RenewError::Found);
+        }
+        let services = self.services.renewed(&services)?;
+        let bench = Bench::of(&services, &attributor, &rules, home, &learning.calendar);
+        let change = Box::new(change);
+        let anew =
+            ForReducer { bench, rules, services: services.clone(), calendar: learning.calendar, change };
+        self.crew.renew(ForWorkers { attributor, proxies }, anew);
+        self.services = services;
+        Ok(())
     }
 
     /// Takes a frame.
@@ -229,6 +254,17 @@ impl<L: Listener + 'static> Pipeline<L> {
         self.board.view()
     }
 
+    /// How far its threads are, also for other threads to see.
+    pub fn progress(&self) -> &Arc<Progress> {
+        &self.progress
+    }
+
+    /// Whether all its threads are still at work; where one is not, what was counted is incomplete, and
+    /// [`Pipeline::finish`] passes its panic on.
+    pub fn is_sound(&self) -> bool {
+        self.crew.is_sound()
+    }
+
     /// Packets so far.
     pub fn counts(&self) -> &PacketCounts {
         &self.counts
@@ -237,6 +273,11 @@ impl<L: Listener + 'static> Pipeline<L> {
     /// The newest capture time that is believed; of packets that are only looked ahead at, the first one's.
     pub fn now(&self) -> Option<Timestamp> {
         self.mark.now().or_else(|| self.ahead.as_ref().and_then(Ahead::begins))
+    }
+
+    /// Packets that concern no service, so far.
+    pub fn unserved(&self) -> u64 {
+        self.unserved
     }
 
     /// What was noticed of capture times so far.
@@ -451,14 +492,15 @@ impl<L: Listener + 'static> Pipeline<L> {
         while let Some(parked) = self.order.due_by(over.to) {
             self.follow_parked(parked);
         }
-        let quality = Quality { lately: std::mem::take(&mut self.lately), ..self.quality() };
-        self.crew.close(over, quality);
+        let lately = if self.drops.blind { 1.0 } else { std::mem::take(&mut self.lately) };
+        self.crew.close(over, Quality { lately, ..self.quality() });
     }
 
     fn note_drops(&mut self, beat: &Beat) {
         let dropped = |beat: &Beat| beat.dropped_kernel + beat.dropped_interface;
         let since = dropped(beat).saturating_sub(dropped(&self.drops));
-        self.lately = self.lately.max(share(since, self.counts.read - self.read_at_beat + since));
+        let unseen = share(since, self.counts.read - self.read_at_beat + since);
+        self.lately = if self.drops.blind { 1.0 } else { self.lately.max(unseen) };
         self.read_at_beat = self.counts.read;
     }
 
@@ -486,52 +528,4 @@ impl Held {
     fn frame(&self) -> Frame<'_> {
         Frame { time: self.time, link: self.link, wire_len: self.wire_len, data: &self.data }
     }
-}
-
-/// Who is home for a service: the configured countries, else the country of its own address.
-fn homes(
-    services: &Services,
-    attributor: &Arc<Attributor>,
-    home: Home,
-) -> Arc<dyn Fn(Subject) -> Home + Send + Sync> {
-    let own = |address| {
-        let country = attributor.attribute(address).country;
-        Home::new(
-            matches!(country, crate::attribute::Country::Code(_)).then_some(country).into_iter().collect(),
-        )
-    };
-    let named: Vec<Home> = services
-        .iter()
-        .map(|(_, service)| service.addresses.first().map_or_else(Home::default, |net| own(net.addr())))
-        .collect();
-    let attributor = Arc::clone(attributor);
-    Arc::new(move |subject| {
-        if !home.is_unknown() {
-            return home.clone();
-        }
-        match subject {
-            Subject::Named(id) => named.get(usize::from(id.0)).cloned().unwrap_or_default(),
-            Subject::Found(address) => {
-                let country = attributor.attribute(address.ip()).country;
-                let known = matches!(country, crate::attribute::Country::Code(_));
-                Home::new(known.then_some(country).into_iter().collect())
-            }
-        }
-    })
-}
-
-/// The share of the excess from which on foreign origins count as concentrated: the lowest that a rule on foreign
-/// access sets.
-fn concentrated_from(rules: &RuleSet) -> f64 {
-    let share = |condition: &Condition| {
-        condition.limits().into_iter().find(|limit| limit.metric == crate::detect::rule::Metric::Share)
-    };
-    let country = |rule: &&crate::detect::rule::Rule| {
-        rule.filter.foreign == Some(true) && rule.group_by == crate::detect::rule::GroupBy::Country
-    };
-    let limits =
-        rules.rules.iter().filter(country).filter_map(|rule| share(&rule.when)).map(|limit| limit.limit);
-    limits
-        .fold(None, |least: Option<f64>, limit| Some(least.map_or(limit, |least| least.min(limit))))
-        .unwrap_or(0.3)
 }

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use super::renewal::ForReducer;
 use super::script::{self, Lines};
 use super::watermark::Over;
 use crate::aggregate::{Count, OpenTicks, Sides, Tick};
@@ -95,6 +96,14 @@ impl<L: Listener> Reducer<L> {
             epoch: 0,
             learned_due: None,
         }
+    }
+
+    /// Judges by something else from the next tick on; what is open stays open.
+    pub fn renew(&mut self, renewal: ForReducer<L>) {
+        let ForReducer { bench, rules, services, calendar, change } = renewal;
+        self.watch.renew(&rules, &bench.grounds, &services, calendar);
+        self.incidents.renew(bench.policy, bench.homes);
+        change(&mut self.listener);
     }
 
     /// Judges ticks that are over.

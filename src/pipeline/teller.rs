@@ -2,8 +2,9 @@
 //! digest over all alert lines, and how bad it became.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::mpsc::SyncSender;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use super::reducer::{Listener, Quality};
 use crate::alert::{self, Alert, Digest, EventType, FlowWriter, Geo, Page, Record, Surroundings};
@@ -52,6 +53,52 @@ impl Scene {
     }
 }
 
+/// What was told so far, for whoever looks while it goes on.
+#[derive(Debug, Default)]
+pub struct Telling {
+    alerts: AtomicU64,
+    open: AtomicU64,
+    digest: Mutex<String>,
+    by_rule: Mutex<BTreeMap<(String, Level), u64>>,
+}
+
+impl Telling {
+    /// Alert lines so far.
+    pub fn alerts(&self) -> u64 {
+        self.alerts.load(Relaxed)
+    }
+
+    /// Incidents that are open.
+    pub fn open(&self) -> u64 {
+        self.open.load(Relaxed)
+    }
+
+    /// SHA-256 over the alert lines so far.
+    pub fn digest(&self) -> String {
+        let digest = self.digest.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        if digest.is_empty() { Digest::default().hex() } else { digest }
+    }
+
+    /// Alert lines by the rule that opened the incident and by severity.
+    pub fn by_rule(&self) -> BTreeMap<(String, Level), u64> {
+        self.by_rule.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn note(&self, incident: &Incident, digest: &Digest) {
+        self.alerts.fetch_add(1, Relaxed);
+        match incident.state {
+            // An incident that is closed in the tick that would have opened it is told once.
+            State::Open => self.open.fetch_add(1, Relaxed),
+            State::Close if incident.seq > 0 => self.open.fetch_sub(1, Relaxed),
+            State::Close | State::Update => 0,
+        };
+        *self.digest.lock().unwrap_or_else(PoisonError::into_inner) = digest.hex();
+        let key = (incident.opening.id.clone(), incident.severity);
+        let mut by_rule = self.by_rule.lock().unwrap_or_else(PoisonError::into_inner);
+        *by_rule.entry(key).or_default() += 1;
+    }
+}
+
 /// Tells incidents.
 pub struct Teller {
     scene: Arc<Scene>,
@@ -60,7 +107,7 @@ pub struct Teller {
     /// Prints each story as it is told, where nobody waits for a summary.
     aloud: Option<fn(&str)>,
     digest: Digest,
-    alerts: u64,
+    telling: Arc<Telling>,
     worst: Option<Level>,
     kept: BTreeMap<(TickId, Subject), Incident>,
     left_out: u64,
@@ -93,13 +140,33 @@ impl Teller {
         events: Vec<EventType>,
         aloud: Option<fn(&str)>,
     ) -> Self {
-        let (digest, kept) = (Digest::default(), BTreeMap::new());
-        Self { scene, sinks, events, aloud, digest, alerts: 0, worst: None, kept, left_out: 0, keeper: None }
+        Self {
+            scene,
+            sinks,
+            events,
+            aloud,
+            digest: Digest::default(),
+            telling: Arc::default(),
+            worst: None,
+            kept: BTreeMap::new(),
+            left_out: 0,
+            keeper: None,
+        }
     }
 
     /// Has what was learned saved there.
     pub fn saving(self, keeper: Option<SyncSender<Baselines>>) -> Self {
         Self { keeper, ..self }
+    }
+
+    /// Tells from now on what is known in `scene`.
+    pub fn renew(&mut self, scene: Arc<Scene>) {
+        self.scene = scene;
+    }
+
+    /// What it has told so far, also for other threads to see.
+    pub fn telling(&self) -> Arc<Telling> {
+        Arc::clone(&self.telling)
     }
 
     /// Sends a record, if its kind is wanted.
@@ -114,7 +181,7 @@ impl Teller {
         Told {
             incidents: self.kept.into_values().collect(),
             left_out: self.left_out,
-            alerts: self.alerts,
+            alerts: self.telling.alerts(),
             digest: self.digest.hex(),
             worst: self.worst,
         }
@@ -168,7 +235,7 @@ impl Listener for Teller {
             (alert.record(), aloud.map(|_| alert.story(number, alert::Paint::Plain)))
         });
         self.digest.add(&record.line);
-        self.alerts += 1;
+        self.telling.note(&incident, &self.digest);
         self.worst = self.worst.max(Some(incident.severity));
         self.send(&record);
         if let (Some(aloud), Some(story)) = (aloud, story) {

@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use super::placement::{Follow, Placement, SHARDS};
+use super::renewal::ForWorkers;
 use super::script::{Lines, Script};
 use super::watermark::Over;
 use crate::aggregate::{OpenTicks, Tallies};
@@ -49,6 +50,17 @@ impl Worker {
             tallies: Tallies::new(Arc::clone(&kit.attributor), kit.limits.seed),
             board: Arc::clone(&kit.board),
             script: Script::new(kit.writer.clone()),
+        }
+    }
+
+    /// Goes on under other databases, labels and proxies.
+    pub fn renew(&mut self, renewal: &ForWorkers) {
+        self.tallies.renew(Arc::clone(&renewal.attributor));
+        for tracker in self.trackers.iter_mut().flatten() {
+            tracker.trust(&renewal.proxies);
+        }
+        for ledger in self.ledgers.iter_mut().flatten() {
+            ledger.trust(&renewal.proxies);
         }
     }
 

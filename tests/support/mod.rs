@@ -8,6 +8,8 @@
     reason = "the lint does not see that helpers of tests are tests"
 )]
 
+pub mod line;
+
 use std::ffi::OsStr;
 use std::fs::File;
 use std::io::{BufWriter, Write};

@@ -55,6 +55,12 @@ impl Learning {
     pub fn begin(&mut self, subject: Subject) -> Baseline {
         let name = subject.name(&self.services);
         let baseline = self.brought.services.remove(&name).unwrap_or_default();
+        self.brief(subject, baseline)
+    }
+
+    /// Tells a baseline who is home at its service, and when nothing is learned.
+    pub fn brief(&self, subject: Subject, baseline: Baseline) -> Baseline {
+        let name = subject.name(&self.services);
         let quiet = self.calendar.of(&name).map(|event| Quiet { from: event.from, to: event.to });
         let home = self.homes.as_ref().map_or_else(Home::default, |homes| homes(subject));
         baseline.brief(home, quiet.collect())

@@ -47,6 +47,11 @@ impl Bound {
             && self.lt.is_none_or(|limit| value < limit)
     }
 
+    /// Whether a number can be too large for it.
+    pub fn is_from_above(&self) -> bool {
+        self.lte.is_some() || self.lt.is_some()
+    }
+
     /// The bounds that are set.
     pub fn limits(&self) -> impl Iterator<Item = (Op, f64)> {
         let all = [(Op::Gte, self.gte), (Op::Gt, self.gt), (Op::Lte, self.lte), (Op::Lt, self.lt)];

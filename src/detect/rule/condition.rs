@@ -170,6 +170,16 @@ impl Condition {
         }
     }
 
+    /// Whether it holds of less of the measure than there could be: what a sensor that sees nothing shows, too.
+    pub fn looks_for_less(&self) -> bool {
+        self.any(&|leaf| match leaf {
+            Condition::Rate(bound) | Condition::Count(bound) | Condition::Lift(bound) => {
+                bound.is_from_above()
+            }
+            _ => false,
+        })
+    }
+
     fn gather_limits(&self, limits: &mut Vec<Limit>) {
         match self {
             Condition::All(list) | Condition::Any(list) => {

@@ -84,6 +84,11 @@ impl Ledger {
         }
     }
 
+    /// Believes these proxies from now on.
+    pub fn trust(&mut self, proxies: &TrustedProxies) {
+        self.office.trust(proxies.clone());
+    }
+
     /// What moved through it so far.
     pub fn counts(&self) -> LedgerCounts {
         self.counts

@@ -78,6 +78,11 @@ impl Office {
         Self { room: Room::new(ROOM, proxies), clerk: Clerk { kinds, fingerprints, waiting: 0, spare } }
     }
 
+    /// Believes these proxies from now on.
+    pub fn trust(&mut self, proxies: TrustedProxies) {
+        self.room.trust(proxies);
+    }
+
     /// A desk at which `scribe` writes.
     pub fn desk<'d, S: Scribe>(&'d mut self, scribe: &'d mut S) -> Desk<'d, S> {
         Desk { office: self, scribe }

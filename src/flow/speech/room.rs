@@ -38,6 +38,11 @@ impl Room {
         Self { used: 0, most, counts: RoomCounts::default(), trusted, spare: Vec::new(), scratch: Vec::new() }
     }
 
+    /// Believes these proxies from now on.
+    pub fn trust(&mut self, proxies: TrustedProxies) {
+        self.trusted = proxies;
+    }
+
     /// What could not be heard so far.
     pub fn counts(&self) -> RoomCounts {
         self.counts

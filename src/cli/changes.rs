@@ -1,0 +1,100 @@
+//! What a reload changed. Comes in: two runs. Goes out: each thing that differs, as it was and as it is.
+
+use std::collections::BTreeMap;
+use std::fmt::Display;
+
+use super::setup::Run;
+use crate::alert::Changed;
+use crate::detect::rule::{Limit, Rule};
+
+/// What differs between two runs, sorted by name.
+pub fn between(old: &Run, new: &Run) -> Vec<Changed> {
+    let (before, now) = (facts(old), facts(new));
+    let mut names: Vec<&String> = before.keys().chain(now.keys()).collect();
+    names.sort_unstable();
+    names.dedup();
+    let mut changes: Vec<Changed> = names
+        .into_iter()
+        .filter(|name| before.get(*name) != now.get(*name))
+        .map(|name| Changed {
+            what: name.clone(),
+            old: before.get(name).cloned(),
+            new: now.get(name).cloned(),
+        })
+        .collect();
+    changes.extend(otherwise(old, new));
+    changes
+}
+
+/// What a run is made of, each thing by its name, in few words.
+fn facts(run: &Run) -> BTreeMap<String, String> {
+    let scene = &run.scene;
+    let mut facts = BTreeMap::new();
+    let mut note = |name: String, fact: String| facts.insert(name, fact);
+    note("home".to_owned(), joined(&run.home));
+    note("timezone".to_owned(), scene.zone.name());
+    note("trusted_proxies".to_owned(), joined(&run.trusted));
+    note(
+        "databases.country".to_owned(),
+        format!("{}, built {}", scene.geo.country_db, scene.geo.build_epoch),
+    );
+    note("databases.asn".to_owned(), format!("{}, built {}", scene.geo.asn_db, scene.geo.asn_build_epoch));
+    for (_, service) in scene.services.iter() {
+        note(
+            format!("services.{}", service.name),
+            format!("{} ports {}", joined(&service.addresses), joined(&service.ports)),
+        );
+    }
+    for label in &run.labels {
+        note(format!("labels.{}", label.name), format!("{} {}", label.role, joined(&label.prefixes)));
+    }
+    for event in run.calendar() {
+        let utc = crate::time::Zone::utc();
+        let (from, to) = (event.from.rfc3339(&utc), event.to.rfc3339(&utc));
+        note(format!("calendar.{}", event.name), format!("{} {from} to {to}", event.kind));
+    }
+    for rule in &scene.rules.rules {
+        note(format!("rules.{}", rule.id), rule_in_words(rule));
+    }
+    facts
+}
+
+/// Rules that differ in something that [`rule_in_words`] does not say, and weights.
+fn otherwise(old: &Run, new: &Run) -> Vec<Changed> {
+    let (before, now) = (&old.scene.rules, &new.scene.rules);
+    let told = |what: String| Changed { what, old: None, new: Some("changed".to_owned()) };
+    let differs = |rule: &&Rule| {
+        before.rules.iter().find(|have| have.id == rule.id).is_some_and(|have| {
+            let alike = Rule { at: rule.at, file: rule.file.clone(), ..have.clone() };
+            alike != **rule && rule_in_words(have) == rule_in_words(rule)
+        })
+    };
+    let mut changes: Vec<Changed> =
+        now.rules.iter().filter(differs).map(|rule| told(format!("rules.{}", rule.id))).collect();
+    if before.weights != now.weights {
+        changes.push(told("weights".to_owned()));
+    }
+    changes
+}
+
+fn rule_in_words(rule: &Rule) -> String {
+    let limit = |limit: Limit| {
+        format!("{} {} {}", limit.metric.name(), limit.op.sign(), limit.metric.written(limit.limit))
+    };
+    let limits: Vec<String> = rule.when.limits().into_iter().map(limit).collect();
+    format!(
+        "rev {}, {} {} by {} over {}, for {}, {}: {}",
+        rule.rev,
+        rule.mode,
+        rule.measure,
+        rule.group_by,
+        rule.timespan,
+        rule.hold,
+        rule.level,
+        limits.join(", ")
+    )
+}
+
+fn joined<T: Display>(list: &[T]) -> String {
+    list.iter().map(T::to_string).collect::<Vec<_>>().join(", ")
+}

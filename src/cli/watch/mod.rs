@@ -1,0 +1,119 @@
+//! `bongsu watch`: a mirror port in, records out, until stopped.
+
+mod kept;
+mod outputs;
+mod reload;
+mod service;
+mod turns;
+
+use std::path::Path;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use super::args::WatchArgs;
+use super::replay::Ending;
+use super::setup::Run;
+use super::{Failure, log, output, setup};
+use crate::alert::EventType;
+use crate::capture::{CaptureError, LiveOptions, LiveSet};
+use crate::detect::rule::Level;
+use crate::host::Signals;
+use crate::pipeline::{Pipeline, Teller};
+use crate::serve::{Conditions, Status, manager};
+use crate::sink::{Begin, WhenFull};
+use crate::store::Keeper;
+use kept::Kept;
+use reload::Reloader;
+use service::Attendants;
+use turns::Watch;
+
+/// Watches until SIGINT or SIGTERM.
+pub fn run(args: &WatchArgs) -> Result<ExitCode, Failure> {
+    log::start(&args.common.log);
+    let file = args.common.baseline.as_deref();
+    // A check changes nothing, so it sets nothing aside.
+    let brought = if args.check && file.is_some_and(Path::exists) {
+        setup::baselines(file)?
+    } else {
+        setup::baselines_or_anew(file)?
+    };
+    let run = Run::gather(&args.common, Begin::Append, brought)?;
+    let http = service::Address::of(args)?;
+    let mut lines = interfaces(args)?;
+    if args.check {
+        return output::print("nothing is missing\n");
+    }
+    let keep = args.write.as_deref().map(Kept::create).transpose()?;
+    let signals = Signals::listen().map_err(Failure::running)?;
+    let sinks = run.open_sinks(WhenFull::Discard)?;
+    let aloud: Option<fn(&str)> = if run.readable { Some(print_story) } else { None };
+    let teller = Teller::new(Arc::clone(&run.scene), Arc::clone(&sinks), run.events.clone(), aloud);
+    let keeper = file.map(Keeper::start);
+    let teller = teller.saving(keeper.as_ref().map(Keeper::line));
+    let notices = run.events.contains(&EventType::Notice).then(|| Arc::downgrade(&sinks));
+    let conditions = Arc::new(Conditions::new(notices, &run.scene.sensor, run.scene.zone.clone()));
+    let status = Arc::new(Status::new(Arc::clone(&conditions)));
+    let telling = teller.telling();
+    let pipeline = Pipeline::new(run.setup(None, None), teller);
+    let attendants = Attendants::start(&http, &status, pipeline.progress())?;
+    let reloader = Reloader::start(&args.common, &run).map_err(Failure::running)?;
+    let watch = Watch::new(run, pipeline, telling, Arc::clone(&sinks), signals, Arc::clone(&status));
+    let mut watch = watch.keeping(keep).counting(attendants.turns());
+    manager::ready("watching");
+    watch.read(&mut lines, &reloader);
+    manager::stopping();
+    reloader.finish();
+    attendants.finish();
+    let complete = watch.close_kept() && lines.is_whole();
+    let Some((run, mut outcome)) = watch.finish() else {
+        return dead(sinks);
+    };
+    let baselines = std::mem::take(&mut outcome.baselines);
+    let ending = Ending { run: &run, complete, fail_on: args.common.fail_on.map(Level::from) };
+    // Ends the teller's line to the keeper, too.
+    let code = ending.end(outcome, sinks);
+    if let Some(keeper) = keeper {
+        keeper.finish(&baselines).map_err(Failure::running)?;
+    }
+    code
+}
+
+/// Opens the interfaces; with `--wait-for-interface` those that are not there are waited for.
+fn interfaces(args: &WatchArgs) -> Result<LiveSet, Failure> {
+    let mut options = LiveOptions::default();
+    options.snaplen = args.snaplen.unwrap_or(options.snaplen);
+    options.buffer_size = args.buffer_size.map_or(options.buffer_size, |mib| mib.saturating_mul(1 << 20));
+    if !args.wait_for_interface || args.check {
+        return LiveSet::open(&args.interfaces, &options).map_err(|errors| unopened(&errors));
+    }
+    let (lines, errors) = LiveSet::open_or_wait(&args.interfaces, &options);
+    for error in errors {
+        tracing::warn!("{error}; it is waited for");
+    }
+    Ok(lines)
+}
+
+fn unopened(errors: &[CaptureError]) -> Failure {
+    let mut lines: Vec<String> = errors.iter().map(ToString::to_string).collect();
+    // The system's words for what only root and CAP_NET_RAW may do.
+    if lines.iter().any(|line| line.contains("not permitted") || line.contains("permission")) {
+        lines.push(format!(
+            "reading an interface needs root or CAP_NET_RAW; to grant it once: setcap cap_net_raw+ep {}",
+            std::env::current_exe().map_or_else(|_| "bongsu".to_owned(), |path| path.display().to_string())
+        ));
+    }
+    Failure::running(lines.join("\nbongsu: "))
+}
+
+fn print_story(story: &str) {
+    // Nobody listening is no failure; the sinks have the record.
+    let _ = output::print(story);
+}
+
+/// A thread has died: what was told goes out, and the service manager begins anew.
+fn dead(sinks: Arc<crate::sink::Sinks>) -> Result<ExitCode, Failure> {
+    for loss in super::replay::finish(sinks) {
+        tracing::error!("{loss}");
+    }
+    Err(Failure::running("a thread has ended before its time: what it did is incomplete"))
+}

@@ -1,0 +1,158 @@
+//! `bongsu watch` in what may happen in a year: interfaces that go and come back, rules and configuration that change
+//! while it runs, a service manager and a monitor that ask how it is.
+//!
+//! Without root or the tools to make a line of its own, it is not run.
+
+#![allow(clippy::unwrap_used, reason = "the lint does not see that helpers of tests are tests")]
+
+mod support;
+
+use std::fs;
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::os::unix::net::UnixDatagram;
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use bongsu::synth::{Scenario, per_sec, secs};
+use serde_json::Value;
+use support::line::{Line, Watch};
+use support::{WEB, bongsu, crowd_at_home, last_stats, not_run, records, written};
+
+/// A few seconds of ordinary traffic.
+fn calm(seed: u64) -> Scenario {
+    Scenario::new(seed).with(crowd_at_home(per_sec(20)).over(secs(2)))
+}
+
+fn is_notice(record: &Value, condition: &str, state: &str) -> bool {
+    record["event_type"] == "notice" && record["condition"] == condition && record["state"] == state
+}
+
+#[test]
+fn an_interface_that_is_deleted_and_made_anew_is_read_again() {
+    let Some(line) = Line::new("back") else { return };
+    let (_folder, capture) = written(&calm(61));
+    let packets = calm(61).truth().unwrap().packets;
+    let folder = tempfile::tempdir().unwrap();
+    let mut watch = Watch::begin(&line, folder.path(), &["-s", WEB]);
+    line.send(&capture);
+    assert!(line.ip(&["link", "set", "v1", "down"]));
+    watch.tells("the link is down", |record| is_notice(record, "link_down", "on"));
+    assert!(line.ip(&["link", "set", "v1", "up"]));
+    watch.tells("the link is up", |record| is_notice(record, "link_down", "off"));
+    assert!(line.ip(&["link", "del", "v0"]));
+    let lost = watch.tells("the interface is lost", |record| is_notice(record, "interface_lost", "on"));
+    assert_eq!(lost["subject"], "v1");
+    assert!(line.join());
+    watch.tells("the interface is back", |record| is_notice(record, "interface_lost", "off"));
+    line.send(&capture);
+    std::thread::sleep(Duration::from_secs(1));
+    watch.interrupt().exits(0);
+    let told = fs::read_to_string(&watch.told).unwrap();
+    let lost = records(&told).iter().filter(|record| is_notice(record, "interface_lost", "on")).count();
+    assert_eq!((last_stats(&told)["packets"]["read"].as_u64(), lost), (Some(2 * packets), 1), "{told}");
+}
+
+#[test]
+fn a_watch_waits_for_an_interface_that_is_not_there_yet() {
+    let Some(line) = Line::new("wait") else { return };
+    let folder = tempfile::tempdir().unwrap();
+    assert!(line.ip(&["link", "del", "v0"]));
+    let mut watch = Watch::begin(&line, folder.path(), &["-s", WEB, "--wait-for-interface"]);
+    watch.tells("it is not there", |record| is_notice(record, "interface_lost", "on"));
+    assert!(line.join());
+    watch.tells("it is there", |record| is_notice(record, "interface_lost", "off"));
+    watch.interrupt().exits(0);
+}
+
+#[test]
+fn rules_and_configuration_are_read_anew_and_a_wrong_file_changes_nothing() {
+    let Some(line) = Line::new("anew") else { return };
+    let (_folder, capture) = written(&calm(62));
+    let folder = tempfile::tempdir().unwrap();
+    let config = folder.path().join("bongsu.yaml");
+    let write = |text: &str| fs::write(&config, text).unwrap();
+    let services = "services: [{name: web, addresses: [211.34.105.10], ports: [80]}]\n";
+    write(&format!("home: [KR]\n{services}"));
+    let more = ["-c", config.to_str().unwrap(), "--events", "alert,notice,stats,config"];
+    let mut watch = Watch::begin(&line, folder.path(), &more);
+    line.send(&capture);
+    write("home: [KR]\nrulez: {}\n");
+    let refused = watch.tells("it is wrong", |record| is_notice(record, "reload_failed", "on"));
+    let message = refused["message"].as_str().unwrap();
+    assert!(message.contains("bongsu.yaml:2:1") && message.contains("rules"), "{message}");
+    write(&format!(
+        "home: [KR, JP]\n{services}rules: {{foreign-concentration: {{when: {{share: {{gte: 41%}}}}}}}}\n"
+    ));
+    watch.signal("HUP");
+    watch.tells("it is right again", |record| is_notice(record, "reload_failed", "off"));
+    let told = watch.tells("what changed", |record| record["event_type"] == "config");
+    let changes = told["changes"].as_array().unwrap();
+    let change = |what: &str| changes.iter().find(|change| change["what"] == what).cloned().unwrap();
+    assert_eq!((&change("home")["old"], &change("home")["new"]), (&"KR".into(), &"KR, JP".into()));
+    let rule = change("rules.foreign-concentration");
+    assert!(rule["old"].as_str().unwrap().contains("share ≥ 30 %"), "{rule}");
+    assert!(rule["new"].as_str().unwrap().contains("share ≥ 41 %"), "{rule}");
+    line.send(&capture);
+    std::thread::sleep(Duration::from_secs(1));
+    watch.interrupt().exits(0);
+    let told = fs::read_to_string(&watch.told).unwrap();
+    let packets = 2 * calm(62).truth().unwrap().packets;
+    assert_eq!(last_stats(&told)["packets"]["read"], packets, "{told}");
+}
+
+#[test]
+fn a_service_manager_and_a_monitor_are_told_how_it_is() {
+    let folder = tempfile::tempdir().unwrap();
+    let socket = folder.path().join("notify");
+    let manager = UnixDatagram::bind(&socket).unwrap();
+    manager.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let mut child = bongsu()
+        .args(["watch", "-i", "lo", "-f", "udp port 1", "-q", "-o"])
+        .arg(folder.path().join("alerts.jsonl"))
+        .args(["--http", &port.to_string()])
+        .env("NOTIFY_SOCKET", &socket)
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut said = || {
+        let mut buffer = [0; 512];
+        let length = manager.recv(&mut buffer).ok()?;
+        Some(String::from_utf8_lossy(&buffer[..length]).into_owned())
+    };
+    let mut hears = |what: &str| {
+        while let Some(state) = said() {
+            if state.lines().any(|line| line == what) {
+                return true;
+            }
+        }
+        false
+    };
+    if child.try_wait().unwrap().is_some() || !hears("READY=1") {
+        let _ = child.kill();
+        child.wait().unwrap();
+        not_run("no rights to read lo");
+        return;
+    }
+    assert!(hears("WATCHDOG=1"));
+    let ask = |path: &str| {
+        let mut stream = TcpStream::connect(port).unwrap();
+        write!(stream, "GET {path} HTTP/1.1\r\nHost: {port}\r\nConnection: close\r\n\r\n").unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        answer
+    };
+    assert!(ask("/healthz").starts_with("HTTP/1.1 200"));
+    assert!(ask("/readyz").contains(r#""ready":true"#));
+    assert!(ask("/metrics").contains(r#"bongsu_interface_up{interface="lo"} 1.0"#));
+    let signal = |name: &str| {
+        assert!(Command::new("kill").args([name, &child.id().to_string()]).status().unwrap().success());
+    };
+    signal("-HUP");
+    assert!(hears("RELOADING=1"));
+    assert!(hears("READY=1"));
+    signal("-TERM");
+    assert!(hears("STOPPING=1"));
+    assert!(child.wait().unwrap().success());
+}
