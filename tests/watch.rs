@@ -116,12 +116,12 @@ fn a_service_manager_and_a_monitor_are_told_how_it_is() {
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();
-    let mut said = || {
+    let said = || {
         let mut buffer = [0; 512];
         let length = manager.recv(&mut buffer).ok()?;
         Some(String::from_utf8_lossy(&buffer[..length]).into_owned())
     };
-    let mut hears = |what: &str| {
+    let hears = |what: &str| {
         while let Some(state) = said() {
             if state.lines().any(|line| line == what) {
                 return true;
@@ -155,4 +155,58 @@ fn a_service_manager_and_a_monitor_are_told_how_it_is() {
     signal("-TERM");
     assert!(hears("STOPPING=1"));
     assert!(child.wait().unwrap().success());
+}
+
+#[test]
+fn a_watch_keeps_one_capability_and_goes_on_as_the_user_it_is_told() {
+    let Some(line) = Line::new("user") else { return };
+    let folder = tempfile::tempdir().unwrap();
+    // The user must reach the folder; that it cannot write there is the point.
+    let open = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+    fs::set_permissions(folder.path(), open).unwrap();
+    let (_folder, capture) = written(&calm(63));
+    let mut watch = Watch::begin(&line, folder.path(), &["-s", WEB, "--user", "nobody"]);
+    line.send(&capture);
+    watch.signal("USR1");
+    watch.tells("stats", |record| record["event_type"] == "stats");
+    let status = fs::read_to_string(format!("/proc/{}/status", watch.id())).unwrap();
+    let field = |name: &str| {
+        let line = status.lines().find(|line| line.starts_with(name)).unwrap();
+        line.split_whitespace().nth(1).unwrap().to_owned()
+    };
+    assert_eq!(
+        (field("Uid:"), field("NoNewPrivs:"), field("Seccomp:")),
+        ("65534".into(), "1".into(), "2".into())
+    );
+    // CAP_NET_RAW is number 13.
+    assert_eq!(field("CapEff:"), "0000000000002000");
+    for thread in fs::read_dir(format!("/proc/{}/task", watch.id())).unwrap() {
+        let status = fs::read_to_string(thread.unwrap().path().join("status")).unwrap();
+        assert!(status.contains("Uid:\t65534") && status.contains("Seccomp:\t2"), "{status}");
+    }
+    // It reads the interface again though it is nobody.
+    assert!(line.ip(&["link", "del", "v0"]));
+    watch.tells("it is lost", |record| is_notice(record, "interface_lost", "on"));
+    assert!(line.join());
+    watch.tells("it is back", |record| is_notice(record, "interface_lost", "off"));
+    line.send(&capture);
+    std::thread::sleep(Duration::from_secs(1));
+    watch.interrupt().exits(0);
+    let told = fs::read_to_string(&watch.told).unwrap();
+    let packets = 2 * calm(63).truth().unwrap().packets;
+    assert_eq!(last_stats(&told)["packets"]["read"], packets, "{told}");
+}
+
+#[test]
+fn others_than_this_machine_are_served_with_a_token_only() {
+    let refused = support::run(["watch", "-i", "lo", "--http", "0.0.0.0:0"]);
+    assert_eq!(refused.code, Some(2), "{}", refused.stderr);
+    assert!(refused.stderr.contains("--http-token"), "{}", refused.stderr);
+    let folder = tempfile::tempdir().unwrap();
+    let token = folder.path().join("token");
+    fs::write(&token, "short\n").unwrap();
+    let refused =
+        support::run(["watch", "-i", "lo", "--http", "0.0.0.0:0", "--http-token", token.to_str().unwrap()]);
+    assert_eq!(refused.code, Some(2), "{}", refused.stderr);
+    assert!(refused.stderr.contains("16 to 256") && !refused.stderr.contains("short"), "{}", refused.stderr);
 }

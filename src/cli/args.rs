@@ -151,6 +151,12 @@ pub struct WatchArgs {
     /// What requests must bring as a bearer token; needed where others than this machine can reach ADDR
     #[arg(long, value_name = "FILE")]
     pub http_token: Option<PathBuf>,
+    /// Goes on as this user once interfaces and outputs are open
+    #[arg(long, value_name = "NAME")]
+    pub user: Option<String>,
+    /// Confines files (Landlock) and system calls (seccomp) to what a watch needs
+    #[arg(long, value_enum, default_value_t = Sandbox::On, value_name = "on|off")]
+    pub sandbox: Sandbox,
     /// Says what is missing to run, without running
     #[arg(long)]
     pub check: bool,
@@ -317,6 +323,15 @@ pub struct DemoArgs {
 pub enum Format {
     /// Suricata's EVE
     Eve,
+}
+
+/// Whether a watch confines itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Sandbox {
+    /// As far as the kernel can
+    On,
+    /// Not at all
+    Off,
 }
 
 /// Shapes of the program's own log.

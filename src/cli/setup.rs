@@ -201,6 +201,15 @@ impl Run {
         named.map(|(id, _)| Watching::Named(Target::of(Subject::Named(id), services))).collect()
     }
 
+    /// The files that records are written to.
+    pub fn output_files(&self) -> Vec<PathBuf> {
+        let file = |spec: &SinkSpec| match &spec.target {
+            SinkTarget::File { path, .. } => Some(path.clone()),
+            _ => None,
+        };
+        self.sinks.iter().filter_map(file).collect()
+    }
+
     /// Opens the sinks.
     pub fn open_sinks(&self, when_full: WhenFull) -> Result<Arc<Sinks>, Failure> {
         Sinks::start(self.sinks.clone(), &self.sensor, when_full).map(Arc::new).map_err(Failure::usage)

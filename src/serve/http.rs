@@ -56,12 +56,11 @@ pub struct Server {
 }
 
 impl Server {
-    /// Takes the address and begins to answer.
+    /// Begins to answer there.
     ///
     /// # Errors
-    /// Where the address cannot be had.
-    pub fn start(address: SocketAddr, access: Access, status: Arc<Status>) -> io::Result<Self> {
-        let listener = TcpListener::bind(address)?;
+    /// Where its thread cannot be started.
+    pub fn start(listener: TcpListener, access: Access, status: Arc<Status>) -> io::Result<Self> {
         listener.set_nonblocking(true)?;
         let address = listener.local_addr()?;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build()?;

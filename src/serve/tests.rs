@@ -1,7 +1,7 @@
 //! The server is asked as a stranger would.
 
 use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
 
 use super::*;
@@ -15,7 +15,7 @@ fn status() -> Arc<Status> {
 }
 
 fn server(access: Access, status: &Arc<Status>) -> Server {
-    Server::start("127.0.0.1:0".parse().unwrap(), access, Arc::clone(status)).unwrap()
+    Server::start(TcpListener::bind("127.0.0.1:0").unwrap(), access, Arc::clone(status)).unwrap()
 }
 
 /// Everything that comes back for these bytes.

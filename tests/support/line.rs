@@ -117,10 +117,15 @@ impl Watch {
         Answer::of(self.child.take().unwrap().wait_with_output().unwrap())
     }
 
+    /// The number of its process.
+    pub fn id(&self) -> u32 {
+        self.child.as_ref().unwrap().id()
+    }
+
     /// Sends it a signal.
     pub fn signal(&self, name: &str) {
-        let id = self.child.as_ref().unwrap().id().to_string();
-        let killed = Command::new("kill").args([&format!("-{name}"), &id]).status().unwrap();
+        let words = [format!("-{name}"), self.id().to_string()];
+        let killed = Command::new("kill").args(words).status().unwrap();
         assert!(killed.success());
     }
 

@@ -1,5 +1,6 @@
 //! `bongsu watch`: a mirror port in, records out, until stopped.
 
+mod confine;
 mod kept;
 mod outputs;
 mod reload;
@@ -44,6 +45,10 @@ pub fn run(args: &WatchArgs) -> Result<ExitCode, Failure> {
         return output::print("nothing is missing\n");
     }
     let keep = args.write.as_deref().map(Kept::create).transpose()?;
+    let http = http.bind()?;
+    let plan = confine::plan(args, &run)?;
+    confine::prepare(args, &run, &plan)?;
+    confine::confine(&plan)?;
     let signals = Signals::listen().map_err(Failure::running)?;
     let sinks = run.open_sinks(WhenFull::Discard)?;
     let aloud: Option<fn(&str)> = if run.readable { Some(print_story) } else { None };
@@ -55,10 +60,11 @@ pub fn run(args: &WatchArgs) -> Result<ExitCode, Failure> {
     let status = Arc::new(Status::new(Arc::clone(&conditions)));
     let telling = teller.telling();
     let pipeline = Pipeline::new(run.setup(None, None), teller);
-    let attendants = Attendants::start(&http, &status, pipeline.progress())?;
+    let attendants = Attendants::start(http, &status, pipeline.progress())?;
     let reloader = Reloader::start(&args.common, &run).map_err(Failure::running)?;
     let watch = Watch::new(run, pipeline, telling, Arc::clone(&sinks), signals, Arc::clone(&status));
     let mut watch = watch.keeping(keep).counting(attendants.turns());
+    confine::forbid_calls(args)?;
     manager::ready("watching");
     watch.read(&mut lines, &reloader);
     manager::stopping();

@@ -1,6 +1,6 @@
 //! Who attends to a watch from outside: the server of metrics and health, and the watchdog.
 
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
@@ -16,6 +16,12 @@ pub struct Address {
     access: Access,
     /// Whether the operator asked for it: then it must be had.
     asked: bool,
+}
+
+/// An address that was taken, where one is to be.
+pub struct Desk {
+    listener: Option<TcpListener>,
+    access: Access,
 }
 
 /// The length of a token: as long as what cannot be guessed, and no file of something else.
@@ -40,6 +46,24 @@ impl Address {
         }
         Ok(Self { at: Some(at), access: Access { token }, asked })
     }
+
+    /// Takes the address while the process may still take any.
+    pub fn bind(self) -> Result<Desk, Failure> {
+        let access = self.access;
+        let listener = match self.at.map(|at| (at, TcpListener::bind(at))) {
+            None => None,
+            Some((_, Ok(listener))) => Some(listener),
+            Some((at, Err(error))) if self.asked => {
+                return Err(Failure::running(format!("--http {at}: {error}")));
+            }
+            Some((at, Err(error))) => {
+                // Nobody asked for it, so a second watch on the machine need not fail.
+                tracing::warn!("metrics and health are not served: {at}: {error}");
+                None
+            }
+        };
+        Ok(Desk { listener, access })
+    }
 }
 
 fn read_token(path: &Path) -> Result<Arc<str>, Failure> {
@@ -62,20 +86,10 @@ pub struct Attendants {
 
 impl Attendants {
     /// Starts them.
-    pub fn start(address: &Address, status: &Arc<Status>, progress: &Arc<Progress>) -> Result<Self, Failure> {
-        let serve = |at| Server::start(at, address.access.clone(), Arc::clone(status));
-        let server = match address.at.map(|at| (at, serve(at))) {
-            None => None,
-            Some((_, Ok(server))) => Some(server),
-            Some((at, Err(error))) if address.asked => {
-                return Err(Failure::running(format!("--http {at}: {error}")));
-            }
-            Some((at, Err(error))) => {
-                // Nobody asked for it, so a second watch on the machine need not fail.
-                tracing::warn!("metrics and health are not served: {at}: {error}");
-                None
-            }
-        };
+    pub fn start(desk: Desk, status: &Arc<Status>, progress: &Arc<Progress>) -> Result<Self, Failure> {
+        let Desk { listener, access } = desk;
+        let serve = |listener| Server::start(listener, access, Arc::clone(status));
+        let server = listener.map(serve).transpose().map_err(Failure::running)?;
         let turns = Arc::new(AtomicU64::new(0));
         let watchdog = Watchdog::start(Arc::clone(status), Arc::clone(progress), Arc::clone(&turns));
         Ok(Self { server, watchdog: watchdog.map_err(Failure::running)?, turns })
