@@ -14,10 +14,14 @@ use std::os::unix::net::UnixDatagram;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
+use bongsu::capture::Beat;
 use bongsu::synth::{Scenario, per_sec, secs};
 use serde_json::Value;
 use support::line::{Line, Watch};
-use support::{WEB, bongsu, crowd_at_home, last_stats, not_run, records, written};
+use support::{
+    WEB, bongsu, crowd_at_home, foreign_flood, last_stats, not_run, one_incident, origins, records, replay,
+    write_with_beats, written,
+};
 
 /// A few seconds of ordinary traffic.
 fn calm(seed: u64) -> Scenario {
@@ -209,4 +213,48 @@ fn others_than_this_machine_are_served_with_a_token_only() {
         support::run(["watch", "-i", "lo", "--http", "0.0.0.0:0", "--http-token", token.to_str().unwrap()]);
     assert_eq!(refused.code, Some(2), "{}", refused.stderr);
     assert!(refused.stderr.contains("16 to 256") && !refused.stderr.contains("short"), "{}", refused.stderr);
+}
+
+#[test]
+fn silence_while_an_interface_is_gone_is_no_silence_of_the_service() {
+    let before = crowd_at_home(per_sec(20)).over(secs(200));
+    let after = crowd_at_home(per_sec(20)).start(secs(260)).over(secs(60));
+    let scenario = Scenario::new(64).with(before).with(after);
+    let folder = tempfile::tempdir().unwrap();
+    let told = |blind: bool| {
+        let capture = folder.path().join(format!("{blind}.pcapng"));
+        let gone = |second| (200..=260).contains(&second);
+        let beat = |second| gone(second).then_some(Beat { blind: blind && second < 260, ..Beat::default() });
+        write_with_beats(&scenario, &capture, beat);
+        replay(&capture, &["-s", WEB, "--home", "KR"]).exits(0).alerts()
+    };
+    let silent = told(false);
+    assert!(silent.iter().any(|alert| alert["alert"]["signature_id"] == 1061), "{silent:?}");
+    assert_eq!(told(true), Vec::<Value>::new());
+}
+
+#[test]
+fn what_is_left_out_under_load_leaves_the_flood_its_origins_for_any_number_of_workers() {
+    let flood = foreign_flood(per_sec(80)).start(secs(40)).over(secs(20));
+    let scenario = Scenario::new(65).with(crowd_at_home(per_sec(20)).over(secs(70))).with(flood);
+    let folder = tempfile::tempdir().unwrap();
+    let told = |shed: u8| {
+        let capture = folder.path().join(format!("{shed}.pcapng"));
+        let beat = |second| (second == 30).then_some(Beat { shed, ..Beat::default() });
+        write_with_beats(&scenario, &capture, beat);
+        let replay = |workers| replay(&capture, &["-s", WEB, "--home", "KR", "--workers", workers]).exits(0);
+        let (one, three) = (replay("1"), replay("3"));
+        assert_eq!(one.stdout, three.stdout);
+        one.alerts()
+    };
+    let whole = told(0);
+    assert!(whole.iter().all(|alert| alert["capture"]["shed"].is_null()));
+    for step in [1, 2] {
+        let shed = told(step);
+        one_incident(&shed);
+        let last = shed.last().unwrap();
+        assert_eq!(last["capture"]["shed"], step);
+        assert_eq!(origins(last), origins(whole.last().unwrap()));
+        assert_eq!(last["sought"], Value::Array(Vec::new()), "paths are not read");
+    }
 }

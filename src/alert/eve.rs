@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::evidence::{self, Fact};
 use super::message::place_told;
-use super::number::{rate, share};
+use super::number::{self, rate, share};
 use super::target::{Target, address_told};
 use super::text::told;
 use super::verdict::{self, CauseField, FlipField};
@@ -207,6 +207,8 @@ struct QualityField {
     loss: f64,
     one_way: bool,
     duplicates: f64,
+    #[serde(skip_serializing_if = "number::is_none")]
+    shed: u8,
     /// Which way the packets go that the mirror shows, where it shows one only.
     #[serde(skip_serializing_if = "Option::is_none")]
     seen: Option<&'static str>,
@@ -500,6 +502,7 @@ fn quality(alert: &Alert<'_>) -> QualityField {
         loss: share(capture.loss),
         one_way: capture.one_way,
         duplicates: share(capture.duplicates),
+        shed: capture.shed,
         seen: stats::seen(sides),
         rules_off: switched_off(alert.around.rules, sides).into_iter().map(told).collect(),
     }

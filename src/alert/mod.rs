@@ -98,6 +98,8 @@ pub struct Quality {
     pub one_way: bool,
     /// The part of the packets that is a copy of another, 0 to 1.
     pub duplicates: f64,
+    /// How much of the work is left out, in steps; 0 is none.
+    pub shed: u8,
 }
 
 impl<'a> Alert<'a> {

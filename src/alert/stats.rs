@@ -4,7 +4,7 @@
 use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
 
-use super::number::share;
+use super::number::{self, share};
 use super::text::told;
 use super::{EventType, Holding, Quality, Record, json};
 use crate::aggregate::Sides;
@@ -155,6 +155,8 @@ struct CaptureField<'a> {
     reordered: u64,
     late: u64,
     clock_steps: u64,
+    #[serde(skip_serializing_if = "number::is_none")]
+    shed: u8,
     #[serde(skip_serializing_if = "<[OneWay]>::is_empty")]
     one_way_services: &'a [OneWay],
 }
@@ -183,6 +185,7 @@ impl Stats {
                 reordered: capture.reordered,
                 late: capture.late,
                 clock_steps: capture.clock_steps,
+                shed: capture.quality.shed,
                 one_way_services: &self.one_way,
             },
             conditions: &self.conditions,

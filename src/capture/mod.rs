@@ -85,6 +85,8 @@ pub struct Beat {
     pub dropped_interface: u64,
     /// Whether packets do not come that should: an interface is gone, or its link is down. Silence tells nothing then.
     pub blind: bool,
+    /// How much of the work was left out from here on, in steps; 0 is none.
+    pub shed: u8,
 }
 
 /// What one step of a [`Source`] brought.

@@ -25,6 +25,8 @@ pub(super) const USER_APPLICATION: u16 = 4;
 pub(super) const COMMENT: u16 = 1;
 /// What our beats say while packets do not come that should.
 pub(super) const BLIND: &[u8] = b"blind";
+/// What they say of the work that is left out; the step follows.
+pub(super) const SHED: &[u8] = b"shed ";
 /// `isb_ifdrop`: packets that the interface dropped.
 pub(super) const DROPPED_INTERFACE: u16 = 5;
 /// `isb_osdrop`: packets that the operating system dropped.
@@ -226,7 +228,10 @@ impl Pcapng {
         let time = clock.time(ticks(order.u32(high), order.u32(low)));
         let mut beat = Beat { time, ..Beat::default() };
         for option in Options::new(rest, order) {
-            beat.blind |= option.code == COMMENT && option.value == BLIND;
+            if option.code == COMMENT {
+                beat.blind |= option.value == BLIND;
+                beat.shed = step(option.value).unwrap_or(beat.shed);
+            }
             let count = option.value.first_chunk().map(|bytes| order.u64(*bytes));
             match (option.code, count) {
                 (DROPPED_KERNEL, Some(count)) => beat.dropped_kernel = count,
@@ -237,6 +242,11 @@ impl Pcapng {
         input.consume(block.total as usize);
         Ok(Found::Beat(beat))
     }
+}
+
+/// The step in a comment `shed N`.
+fn step(comment: &[u8]) -> Option<u8> {
+    std::str::from_utf8(comment.strip_prefix(SHED)?).ok()?.parse().ok()
 }
 
 impl PacketFields {

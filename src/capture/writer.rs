@@ -6,7 +6,7 @@ use std::io::{self, Write};
 
 use super::pcapng::{
     BLIND, BYTE_ORDER_MAGIC, COMMENT, DROPPED_INTERFACE, DROPPED_KERNEL, ENHANCED_PACKET, INTERFACE, SECTION,
-    STATISTICS, USER_APPLICATION,
+    SHED, STATISTICS, USER_APPLICATION,
 };
 use super::resolution::TIME_RESOLUTION;
 use super::{Beat, Frame, LinkType};
@@ -92,6 +92,9 @@ impl<W: Write> Writer<W> {
             option(body, DROPPED_KERNEL, &beat.dropped_kernel.to_le_bytes());
             if beat.blind {
                 option(body, COMMENT, BLIND);
+            }
+            if beat.shed > 0 {
+                option(body, COMMENT, &[SHED, beat.shed.to_string().as_bytes()].concat());
             }
             body.extend([0; 4]);
         });
@@ -193,7 +196,13 @@ mod tests {
 
     fn beat(nanos: i64, dropped_kernel: u64) -> Event {
         let blind = dropped_kernel == 0;
-        Event::Beat(Beat { time: Timestamp::from_nanos(nanos), dropped_kernel, dropped_interface: 7, blind })
+        Event::Beat(Beat {
+            time: Timestamp::from_nanos(nanos),
+            dropped_kernel,
+            dropped_interface: 7,
+            blind,
+            shed: 2,
+        })
     }
 
     #[test]

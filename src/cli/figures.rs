@@ -55,6 +55,7 @@ impl Figures<'_> {
                 ("unserved_packets", self.unserved),
                 ("followed", self.ledgers.followed),
                 ("cut", self.ledgers.cut),
+                ("shed", self.ledgers.shed),
             ]),
             services: self.services as u64,
             capture: CaptureStats {

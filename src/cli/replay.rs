@@ -241,6 +241,7 @@ fn figures<'a>(outcome: &'a Outcome<Teller>, services: usize, complete: bool) ->
             // Where no service is known, all connections tell together.
             one_way: !outcome.one_way.is_empty() || (services == 0 && flows.unproven > flows.proven),
             duplicates: outcome.quality.duplicates,
+            shed: outcome.drops.shed,
         },
         complete,
         services,

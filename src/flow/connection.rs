@@ -74,6 +74,9 @@ pub(super) struct Moment<'a, O: Observer> {
     pub observer: &'a mut O,
 }
 
+/// Bytes from which on a segment is as long as the path allows, so that more of the same message may follow it.
+const FULL: usize = 1_200;
+
 impl Connection {
     pub fn new(key: FlowKey, account: Account, now: Timestamp, tick: TickId) -> Self {
         Self {
@@ -158,7 +161,7 @@ impl Connection {
 
     /// Only the service's side is mirrored: that it answers with data is all there is to see of an access.
     pub fn shows_answers_alone(&mut self) {
-        self.news.spoken = true;
+        self.news.spoken = 1;
     }
 
     /// Tells what was measured of it up to `tick`.
@@ -184,9 +187,22 @@ impl Connection {
         segment: &TcpSegment<'_>,
         moment: &mut Moment<'_, O>,
     ) {
-        self.hear(moment, |speech, hearing, say| speech.segment(direction, segment, hearing, say));
+        if moment.heads.is_deaf() {
+            self.overhear(direction, segment, moment.turns);
+        } else {
+            self.hear(moment, |speech, hearing, say| speech.segment(direction, segment, hearing, say));
+        }
         if segment.flags.fin || segment.flags.rst {
             self.note_end(direction, segment, moment);
+        }
+    }
+
+    /// What a segment says is not read: where it may end a message, it asks for something.
+    fn overhear(&mut self, direction: Direction, segment: &TcpSegment<'_>, turns: &mut Turns) {
+        let ends = (1..FULL).contains(&segment.payload.len());
+        if ends && direction == Direction::ToServer {
+            self.news.spoken = self.news.spoken.saturating_add(1);
+            turns.ask();
         }
     }
 
@@ -315,7 +331,7 @@ fn evidence<'a>(
         }
         Said::Spoken(ToServer) => {
             turns.ask();
-            news.spoken = true;
+            news.spoken = news.spoken.saturating_add(1);
         }
         _ => {}
     }

@@ -257,10 +257,35 @@ pub struct News {
     pub client_errors: u16,
     /// Of these, with a status from 500 to 599.
     pub server_errors: u16,
-    /// Whether the client sent its first bytes, and they are neither HTTP/1 nor TLS.
-    pub spoken: bool,
+    /// Accesses of which no more is known than that the client spoke: what it begins with is neither HTTP/1 nor TLS, or
+    /// nothing is read (see [`Shed`]).
+    pub spoken: u8,
     /// Whether the connection ended, and how.
     pub end: Option<End>,
+}
+
+/// What is left out while there is more to do than can be done. What floods are told by stays: packets, bytes, attempts,
+/// connections, and that clients ask for something.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+pub enum Shed {
+    /// Nothing.
+    #[default]
+    Nothing,
+    /// What is said is not read: an access is a segment that may end a message.
+    Payload,
+    /// Nor who waits for whom, what of a connection was not seen, and records of flows.
+    Detail,
+}
+
+impl Shed {
+    /// The step of that number; the last one for what is beyond.
+    pub fn step(number: u8) -> Self {
+        match number {
+            0 => Self::Nothing,
+            1 => Self::Payload,
+            _ => Self::Detail,
+        }
+    }
 }
 
 /// How a connection ended.

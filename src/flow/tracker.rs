@@ -13,7 +13,7 @@ use super::pending::{self, Admission, Knock, Outcome, Pending};
 use super::speech::{Room, TrustedProxies};
 use super::table::{SlotId, Table};
 use super::turns::{PATIENCE, Turns};
-use super::{Client, Observer, Proof, What};
+use super::{Client, Observer, Proof, Shed, What};
 use crate::decode::{Packet, TcpSegment, Transport, UdpDatagram};
 use crate::service::{Direction, Named};
 use crate::time::{TickId, Timestamp};
@@ -110,6 +110,7 @@ pub struct Tracker {
     held: Held,
     heads: Room,
     proxies: TrustedProxies,
+    shed: Shed,
     counts: FlowCounts,
     swept: TickId,
 }
@@ -139,9 +140,16 @@ impl Tracker {
             held: Held::default(),
             heads: Room::new(limits.head_bytes, proxies.clone()),
             proxies,
+            shed: Shed::default(),
             counts: FlowCounts::default(),
             swept: TickId::default(),
         }
+    }
+
+    /// Leaves out so much from now on.
+    pub fn shed(&mut self, shed: Shed) {
+        self.shed = shed;
+        self.heads.set_deaf(shed >= Shed::Payload);
     }
 
     /// Believes these proxies from now on.
@@ -233,14 +241,19 @@ impl Tracker {
             self.moved.set(seen.id);
         }
         if let Some(segment) = segment {
-            self.losses.segment(seen.id, direction, segment);
             // Most segments say nothing and end nothing.
-            let says = connection.notes(direction, segment);
+            let says = match self.shed {
+                Shed::Nothing => connection.notes(direction, segment),
+                _ => !segment.payload.is_empty() || segment.flags.fin || segment.flags.rst,
+            };
+            if self.shed < Shed::Detail {
+                self.losses.segment(seen.id, direction, segment);
+            }
             if says || Turns::concern(segment) {
                 self.hear(&Heard { id: seen.id, direction, segment, says }, sighting, observer);
             }
-        } else if let (Some(payload), Some((connection, turns))) =
-            (datagram(packet), self.connections.get(seen.id))
+        } else if let (Shed::Nothing, Some(payload), Some((connection, turns))) =
+            (self.shed, datagram(packet), self.connections.get(seen.id))
         {
             let (heads, proxies) = (&mut self.heads, &self.proxies);
             let mut moment = Moment { now, tick, turns, heads, proxies, observer };
@@ -259,7 +272,7 @@ impl Tracker {
         let Heard { id, direction, segment, says } = *heard;
         let Sighting { now, tick, .. } = *sighting;
         let Some((connection, turns)) = self.connections.get(id) else { return };
-        if Turns::concern(segment) {
+        if self.shed < Shed::Detail && Turns::concern(segment) {
             turns.segment(direction, segment, now);
         }
         if says {

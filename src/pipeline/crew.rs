@@ -13,7 +13,7 @@ use super::script::Lines;
 use super::watermark::Over;
 use super::worker::{Kit, Worker};
 use crate::decode::{Layers, Packet, Sealed};
-use crate::flow::{FlowCounts, LedgerCounts};
+use crate::flow::{FlowCounts, LedgerCounts, Shed};
 
 /// The crew.
 pub(super) enum Crew<L: Listener + 'static> {
@@ -150,6 +150,19 @@ impl<L: Listener + 'static> Crew<L> {
         }
     }
 
+    /// Has everybody leave out so much, from the next packet on.
+    pub fn shed(&mut self, shed: Shed) {
+        match self {
+            Crew::InPlace(crew) => crew.worker.shed(shed),
+            Crew::Threads(threads) => {
+                for line in &mut threads.lines {
+                    line.batch.shed = Some(shed);
+                    line.send();
+                }
+            }
+        }
+    }
+
     /// Whether everybody is still at work: a thread ends before its time by a panic only.
     pub fn is_sound(&self) -> bool {
         match self {
@@ -248,6 +261,7 @@ struct Batch {
     meeting: Option<Meeting>,
     /// What holds for the packets after these.
     renewal: Option<ForWorkers>,
+    shed: Option<Shed>,
 }
 
 struct Copied {
@@ -278,6 +292,7 @@ impl Line {
             layers: Vec::new(),
             meeting: None,
             renewal: None,
+            shed: None,
         };
         self.hand.give();
         // A worker that is gone has panicked; the end of the run passes that on.
@@ -304,6 +319,9 @@ fn work(
         worker.show();
         if let Some(renewal) = &batch.renewal {
             worker.renew(renewal);
+        }
+        if let Some(shed) = batch.shed {
+            worker.shed(shed);
         }
         if let Some(Meeting::Over(over, _)) = batch.meeting {
             worker.close(over);

@@ -28,7 +28,7 @@ use crate::decode::{Decoder, FragmentCounts, PacketCounts, Skip};
 use crate::detect::Subject;
 use crate::detect::baseline::{Baselines, Learning};
 use crate::detect::rule::RuleSet;
-use crate::flow::{FlowCounts, FlowLimits, LedgerCounts, RecordKinds, TrustedProxies};
+use crate::flow::{FlowCounts, FlowLimits, LedgerCounts, RecordKinds, Shed, TrustedProxies};
 use crate::incident::Incidents;
 use crate::service::Services;
 use crate::time::{TickId, Timestamp};
@@ -244,6 +244,9 @@ impl<L: Listener + 'static> Pipeline<L> {
     pub fn beat(&mut self, beat: Beat) {
         self.go_ahead();
         self.note_drops(&beat);
+        if beat.shed != self.drops.shed {
+            self.crew.shed(Shed::step(beat.shed));
+        }
         self.drops = beat;
         self.mark.beat(beat.time);
         self.close_over();
@@ -510,6 +513,7 @@ impl<L: Listener + 'static> Pipeline<L> {
         Quality {
             loss: share(dropped, self.counts.read + dropped),
             lately: 0.0,
+            shed: self.drops.shed,
             duplicates: share(copies, self.counts.decoded + copies),
         }
     }

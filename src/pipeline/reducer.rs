@@ -47,6 +47,8 @@ pub struct Quality {
     pub loss: f64,
     /// The same of the seconds since the recorder told of drops last, from 0 to 1.
     pub lately: f64,
+    /// How much of the work is left out, in steps; 0 is none.
+    pub shed: u8,
     /// The part of the packets that are copies made by the mirror, from 0 to 1.
     pub duplicates: f64,
 }

@@ -228,6 +228,7 @@ impl Listener for Teller {
             loss: quality.loss,
             one_way: incident.sides.is_one_way(),
             duplicates: quality.duplicates,
+            shed: quality.shed,
         };
         let (number, aloud) = (self.number(&incident), self.aloud);
         let (record, story) = self.scene.around(capture, |around| {

@@ -12,7 +12,7 @@ use crate::alert::FlowWriter;
 use crate::attribute::Attributor;
 use crate::decode::Packet;
 use crate::flow::{
-    FlowCounts, FlowLimits, Ledger, LedgerCounts, RecordKinds, Sighting, Tracker, TrustedProxies,
+    FlowCounts, FlowLimits, Ledger, LedgerCounts, RecordKinds, Shed, Sighting, Tracker, TrustedProxies,
 };
 
 /// A worker.
@@ -51,6 +51,12 @@ impl Worker {
             board: Arc::clone(&kit.board),
             script: Script::new(kit.writer.clone()),
         }
+    }
+
+    /// Leaves out so much from now on.
+    pub fn shed(&mut self, shed: Shed) {
+        self.trackers.iter_mut().flatten().for_each(|tracker| tracker.shed(shed));
+        self.ledgers.iter_mut().flatten().for_each(|ledger| ledger.shed(shed));
     }
 
     /// Goes on under other databases, labels and proxies.

@@ -16,9 +16,10 @@ use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
-use bongsu::capture::Writer;
+use bongsu::capture::{Beat, Writer};
 use bongsu::service::Service;
 use bongsu::synth::{Rate, Scenario, Traffic, secs};
+use bongsu::time::Timestamp;
 use serde_json::Value;
 
 /// The service of generated captures, in a Korean range.
@@ -195,10 +196,25 @@ pub fn foreign_flood(rate: Rate) -> Traffic {
 
 /// Writes the frames of a scenario as a capture; answers how many there are.
 pub fn write(scenario: &Scenario, path: &Path) -> u64 {
+    write_with_beats(scenario, path, |_| None)
+}
+
+/// The same, as a watch keeps them: with what it says of itself in each second, counted from the first packet, in which it
+/// says anything.
+pub fn write_with_beats(scenario: &Scenario, path: &Path, says: impl Fn(i64) -> Option<Beat>) -> u64 {
     let mut writer = Writer::new(BufWriter::new(File::create(path).unwrap()));
-    let mut packets = 0;
+    let (mut packets, mut first, mut second) = (0, None, 0);
     for frame in scenario.frames().unwrap() {
-        writer.frame(&frame.as_frame()).unwrap();
+        let frame = frame.as_frame();
+        let begun: Timestamp = *first.get_or_insert(frame.time);
+        while second <= (frame.time.nanos() - begun.nanos()) / 1_000_000_000 {
+            if let Some(beat) = says(second) {
+                let time = Timestamp::from_nanos(begun.nanos() + second * 1_000_000_000);
+                writer.beat(&Beat { time, ..beat }).unwrap();
+            }
+            second += 1;
+        }
+        writer.frame(&frame).unwrap();
         packets += 1;
     }
     writer.finish().unwrap().flush().unwrap();

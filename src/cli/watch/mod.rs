@@ -5,6 +5,7 @@ mod kept;
 mod outputs;
 mod reload;
 mod service;
+mod shedding;
 mod turns;
 
 use std::path::Path;

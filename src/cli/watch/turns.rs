@@ -7,6 +7,7 @@ use std::time::Duration;
 use super::kept::Kept;
 use super::outputs::Outputs;
 use super::reload::{Read, Reloader};
+use super::shedding::Shedding;
 use crate::alert::{Condition, EventType, Heartbeat, Quality, Stats};
 use crate::capture::{Beat, Change, Frame, LineState, LiveSet, Source, Step};
 use crate::cli::changes;
@@ -48,6 +49,7 @@ pub struct Watch {
     keep: Option<Kept>,
     turns: Arc<AtomicU64>,
     outputs: Outputs,
+    shedding: Shedding,
     watching: Stopwatch,
     last: Last,
     stats_due: Duration,
@@ -85,6 +87,7 @@ impl Watch {
             keep: None,
             turns: Arc::default(),
             outputs: Outputs::default(),
+            shedding: Shedding::default(),
             watching: Stopwatch::start(),
             last: Last { time: None, at: Duration::ZERO, beat: Duration::ZERO },
             stats_due: STATS_EVERY,
@@ -186,6 +189,7 @@ impl Watch {
         }
         if now >= self.look_due {
             self.look_due = now + LOOK_CLOSELY_EVERY;
+            self.shed(now, lines);
             self.look_closely(lines);
         }
         let due = now >= self.stats_due;
@@ -275,6 +279,7 @@ impl Watch {
             dropped_kernel: drops.kernel,
             dropped_interface: drops.interface,
             blind: !lines.is_whole(),
+            shed: self.shedding.step(),
         }
     }
 
@@ -333,6 +338,21 @@ impl Watch {
         self.conditions().set(Condition::CaptureLoss, "capture", (loss >= LOSS, &message), self.last.time);
     }
 
+    /// Leaves out more while packets are dropped, and less when they are not.
+    fn shed(&mut self, now: Duration, lines: &mut LiveSet) {
+        let drops = lines.drops();
+        if self.shedding.look(now, drops.kernel + drops.interface).is_none() {
+            return;
+        }
+        let (step, words) = (self.shedding.step(), self.shedding.in_words());
+        // Each step is told.
+        self.conditions().end(Condition::Shedding, "capture", words, self.last.time);
+        if step > 0 {
+            self.conditions().begin(Condition::Shedding, "capture", words, self.last.time);
+        }
+        self.tell_drops(lines);
+    }
+
     /// What is looked at once a second.
     fn look_closely(&mut self, lines: &LiveSet) {
         if let Some(failure) = self.keep.as_ref().and_then(Kept::failure) {
@@ -355,7 +375,7 @@ impl Watch {
                 (geo.country_db.clone(), geo.build_epoch),
                 (geo.asn_db.clone(), geo.asn_build_epoch),
             ],
-            shedding: 0,
+            shedding: u64::from(self.shedding.step()),
         });
     }
 
@@ -370,7 +390,12 @@ impl Watch {
             flows,
             ledgers,
             times: self.pipeline.times(),
-            quality: Quality { loss: quality.loss, duplicates: quality.duplicates, one_way: false },
+            quality: Quality {
+                loss: quality.loss,
+                duplicates: quality.duplicates,
+                one_way: false,
+                shed: quality.shed,
+            },
             complete: lines.is_whole() && self.keep.as_ref().is_none_or(|kept| kept.failure().is_none()),
             services: self.run.named().len(),
         };

@@ -13,6 +13,7 @@ mod wheel;
 
 use std::net::{IpAddr, Ipv4Addr};
 
+use super::Shed;
 use super::icmp::{self, Pairing};
 use super::key::{FlowKey, Protocol, Side};
 use super::record::Scribe;
@@ -50,6 +51,7 @@ pub struct Ledger {
     table: Table,
     office: Office,
     epoch: u32,
+    shed: Shed,
     counts: LedgerCounts,
 }
 
@@ -60,6 +62,8 @@ pub struct LedgerCounts {
     pub followed: u64,
     /// Flows that gave way to newer ones before they were over.
     pub cut: u64,
+    /// Packets that were left out (see [`Shed`]).
+    pub shed: u64,
 }
 
 impl LedgerCounts {
@@ -67,6 +71,7 @@ impl LedgerCounts {
     pub fn merge(&mut self, other: &Self) {
         self.followed += other.followed;
         self.cut += other.cut;
+        self.shed += other.shed;
     }
 }
 
@@ -80,8 +85,15 @@ impl Ledger {
             table: Table::default(),
             office: Office::new(wanted, proxies),
             epoch: 0,
+            shed: Shed::default(),
             counts: LedgerCounts::default(),
         }
+    }
+
+    /// Leaves out so much from now on: what is said, and then all packets, which are counted.
+    pub fn shed(&mut self, shed: Shed) {
+        self.shed = shed;
+        self.office.set_deaf(shed >= Shed::Payload);
     }
 
     /// Believes these proxies from now on.
@@ -96,6 +108,10 @@ impl Ledger {
 
     /// Takes a packet. Fragments and protocols without flows of their own are left out.
     pub fn packet<S: Scribe>(&mut self, packet: &Packet<'_>, now: Timestamp, scribe: &mut S) {
+        if self.shed == Shed::Detail {
+            self.counts.shed += 1;
+            return;
+        }
         let Some(arrival) = arrival(packet, now) else { return };
         if let Some(id) = self.table.find(&arrival.key) {
             if self.go_on(id, &arrival, scribe) {

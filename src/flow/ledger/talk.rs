@@ -78,6 +78,11 @@ impl Office {
         Self { room: Room::new(ROOM, proxies), clerk: Clerk { kinds, fingerprints, waiting: 0, spare } }
     }
 
+    /// Hears nothing from now on, or hears again.
+    pub fn set_deaf(&mut self, is_deaf: bool) {
+        self.room.set_deaf(is_deaf);
+    }
+
     /// Believes these proxies from now on.
     pub fn trust(&mut self, proxies: TrustedProxies) {
         self.room.trust(proxies);
@@ -120,6 +125,9 @@ impl Talk {
             Role::Responder => Direction::ToClient,
         };
         let Self { speech, notes } = self;
+        if desk.office.room.is_deaf() {
+            return;
+        }
         // Most segments say nothing.
         match transport {
             Transport::Tcp(segment) if !speech.notes(from, segment) => return,

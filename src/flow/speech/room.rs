@@ -12,6 +12,8 @@ pub(in crate::flow) struct Room {
     most: usize,
     counts: RoomCounts,
     trusted: TrustedProxies,
+    /// Whether nothing is heard for now.
+    is_deaf: bool,
     #[allow(clippy::vec_box, reason = "a conversation takes the box over as it is")]
     spare: Vec<Box<Talk>>,
     /// For a message that has to be put together from several records.
@@ -35,7 +37,26 @@ const MAX_SPARE: usize = 8;
 impl Room {
     /// Room for `most` bytes; `trusted` are the proxies that are believed when they name their clients.
     pub fn new(most: usize, trusted: TrustedProxies) -> Self {
-        Self { used: 0, most, counts: RoomCounts::default(), trusted, spare: Vec::new(), scratch: Vec::new() }
+        Self {
+            used: 0,
+            most,
+            counts: RoomCounts::default(),
+            trusted,
+            is_deaf: false,
+            spare: Vec::new(),
+            scratch: Vec::new(),
+        }
+    }
+
+    /// Hears nothing from now on, or hears again.
+    pub fn set_deaf(&mut self, is_deaf: bool) {
+        self.is_deaf = is_deaf;
+    }
+
+    /// Whether nothing is heard for now.
+    #[inline]
+    pub fn is_deaf(&self) -> bool {
+        self.is_deaf
     }
 
     /// Believes these proxies from now on.
