@@ -5,8 +5,8 @@ use super::key::{FlowKey, Side};
 use super::speech::{Hearing, Hello, Request, Response, Room, Said, Speech, TrustedProxies};
 use super::turns::{Heard, Turns};
 use super::{
-    Client, End, Failure, FlowEvent, News, Observer, Progress, Proof, Served, ServerEnd, Sighting, Volume,
-    What,
+    Client, End, Failure, FlowEvent, News, Observer, Progress, Proof, Served, ServerEnd, Shed, Sighting,
+    Volume, What,
 };
 use crate::decode::TcpSegment;
 use crate::service::{Direction, Named, Scope};
@@ -187,23 +187,27 @@ impl Connection {
         segment: &TcpSegment<'_>,
         moment: &mut Moment<'_, O>,
     ) {
-        if moment.heads.is_deaf() {
-            self.overhear(direction, segment, moment.turns);
-        } else {
-            self.hear(moment, |speech, hearing, say| speech.segment(direction, segment, hearing, say));
+        match moment.heads.sheds() {
+            Shed::Nothing => {
+                self.hear(moment, |speech, hearing, say| speech.segment(direction, segment, hearing, say));
+            }
+            Shed::Payload if self.overhear(direction, segment) => moment.turns.ask(),
+            Shed::Payload => {}
+            Shed::Detail => {
+                self.overhear(direction, segment);
+            }
         }
         if segment.flags.fin || segment.flags.rst {
             self.note_end(direction, segment, moment);
         }
     }
 
-    /// What a segment says is not read: where it may end a message, it asks for something.
-    fn overhear(&mut self, direction: Direction, segment: &TcpSegment<'_>, turns: &mut Turns) {
-        let ends = (1..FULL).contains(&segment.payload.len());
-        if ends && direction == Direction::ToServer {
-            self.news.spoken = self.news.spoken.saturating_add(1);
-            turns.ask();
-        }
+    /// What a segment says is not read: where it may end a message to the server, it counts as an access; answers whether it
+    /// does.
+    fn overhear(&mut self, direction: Direction, segment: &TcpSegment<'_>) -> bool {
+        let asks = direction == Direction::ToServer && (1..FULL).contains(&segment.payload.len());
+        self.news.spoken = self.news.spoken.saturating_add(u8::from(asks));
+        asks
     }
 
     /// Hears a datagram.

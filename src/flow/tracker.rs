@@ -110,7 +110,8 @@ pub struct Tracker {
     held: Held,
     heads: Room,
     proxies: TrustedProxies,
-    shed: Shed,
+    /// What is to be left out once the tick closes.
+    asked: Shed,
     counts: FlowCounts,
     swept: TickId,
 }
@@ -140,16 +141,27 @@ impl Tracker {
             held: Held::default(),
             heads: Room::new(limits.head_bytes, proxies.clone()),
             proxies,
-            shed: Shed::default(),
+            asked: Shed::default(),
             counts: FlowCounts::default(),
             swept: TickId::default(),
         }
     }
 
-    /// Leaves out so much from now on.
+    /// Leaves out so much from now on; who waits for whom until the tick closes.
     pub fn shed(&mut self, shed: Shed) {
-        self.shed = shed;
-        self.heads.set_deaf(shed >= Shed::Payload);
+        self.asked = shed;
+        self.heads.shed(shed.min(self.heads.sheds().max(Shed::Payload)));
+    }
+
+    /// Nobody waits for anybody any more: what is not looked at must not seem unanswered or held for ever.
+    fn let_all_go<O: Observer>(&mut self, tick: TickId, observer: &mut O) {
+        for id in self.connections.ids() {
+            if let Some((connection, turns)) = self.connections.get(id) {
+                connection.let_go(turns, tick, observer);
+                *turns = Turns::default();
+            }
+        }
+        self.heads.shed(self.asked);
     }
 
     /// Believes these proxies from now on.
@@ -242,18 +254,18 @@ impl Tracker {
         }
         if let Some(segment) = segment {
             // Most segments say nothing and end nothing.
-            let says = match self.shed {
+            let says = match self.heads.sheds() {
                 Shed::Nothing => connection.notes(direction, segment),
                 _ => !segment.payload.is_empty() || segment.flags.fin || segment.flags.rst,
             };
-            if self.shed < Shed::Detail {
+            if self.heads.sheds() < Shed::Detail {
                 self.losses.segment(seen.id, direction, segment);
             }
             if says || Turns::concern(segment) {
                 self.hear(&Heard { id: seen.id, direction, segment, says }, sighting, observer);
             }
         } else if let (Shed::Nothing, Some(payload), Some((connection, turns))) =
-            (self.shed, datagram(packet), self.connections.get(seen.id))
+            (self.heads.sheds(), datagram(packet), self.connections.get(seen.id))
         {
             let (heads, proxies) = (&mut self.heads, &self.proxies);
             let mut moment = Moment { now, tick, turns, heads, proxies, observer };
@@ -272,7 +284,7 @@ impl Tracker {
         let Heard { id, direction, segment, says } = *heard;
         let Sighting { now, tick, .. } = *sighting;
         let Some((connection, turns)) = self.connections.get(id) else { return };
-        if self.shed < Shed::Detail && Turns::concern(segment) {
+        if self.heads.sheds() < Shed::Detail && Turns::concern(segment) {
             turns.segment(direction, segment, now);
         }
         if says {
@@ -384,6 +396,7 @@ impl Tracker {
         let named = named.map(|(named, _)| named);
         let party = connection::Account { named, client: admission.client, proof: admission.proof };
         let mut connection = Connection::new(arrival.key, party, now, tick);
+        let waits = self.heads.sheds() < Shed::Detail;
         let (heads, proxies) = (&mut self.heads, &self.proxies);
         if !room {
             self.counts.refused += 1;
@@ -400,7 +413,7 @@ impl Tracker {
         let Some((connection, turns)) = self.connections.get(id) else { return };
         let mut moment = Moment { now, tick, turns, heads, proxies, observer };
         account.begin(connection, (arrival, admission), &mut moment);
-        if let Some(segment) = arrival.segment {
+        if let (Some(segment), true) = (arrival.segment, waits) {
             self.losses.segment(id, account.direction, segment);
             if moment.turns.arm() {
                 self.alarms.set(id, (now + PATIENCE).secs());
@@ -417,6 +430,9 @@ impl Tracker {
         }
         self.forget_ended(tick, observer);
         self.look_at_waiting(tick, observer);
+        if self.asked > self.heads.sheds() {
+            self.let_all_go(tick, observer);
+        }
         if tick.epoch != self.swept.epoch || tick.second >= self.swept.second.saturating_add(SWEEP) {
             self.swept = tick;
             for id in self.connections.ids() {

@@ -93,7 +93,7 @@ impl Ledger {
     /// Leaves out so much from now on: what is said, and then all packets, which are counted.
     pub fn shed(&mut self, shed: Shed) {
         self.shed = shed;
-        self.office.set_deaf(shed >= Shed::Payload);
+        self.office.shed(shed);
     }
 
     /// Believes these proxies from now on.

@@ -10,7 +10,7 @@ use crate::flow::key::{FlowKey, Side};
 use crate::flow::record::{Ends, HelloRecord, Protocols, Record, RequestRecord, Scribe, Tls};
 use crate::flow::speech::{Answered, Hearing, Hello, Request, Response, Room, Said, Speech};
 use crate::flow::tcp::Role;
-use crate::flow::{Carrier, Ja4Memo, RequestHead, TrustedProxies};
+use crate::flow::{Carrier, Ja4Memo, RequestHead, Shed, TrustedProxies};
 use crate::service::Direction;
 use crate::time::Timestamp;
 
@@ -78,9 +78,9 @@ impl Office {
         Self { room: Room::new(ROOM, proxies), clerk: Clerk { kinds, fingerprints, waiting: 0, spare } }
     }
 
-    /// Hears nothing from now on, or hears again.
-    pub fn set_deaf(&mut self, is_deaf: bool) {
-        self.room.set_deaf(is_deaf);
+    /// So much is left out from now on.
+    pub fn shed(&mut self, shed: Shed) {
+        self.room.shed(shed);
     }
 
     /// Believes these proxies from now on.
@@ -125,7 +125,7 @@ impl Talk {
             Role::Responder => Direction::ToClient,
         };
         let Self { speech, notes } = self;
-        if desk.office.room.is_deaf() {
+        if desk.office.room.sheds() >= Shed::Payload {
             return;
         }
         // Most segments say nothing.

@@ -4,6 +4,7 @@
 use super::Place;
 use super::proxy::TrustedProxies;
 use super::talk::Talk;
+use crate::flow::Shed;
 
 /// The room of one shard.
 #[derive(Debug)]
@@ -12,8 +13,7 @@ pub(in crate::flow) struct Room {
     most: usize,
     counts: RoomCounts,
     trusted: TrustedProxies,
-    /// Whether nothing is heard for now.
-    is_deaf: bool,
+    shed: Shed,
     #[allow(clippy::vec_box, reason = "a conversation takes the box over as it is")]
     spare: Vec<Box<Talk>>,
     /// For a message that has to be put together from several records.
@@ -42,21 +42,21 @@ impl Room {
             most,
             counts: RoomCounts::default(),
             trusted,
-            is_deaf: false,
+            shed: Shed::default(),
             spare: Vec::new(),
             scratch: Vec::new(),
         }
     }
 
-    /// Hears nothing from now on, or hears again.
-    pub fn set_deaf(&mut self, is_deaf: bool) {
-        self.is_deaf = is_deaf;
+    /// So much is left out from now on.
+    pub fn shed(&mut self, shed: Shed) {
+        self.shed = shed;
     }
 
-    /// Whether nothing is heard for now.
+    /// What is left out for now.
     #[inline]
-    pub fn is_deaf(&self) -> bool {
-        self.is_deaf
+    pub fn sheds(&self) -> Shed {
+        self.shed
     }
 
     /// Believes these proxies from now on.
