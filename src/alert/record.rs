@@ -19,6 +19,8 @@ pub struct Record {
     pub time: Option<Timestamp>,
     /// The incident's identity.
     pub incident: Option<Arc<str>>,
+    /// Which word on that incident it is; they count up.
+    pub seq: Option<u32>,
     /// The line, without its line end.
     pub line: Arc<str>,
 }

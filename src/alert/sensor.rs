@@ -138,7 +138,7 @@ impl Heartbeat {
 }
 
 fn record(kind: EventType, time: Option<Timestamp>, line: String) -> Record {
-    Record { kind, severity: None, time, incident: None, line: Arc::from(line) }
+    Record { kind, severity: None, time, incident: None, seq: None, line: Arc::from(line) }
 }
 
 #[cfg(test)]

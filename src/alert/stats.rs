@@ -190,6 +190,7 @@ impl Stats {
             severity: None,
             time: capture.last,
             incident: None,
+            seq: None,
             line: Arc::from(line),
         }
     }

@@ -133,6 +133,9 @@ pub struct WatchArgs {
     /// Keeps the packets read (pcapng with drop counts)
     #[arg(short, long, value_name = "FILE")]
     pub write: Option<PathBuf>,
+    /// Folder for what outlives the run: alerts wait there until their sinks take them
+    #[arg(long, value_name = "DIR")]
+    pub state: Option<PathBuf>,
     /// Metrics and dashboard: only `off` in this version
     #[arg(long, value_name = "ADDR:PORT|off", default_value = "off")]
     pub http: String,

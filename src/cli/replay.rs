@@ -37,7 +37,7 @@ fn read(args: &ReplayArgs, change: impl FnOnce(&mut Run)) -> Result<ExitCode, Fa
     let pace = pace(args.pace)?;
     refuse_input_as_output(args)?;
     let signals = Signals::listen().map_err(Failure::running)?;
-    let sinks = run.open_sinks(WhenFull::Wait)?;
+    let sinks = run.open_sinks(WhenFull::Wait, None)?;
     let teller = Teller::new(Arc::clone(&run.scene), Arc::clone(&sinks), run.events.clone(), None);
     let mut pipeline = Pipeline::new(run.setup(from, to), teller);
     let mut files = Files::open(&args.captures);
@@ -48,7 +48,12 @@ fn read(args: &ReplayArgs, change: impl FnOnce(&mut Run)) -> Result<ExitCode, Fa
     let mut reading = Replay { pace, bar: &bar, signals: &signals, sinks: &sinks };
     let complete = reading.read(&mut files, &mut pipeline)?;
     bar.clear();
-    let ending = Ending { run: &run, complete, fail_on: args.common.fail_on.map(Level::from) };
+    let ending = Ending {
+        run: &run,
+        complete,
+        fail_on: args.common.fail_on.map(Level::from),
+        patience: Duration::MAX,
+    };
     ending.end(pipeline.finish(), sinks)
 }
 
@@ -167,6 +172,8 @@ pub struct Ending<'a> {
     pub complete: bool,
     /// The severity from which on the exit code tells.
     pub fail_on: Option<Level>,
+    /// How long sinks may take for what they have left.
+    pub patience: Duration,
 }
 
 impl Ending<'_> {
@@ -183,7 +190,7 @@ impl Ending<'_> {
             sinks.send(&stats.record(&self.run.scene.sensor, &self.run.scene.zone));
         }
         let closed = sinks.is_closed();
-        let losses = finish(sinks);
+        let losses = finish(sinks, self.patience);
         // Where nothing could be read, the errors say all there is to say.
         if self.run.readable && (self.complete || reading.packets > 0) {
             self.summarize(&told, &reading)?;
@@ -271,9 +278,15 @@ pub fn stats(outcome: &Outcome<Teller>, services: usize, complete: bool) -> Stat
 }
 
 /// Delivers what is left; answers what was lost.
-fn finish(sinks: Arc<Sinks>) -> Vec<String> {
+fn finish(sinks: Arc<Sinks>, patience: Duration) -> Vec<String> {
     match Arc::try_unwrap(sinks) {
-        Ok(sinks) => sinks.finish(Duration::MAX).losses(),
+        Ok(sinks) => {
+            let report = sinks.finish(patience);
+            for waiting in report.waiting() {
+                tracing::warn!("{waiting}");
+            }
+            report.losses()
+        }
         Err(_) => vec!["the outputs are still in use: what they had left is unknown".to_owned()],
     }
 }

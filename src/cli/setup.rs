@@ -1,6 +1,7 @@
 //! From flags and configuration to a pipeline and its sinks. Comes in: arguments. Goes out: everything a run needs, or
 //! all that is wrong with them.
 
+use std::hash::{BuildHasher, Hasher, RandomState};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -10,16 +11,17 @@ use crate::aggregate::Sides;
 use crate::alert::{self, Configuration, EventType, Geo, OneWay, Target, Watching};
 use crate::attribute::{Attributor, Country, Database, Home, Labels, Wanted};
 use crate::capture::Filter;
-use crate::config::{Config, SinkConfig, SyslogTarget};
+use crate::config::{Config, SinkConfig, SinkTo, SyslogTarget};
 use crate::detect::baseline::{Baselines, Learning};
 use crate::detect::calendar::Calendar;
 use crate::detect::rule::{Level, RuleSet};
 use crate::detect::switched_off;
 use crate::document::Scalar;
 use crate::flow::{RecordKinds, TrustedProxies};
+use crate::host::clock;
 use crate::pipeline::{Outcome, Scene, Setup, Teller};
 use crate::service::{Service, Services};
-use crate::sink::{Begin, SinkSpec, Sinks, Target as SinkTarget, WhenFull};
+use crate::sink::{Begin, Setting, SinkSpec, Sinks, Target as SinkTarget, WhenFull};
 use crate::store;
 use crate::time::{Timestamp, Zone};
 
@@ -41,6 +43,7 @@ pub struct Run {
     proxies: TrustedProxies,
     learning: Learning,
     sensor: String,
+    state: Option<PathBuf>,
 }
 
 /// Record kinds of this version.
@@ -147,12 +150,21 @@ impl Run {
                 ..Learning::default()
             },
             sensor: config.sensor,
+            state: config.state,
         })
     }
 
-    /// Opens the sinks.
-    pub fn open_sinks(&self, when_full: WhenFull) -> Result<Arc<Sinks>, Failure> {
-        Sinks::start(self.sinks.clone(), &self.sensor, when_full).map(Arc::new).map_err(Failure::usage)
+    /// Opens the sinks; `state` is the folder in which alerts wait for them, before that of the configuration.
+    pub fn open_sinks(&self, when_full: WhenFull, state: Option<&Path>) -> Result<Arc<Sinks>, Failure> {
+        let state = state.or(self.state.as_deref()).map(Path::to_owned);
+        let lasting = self.sinks.iter().any(|sink| sink.target != SinkTarget::Stdout);
+        if when_full == WhenFull::Discard && state.is_none() && lasting {
+            tracing::warn!("no state folder (--state): alerts wait for their sinks in memory only");
+        }
+        // Drawn by the standard library from the system's entropy.
+        let seed = RandomState::new().build_hasher().finish();
+        let setting = Setting { state, seed, ..Setting::new(&self.sensor, when_full, clock::now_secs) };
+        Sinks::start(self.sinks.clone(), &setting).map(Arc::new).map_err(Failure::usage)
     }
 
     /// The pipeline's parts, for packets from `from` to `to`.
@@ -265,22 +277,23 @@ fn geo(attributor: &Attributor) -> Geo {
 fn sinks(config: &Config, output: Option<&Path>, begin: Begin) -> Vec<SinkSpec> {
     let named = output.map(|path| match path.to_str() {
         Some("-") => SinkSpec::all(SinkTarget::Stdout),
-        _ => SinkSpec::all(SinkTarget::File { path: path.to_owned(), begin }),
+        _ => SinkSpec::all(SinkTarget::File { path: path.to_owned(), begin, rotation: None }),
     });
-    let configured = config.sinks.iter().map(|sink| match sink {
-        SinkConfig::File { path, .. } => {
-            SinkSpec::all(SinkTarget::File { path: path.clone(), begin: Begin::Append })
+    named.into_iter().chain(config.sinks.iter().map(configured)).collect()
+}
+
+fn configured(sink: &SinkConfig) -> SinkSpec {
+    let target = match &sink.to {
+        SinkTo::File { path, rotation } => {
+            SinkTarget::File { path: path.clone(), begin: Begin::Append, rotation: *rotation }
         }
-        SinkConfig::Stdout { .. } => SinkSpec::all(SinkTarget::Stdout),
-        SinkConfig::Syslog { to, min_severity, .. } => SinkSpec {
-            target: match to {
-                SyslogTarget::Udp { host, port } => SinkTarget::Udp { host: host.clone(), port: *port },
-                SyslogTarget::Unix(path) => SinkTarget::Unix(path.clone()),
-            },
-            min_severity: *min_severity,
-        },
-    });
-    named.into_iter().chain(configured).collect()
+        SinkTo::Stdout => SinkTarget::Stdout,
+        SinkTo::Syslog(SyslogTarget::Udp { host, port }) => {
+            SinkTarget::Udp { host: host.clone(), port: *port }
+        }
+        SinkTo::Syslog(SyslogTarget::Unix(path)) => SinkTarget::Unix(path.clone()),
+    };
+    SinkSpec { target, min_severity: sink.min_severity }
 }
 
 impl From<Severity> for Level {

@@ -31,6 +31,9 @@ const IDLE: Duration = Duration::from_secs(2);
 /// Between two beats of an idle line: a tick.
 const BEAT_EVERY: Duration = Duration::from_secs(1);
 
+/// What sinks may take at the end; what is left waits in their spools.
+const DRAIN: Duration = Duration::from_secs(10);
+
 /// Packets between two looks at clock, signals and outputs.
 const LOOK_EVERY: u64 = 256;
 
@@ -58,7 +61,7 @@ pub fn run(args: &WatchArgs) -> Result<ExitCode, Failure> {
     }
     let keep = args.write.as_ref().map(|path| Kept::create(path)).transpose()?;
     let signals = Signals::listen().map_err(Failure::running)?;
-    let sinks = run.open_sinks(WhenFull::Discard)?;
+    let sinks = run.open_sinks(WhenFull::Discard, args.state.as_deref())?;
     let aloud: Option<fn(&str)> = if run.readable { Some(print_story) } else { None };
     let teller = Teller::new(Arc::clone(&run.scene), Arc::clone(&sinks), run.events.clone(), aloud);
     let keeper = file.map(Keeper::start);
@@ -80,7 +83,8 @@ pub fn run(args: &WatchArgs) -> Result<ExitCode, Failure> {
     let complete = watch.close_kept() && watch.healthy;
     let mut outcome = watch.pipeline.finish();
     let baselines = std::mem::take(&mut outcome.baselines);
-    let ending = Ending { run: &run, complete, fail_on: args.common.fail_on.map(Level::from) };
+    let fail_on = args.common.fail_on.map(Level::from);
+    let ending = Ending { run: &run, complete, fail_on, patience: DRAIN };
     // Ends the teller's line to the keeper, too.
     let code = ending.end(outcome, sinks);
     if let Some(keeper) = keeper {

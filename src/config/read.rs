@@ -42,6 +42,7 @@ pub(super) fn config(tree: &Node, folder: &Path, reader: &mut Reader<'_>) -> Opt
             .map(|path| beside(folder, path))
             .collect(),
         sinks: fields.or("sinks", Vec::new()),
+        state: fields.optional("state"),
         country_db: fields.optional("country_db").map(|path| beside(folder, path)),
         asn_db: fields.optional("asn_db").map(|path| beside(folder, path)),
         timezone: fields.optional("timezone"),

@@ -4,32 +4,34 @@
 use std::path::PathBuf;
 
 use crate::detect::rule::Level;
-use crate::document::{Fields, Node, Port, Read, Reader, Scalar, nearest, shown};
+use crate::document::{Bytes, Count, Fields, Node, Port, Read, Reader, Scalar, nearest, shown};
+use crate::sink::{Compression, Rotation};
+
+/// A place that records go to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SinkConfig {
+    /// Which.
+    pub to: SinkTo,
+    /// The shape of the records.
+    pub format: Format,
+    /// Incidents below it are not sent.
+    pub min_severity: Level,
+}
 
 /// Where records go.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum SinkConfig {
-    /// A file of JSON lines.
+pub enum SinkTo {
+    /// A file of lines.
     File {
         /// The file.
         path: PathBuf,
-        /// The shape of the records.
-        format: Format,
+        /// When another file is begun.
+        rotation: Option<Rotation>,
     },
     /// Standard output.
-    Stdout {
-        /// The shape of the records.
-        format: Format,
-    },
+    Stdout,
     /// A syslog collector.
-    Syslog {
-        /// The collector.
-        to: SyslogTarget,
-        /// The shape of the records.
-        format: Format,
-        /// Incidents below it are not sent.
-        min_severity: Level,
-    },
+    Syslog(SyslogTarget),
 }
 
 /// The shape of records.
@@ -95,30 +97,61 @@ const EXPECTED_SINK: &str = "a sink such as file: {path: alerts.jsonl, format: e
 fn read_file(node: &Node, reader: &mut Reader<'_>) -> Option<SinkConfig> {
     let mut fields = Fields::of(node, reader, "a file sink")?;
     let path = fields.required("path");
-    let format = read_format(&mut fields);
-    fields.finish();
-    Some(SinkConfig::File { path: path?, format: format? })
+    let rotation = fields.optional("rotate");
+    let sink = |path| SinkTo::File { path, rotation };
+    finish(fields, path.map(sink))
 }
 
 /// Standard output needs no more than its name.
 fn read_stdout(node: &Node, reader: &mut Reader<'_>) -> Option<SinkConfig> {
     if node.is_null() {
-        return Some(SinkConfig::Stdout { format: Format::Eve });
+        return Some(SinkConfig { to: SinkTo::Stdout, format: Format::Eve, min_severity: Level::Low });
     }
-    let mut fields = Fields::of(node, reader, "a stdout sink")?;
-    let format = read_format(&mut fields);
-    fields.finish();
-    Some(SinkConfig::Stdout { format: format? })
+    let fields = Fields::of(node, reader, "a stdout sink")?;
+    finish(fields, Some(SinkTo::Stdout))
 }
 
 fn read_syslog(node: &Node, reader: &mut Reader<'_>) -> Option<SinkConfig> {
     let mut fields = Fields::of(node, reader, "a syslog sink")?;
     let to = fields.required("to");
+    finish(fields, to.map(SinkTo::Syslog))
+}
+
+/// Reads what every sink has.
+fn finish(mut fields: Fields<'_, '_, '_>, to: Option<SinkTo>) -> Option<SinkConfig> {
     let format = read_format(&mut fields);
     let min_severity = fields.or("min_severity", Level::Low);
     fields.finish();
-    Some(SinkConfig::Syslog { to: to?, format: format?, min_severity })
+    Some(SinkConfig { to: to?, format: format?, min_severity })
 }
+
+impl Read for Rotation {
+    fn read(node: &Node, reader: &mut Reader<'_>) -> Option<Self> {
+        let mut fields = Fields::of(node, reader, "a rotation")?;
+        let size = fields
+            .checked("size", "a size of at least 1KiB", |size| *size >= Bytes(MIN_FILE))
+            .map(|Bytes(size)| size);
+        let every = fields.optional("every");
+        if size.is_none() && every.is_none() {
+            let at = fields.at();
+            fields.reader().problem(at, "expected 'size' or 'every': when another file is begun");
+        }
+        let keep = fields.checked("keep", "at most 10000 files", |keep| *keep <= Count(MAX_KEPT));
+        let compress = fields.or("compress", Compression::Gz);
+        fields.finish();
+        let keep = keep.map_or(KEPT, |Count(keep)| usize::try_from(keep).unwrap_or(usize::MAX));
+        Some(Self { size, every, keep, compress })
+    }
+}
+
+/// Below it, beginning files would cost more than writing them.
+const MIN_FILE: u64 = 1_024;
+
+/// A week of days.
+const KEPT: usize = 7;
+
+/// More are no archive but a heap.
+const MAX_KEPT: u64 = 10_000;
 
 /// The format, `eve` where none is named; `None` where it is wrong, which has been reported.
 fn read_format(fields: &mut Fields<'_, '_, '_>) -> Option<Format> {

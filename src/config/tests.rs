@@ -62,8 +62,8 @@ fn a_right_configuration_is_read_whole() {
     assert_eq!(config.labels[0].role, Role::Crawler);
     assert_eq!(config.calendar[0].to.since(config.calendar[0].from).secs(), 3_600);
     assert_eq!(config.rules[0].id.text, "foreign-concentration");
-    assert_eq!(config.sinks[1], SinkConfig::Stdout { format: Format::Eve });
-    assert!(matches!(config.sinks[2], SinkConfig::Syslog { min_severity: Level::Medium, .. }));
+    assert_eq!(config.sinks[1].to, SinkTo::Stdout);
+    assert!(matches!(config.sinks[2], SinkConfig { min_severity: Level::Medium, .. }));
     assert_eq!(config.rule_files, [Path::new("/etc/site/rules"), Path::new("/etc/bongsu/rules")]);
     assert_eq!(config.country_db.as_deref(), Some(Path::new("/etc/site/geo/country.mmdb")));
     assert!(config.timezone.is_some());
