@@ -288,12 +288,21 @@ fn configured(sink: &SinkConfig) -> SinkSpec {
             SinkTarget::File { path: path.clone(), begin: Begin::Append, rotation: *rotation }
         }
         SinkTo::Stdout => SinkTarget::Stdout,
-        SinkTo::Syslog(SyslogTarget::Udp { host, port }) => {
-            SinkTarget::Udp { host: host.clone(), port: *port }
-        }
-        SinkTo::Syslog(SyslogTarget::Unix(path)) => SinkTarget::Unix(path.clone()),
+        SinkTo::Syslog { to, ca_file } => collector(to, ca_file.as_deref()),
+        SinkTo::Webhook(hook) => SinkTarget::Webhook(hook.clone()),
     };
     SinkSpec { target, min_severity: sink.min_severity }
+}
+
+fn collector(to: &SyslogTarget, ca_file: Option<&Path>) -> SinkTarget {
+    match to {
+        SyslogTarget::Udp { host, port } => SinkTarget::Udp { host: host.clone(), port: *port },
+        SyslogTarget::Unix(path) => SinkTarget::Unix(path.clone()),
+        SyslogTarget::Tcp { host, port } => SinkTarget::Tcp { host: host.clone(), port: *port },
+        SyslogTarget::Tls { host, port } => {
+            SinkTarget::Tls { host: host.clone(), port: *port, ca_file: ca_file.map(Path::to_owned) }
+        }
+    }
 }
 
 impl From<Severity> for Level {

@@ -81,6 +81,9 @@ fn name(target: &Target) -> Option<String> {
         }
         Target::Udp { host, port } => ("syslog-udp", format!("{host} {port}")),
         Target::Unix(path) => ("syslog-unix", path.display().to_string()),
+        Target::Tcp { host, port } => ("syslog-tcp", format!("{host} {port}")),
+        Target::Tls { host, port, .. } => ("syslog-tls", format!("{host} {port}")),
+        Target::Webhook(hook) => ("webhook", hook.url.identity()),
     };
     let digest = Sha256::digest(which.as_bytes());
     let mut digits: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();

@@ -1,7 +1,8 @@
-//! Where records go: files, standard output, syslog. Comes in: [`Record`]s. Goes out: lines and datagrams, delivered on a
-//! thread of their own ([`Sinks`]), so that what is slow or broken outside never holds the judgement of packets.
-//! Does not know what a record says.
+//! Where records go: files, standard output, syslog, webhooks. Comes in: [`Record`]s. Goes out: lines, messages and
+//! requests, delivered on a thread of their own ([`Sinks`]), so that what is slow or broken outside never holds the
+//! judgement of packets. Does not know what a record says.
 
+mod answer;
 mod backoff;
 mod counters;
 mod datagram;
@@ -14,9 +15,13 @@ mod queue;
 mod report;
 mod rotate;
 mod runner;
+mod secret;
 mod spool;
 mod stream;
 mod syslog;
+mod tcp;
+mod tls;
+mod webhook;
 
 use std::future::Future;
 use std::io;
@@ -34,8 +39,11 @@ pub use file::FileSink;
 pub use queue::{QUEUE_LENGTH, SPOOL_BYTES, Setting, Sinks, WhenFull};
 pub use report::{SinkCounts, SinkReport, SinkState, SinkStatus};
 pub use rotate::{Compression, Every, Rotation};
+pub use secret::SecretSource;
 pub use stream::StreamSink;
 pub use syslog::MAX_DATAGRAM;
+pub use tcp::TcpSink;
+pub use webhook::{Hook, HookUrl, TIMEOUT, TIMEOUTS, WebhookSink};
 
 /// A place that records go to. Dispatched at run time, since others add cases.
 pub trait Sink: Send {
@@ -190,6 +198,24 @@ pub enum Target {
     },
     /// Syslog to a datagram socket of this machine.
     Unix(PathBuf),
+    /// Syslog over TCP, each record with its length before it (RFC 6587).
+    Tcp {
+        /// A name or an address.
+        host: String,
+        /// The port.
+        port: u16,
+    },
+    /// Syslog over TLS (RFC 5425).
+    Tls {
+        /// A name or an address, which the collector's certificate must be for.
+        host: String,
+        /// The port.
+        port: u16,
+        /// Authorities that are believed instead of those of the machine (PEM).
+        ca_file: Option<PathBuf>,
+    },
+    /// HTTP, one record of an incident a request; nothing else is sent.
+    Webhook(Hook),
 }
 
 /// What becomes of what a file holds.
@@ -250,6 +276,36 @@ pub enum SinkError {
         /// The name.
         host: String,
     },
+    /// A secret could not be read.
+    #[error("{of}: the secret cannot be read: {error}")]
+    Secret {
+        /// Where it was to stand.
+        of: SecretSource,
+        /// The reason.
+        error: io::Error,
+    },
+    /// A file of authorities cannot be used.
+    #[error("{path}: {why}", path = path.display())]
+    Authorities {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// TLS cannot be spoken.
+    #[error("TLS: {0}")]
+    Tls(String),
+    /// A receiver did not speak HTTP, or went away while it did.
+    #[error("{0}")]
+    Http(String),
+    /// A receiver answered that it did not take a record.
+    #[error("answered {status}{}", colon(said))]
+    Answer {
+        /// The HTTP status.
+        status: u16,
+        /// The beginning of what it said.
+        said: String,
+    },
     /// A spool could not be opened.
     #[error("{path}: the spool cannot be opened: {error}", path = path.display())]
     Spool {
@@ -263,5 +319,12 @@ pub enum SinkError {
     Start(io::Error),
 }
 
+/// What was said, if anything was.
+fn colon(said: &str) -> String {
+    if said.is_empty() { String::new() } else { format!(": {said}") }
+}
+
+#[cfg(test)]
+mod receivers;
 #[cfg(test)]
 mod tests;

@@ -17,7 +17,7 @@ use super::outlet::Outlet;
 use super::runner::{self, Lane, Parcel};
 use super::{
     Begin, DatagramSink, EventType, FileSink, Page, Record, Sink, SinkCounts, SinkError, SinkReport,
-    SinkSpec, SinkStatus, StreamSink, Target,
+    SinkSpec, SinkStatus, StreamSink, Target, TcpSink, WebhookSink,
 };
 use crate::detect::rule::Level;
 
@@ -116,7 +116,7 @@ impl Sinks {
         for spec in specs {
             let lodged = lodging.spool(&spec.target)?;
             let sink = open(&spec.target, lodged.is_some(), setting)?;
-            let alerts_only = false;
+            let alerts_only = matches!(spec.target, Target::Webhook(_));
             let takes = Takes { min_severity: spec.min_severity, alerts_only };
             builder.add(sink, takes, lodged)?;
         }
@@ -272,5 +272,10 @@ fn open(target: &Target, spooled: bool, setting: &Setting) -> Result<Box<dyn Sin
         Target::Stdout => Box::new(StreamSink::stdout()?),
         Target::Udp { host, port } => Box::new(DatagramSink::udp(host, *port, sensor)),
         Target::Unix(path) => Box::new(DatagramSink::unix(path.clone(), sensor)),
+        Target::Tcp { host, port } => Box::new(TcpSink::tcp(host, *port, sensor)),
+        Target::Tls { host, port, ca_file } => {
+            Box::new(TcpSink::tls(host, *port, ca_file.as_deref(), sensor)?)
+        }
+        Target::Webhook(hook) => Box::new(WebhookSink::open(hook, *clock)?),
     })
 }

@@ -10,9 +10,9 @@ use std::time::Duration;
 use super::*;
 use crate::time::Timestamp;
 
-const SOON: Duration = Duration::from_secs(20);
+pub const SOON: Duration = Duration::from_secs(20);
 
-fn record(severity: Option<Level>, line: &str) -> Record {
+pub fn record(severity: Option<Level>, line: &str) -> Record {
     Record {
         kind: if severity.is_some() { EventType::Alert } else { EventType::Stats },
         severity,
@@ -23,7 +23,7 @@ fn record(severity: Option<Level>, line: &str) -> Record {
     }
 }
 
-fn alert(line: &str) -> Record {
+pub fn alert(line: &str) -> Record {
     record(Some(Level::High), line)
 }
 
@@ -37,7 +37,7 @@ fn clock() -> i64 {
 }
 
 /// Sinks that try again at once.
-fn setting(when_full: WhenFull) -> Setting {
+pub fn setting(when_full: WhenFull) -> Setting {
     let patience = Patience {
         first: Duration::from_millis(2),
         most: Duration::from_millis(20),
@@ -46,7 +46,7 @@ fn setting(when_full: WhenFull) -> Setting {
     Setting { patience, ..Setting::new("mirror 1", when_full, clock) }
 }
 
-fn counts(report: &SinkReport) -> (u64, u64, u64) {
+pub fn counts(report: &SinkReport) -> (u64, u64, u64) {
     let SinkCounts { delivered, discarded, failed } = report.sinks[0].counts;
     (delivered, discarded, failed)
 }
@@ -275,7 +275,7 @@ fn sinks_can_be_shared_with_whoever_reopens_them() {
 }
 
 /// Asks again every few milliseconds, for as long as [`SOON`].
-fn wait_until(holds: impl Fn() -> bool) {
+pub fn wait_until(holds: impl Fn() -> bool) {
     for _ in 0..SOON.as_millis() / 5 {
         if holds() {
             return;
@@ -285,7 +285,7 @@ fn wait_until(holds: impl Fn() -> bool) {
     panic!("did not come to hold");
 }
 
-fn spooled(state: &Path) -> Setting {
+pub fn spooled(state: &Path) -> Setting {
     Setting { state: Some(state.to_owned()), ..setting(WhenFull::Discard) }
 }
 
