@@ -141,6 +141,7 @@ impl<'a> Alert<'a> {
             severity: Some(self.incident.severity),
             time: Some(self.incident.decided),
             incident: Some(self.id().into()),
+            seq: Some(self.incident.seq),
             line: self.eve().into(),
         }
     }

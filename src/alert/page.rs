@@ -67,6 +67,7 @@ impl Page {
                 severity: None,
                 time: Some(line.time),
                 incident: None,
+                seq: None,
                 line: text.trim_end_matches('\n').into(),
             };
             Some(line)

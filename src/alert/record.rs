@@ -19,6 +19,8 @@ pub struct Record {
     pub time: Option<Timestamp>,
     /// The incident's identity.
     pub incident: Option<Arc<str>>,
+    /// Which word on that incident it is; they count up.
+    pub seq: Option<u32>,
     /// The line, without its line end.
     pub line: Arc<str>,
 }
@@ -26,7 +28,7 @@ pub struct Record {
 impl Record {
     /// A record that concerns no incident.
     pub fn plain(kind: EventType, time: Option<Timestamp>, line: String) -> Self {
-        Self { kind, severity: None, time, incident: None, line: Arc::from(line) }
+        Self { kind, severity: None, time, incident: None, seq: None, line: Arc::from(line) }
     }
 }
 

@@ -83,7 +83,7 @@ pub struct Output {
     /// Whether records reach it.
     pub ok: bool,
     /// The least severity of the incidents that it is told.
-    pub min_severity: String,
+    pub min_severity: &'static str,
     /// Records that reached it.
     pub delivered: u64,
     /// Records that wait for it.

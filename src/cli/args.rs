@@ -136,6 +136,9 @@ pub struct WatchArgs {
     /// Keeps the packets read (pcapng with drop counts)
     #[arg(short, long, value_name = "FILE")]
     pub write: Option<PathBuf>,
+    /// Folder for what outlives the run: alerts wait there until their sinks take them
+    #[arg(long, value_name = "DIR")]
+    pub state: Option<PathBuf>,
     /// Bytes of each packet that are read; all of it unless told
     #[arg(long, value_name = "BYTES", value_parser = clap::value_parser!(u32).range(64..=262_144))]
     pub snaplen: Option<u32>,

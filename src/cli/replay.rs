@@ -38,7 +38,7 @@ fn read(args: &ReplayArgs, change: impl FnOnce(&mut Run)) -> Result<ExitCode, Fa
     let pace = pace(args.pace)?;
     refuse_input_as_output(args)?;
     let signals = Signals::listen().map_err(Failure::running)?;
-    let sinks = run.open_sinks(WhenFull::Wait)?;
+    let sinks = run.open_sinks(WhenFull::Wait, None)?;
     let teller = Teller::new(Arc::clone(&run.scene), Arc::clone(&sinks), run.events.clone(), None);
     let mut pipeline = Pipeline::new(run.setup(from, to), teller);
     let mut files = Files::open(&args.captures);
@@ -49,7 +49,12 @@ fn read(args: &ReplayArgs, change: impl FnOnce(&mut Run)) -> Result<ExitCode, Fa
     let mut reading = Replay { pace, bar: &bar, signals: &signals, sinks: &sinks };
     let complete = reading.read(&mut files, &mut pipeline)?;
     bar.clear();
-    let ending = Ending { run: &run, complete, fail_on: args.common.fail_on.map(Level::from) };
+    let ending = Ending {
+        run: &run,
+        complete,
+        fail_on: args.common.fail_on.map(Level::from),
+        patience: Duration::MAX,
+    };
     ending.end(pipeline.finish(), sinks)
 }
 
@@ -168,6 +173,8 @@ pub struct Ending<'a> {
     pub complete: bool,
     /// The severity from which on the exit code tells.
     pub fail_on: Option<Level>,
+    /// How long sinks may take for what they have left.
+    pub patience: Duration,
 }
 
 impl Ending<'_> {
@@ -184,7 +191,7 @@ impl Ending<'_> {
             sinks.send(&stats.record(&self.run.scene.sensor, &self.run.scene.zone));
         }
         let closed = sinks.is_closed();
-        let losses = finish(sinks);
+        let losses = finish(sinks, self.patience);
         // Where nothing could be read, the errors say all there is to say.
         if self.run.readable && (self.complete || reading.packets > 0) {
             self.summarize(&told, &reading)?;
@@ -249,9 +256,15 @@ fn figures<'a>(outcome: &'a Outcome<Teller>, services: usize, complete: bool) ->
 }
 
 /// Delivers what is left; answers what was lost.
-pub fn finish(sinks: Arc<Sinks>) -> Vec<String> {
+pub fn finish(sinks: Arc<Sinks>, patience: Duration) -> Vec<String> {
     match Arc::try_unwrap(sinks) {
-        Ok(sinks) => sinks.finish(Duration::MAX).losses(),
+        Ok(sinks) => {
+            let report = sinks.finish(patience);
+            for waiting in report.waiting() {
+                tracing::warn!("{waiting}");
+            }
+            report.losses()
+        }
         Err(_) => vec!["the outputs are still in use: what they had left is unknown".to_owned()],
     }
 }

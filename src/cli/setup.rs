@@ -1,6 +1,7 @@
 //! From flags and configuration to a pipeline and its sinks. Comes in: arguments. Goes out: everything a run needs, or
 //! all that is wrong with them.
 
+use std::hash::{BuildHasher, Hasher, RandomState};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -12,16 +13,17 @@ use crate::aggregate::Sides;
 use crate::alert::{self, Changed, Configuration, EventType, Geo, OneWay, Target, Watching};
 use crate::attribute::{Attributor, Country, Database, Home, Label, Labels, Wanted};
 use crate::capture::Filter;
-use crate::config::{Config, SinkConfig, SyslogTarget};
+use crate::config::{Config, SinkConfig, SinkTo, SyslogTarget};
 use crate::detect::baseline::{Baselines, Learning};
 use crate::detect::calendar::{Calendar, Event};
 use crate::detect::rule::{Level, RuleSet};
 use crate::detect::{Subject, switched_off};
 use crate::document::Scalar;
 use crate::flow::{RecordKinds, TrustedProxies};
+use crate::host::clock;
 use crate::pipeline::{Outcome, Scene, Setup, Teller};
 use crate::service::{Service, Services};
-use crate::sink::{Begin, SinkSpec, Sinks, Target as SinkTarget, WhenFull};
+use crate::sink::{Begin, SecretSource, Setting, SinkSpec, Sinks, Target as SinkTarget, WhenFull};
 use crate::store;
 use crate::time::{Timestamp, Zone};
 
@@ -52,6 +54,7 @@ pub struct Run {
     pub trusted: Vec<IpNet>,
     /// Whether the databases are those of the binary.
     owns_databases: bool,
+    state: Option<PathBuf>,
 }
 
 /// Record kinds of this version.
@@ -185,6 +188,7 @@ impl Run {
             labels: config.labels,
             sources,
             sensor: config.sensor,
+            state: config.state,
         })
     }
 
@@ -201,6 +205,32 @@ impl Run {
         named.map(|(id, _)| Watching::Named(Target::of(Subject::Named(id), services))).collect()
     }
 
+    /// The least severity that each output is told of, in their order.
+    pub fn output_levels(&self) -> Vec<Level> {
+        self.sinks.iter().map(|sink| sink.min_severity).collect()
+    }
+
+    /// Secrets and authorities of sinks, which are read anew with SIGHUP.
+    pub fn secrets(&self) -> Vec<PathBuf> {
+        let files = |spec: &SinkSpec| match &spec.target {
+            SinkTarget::Webhook(hook) => {
+                let secret = match &hook.secret {
+                    Some(SecretSource::File(path)) => Some(path.clone()),
+                    Some(SecretSource::Env(_)) | None => None,
+                };
+                [secret, hook.ca_file.clone()]
+            }
+            SinkTarget::Tls { ca_file, .. } => [ca_file.clone(), None],
+            _ => [None, None],
+        };
+        self.sinks.iter().flat_map(files).flatten().collect()
+    }
+
+    /// The folder for what outlives a run: that of the flag, else of the configuration.
+    pub fn state_folder(&self, flag: Option<&Path>) -> Option<PathBuf> {
+        flag.or(self.state.as_deref()).map(Path::to_owned)
+    }
+
     /// The files that records are written to.
     pub fn output_files(&self) -> Vec<PathBuf> {
         let file = |spec: &SinkSpec| match &spec.target {
@@ -210,9 +240,17 @@ impl Run {
         self.sinks.iter().filter_map(file).collect()
     }
 
-    /// Opens the sinks.
-    pub fn open_sinks(&self, when_full: WhenFull) -> Result<Arc<Sinks>, Failure> {
-        Sinks::start(self.sinks.clone(), &self.sensor, when_full).map(Arc::new).map_err(Failure::usage)
+    /// Opens the sinks; `state` is the folder in which alerts wait for them, before that of the configuration.
+    pub fn open_sinks(&self, when_full: WhenFull, state: Option<&Path>) -> Result<Arc<Sinks>, Failure> {
+        let state = self.state_folder(state);
+        let lasting = self.sinks.iter().any(|sink| sink.target != SinkTarget::Stdout);
+        if when_full == WhenFull::Discard && state.is_none() && lasting {
+            tracing::warn!("no state folder (--state): alerts wait for their sinks in memory only");
+        }
+        // Drawn by the standard library from the system's entropy.
+        let seed = RandomState::new().build_hasher().finish();
+        let setting = Setting { state, seed, ..Setting::new(&self.sensor, when_full, clock::now_secs) };
+        Sinks::start(self.sinks.clone(), &setting).map(Arc::new).map_err(Failure::usage)
     }
 
     /// The pipeline's parts, for packets from `from` to `to`.
@@ -339,22 +377,32 @@ fn geo(attributor: &Attributor) -> Geo {
 fn sinks(config: &Config, output: Option<&Path>, begin: Begin) -> Vec<SinkSpec> {
     let named = output.map(|path| match path.to_str() {
         Some("-") => SinkSpec::all(SinkTarget::Stdout),
-        _ => SinkSpec::all(SinkTarget::File { path: path.to_owned(), begin }),
+        _ => SinkSpec::all(SinkTarget::File { path: path.to_owned(), begin, rotation: None }),
     });
-    let configured = config.sinks.iter().map(|sink| match sink {
-        SinkConfig::File { path, .. } => {
-            SinkSpec::all(SinkTarget::File { path: path.clone(), begin: Begin::Append })
+    named.into_iter().chain(config.sinks.iter().map(configured)).collect()
+}
+
+fn configured(sink: &SinkConfig) -> SinkSpec {
+    let target = match &sink.to {
+        SinkTo::File { path, rotation } => {
+            SinkTarget::File { path: path.clone(), begin: Begin::Append, rotation: *rotation }
         }
-        SinkConfig::Stdout { .. } => SinkSpec::all(SinkTarget::Stdout),
-        SinkConfig::Syslog { to, min_severity, .. } => SinkSpec {
-            target: match to {
-                SyslogTarget::Udp { host, port } => SinkTarget::Udp { host: host.clone(), port: *port },
-                SyslogTarget::Unix(path) => SinkTarget::Unix(path.clone()),
-            },
-            min_severity: *min_severity,
-        },
-    });
-    named.into_iter().chain(configured).collect()
+        SinkTo::Stdout => SinkTarget::Stdout,
+        SinkTo::Syslog { to, ca_file } => collector(to, ca_file.as_deref()),
+        SinkTo::Webhook(hook) => SinkTarget::Webhook(hook.clone()),
+    };
+    SinkSpec { target, min_severity: sink.min_severity }
+}
+
+fn collector(to: &SyslogTarget, ca_file: Option<&Path>) -> SinkTarget {
+    match to {
+        SyslogTarget::Udp { host, port } => SinkTarget::Udp { host: host.clone(), port: *port },
+        SyslogTarget::Unix(path) => SinkTarget::Unix(path.clone()),
+        SyslogTarget::Tcp { host, port } => SinkTarget::Tcp { host: host.clone(), port: *port },
+        SyslogTarget::Tls { host, port } => {
+            SinkTarget::Tls { host: host.clone(), port: *port, ca_file: ca_file.map(Path::to_owned) }
+        }
+    }
 }
 
 impl From<Severity> for Level {

@@ -16,7 +16,7 @@ use crate::document::{Problems, Reader, Source};
 use crate::service::Service;
 use crate::time::Zone;
 
-pub use sink::{Format, SinkConfig, SyslogTarget};
+pub use sink::{Format, SinkConfig, SinkTo, SyslogTarget};
 
 /// Everything a configuration file can say.
 #[derive(Debug, Clone)]
@@ -39,6 +39,8 @@ pub struct Config {
     pub rule_files: Vec<PathBuf>,
     /// Where records go.
     pub sinks: Vec<SinkConfig>,
+    /// The folder in which a watch keeps what outlives it.
+    pub state: Option<PathBuf>,
     /// Another country database than the embedded one.
     pub country_db: Option<PathBuf>,
     /// Another network database than the embedded one.
@@ -62,6 +64,7 @@ impl Default for Config {
             rules: Vec::new(),
             rule_files: Vec::new(),
             sinks: Vec::new(),
+            state: None,
             country_db: None,
             asn_db: None,
             timezone: None,

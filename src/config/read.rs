@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use ipnet::IpNet;
 
-use super::{Config, DEFAULT_SENSOR, Event};
+use super::{Config, DEFAULT_SENSOR, Event, SinkConfig};
 use crate::attribute::Label;
 use crate::detect::rule::RulePatch;
 use crate::document::{Fields, Node, Place, Port, Read, Reader, Scalar, Value, nearest, shown};
@@ -41,7 +41,12 @@ pub(super) fn config(tree: &Node, folder: &Path, reader: &mut Reader<'_>) -> Opt
             .into_iter()
             .map(|path| beside(folder, path))
             .collect(),
-        sinks: fields.or("sinks", Vec::new()),
+        sinks: fields
+            .or("sinks", Vec::<SinkConfig>::new())
+            .into_iter()
+            .map(|sink| SinkConfig { to: sink.to.beside(folder), ..sink })
+            .collect(),
+        state: fields.optional("state"),
         country_db: fields.optional("country_db").map(|path| beside(folder, path)),
         asn_db: fields.optional("asn_db").map(|path| beside(folder, path)),
         timezone: fields.optional("timezone"),

@@ -5,6 +5,7 @@ use std::path::Path;
 use super::*;
 use crate::attribute::Role;
 use crate::detect::rule::Level;
+use crate::sink::{Compression, Every, Rotation, SecretSource};
 use proptest::prelude::*;
 
 const RIGHT: &str = r#"
@@ -62,8 +63,8 @@ fn a_right_configuration_is_read_whole() {
     assert_eq!(config.labels[0].role, Role::Crawler);
     assert_eq!(config.calendar[0].to.since(config.calendar[0].from).secs(), 3_600);
     assert_eq!(config.rules[0].id.text, "foreign-concentration");
-    assert_eq!(config.sinks[1], SinkConfig::Stdout { format: Format::Eve });
-    assert!(matches!(config.sinks[2], SinkConfig::Syslog { min_severity: Level::Medium, .. }));
+    assert_eq!(config.sinks[1].to, SinkTo::Stdout);
+    assert!(matches!(config.sinks[2], SinkConfig { min_severity: Level::Medium, .. }));
     assert_eq!(config.rule_files, [Path::new("/etc/site/rules"), Path::new("/etc/bongsu/rules")]);
     assert_eq!(config.country_db.as_deref(), Some(Path::new("/etc/site/geo/country.mmdb")));
     assert!(config.timezone.is_some());
@@ -105,8 +106,16 @@ fn every_wrong_value_is_placed_and_explained() {
         ("sinks: [{flie: {path: a}}]\n", "did you mean 'file'?"),
         (
             "sinks: [{webhook: {url: a}}]\n",
-            "c.yaml:1:10: the sink 'webhook' is not available in this version",
+            "c.yaml:1:25: expected an address such as https://siem.example/hook, without a user",
         ),
+        ("sinks: [{webhok: {url: a}}]\n", "did you mean 'webhook'?"),
+        ("sinks: [{webhook: {url: 'http://a/', secret_file: a, secret_env: B}}]\n", "name two secrets"),
+        ("sinks: [{webhook: {url: 'http://a/', timeout: 1h}}]\n", "a time from 100ms to 2m"),
+        ("sinks: [{webhook: {secret_file: a}}]\n", "'url'"),
+        ("sinks: [{syslog: {to: 'tcp://a:1', ca_file: a}}]\n", "'ca_file' is for a collector by TLS"),
+        ("sinks: [{file: {path: a, rotate: {keep: 3}}}]\n", "expected 'size' or 'every'"),
+        ("sinks: [{file: {path: a, rotate: {size: 3B}}}]\n", "a size of at least 1KiB"),
+        ("sinks: [{file: {path: a, rotate: {every: dya}}}]\n", "did you mean 'day'?"),
         ("sinks: [{file: {path: a, format: cef}}]\n", "c.yaml:1:34: the format 'cef' is not available"),
         ("sinks: [{file: {path: a, format: evee}}]\n", "did you mean 'eve'?"),
         ("sinks: [{syslog: {to: \"127.0.0.1:514\"}}]\n", "did you mean 'udp://127.0.0.1:514'?"),
@@ -207,4 +216,28 @@ fn a_large_file_full_of_mistakes_is_read_in_time() {
     let (_, problems) = Config::read(&Source::new("c.yaml", &keys), Path::new(""));
     assert_eq!(problems.len(), 20_000);
     assert!(problems.rendered().ends_with("and 19900 more\n"));
+}
+
+#[test]
+fn sinks_that_others_hear() {
+    let text = "
+state: /var/lib/bongsu
+sinks:
+  - file: {path: alerts.jsonl, rotate: {size: 100MiB, every: day, keep: 14, compress: zst}, min_severity: high}
+  - syslog: {to: 'tls://siem.example:6514', ca_file: ca.pem}
+  - webhook: {url: 'https://siem.example/hook?token=hunter2', secret_file: hook.key, timeout: 3s}
+  - webhook: {url: 'http://127.0.0.1:8080/', secret_env: HOOK_KEY}
+";
+    let (config, problems) = Config::read(&Source::new("c.yaml", text), Path::new("/etc/bongsu"));
+    assert_eq!(problems.to_string(), "");
+    assert_eq!(config.state.as_deref(), Some(Path::new("/var/lib/bongsu")));
+    let rotation =
+        Rotation { size: Some(100 << 20), every: Some(Every::Day), keep: 14, compress: Compression::Zst };
+    assert_eq!(config.sinks[0].to, SinkTo::File { path: "alerts.jsonl".into(), rotation: Some(rotation) });
+    assert_eq!(config.sinks[0].min_severity, Level::High);
+    let to = SyslogTarget::Tls { host: "siem.example".to_owned(), port: 6514 };
+    assert_eq!(config.sinks[1].to, SinkTo::Syslog { to, ca_file: Some("/etc/bongsu/ca.pem".into()) });
+    let SinkTo::Webhook(hook) = &config.sinks[2].to else { panic!("{:?}", config.sinks[2]) };
+    assert_eq!(hook.secret, Some(SecretSource::File("/etc/bongsu/hook.key".into())));
+    assert!(!format!("{config:?}").contains("hunter2"), "an address may hold a secret");
 }

@@ -1,5 +1,5 @@
 //! Syslog over UDP and local datagram sockets. Comes in: records. Goes out: one datagram each. A socket that has gone is
-//! opened anew; whether anybody reads what the kernel took is not known.
+//! opened anew, and what it did not take is left for later; whether anybody reads what the kernel took is not known.
 
 use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -12,7 +12,7 @@ use tokio::time::timeout;
 use super::syslog::{MAX_DATAGRAM, hostname, message};
 use super::{Delivery, Record, Sink, SinkError, Work};
 
-/// A collector that takes nothing for so long costs a record: a stuck one must not hold the queue for ever.
+/// A collector that takes nothing for so long is opened anew.
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// A syslog collector, reached by datagrams.
@@ -47,6 +47,7 @@ impl DatagramSink {
         Self { collector, hostname: hostname(sensor), socket: None }
     }
 
+    /// Sends one record.
     async fn send(&mut self, record: &Record) -> Result<(), SinkError> {
         let datagram = message(record, &self.hostname);
         if datagram.len() > MAX_DATAGRAM {
@@ -87,12 +88,14 @@ impl Sink for DatagramSink {
     fn deliver<'a>(&'a mut self, records: &'a [Record]) -> Work<'a> {
         Box::pin(async move {
             let mut all = Delivery::default();
-            for record in records {
+            for (index, record) in records.iter().enumerate() {
                 match self.send(record).await {
                     Ok(()) => all.delivered += 1,
+                    Err(error @ SinkError::TooLong { .. }) => all.reject(index, error),
                     Err(error) => {
-                        all.failed += 1;
+                        all.left = (records.len() - index) as u64;
                         all.error = Some(error);
+                        break;
                     }
                 }
             }

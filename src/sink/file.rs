@@ -1,110 +1,280 @@
-//! Opening a file of records: created 0640, never through a symbolic link, never behind half a line.
+//! Lines into a file that others may move, delete or empty meanwhile. Comes in: records. Goes out: one line each, in the
+//! file of that name, or in the one it was when it was moved. Writing happens on the runtime's threads for blocking work:
+//! a hung disk holds nobody else.
 
-use std::fs::{File, OpenOptions};
-use std::io::{self, Write};
-use std::os::unix::fs::{FileExt, OpenOptionsExt};
-use std::path::Path;
+use std::fs::{self, File, Metadata};
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::pin::Pin;
+use std::sync::Arc;
 
-use rustix::fs::OFlags;
-use rustix::io::Errno;
+use tokio::task::spawn_blocking;
 
-use super::{Begin, SinkError};
+use super::lines::Lines;
+use super::rotate::{Attic, Rotation};
+use super::stream::lost;
+use super::{Begin, Delivery, Page, Record, Settled, Sink, SinkError, Work, open, rotate};
 
-/// Readable by the owner and the group: alerts name addresses.
-const MODE: u32 = 0o640;
-
-/// Opens `path` for adding lines.
-pub(super) fn open(path: &Path, begin: Begin) -> Result<File, SinkError> {
-    let mut options = OpenOptions::new();
-    // Appending even after truncation: whoever rotates by truncating in place gets no hole.
-    options.append(true).create(true).mode(MODE).custom_flags(no_follow(path));
-    let file = options.open(path).map_err(|error| reason(path, error))?;
-    match begin {
-        Begin::Truncate => truncate(&file),
-        Begin::Append => end_line(path, &file),
-    }
-    .map_err(|error| SinkError::Open { path: path.to_owned(), error })?;
-    Ok(file)
+/// A sink of lines in a file.
+pub struct FileSink {
+    name: String,
+    /// Away while a thread writes; gone for good if that thread died.
+    output: Option<Output>,
 }
 
-/// Devices are symbolic links by right (`/dev/stdout`); only the system can lay links there.
-fn no_follow(path: &Path) -> i32 {
-    if path.starts_with("/dev") || path.starts_with("/proc") { 0 } else { OFlags::NOFOLLOW.bits() as i32 }
+/// The file, as the threads for blocking work have it.
+struct Output {
+    path: PathBuf,
+    lines: Lines<File>,
+    /// Its length, as far as is known.
+    bytes: u64,
+    /// Which hour or day it is about; `None` until a record says so.
+    about: Option<i64>,
+    rotation: Option<(Rotation, Attic)>,
+    clock: fn() -> i64,
+    /// The second in which it was last looked whether the file is still there.
+    looked: i64,
+    /// How it is opened anew.
+    again: Begin,
+    /// Whether its name is on the disk, too.
+    named: bool,
+    /// Whether the system could not say that what was delivered is on the disk.
+    doubtful: bool,
+    /// What went wrong beside delivering, to be told with the next delivery.
+    trouble: Option<SinkError>,
 }
 
-fn reason(path: &Path, error: io::Error) -> SinkError {
-    let path = path.to_owned();
-    if error.raw_os_error() == Some(Errno::LOOP.raw_os_error()) && path.is_symlink() {
-        SinkError::Link { path }
-    } else {
-        SinkError::Open { path, error }
+impl FileSink {
+    /// Opens a file of records, created 0640, which must not be a symbolic link. `clock` tells seconds: once in each, it is
+    /// looked whether the file is still there.
+    pub fn open(
+        path: &Path,
+        begin: Begin,
+        rotation: Option<Rotation>,
+        clock: fn() -> i64,
+    ) -> Result<Self, SinkError> {
+        let file = open::open(path, begin)?;
+        let held = file.metadata()?;
+        let rotation = match rotation.filter(|_| held.is_file()) {
+            Some(rotation) => Some((rotation, Attic::start(path, rotation).map_err(SinkError::Start)?)),
+            None => None,
+        };
+        let output = Output {
+            path: path.to_owned(),
+            lines: Lines::new(file),
+            bytes: held.len(),
+            about: None,
+            rotation,
+            clock,
+            looked: clock(),
+            again: if begin == Begin::Mend { Begin::Mend } else { Begin::Append },
+            named: false,
+            doubtful: false,
+            trouble: None,
+        };
+        Ok(Self { name: format!("file {}", path.display()), output: Some(output) })
+    }
+
+    /// Does blocking work on the file; `None` where a thread died with it.
+    async fn blocking<T: Send + 'static>(
+        &mut self,
+        work: impl FnOnce(&mut Output) -> T + Send + 'static,
+    ) -> Option<T> {
+        let mut output = self.output.take()?;
+        let (output, done) = spawn_blocking(move || {
+            let done = work(&mut output);
+            (output, done)
+        })
+        .await
+        .ok()?;
+        self.output = Some(output);
+        Some(done)
     }
 }
 
-/// Pipes and devices hold nothing that could go.
-fn truncate(file: &File) -> io::Result<()> {
-    if file.metadata()?.is_file() { file.set_len(0) } else { Ok(()) }
+impl Sink for FileSink {
+    fn name(&self) -> String {
+        self.name.clone()
+    }
+
+    fn deliver<'a>(&'a mut self, records: &'a [Record]) -> Work<'a> {
+        let (records, lost) = (records.to_vec(), lost(records.len()));
+        Box::pin(
+            async move { self.blocking(move |output| output.write_records(&records)).await.unwrap_or(lost) },
+        )
+    }
+
+    fn deliver_pages<'a>(&'a mut self, pages: &'a [Arc<Page>]) -> Work<'a> {
+        let (pages, lost) = (pages.to_vec(), lost(pages.iter().map(|page| page.len()).sum()));
+        Box::pin(async move { self.blocking(move |output| output.write_pages(&pages)).await.unwrap_or(lost) })
+    }
+
+    fn settle(&mut self) -> Pin<Box<dyn Future<Output = Settled> + Send + '_>> {
+        Box::pin(async move { self.blocking(Output::settle).await.unwrap_or(Settled::NotYet) })
+    }
+
+    fn reopen(&mut self) -> Work<'_> {
+        Box::pin(async move {
+            self.blocking(Output::reopen).await;
+            Delivery::default()
+        })
+    }
+
+    fn finish(&mut self) -> Work<'_> {
+        let last = |output: &mut Output| {
+            let last = output.lines.finish();
+            if let Some((_, attic)) = &mut output.rotation {
+                attic.finish();
+            }
+            last
+        };
+        Box::pin(async move { self.blocking(last).await.unwrap_or_default() })
+    }
 }
 
-/// Ends a line that an earlier run left without its end; a file that cannot be read is taken as it is.
-fn end_line(path: &Path, mut file: &File) -> io::Result<()> {
-    let held = file.metadata()?;
-    if !held.is_file() || held.len() == 0 {
-        return Ok(());
+impl Output {
+    fn write_records(&mut self, records: &[Record]) -> Delivery {
+        self.look();
+        let (mut all, mut rest, mut text) = (Delivery::default(), records, String::new());
+        loop {
+            text.clear();
+            let count = self.take_what_fits(rest, &mut text);
+            let (now, later) = rest.split_at_checked(count).unwrap_or((rest, &[]));
+            all.add(self.write(text.as_bytes()));
+            rest = later;
+            if rest.is_empty() || all.error.is_some() || now.is_empty() {
+                break;
+            }
+        }
+        all.left += rest.len() as u64;
+        all.error = all.error.or(self.trouble.take());
+        all
     }
-    let Ok(reader) = OpenOptions::new().read(true).custom_flags(no_follow(path)).open(path) else {
-        return Ok(());
-    };
-    let mut last = [0];
-    match reader.read_exact_at(&mut last, held.len() - 1) {
-        Ok(()) if last != *b"\n" => file.write_all(b"\n"),
-        _ => Ok(()),
+
+    /// Adds the lines to `text` that go into one file, and begins another where not even the first does; answers how many.
+    fn take_what_fits(&mut self, records: &[Record], text: &mut String) -> usize {
+        for (count, record) in records.iter().enumerate() {
+            let length = text.len() as u64 + record.line.len() as u64 + 1;
+            let about = self.period(record);
+            if self.is_over(length, about) {
+                if count > 0 {
+                    return count;
+                }
+                self.rotate();
+            }
+            self.about = about.or(self.about);
+            text.push_str(&record.line);
+            text.push('\n');
+        }
+        records.len()
+    }
+
+    fn period(&self, record: &Record) -> Option<i64> {
+        let (rotation, _) = self.rotation.as_ref()?;
+        rotation.every.zip(record.time).map(|(every, time)| every.of(time))
+    }
+
+    /// Whether so many bytes more, about that time, belong into another file. A step back of the time does not.
+    fn is_over(&self, more: u64, about: Option<i64>) -> bool {
+        let Some((rotation, _)) = &self.rotation else { return false };
+        let full = self.bytes > 0 && rotation.size.is_some_and(|size| self.bytes + more > size);
+        full || about.zip(self.about).is_some_and(|(now, then)| now > then)
+    }
+
+    /// Begins another file. Where that cannot be done, the old one goes on: a record in the wrong place is better than none.
+    fn rotate(&mut self) {
+        if self.lines.is_torn() {
+            return;
+        }
+        let Some((_, attic)) = &self.rotation else { return };
+        let rotated = attic.take().map_err(SinkError::Io);
+        // Tried again with the next hour, or the next file's length.
+        (self.about, self.bytes) = (None, 0);
+        match rotated {
+            Ok(()) => self.reopen(),
+            Err(error) => self.trouble = Some(error),
+        }
+    }
+
+    /// Writes lines of records that have no severity.
+    fn write_pages(&mut self, pages: &[Arc<Page>]) -> Delivery {
+        self.look();
+        let mut all = Delivery::default();
+        for page in pages {
+            all.add_or_leave(page.len() as u64, || {
+                if self.is_over(page.text().len() as u64, None) {
+                    self.rotate();
+                }
+                self.write(page.text())
+            });
+        }
+        all.error = all.error.or(self.trouble.take());
+        all
+    }
+
+    fn write(&mut self, text: &[u8]) -> Delivery {
+        let delivery = self.lines.write(text);
+        self.bytes += text.len() as u64;
+        delivery
+    }
+
+    /// Once a second at most: whether the name still leads to the file, and how long that is, since somebody may have
+    /// emptied it.
+    fn look(&mut self) {
+        let now = (self.clock)();
+        if now == self.looked {
+            return;
+        }
+        self.looked = now;
+        let Some(ours) = self.lines.out().metadata().ok().filter(Metadata::is_file) else {
+            return;
+        };
+        self.bytes = ours.len();
+        match fs::symlink_metadata(&self.path) {
+            Ok(named) if (named.dev(), named.ino()) == (ours.dev(), ours.ino()) => {}
+            _ => self.reopen(),
+        }
+    }
+
+    /// Opens the file of that name anew; the old one goes on where that fails.
+    fn reopen(&mut self) {
+        let opened = open::open(&self.path, self.again).and_then(|file| Ok((file.metadata()?.len(), file)));
+        match opened {
+            Ok((bytes, file)) => {
+                self.bytes = bytes;
+                let old = self.lines.turn_to(file);
+                // What was delivered into it is to survive there.
+                self.doubtful |= is_file(&old) && old.sync_data().is_err();
+                self.named = false;
+            }
+            Err(error) => self.trouble = Some(error),
+        }
+    }
+
+    /// Brings the lines to the disk, and the file's name where it is new.
+    fn settle(&mut self) -> Settled {
+        if self.lines.is_torn() {
+            return Settled::NotYet;
+        }
+        if !is_file(self.lines.out()) {
+            return Settled::Yes;
+        }
+        let synced = self.lines.out().sync_data().and_then(|()| match self.named {
+            true => Ok(()),
+            false => File::open(rotate::folder_of(&self.path))?.sync_all(),
+        });
+        self.named = synced.is_ok();
+        match synced {
+            Ok(()) if self.doubtful => {
+                self.doubtful = false;
+                Settled::Lost(SinkError::Io(std::io::Error::other("what was written may not be on the disk")))
+            }
+            Ok(()) => Settled::Yes,
+            Err(error) => Settled::Lost(error.into()),
+        }
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use std::fs;
-    use std::os::unix::fs::PermissionsExt;
-
-    use super::*;
-
-    #[test]
-    fn a_new_file_is_for_owner_and_group() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("alerts.jsonl");
-        let mode = open(&path, Begin::Append).unwrap().metadata().unwrap().permissions().mode();
-        // Whatever the process' mask takes away, nothing is added.
-        assert_eq!(mode & 0o777 & !MODE, 0);
-        assert_eq!(mode & 0o600, 0o600);
-    }
-
-    #[test]
-    fn truncating_and_appending() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("alerts.jsonl");
-        fs::write(&path, "old\nhalf a li").unwrap();
-        open(&path, Begin::Append).unwrap().write_all(b"new\n").unwrap();
-        assert_eq!(fs::read_to_string(&path).unwrap(), "old\nhalf a li\nnew\n");
-        open(&path, Begin::Append).unwrap().write_all(b"more\n").unwrap();
-        assert_eq!(fs::read_to_string(&path).unwrap(), "old\nhalf a li\nnew\nmore\n");
-        open(&path, Begin::Truncate).unwrap().write_all(b"only\n").unwrap();
-        assert_eq!(fs::read_to_string(&path).unwrap(), "only\n");
-    }
-
-    #[test]
-    fn a_link_is_not_followed() {
-        let folder = tempfile::tempdir().unwrap();
-        let (target, link) = (folder.path().join("shadow"), folder.path().join("alerts.jsonl"));
-        fs::write(&target, "precious").unwrap();
-        std::os::unix::fs::symlink(&target, &link).unwrap();
-        assert!(matches!(open(&link, Begin::Truncate), Err(SinkError::Link { .. })));
-        assert_eq!(fs::read_to_string(&target).unwrap(), "precious");
-    }
-
-    #[test]
-    fn what_cannot_be_opened_is_named() {
-        let told = open(Path::new("/nonexistent/alerts.jsonl"), Begin::Append).unwrap_err().to_string();
-        assert!(told.starts_with("/nonexistent/alerts.jsonl: cannot be opened: "), "{told}");
-    }
+fn is_file(file: &File) -> bool {
+    file.metadata().is_ok_and(|held| held.is_file())
 }

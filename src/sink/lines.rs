@@ -6,12 +6,14 @@ use std::time::Duration;
 
 use super::Delivery;
 
-/// A writer of lines that remembers the rest of a torn one.
+/// A writer of lines that remembers a torn one.
 #[derive(Debug)]
 pub(super) struct Lines<W> {
     out: W,
-    /// What is left of a line that was cut short.
-    rest: Vec<u8>,
+    /// A line that was cut short; empty where none was.
+    torn: Vec<u8>,
+    /// How much of it is out.
+    begun: usize,
 }
 
 /// A pipe that somebody set to non-blocking is asked again after this time: fast for a reader, idle for a processor.
@@ -19,34 +21,63 @@ const ASK_AGAIN: Duration = Duration::from_millis(5);
 
 impl<W: Write> Lines<W> {
     pub fn new(out: W) -> Self {
-        Self { out, rest: Vec::new() }
+        Self { out, torn: Vec::new(), begun: 0 }
     }
 
-    /// Writes lines, each with its line end. The line at which writing fails counts as neither delivered nor failed while
-    /// its rest is kept; if nothing of it was written, it failed like those behind it.
+    /// Goes on with another output; a torn line begins anew there.
+    pub fn turn_to(&mut self, out: W) -> W {
+        self.begun = 0;
+        std::mem::replace(&mut self.out, out)
+    }
+
+    /// Where the lines go.
+    pub fn out(&self) -> &W {
+        &self.out
+    }
+
+    /// Whether the end of a line is still to be written.
+    pub fn is_torn(&self) -> bool {
+        !self.torn.is_empty()
+    }
+
+    /// Writes lines, each with its line end. The line at which writing fails is neither delivered nor left while its end is
+    /// still to come; if nothing of it was written, it is left like those behind it.
     pub fn write(&mut self, text: &[u8]) -> Delivery {
-        let rest = std::mem::take(&mut self.rest);
-        let (written, error) = self.write_bytes(&rest);
-        if let Some(left) = rest.get(written..).filter(|left| !left.is_empty()) {
-            self.rest = left.to_vec();
-            return outcome(0, lines(text), error);
+        let mut delivered = 0;
+        if self.is_torn() {
+            let line = std::mem::take(&mut self.torn);
+            let (written, error) = self.write_bytes(line.get(self.begun..).unwrap_or_default());
+            self.begun += written;
+            if let Some(error) = error {
+                self.torn = line;
+                return Delivery { left: lines(text), error: Some(error.into()), ..Delivery::default() };
+            }
+            delivered = 1;
         }
-        let owed = lines(&rest);
         let (written, error) = self.write_bytes(text);
         let (done, left) = text.split_at_checked(written).unwrap_or((text, &[]));
-        let torn = done.last().is_some_and(|last| *last != b'\n');
-        if torn {
-            let end = memchr::memchr(b'\n', left).map_or(left.len(), |end| end + 1);
-            self.rest = left.get(..end).unwrap_or_default().to_vec();
+        let begin = memchr::memrchr(b'\n', done).map_or(0, |end| end + 1);
+        let mut owed = lines(left);
+        if begin < done.len() {
+            let line = text.get(begin..).unwrap_or_default();
+            let end = memchr::memchr(b'\n', line).map_or(line.len(), |end| end + 1);
+            self.torn = line.get(..end).unwrap_or_default().to_vec();
+            self.begun = done.len() - begin;
+            owed -= 1;
         }
-        outcome(owed + lines(done), lines(left) - u64::from(torn), error)
+        Delivery {
+            delivered: delivered + lines(done),
+            left: owed,
+            error: error.map(Into::into),
+            ..Delivery::default()
+        }
     }
 
     /// The end: a line that is still torn is lost.
     pub fn finish(&mut self) -> Delivery {
         let mut last = self.write(&[]);
-        if !self.rest.is_empty() {
-            self.rest.clear();
+        if self.is_torn() {
+            self.torn.clear();
             last.failed += 1;
         }
         if let Err(error) = self.out.flush() {
@@ -74,17 +105,6 @@ impl<W: Write> Lines<W> {
 /// How many lines end in `text`.
 fn lines(text: &[u8]) -> u64 {
     memchr::memchr_iter(b'\n', text).count() as u64
-}
-
-/// A reader that has gone is no failure.
-fn outcome(delivered: u64, failed: u64, error: Option<std::io::Error>) -> Delivery {
-    let closed = error.as_ref().is_some_and(|error| error.kind() == ErrorKind::BrokenPipe);
-    Delivery {
-        delivered,
-        failed: if closed { 0 } else { failed },
-        error: error.filter(|_| !closed).map(Into::into),
-        closed,
-    }
 }
 
 #[cfg(test)]
@@ -120,7 +140,7 @@ mod tests {
     }
 
     fn counts(delivery: &Delivery) -> (u64, u64, bool) {
-        (delivery.delivered, delivery.failed, delivery.error.is_some())
+        (delivery.delivered, delivery.left + delivery.failed, delivery.error.is_some())
     }
 
     #[test]
@@ -134,7 +154,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_of_which_nothing_was_written_is_lost_and_leaves_no_rest() {
+    fn a_line_of_which_nothing_was_written_is_left_as_a_whole() {
         let mut disk = Lines::new(Disk { room: 4, ..Disk::default() });
         assert_eq!(counts(&disk.write(&text(&["one", "two"]))), (1, 1, true));
         disk.out.room = 100;
@@ -153,28 +173,20 @@ mod tests {
     fn every_line_is_counted_once_wherever_the_disk_is_full() {
         for room in 0..16 {
             let mut disk = Lines::new(Disk { room, ..Disk::default() });
-            let (mut delivered, mut failed) = (0, 0);
+            let mut ended = 0;
             for step in [disk.write(&text(&["one", "two"])), disk.write(&text(&["", "six"])), disk.finish()] {
-                delivered += step.delivered;
-                failed += step.failed;
+                ended += step.delivered + step.left + step.failed;
             }
-            assert_eq!(delivered + failed, 4, "room for {room}");
+            assert_eq!(ended, 4, "room for {room}");
         }
     }
 
     #[test]
-    fn a_reader_that_has_gone_is_no_failure() {
-        struct Gone;
-        impl Write for Gone {
-            fn write(&mut self, _: &[u8]) -> io::Result<usize> {
-                Err(ErrorKind::BrokenPipe.into())
-            }
-            fn flush(&mut self) -> io::Result<()> {
-                Ok(())
-            }
-        }
-        let delivery = Lines::new(Gone).write(&text(&["one"]));
-        assert!(delivery.closed);
-        assert_eq!(counts(&delivery), (0, 0, false));
+    fn a_torn_line_begins_anew_in_another_file() {
+        let mut disk = Lines::new(Disk { room: 6, ..Disk::default() });
+        assert_eq!(counts(&disk.write(&text(&["one", "two"]))), (1, 0, true));
+        let old = disk.turn_to(Disk { room: 100, ..Disk::default() });
+        assert_eq!(counts(&disk.write(&text(&["six"]))), (2, 0, false));
+        assert_eq!((old.held, &disk.out.held[..]), (b"one\ntw".to_vec(), &b"two\nsix\n"[..]));
     }
 }

@@ -1,18 +1,23 @@
-//! The way from the judgement to the sinks: one bounded queue for each. Comes in: records, from any thread. Goes out:
-//! the same records on the thread that delivers. In a replay a full queue holds the sender, so that nothing is lost; in
-//! a watch it never does, and what has no room is counted.
+//! The way from the judgement to the sinks: one bounded queue for each, and where nothing may be lost a spool. Comes in:
+//! records, from any thread. Goes out: the same records on the thread that delivers. In a replay a full queue holds the
+//! sender, so that nothing is lost; in a watch it never does, and what has no room is counted.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
 use tokio::sync::mpsc::error::TrySendError;
-use tokio::sync::{Notify, mpsc, oneshot};
+use tokio::sync::{Notify, mpsc, oneshot, watch};
 
-use super::report::Counters;
+use super::backoff::{Backoff, Patience};
+use super::counters::Counters;
+use super::lodging::{self, Lodging};
+use super::outlet::Outlet;
 use super::runner::{self, Lane, Parcel};
 use super::{
-    DatagramSink, Page, Record, Sink, SinkCounts, SinkError, SinkReport, SinkSpec, StreamSink, Target,
+    Begin, DatagramSink, EventType, FileSink, Page, Record, Sink, SinkCounts, SinkError, SinkReport,
+    SinkSpec, SinkStatus, StreamSink, Target, TcpSink, WebhookSink,
 };
 use crate::detect::rule::Level;
 
@@ -29,6 +34,44 @@ pub enum WhenFull {
     Discard,
 }
 
+/// What all sinks of a run have in common.
+#[derive(Debug, Clone)]
+pub struct Setting {
+    /// The host name that syslog is told.
+    pub sensor: String,
+    /// What happens to a record whose sink has no room.
+    pub when_full: WhenFull,
+    /// The folder in which alerts wait until they are delivered; without one they wait in memory. A run that waits for
+    /// room has no use for it.
+    pub state: Option<PathBuf>,
+    /// How large the spool of one sink may become, in bytes.
+    pub spool_bytes: u64,
+    /// How patient sinks are.
+    pub patience: Patience,
+    /// Seconds since 1970 by the machine's date.
+    pub clock: fn() -> i64,
+    /// Different in every run, so that sensors do not try again in step.
+    pub seed: u64,
+}
+
+/// A day's worth and more of the worst that incidents bring.
+pub const SPOOL_BYTES: u64 = 256 << 20;
+
+impl Setting {
+    /// A setting without a state folder.
+    pub fn new(sensor: &str, when_full: WhenFull, clock: fn() -> i64) -> Self {
+        Self {
+            sensor: sensor.to_owned(),
+            when_full,
+            state: None,
+            spool_bytes: SPOOL_BYTES,
+            patience: Patience::default(),
+            clock,
+            seed: 0,
+        }
+    }
+}
+
 /// All sinks of a run, each with its queue, on a thread of their own.
 pub struct Sinks {
     lanes: Vec<Entrance>,
@@ -40,41 +83,64 @@ pub struct Sinks {
 /// The sender's end of a sink's queue.
 struct Entrance {
     queue: mpsc::Sender<Parcel>,
+    /// Where alerts go that must not be lost.
+    spool: Option<mpsc::Sender<Record>>,
     reopen: Arc<Notify>,
     counters: Arc<Counters>,
+    takes: Takes,
+}
+
+/// What a sink takes.
+#[derive(Debug, Clone, Copy)]
+struct Takes {
     min_severity: Level,
+    /// Nothing but records of incidents.
+    alerts_only: bool,
+}
+
+/// Builds the lanes of all sinks.
+struct Builder<'a> {
+    setting: &'a Setting,
+    ending: watch::Receiver<bool>,
+    lanes: Vec<Lane>,
+    entrances: Vec<Entrance>,
 }
 
 impl Sinks {
-    /// Opens the sinks and starts their thread. A file that cannot be opened is an error; a collector that is not there
-    /// yet is not. `sensor` is the host name that syslog is told.
-    pub fn start(specs: Vec<SinkSpec>, sensor: &str, when_full: WhenFull) -> Result<Self, SinkError> {
-        let sinks: Result<Vec<_>, SinkError> =
-            specs.into_iter().map(|spec| Ok((open(&spec.target, sensor)?, spec.min_severity))).collect();
-        Self::with(sinks?, when_full)
+    /// Opens the sinks and their spools and starts their thread. A file that cannot be opened is an error; a collector that
+    /// is not there yet is not.
+    pub fn start(specs: Vec<SinkSpec>, setting: &Setting) -> Result<Self, SinkError> {
+        let (end, ending) = watch::channel(false);
+        let mut builder = Builder { setting, ending, lanes: Vec::new(), entrances: Vec::new() };
+        let mut lodging = Lodging::new(setting);
+        for spec in specs {
+            let lodged = lodging.spool(&spec.target)?;
+            let sink = open(&spec.target, lodged.is_some(), setting)?;
+            let alerts_only = matches!(spec.target, Target::Webhook(_));
+            let takes = Takes { min_severity: spec.min_severity, alerts_only };
+            builder.add(sink, takes, lodged)?;
+        }
+        lodging.tell_of_the_homeless();
+        builder.start(end)
     }
 
-    /// Starts the thread for sinks of any make, each with the least severity it takes.
-    pub fn with(sinks: Vec<(Box<dyn Sink>, Level)>, when_full: WhenFull) -> Result<Self, SinkError> {
-        let (mut lanes, mut entrances) = (Vec::new(), Vec::new());
+    /// Starts the thread for sinks of any make, each with the least severity it takes, without spools.
+    pub fn with(sinks: Vec<(Box<dyn Sink>, Level)>, setting: &Setting) -> Result<Self, SinkError> {
+        let (end, ending) = watch::channel(false);
+        let mut builder = Builder { setting, ending, lanes: Vec::new(), entrances: Vec::new() };
         for (sink, min_severity) in sinks {
-            let (queue, parcels) = mpsc::channel(QUEUE_LENGTH);
-            let reopen = Arc::new(Notify::new());
-            let counters = Arc::new(Counters::new(sink.name()));
-            lanes.push(Lane { sink, parcels, reopen: reopen.clone(), counters: counters.clone() });
-            entrances.push(Entrance { queue, reopen, counters, min_severity });
+            builder.add(sink, Takes { min_severity, alerts_only: false }, None)?;
         }
-        let (stop, stopped) = oneshot::channel();
-        let thread = runner::start(lanes, stopped)?;
-        Ok(Self { lanes: entrances, when_full, stop, thread })
+        builder.start(end)
     }
 
     /// Sends a record to every sink that takes its severity. Not to be called from an asynchronous task when
     /// [`WhenFull::Wait`] is chosen.
     pub fn send(&self, record: &Record) {
-        for lane in &self.lanes {
-            if lane.takes(record) {
-                lane.send(Parcel::Record(record.clone()), self.when_full);
+        for lane in self.lanes.iter().filter(|lane| lane.takes.takes(record)) {
+            match &lane.spool {
+                Some(spool) if record.kind == EventType::Alert => lane.keep(spool, record),
+                _ => lane.send(Parcel::Record(record.clone()), self.when_full),
             }
         }
     }
@@ -82,7 +148,7 @@ impl Sinks {
     /// Sends pages of records to every sink: they have no severity.
     pub fn send_pages(&self, pages: Vec<Page>) {
         let pages: Vec<Arc<Page>> = pages.into_iter().map(Arc::new).collect();
-        for lane in &self.lanes {
+        for lane in self.lanes.iter().filter(|lane| !lane.takes.alerts_only) {
             for page in &pages {
                 lane.send(Parcel::Page(Arc::clone(page)), self.when_full);
             }
@@ -104,7 +170,13 @@ impl Sinks {
         self.lanes.iter().map(|lane| (lane.counters.name().to_owned(), lane.counters.counts())).collect()
     }
 
-    /// Delivers what is in the queues and ends; what is not delivered within `deadline` is discarded.
+    /// How every sink does, in the order they were given.
+    pub fn states(&self) -> Vec<SinkStatus> {
+        self.lanes.iter().map(|lane| lane.counters.status()).collect()
+    }
+
+    /// Delivers what is in the queues and ends; what is not delivered within `deadline` stays in the spools, or is
+    /// discarded where there is none.
     pub fn finish(self, deadline: Duration) -> SinkReport {
         let counters: Vec<Arc<Counters>> = self.lanes.iter().map(|lane| lane.counters.clone()).collect();
         drop(self.lanes);
@@ -115,9 +187,60 @@ impl Sinks {
     }
 }
 
+impl Builder<'_> {
+    fn add(
+        &mut self,
+        sink: Box<dyn Sink>,
+        takes: Takes,
+        lodged: Option<lodging::Lodged>,
+    ) -> Result<(), SinkError> {
+        let (queue, parcels) = mpsc::channel(QUEUE_LENGTH);
+        let reopen = Arc::new(Notify::new());
+        let counters = Arc::new(Counters::new(sink.name(), self.setting.clock));
+        let (outlet, spool) = match lodged {
+            None => (None, None),
+            Some(spool) => {
+                let (keep, intake) = mpsc::channel(QUEUE_LENGTH);
+                let outlet = Outlet::start(spool, intake, queue.clone(), Arc::clone(&counters))?;
+                (Some(outlet), Some(keep))
+            }
+        };
+        let seed = self.setting.seed.wrapping_add(self.lanes.len() as u64);
+        self.lanes.push(Lane {
+            sink,
+            parcels,
+            outlet,
+            reopen: Arc::clone(&reopen),
+            counters: Arc::clone(&counters),
+            backoff: Backoff::new(self.setting.patience, seed),
+            when_full: self.setting.when_full,
+            ending: self.ending.clone(),
+        });
+        self.entrances.push(Entrance { queue, spool, reopen, counters, takes });
+        Ok(())
+    }
+
+    fn start(self, end: watch::Sender<bool>) -> Result<Sinks, SinkError> {
+        let (stop, stopped) = oneshot::channel();
+        let thread = runner::start(self.lanes, stopped, end)?;
+        Ok(Sinks { lanes: self.entrances, when_full: self.setting.when_full, stop, thread })
+    }
+}
+
+impl Takes {
+    fn takes(self, record: &Record) -> bool {
+        let kind = !self.alerts_only || record.kind == EventType::Alert;
+        kind && record.severity.is_none_or(|severity| severity >= self.min_severity)
+    }
+}
+
 impl Entrance {
-    fn takes(&self, record: &Record) -> bool {
-        record.severity.is_none_or(|severity| severity >= self.min_severity)
+    /// Sends an alert to the spool; the sender never waits for a disk.
+    fn keep(&self, spool: &mpsc::Sender<Record>, record: &Record) {
+        self.counters.send(1);
+        if spool.try_send(record.clone()).is_err() {
+            self.counters.refuse(1);
+        }
     }
 
     fn send(&self, parcel: Parcel, when_full: WhenFull) {
@@ -138,11 +261,21 @@ impl Entrance {
     }
 }
 
-fn open(target: &Target, sensor: &str) -> Result<Box<dyn Sink>, SinkError> {
+/// Opens a sink; `spooled` says whether what it is given comes again after a crash.
+fn open(target: &Target, spooled: bool, setting: &Setting) -> Result<Box<dyn Sink>, SinkError> {
+    let Setting { sensor, clock, .. } = setting;
     Ok(match target {
-        Target::File { path, begin } => Box::new(StreamSink::file(path, *begin)?),
+        Target::File { path, begin, rotation } => {
+            let begin = if spooled && *begin == Begin::Append { Begin::Mend } else { *begin };
+            Box::new(FileSink::open(path, begin, *rotation, *clock)?)
+        }
         Target::Stdout => Box::new(StreamSink::stdout()?),
         Target::Udp { host, port } => Box::new(DatagramSink::udp(host, *port, sensor)),
         Target::Unix(path) => Box::new(DatagramSink::unix(path.clone(), sensor)),
+        Target::Tcp { host, port } => Box::new(TcpSink::tcp(host, *port, sensor)),
+        Target::Tls { host, port, ca_file } => {
+            Box::new(TcpSink::tls(host, *port, ca_file.as_deref(), sensor)?)
+        }
+        Target::Webhook(hook) => Box::new(WebhookSink::open(hook, *clock)?),
     })
 }

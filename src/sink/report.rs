@@ -1,22 +1,45 @@
-//! What became of records, counted. Comes in: each sink's deliveries. Goes out: counts while running and a report at the
-//! end; errors are told to the log at a rate that falls as they go on.
+//! What became of records, for whoever asks. Comes in: counts. Goes out: how each sink does while running ([`SinkStatus`])
+//! and how all ended ([`SinkReport`]).
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
-use std::sync::{Mutex, PoisonError};
-
-use tracing::warn;
-
-use super::{Delivery, SinkError};
-
-/// What became of a sink's records: their sum is what was sent to it, less what is still in its queue.
+/// What became of a sink's records: their sum is what was sent to it, less what is still in its queue or its spool.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct SinkCounts {
     /// Written, or handed to the kernel.
     pub delivered: u64,
     /// There was no room for them, the time was up, or their reader had gone.
     pub discarded: u64,
-    /// Writing or sending failed.
+    /// Writing or sending failed, or the receiver will never take them.
     pub failed: u64,
+}
+
+/// How a sink does.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SinkStatus {
+    /// Its name; of a webhook's address no more than the host.
+    pub name: String,
+    /// Since when it takes nothing, in seconds since 1970 by the machine's date; `None` while it works.
+    pub failing_since: Option<i64>,
+    /// The last error it met, also where it works again.
+    pub last_error: Option<String>,
+    /// What became of its records.
+    pub counts: SinkCounts,
+    /// Of those that failed, how many the receiver refused for good and were put aside.
+    pub rejected: u64,
+    /// Records of incidents that wait in its spool.
+    pub spooled: u64,
+    /// Bytes of its spool.
+    pub spooled_bytes: u64,
+    /// Records that the spool's disk did not take, and that went on in memory.
+    pub unspooled: u64,
+    /// Damaged places that were found in its spool.
+    pub damaged: u64,
+}
+
+impl SinkStatus {
+    /// Whether it takes what it is given.
+    pub fn is_ok(&self) -> bool {
+        self.failing_since.is_none()
+    }
 }
 
 /// How a sink ended.
@@ -30,6 +53,8 @@ pub struct SinkState {
     pub first_error: Option<String>,
     /// Whether its reader had gone, which is no failure.
     pub closed: bool,
+    /// Records of incidents that the next run will deliver.
+    pub spooled: u64,
 }
 
 /// How all sinks ended.
@@ -43,6 +68,13 @@ impl SinkReport {
     /// Whether every record reached every sink that still had a reader.
     pub fn is_complete(&self) -> bool {
         self.sinks.iter().all(|sink| sink.counts.failed == 0 && (sink.closed || sink.counts.discarded == 0))
+    }
+
+    /// One sentence for each sink that has records left for the next run.
+    pub fn waiting(&self) -> Vec<String> {
+        let full = self.sinks.iter().filter(|sink| sink.spooled > 0);
+        full.map(|sink| format!("{}: {} records wait in its spool for the next run", sink.name, sink.spooled))
+            .collect()
     }
 
     /// One sentence for each sink that lost records.
@@ -62,113 +94,4 @@ impl SinkReport {
             })
             .collect()
     }
-}
-
-/// A sink's counts, shared between who sends, who delivers and who looks.
-#[derive(Debug)]
-pub(super) struct Counters {
-    name: String,
-    /// Sent, whether or not there was room.
-    sent: AtomicU64,
-    delivered: AtomicU64,
-    /// Found no room in the queue.
-    refused: AtomicU64,
-    /// Came out of the queue after the reader had gone.
-    unread: AtomicU64,
-    failed: AtomicU64,
-    errors: AtomicU64,
-    closed: AtomicBool,
-    first_error: Mutex<Option<String>>,
-}
-
-impl Counters {
-    pub fn new(name: String) -> Self {
-        Self {
-            name,
-            sent: AtomicU64::new(0),
-            delivered: AtomicU64::new(0),
-            refused: AtomicU64::new(0),
-            unread: AtomicU64::new(0),
-            failed: AtomicU64::new(0),
-            errors: AtomicU64::new(0),
-            closed: AtomicBool::new(false),
-            first_error: Mutex::new(None),
-        }
-    }
-
-    pub fn name(&self) -> &str {
-        &self.name
-    }
-
-    /// Records were sent.
-    pub fn send(&self, records: u64) {
-        self.sent.fetch_add(records, Relaxed);
-    }
-
-    /// Records found no room.
-    pub fn refuse(&self, records: u64) {
-        let before = self.refused.fetch_add(records, Relaxed);
-        let discarded = before + records;
-        // One more digit of two: often enough to see that it goes on.
-        if before.checked_ilog2() != discarded.checked_ilog2() {
-            warn!(sink = self.name, discarded, "no room for records");
-        }
-    }
-
-    /// Records left the queue and had no reader.
-    pub fn discard(&self, records: u64) {
-        self.unread.fetch_add(records, Relaxed);
-    }
-
-    /// Records left the queue and were given to the sink.
-    pub fn note(&self, delivery: Delivery) {
-        self.delivered.fetch_add(delivery.delivered, Relaxed);
-        self.failed.fetch_add(delivery.failed, Relaxed);
-        if delivery.closed {
-            self.closed.store(true, Relaxed);
-        }
-        if let Some(error) = delivery.error {
-            self.tell(&error);
-        }
-    }
-
-    fn tell(&self, error: &SinkError) {
-        let errors = self.errors.fetch_add(1, Relaxed) + 1;
-        let mut first = self.first_error.lock().unwrap_or_else(PoisonError::into_inner);
-        first.get_or_insert_with(|| error.to_string());
-        if tells(errors) {
-            let failed = self.failed.load(Relaxed);
-            warn!(sink = self.name, %error, errors, failed, "records could not be delivered");
-        }
-    }
-
-    pub fn is_closed(&self) -> bool {
-        self.closed.load(Relaxed)
-    }
-
-    pub fn counts(&self) -> SinkCounts {
-        SinkCounts {
-            delivered: self.delivered.load(Relaxed),
-            discarded: self.refused.load(Relaxed) + self.unread.load(Relaxed),
-            failed: self.failed.load(Relaxed),
-        }
-    }
-
-    /// The end: what was sent and came to no end is discarded.
-    pub fn state(&self) -> SinkState {
-        let mut counts = self.counts();
-        let ended = counts.delivered + counts.failed + counts.discarded;
-        counts.discarded += self.sent.load(Relaxed).saturating_sub(ended);
-        SinkState {
-            name: self.name.clone(),
-            counts,
-            first_error: self.first_error.lock().unwrap_or_else(PoisonError::into_inner).clone(),
-            closed: self.is_closed(),
-        }
-    }
-}
-
-/// The first, second, fourth, eighth … time: often enough to see that it goes on, never a flood.
-fn tells(times: u64) -> bool {
-    times.is_power_of_two()
 }

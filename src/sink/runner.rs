@@ -1,24 +1,34 @@
-//! The thread that delivers: a runtime with one task a sink. Comes in: records out of the queues. Goes out: deliveries,
-//! counted. Ends when the queues are empty and closed, or when the time for that is up.
+//! The thread that delivers: a runtime with one task a sink. Comes in: records out of the queues and spools. Goes out:
+//! deliveries, counted. What a receiver does not take is kept and given again, later and later. Ends when queues and
+//! spools are empty and closed, or when the time for that is up.
 
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use tokio::runtime::{Builder, Runtime};
-use tokio::sync::{Notify, mpsc, oneshot};
+use tokio::sync::{Notify, mpsc, oneshot, watch};
 use tokio::task::JoinSet;
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
-use super::report::Counters;
-use super::{Page, Record, Sink, SinkError};
+use super::backoff::Backoff;
+use super::counters::Counters;
+use super::outlet::{Outlet, Reading};
+use super::spool::Entry;
+use super::{Delivery, Page, Record, Settled, Sink, SinkError, WhenFull};
 
-/// A sink with the receiving end of its queue.
+/// A sink with the receiving ends of its queue and its spool.
 pub(super) struct Lane {
     pub sink: Box<dyn Sink>,
     pub parcels: mpsc::Receiver<Parcel>,
+    pub outlet: Option<Outlet>,
     pub reopen: Arc<Notify>,
     pub counters: Arc<Counters>,
+    pub backoff: Backoff,
+    /// Whoever waits for room is not to wait for ever: what is refused too often is lost.
+    pub when_full: WhenFull,
+    /// Turns true when the run ends.
+    pub ending: watch::Receiver<bool>,
 }
 
 /// What is sent as one.
@@ -46,83 +56,223 @@ const BATCH: usize = 64;
 pub(super) fn start(
     lanes: Vec<Lane>,
     stopped: oneshot::Receiver<Duration>,
+    ending: watch::Sender<bool>,
 ) -> Result<JoinHandle<()>, SinkError> {
     let runtime =
         Builder::new_current_thread().enable_io().enable_time().build().map_err(SinkError::Start)?;
-    let work = move || deliver(runtime, lanes, stopped);
+    let work = move || {
+        deliver(&runtime, lanes, stopped, &ending);
+        // A write that hangs must not hold the end of the process.
+        runtime.shutdown_background();
+    };
     thread::Builder::new().name("sinks".to_owned()).spawn(work).map_err(SinkError::Start)
 }
 
-fn deliver(runtime: Runtime, lanes: Vec<Lane>, stopped: oneshot::Receiver<Duration>) {
+fn deliver(
+    runtime: &Runtime,
+    lanes: Vec<Lane>,
+    stopped: oneshot::Receiver<Duration>,
+    ending: &watch::Sender<bool>,
+) {
     runtime.block_on(async {
         let mut tasks = JoinSet::new();
         for lane in lanes {
-            tasks.spawn(run(lane));
+            tasks.spawn(lane.run());
         }
         let mut ended = std::pin::pin!(async { while tasks.join_next().await.is_some() {} });
         tokio::select! {
             () = &mut ended => {}
-            deadline = stopped => match deadline {
-                // Time is up for those that have not ended; their counters say what was left.
-                Ok(deadline) => drop(timeout(deadline, ended).await),
-                Err(_) => ended.await,
-            },
-        }
-    });
-    // A write that hangs must not hold the end of the process.
-    runtime.shutdown_background();
-}
-
-/// Delivers a sink's records until its queue is closed and empty.
-async fn run(mut lane: Lane) {
-    let mut parcels = Vec::with_capacity(BATCH);
-    loop {
-        tokio::select! {
-            biased;
-            () = lane.reopen.notified() => lane.counters.note(lane.sink.reopen().await),
-            count = lane.parcels.recv_many(&mut parcels, BATCH) => {
-                if count == 0 {
-                    break;
+            deadline = stopped => {
+                ending.send_replace(true);
+                match deadline {
+                    // Time is up for those that have not ended; their counters say what was left.
+                    Ok(deadline) => drop(timeout(deadline, ended).await),
+                    Err(_) => ended.await,
                 }
-                lane.take(parcels.drain(..)).await;
             }
         }
-    }
-    if !lane.counters.is_closed() {
-        lane.counters.note(lane.sink.finish().await);
-    }
+    });
+}
+
+/// How a wait before another attempt ended.
+#[derive(PartialEq, Eq)]
+enum Pause {
+    /// It is time to try again.
+    Over,
+    /// It was tried often enough.
+    GivenUp,
+    /// The run ends.
+    Ending,
 }
 
 impl Lane {
+    /// Delivers a sink's records until its queue and its spool are closed and empty.
+    async fn run(mut self) {
+        let mut parcels = Vec::with_capacity(BATCH);
+        let (mut queue_open, mut spool_open) = (true, self.outlet.is_some());
+        while queue_open || spool_open {
+            let Self { parcels: queue, outlet, reopen, .. } = &mut self;
+            tokio::select! {
+                () = reopen.notified() => self.reopen().await,
+                count = queue.recv_many(&mut parcels, BATCH), if queue_open => {
+                    queue_open = count > 0;
+                    self.take(parcels.drain(..)).await;
+                }
+                () = ready(outlet), if spool_open => spool_open = self.empty_spool().await,
+            }
+        }
+        if !self.counters.is_closed() {
+            let last = self.sink.finish().await;
+            self.counters.note(&last);
+        }
+    }
+
+    async fn reopen(&mut self) {
+        let reopened = self.sink.reopen().await;
+        self.counters.note(&reopened);
+    }
+
     /// Delivers parcels in their order, those at once that are of one kind and follow each other.
     async fn take(&mut self, parcels: impl Iterator<Item = Parcel>) {
         let mut batch = Batch::Records(Vec::new());
         for parcel in parcels {
             if let Some(done) = batch.add(parcel) {
-                self.deliver(&done).await;
+                self.deliver(done).await;
             }
         }
-        self.deliver(&batch).await;
+        self.deliver(batch).await;
     }
 
-    /// Once the reader has gone, records are taken out of the queue and dropped, so that nobody waits for room.
-    async fn deliver(&mut self, batch: &Batch) {
-        let records = batch.len();
-        if records == 0 {
-            return;
+    /// Delivers a batch, in as many attempts as it takes. Once the reader has gone, records are taken out of the queue and
+    /// dropped, so that nobody waits for room.
+    async fn deliver(&mut self, mut batch: Batch) {
+        while batch.len() > 0 {
+            if self.counters.is_closed() {
+                self.counters.discard(batch.len());
+                return;
+            }
+            let delivery = match &batch {
+                Batch::Records(records) => self.sink.deliver(records).await,
+                Batch::Pages(pages) => self.sink.deliver_pages(pages).await,
+            };
+            self.counters.note(&delivery);
+            batch = batch.last(delivery.left);
+            if delivery.closed {
+                continue;
+            }
+            match self.pause_after(&delivery).await {
+                Pause::Over => {}
+                Pause::GivenUp => return self.counters.fail(batch.len()),
+                Pause::Ending => return self.counters.discard(batch.len()),
+            }
         }
-        if self.counters.is_closed() {
-            self.counters.discard(records);
-            return;
+    }
+
+    /// Reads on in the spool and delivers what was read; answers whether there may be more.
+    async fn empty_spool(&mut self) -> bool {
+        let Some(outlet) = &mut self.outlet else { return false };
+        match outlet.read().await {
+            Ok(Reading::Entries(entries)) => self.deliver_entries(entries).await,
+            Ok(Reading::Empty) => true,
+            Ok(Reading::End) => false,
+            Err(error) => self.pause_after(&Delivery::refusal(1, error.into())).await != Pause::Ending,
         }
-        let delivery = match batch {
-            Batch::Records(records) => self.sink.deliver(records).await,
-            Batch::Pages(pages) => self.sink.deliver_pages(pages).await,
+    }
+
+    /// Delivers what the spool holds until all of it is settled; answers whether to go on.
+    async fn deliver_entries(&mut self, entries: Vec<Entry>) -> bool {
+        let numbers: Vec<u64> = entries.iter().map(|entry| entry.number).collect();
+        let records: Vec<Record> = entries.into_iter().map(|entry| entry.record).collect();
+        let mut rest = records.as_slice();
+        loop {
+            let mut delivery = self.sink.deliver(rest).await;
+            let taken = rest.len().saturating_sub(usize::try_from(delivery.left).unwrap_or(usize::MAX));
+            self.put_aside(rest, &delivery).await;
+            rest = rest.get(taken..).unwrap_or_default();
+            match self.sink.settle().await {
+                Settled::Yes => self.commit(&numbers, rest.len()).await,
+                Settled::NotYet => delivery.left = delivery.left.max(1),
+                Settled::Lost(error) => {
+                    // What seemed delivered was not: it is given again, and counted then.
+                    if let Some(outlet) = &mut self.outlet {
+                        outlet.rewind().await;
+                    }
+                    let refused = Delivery::refusal(1, error);
+                    self.counters.note(&refused);
+                    return self.pause_after(&refused).await != Pause::Ending;
+                }
+            }
+            self.counters.note(&delivery);
+            if delivery.left == 0 {
+                self.backoff.succeed();
+                return true;
+            }
+            if self.pause_after(&delivery).await == Pause::Ending {
+                return false;
+            }
+        }
+    }
+
+    /// Notes in the spool that all but the last `left` of these records were delivered.
+    async fn commit(&mut self, numbers: &[u64], left: usize) {
+        let done = numbers.len().saturating_sub(left);
+        let (Some(outlet), Some(last)) = (&self.outlet, done.checked_sub(1).and_then(|at| numbers.get(at)))
+        else {
+            return;
         };
-        if delivery.closed {
-            self.counters.discard(records.saturating_sub(delivery.delivered + delivery.failed));
+        if let Err(error) = outlet.commit(*last).await {
+            self.counters.cannot_spool(0, &error);
         }
-        self.counters.note(delivery);
+    }
+
+    /// Records that the receiver will never take; where they cannot be put aside, the log has them.
+    async fn put_aside(&mut self, records: &[Record], delivery: &Delivery) {
+        let rejected: Vec<(Record, String)> = delivery
+            .rejected
+            .iter()
+            .filter_map(|rejected| Some((records.get(rejected.index)?.clone(), rejected.reason.to_string())))
+            .collect();
+        let (Some(outlet), false) = (&self.outlet, rejected.is_empty()) else { return };
+        let told = rejected.clone();
+        if let Err(error) = outlet.reject(rejected).await {
+            self.counters.cannot_spool(0, &error);
+            for (record, reason) in told {
+                tracing::error!(sink = self.counters.name(), reason, record = &*record.line, "rejected");
+            }
+        }
+    }
+
+    /// Waits before what was left is given again. Whoever took a part without an error is given the rest at once.
+    async fn pause_after(&mut self, delivery: &Delivery) -> Pause {
+        if delivery.left == 0 || delivery.error.is_none() {
+            self.backoff.succeed();
+            return Pause::Over;
+        }
+        let wait = self.backoff.after_failure(delivery.wait);
+        if self.when_full == WhenFull::Wait && self.backoff.failures() >= self.sink.attempts() {
+            return Pause::GivenUp;
+        }
+        if self.outlet.is_some() && *self.ending.borrow() {
+            return Pause::Ending;
+        }
+        let Self { ending, outlet, reopen, .. } = self;
+        tokio::select! {
+            () = sleep(wait) => return Pause::Over,
+            () = reopen.notified() => {}
+            // The spool keeps what is left.
+            _ = ending.wait_for(|ending| *ending), if outlet.is_some() => return Pause::Ending,
+        }
+        // Somebody has mended something: this is the moment to try.
+        self.reopen().await;
+        Pause::Over
+    }
+}
+
+/// Waits for something to read in a spool, where there is one.
+async fn ready(outlet: &mut Option<Outlet>) {
+    match outlet {
+        Some(outlet) => outlet.ready().await,
+        None => std::future::pending().await,
     }
 }
 
@@ -150,6 +300,23 @@ impl Batch {
         match self {
             Batch::Records(records) => records.len() as u64,
             Batch::Pages(pages) => pages.iter().map(|page| page.len() as u64).sum(),
+        }
+    }
+
+    /// The last so many records.
+    fn last(self, count: u64) -> Batch {
+        if count == 0 {
+            return Batch::Records(Vec::new());
+        }
+        let skipped = usize::try_from(self.len().saturating_sub(count)).unwrap_or(usize::MAX);
+        match self {
+            Batch::Records(mut records) => {
+                records.drain(..skipped.min(records.len()));
+                Batch::Records(records)
+            }
+            Batch::Pages(pages) => {
+                Batch::Records(pages.iter().flat_map(|page| page.records()).skip(skipped).collect())
+            }
         }
     }
 }

@@ -79,7 +79,7 @@ mod tests {
     fn record(kind: EventType, severity: Option<Level>) -> Record {
         let incident = severity.map(|_| "0a\"]\\1".into());
         let time = Some(Timestamp::from_secs(1_700_698_780));
-        Record { kind, severity, time, incident, line: r#"{"a":"조"}"#.into() }
+        Record { kind, severity, time, incident, seq: None, line: r#"{"a":"조"}"#.into() }
     }
 
     #[test]

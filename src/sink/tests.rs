@@ -10,27 +10,43 @@ use std::time::Duration;
 use super::*;
 use crate::time::Timestamp;
 
-const SOON: Duration = Duration::from_secs(20);
+pub const SOON: Duration = Duration::from_secs(20);
 
-fn record(severity: Option<Level>, line: &str) -> Record {
+pub fn record(severity: Option<Level>, line: &str) -> Record {
     Record {
         kind: if severity.is_some() { EventType::Alert } else { EventType::Stats },
         severity,
         time: Some(Timestamp::from_secs(1_700_698_780)),
         incident: severity.map(|_| "00ff00ff00ff00ff".into()),
+        seq: severity.map(|_| 0),
         line: line.into(),
     }
 }
 
-fn alert(line: &str) -> Record {
+pub fn alert(line: &str) -> Record {
     record(Some(Level::High), line)
 }
 
 fn file(path: &Path, begin: Begin) -> SinkSpec {
-    SinkSpec::all(Target::File { path: path.to_owned(), begin })
+    SinkSpec::all(Target::File { path: path.to_owned(), begin, rotation: None })
 }
 
-fn counts(report: &SinkReport) -> (u64, u64, u64) {
+/// A clock that stands: nothing here depends on the date.
+fn clock() -> i64 {
+    1_700_698_780
+}
+
+/// Sinks that try again at once.
+pub fn setting(when_full: WhenFull) -> Setting {
+    let patience = Patience {
+        first: Duration::from_millis(2),
+        most: Duration::from_millis(20),
+        asked: Duration::from_millis(20),
+    };
+    Setting { patience, ..Setting::new("mirror 1", when_full, clock) }
+}
+
+pub fn counts(report: &SinkReport) -> (u64, u64, u64) {
     let SinkCounts { delivered, discarded, failed } = report.sinks[0].counts;
     (delivered, discarded, failed)
 }
@@ -40,7 +56,7 @@ fn a_replay_loses_nothing_however_many_records_come_at_once() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("alerts.jsonl");
     fs::write(&path, "an earlier run\n").unwrap();
-    let sinks = Sinks::start(vec![file(&path, Begin::Truncate)], "s", WhenFull::Wait).unwrap();
+    let sinks = Sinks::start(vec![file(&path, Begin::Truncate)], &setting(WhenFull::Wait)).unwrap();
     let many = 5 * QUEUE_LENGTH;
     (0..many).for_each(|number| sinks.send(&alert(&number.to_string())));
     let report = sinks.finish(SOON);
@@ -63,7 +79,7 @@ fn records_and_pages_come_out_in_the_order_they_were_sent() {
     let collector = UnixDatagram::bind(&log).unwrap();
     collector.set_read_timeout(Some(SOON)).unwrap();
     let specs = vec![file(&path, Begin::Truncate), SinkSpec::all(Target::Unix(log))];
-    let sinks = Sinks::start(specs, "s", WhenFull::Wait).unwrap();
+    let sinks = Sinks::start(specs, &setting(WhenFull::Wait)).unwrap();
     sinks.send(&alert("one"));
     sinks.send_pages(vec![page(&["two", "three"]), page(&["four"])]);
     sinks.send(&alert("five"));
@@ -80,7 +96,7 @@ fn records_and_pages_come_out_in_the_order_they_were_sent() {
 #[test]
 fn a_full_disk_is_counted_and_said() {
     let full = file(Path::new("/dev/full"), Begin::Truncate);
-    let sinks = Sinks::start(vec![full], "s", WhenFull::Wait).unwrap();
+    let sinks = Sinks::start(vec![full], &setting(WhenFull::Wait)).unwrap();
     (0..10).for_each(|_| sinks.send(&alert("{}")));
     let report = sinks.finish(SOON);
     assert_eq!(counts(&report), (0, 0, 10));
@@ -96,14 +112,14 @@ fn a_full_disk_is_counted_and_said() {
 #[test]
 fn a_file_that_cannot_be_opened_refuses_the_start() {
     let missing = file(Path::new("/nonexistent/alerts.jsonl"), Begin::Append);
-    assert!(matches!(Sinks::start(vec![missing], "s", WhenFull::Wait), Err(SinkError::Open { .. })));
+    assert!(matches!(Sinks::start(vec![missing], &setting(WhenFull::Wait)), Err(SinkError::Open { .. })));
 }
 
 #[test]
 fn a_rotated_file_is_opened_anew() {
     let folder = tempfile::tempdir().unwrap();
     let (path, moved) = (folder.path().join("alerts.jsonl"), folder.path().join("alerts.1"));
-    let sinks = Sinks::start(vec![file(&path, Begin::Append)], "s", WhenFull::Wait).unwrap();
+    let sinks = Sinks::start(vec![file(&path, Begin::Append)], &setting(WhenFull::Wait)).unwrap();
     sinks.send(&alert("one"));
     wait_until(|| fs::read_to_string(&path).unwrap() == "one\n");
     fs::rename(&path, &moved).unwrap();
@@ -143,7 +159,7 @@ fn a_collector_hears_what_is_bad_enough() {
     let port = collector.local_addr().unwrap().port();
     let target = Target::Udp { host: "127.0.0.1".to_owned(), port };
     let spec = SinkSpec { target, min_severity: Level::High };
-    let sinks = Sinks::start(vec![spec], "mirror 1", WhenFull::Discard).unwrap();
+    let sinks = Sinks::start(vec![spec], &setting(WhenFull::Discard)).unwrap();
     sinks.send(&record(Some(Level::Medium), "left out"));
     sinks.send(&record(Some(Level::Critical), r#"{"a":"조"}"#));
     sinks.send(&record(None, "{}"));
@@ -169,9 +185,9 @@ fn a_collector_that_was_away_is_found_again() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("log");
     let spec = SinkSpec::all(Target::Unix(path.clone()));
-    let sinks = Sinks::start(vec![spec], "s", WhenFull::Discard).unwrap();
+    let sinks = Sinks::start(vec![spec], &setting(WhenFull::Discard)).unwrap();
     sinks.send(&alert("nobody there"));
-    wait_until(|| sinks.counts()[0].1.failed == 1);
+    wait_until(|| sinks.states()[0].failing_since == Some(clock()));
     for life in 0..2 {
         let _ = fs::remove_file(&path);
         let collector = UnixDatagram::bind(&path).unwrap();
@@ -179,18 +195,23 @@ fn a_collector_that_was_away_is_found_again() {
         let long = format!("life {life} {}", "x".repeat(60_000));
         sinks.send(&alert(&long));
         let mut buffer = [0; 65_536];
+        if life == 0 {
+            let length = collector.recv(&mut buffer).unwrap();
+            assert!(buffer[..length].ends_with(b"nobody there"), "it was kept until somebody was");
+        }
         let length = collector.recv(&mut buffer).unwrap();
         let text = std::str::from_utf8(&buffer[..length]).unwrap();
         assert!(text.starts_with("<131>1 ") && text.ends_with(&long), "{}", &text[..80]);
     }
-    assert_eq!(counts(&sinks.finish(SOON)), (2, 0, 1));
+    assert!(sinks.states()[0].is_ok());
+    assert_eq!(counts(&sinks.finish(SOON)), (3, 0, 0));
 }
 
 #[test]
 fn a_reader_that_leaves_ends_the_run_quietly() {
     let (mut reader, writer) = std::io::pipe().unwrap();
     let sink = StreamSink::writer("standard output".to_owned(), writer);
-    let sinks = Sinks::with(vec![(Box::new(sink), Level::Low)], WhenFull::Wait).unwrap();
+    let sinks = Sinks::with(vec![(Box::new(sink), Level::Low)], &setting(WhenFull::Wait)).unwrap();
     sinks.send(&alert("one"));
     let mut buffer = [0; 4];
     reader.read_exact(&mut buffer).unwrap();
@@ -209,7 +230,7 @@ fn a_reader_that_leaves_ends_the_run_quietly() {
 fn a_reader_that_is_stuck_holds_nobody() {
     let (reader, writer) = std::io::pipe().unwrap();
     let sink = StreamSink::writer("stuck".to_owned(), writer);
-    let sinks = Sinks::with(vec![(Box::new(sink), Level::Low)], WhenFull::Discard).unwrap();
+    let sinks = Sinks::with(vec![(Box::new(sink), Level::Low)], &setting(WhenFull::Discard)).unwrap();
     let line = "x".repeat(1_000);
     let sent = 4 * QUEUE_LENGTH;
     (0..sent).for_each(|_| sinks.send(&alert(&line)));
@@ -238,8 +259,9 @@ fn one_broken_sink_leaves_the_others_alone() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("alerts.jsonl");
     let broken: Box<dyn Sink> = Box::new(StreamSink::writer("broken".to_owned(), Broken));
-    let whole: Box<dyn Sink> = Box::new(StreamSink::file(&path, Begin::Append).unwrap());
-    let sinks = Sinks::with(vec![(broken, Level::Low), (whole, Level::Low)], WhenFull::Wait).unwrap();
+    let whole: Box<dyn Sink> = Box::new(FileSink::open(&path, Begin::Append, None, clock).unwrap());
+    let sinks =
+        Sinks::with(vec![(broken, Level::Low), (whole, Level::Low)], &setting(WhenFull::Wait)).unwrap();
     sinks.send(&alert("one"));
     let report = sinks.finish(SOON);
     assert_eq!((report.sinks[0].counts.failed, report.sinks[1].counts.delivered), (1, 1));
@@ -253,7 +275,7 @@ fn sinks_can_be_shared_with_whoever_reopens_them() {
 }
 
 /// Asks again every few milliseconds, for as long as [`SOON`].
-fn wait_until(holds: impl Fn() -> bool) {
+pub fn wait_until(holds: impl Fn() -> bool) {
     for _ in 0..SOON.as_millis() / 5 {
         if holds() {
             return;
@@ -261,4 +283,83 @@ fn wait_until(holds: impl Fn() -> bool) {
         std::thread::sleep(Duration::from_millis(5));
     }
     panic!("did not come to hold");
+}
+
+pub fn spooled(state: &Path) -> Setting {
+    Setting { state: Some(state.to_owned()), ..setting(WhenFull::Discard) }
+}
+
+fn unix(path: &Path) -> SinkSpec {
+    SinkSpec::all(Target::Unix(path.to_owned()))
+}
+
+/// The texts of so many messages.
+fn heard(collector: &UnixDatagram, count: usize) -> Vec<String> {
+    collector.set_read_timeout(Some(SOON)).unwrap();
+    let mut buffer = [0; 65_536];
+    let mut hear = || {
+        let length = collector.recv(&mut buffer).unwrap();
+        parsed(std::str::from_utf8(&buffer[..length]).unwrap()).3
+    };
+    (0..count).map(|_| hear()).collect()
+}
+
+#[test]
+fn alerts_outlive_the_run_that_could_not_deliver_them() {
+    let folder = tempfile::tempdir().unwrap();
+    let (state, log) = (folder.path().join("state"), folder.path().join("log"));
+    let sinks = Sinks::start(vec![unix(&log)], &spooled(&state)).unwrap();
+    let sent: Vec<String> = (0..300).map(|number| number.to_string()).collect();
+    sent.iter().for_each(|line| sinks.send(&alert(line)));
+    sinks.send(&record(None, "stats"));
+    wait_until(|| sinks.states()[0].spooled == 300);
+    assert_eq!(sinks.states()[0].failing_since, Some(clock()));
+    let report = sinks.finish(SOON);
+    assert_eq!((report.sinks[0].spooled, counts(&report)), (300, (0, 1, 0)), "only alerts are kept");
+    assert_eq!(report.waiting().len(), 1);
+
+    let collector = UnixDatagram::bind(&log).unwrap();
+    let sinks = Sinks::start(vec![unix(&log)], &spooled(&state)).unwrap();
+    sinks.send(&alert("new"));
+    let heard = heard(&collector, 301);
+    assert_eq!((&heard[..300], heard[300].as_str()), (&sent[..], "new"));
+    let report = sinks.finish(SOON);
+    assert_eq!((report.sinks[0].spooled, counts(&report)), (0, (301, 0, 0)));
+}
+
+#[test]
+fn each_sink_has_its_own_spool_and_an_outage_of_one_leaves_the_others() {
+    let folder = tempfile::tempdir().unwrap();
+    let (state, log, path) =
+        (folder.path().join("state"), folder.path().join("log"), folder.path().join("alerts.jsonl"));
+    let specs = vec![unix(&log), file(&path, Begin::Append), file(&path, Begin::Append)];
+    let sinks = Sinks::start(specs, &spooled(&state)).unwrap();
+    (0..100).for_each(|number| sinks.send(&alert(&number.to_string())));
+    wait_until(|| sinks.states()[2].counts.delivered == 100 && sinks.states()[0].spooled == 100);
+    wait_until(|| sinks.states()[1].counts.delivered == 100);
+    let report = sinks.finish(SOON);
+    assert_eq!(fs::read_to_string(&path).unwrap().lines().count(), 200);
+    assert_eq!(report.sinks.iter().map(|sink| sink.spooled).collect::<Vec<_>>(), [100, 0, 0]);
+    assert_eq!(fs::read_dir(state.join("spool")).unwrap().count(), 3);
+}
+
+#[test]
+fn a_state_folder_serves_one_run_at_a_time() {
+    let folder = tempfile::tempdir().unwrap();
+    let spec = unix(&folder.path().join("log"));
+    let sinks = Sinks::start(vec![spec.clone()], &spooled(folder.path())).unwrap();
+    let second = Sinks::start(vec![spec], &spooled(folder.path()));
+    assert!(matches!(second, Err(SinkError::Spool { .. })));
+    sinks.finish(SOON);
+}
+
+#[test]
+fn half_a_line_is_taken_away_and_its_record_comes_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("alerts.jsonl");
+    fs::write(&path, "{\"a\":1}\n{\"a\":").unwrap();
+    let sinks = Sinks::start(vec![file(&path, Begin::Append)], &spooled(folder.path())).unwrap();
+    sinks.send(&alert("{\"a\":2}"));
+    assert_eq!(counts(&sinks.finish(SOON)), (1, 0, 0));
+    assert_eq!(fs::read_to_string(&path).unwrap(), "{\"a\":1}\n{\"a\":2}\n");
 }

@@ -1,7 +1,8 @@
 //! Before the first packet: the process becomes the user it is told to, and keeps what a watch needs and nothing else.
 
-use std::fs::{self, OpenOptions};
-use std::os::unix::fs::OpenOptionsExt;
+use std::fs::{self, DirBuilder, OpenOptions};
+use std::io;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use crate::cli::Failure;
@@ -12,22 +13,36 @@ use crate::host::sandbox::{self, Plan, User};
 /// New files of records: alerts name addresses.
 const PRIVATE: u32 = 0o640;
 
+/// The state folder: alerts that wait in it name addresses as well.
+const PRIVATE_FOLDER: u32 = 0o750;
+
 /// What the process is to keep.
 pub fn plan(args: &WatchArgs, run: &Run) -> Result<Plan, Failure> {
     let user = args.user.as_deref().map(User::named).transpose();
     let user = user.map_err(|error| Failure::usage(format!("--user: {error}")))?;
     let written = outputs(args, run);
     let mut write: Vec<PathBuf> = written.iter().map(|path| folder_of(path).to_owned()).collect();
+    write.extend(run.state_folder(args.state.as_deref()));
     write.sort();
     write.dedup();
     let confine_files = args.sandbox == Sandbox::On;
-    Ok(Plan { user, read: run.sources.clone(), write, confine_files })
+    let read = run.sources.iter().cloned().chain(run.secrets()).collect();
+    Ok(Plan { user, read, write, confine_files })
 }
 
 /// Makes the files that are written, as long as the process may make them anywhere, and gives them to the user it
 /// becomes.
 pub fn prepare(args: &WatchArgs, run: &Run, plan: &Plan) -> Result<(), Failure> {
+    let state = run.state_folder(args.state.as_deref());
+    if let Some(state) = &state {
+        let made = DirBuilder::new().recursive(true).mode(PRIVATE_FOLDER).create(state);
+        made.map_err(|error| Failure::usage(format!("--state {}: {error}", state.display())))?;
+    }
     let Some(user) = &plan.user else { return Ok(()) };
+    if let Some(state) = state {
+        give_all(user, &state)
+            .map_err(|error| Failure::usage(format!("--state {}: {error}", state.display())))?;
+    }
     for path in run.output_files() {
         let made = OpenOptions::new().append(true).create(true).mode(PRIVATE).open(&path);
         let given = made.and_then(|file| if file.metadata()?.is_file() { user.give(&path) } else { Ok(()) });
@@ -35,6 +50,17 @@ pub fn prepare(args: &WatchArgs, run: &Run, plan: &Plan) -> Result<(), Failure> 
     }
     if let Some(baseline) = args.common.baseline.as_deref().filter(|path| path.exists()) {
         user.give(baseline).map_err(|error| Failure::usage(format!("{}: {error}", baseline.display())))?;
+    }
+    Ok(())
+}
+
+/// Gives a folder and all below it; links are given themselves.
+fn give_all(user: &User, path: &Path) -> io::Result<()> {
+    user.give(path)?;
+    if !path.is_symlink() && path.is_dir() {
+        for entry in fs::read_dir(path)? {
+            give_all(user, &entry?.path())?;
+        }
     }
     Ok(())
 }

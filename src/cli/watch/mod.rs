@@ -11,6 +11,7 @@ mod turns;
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::args::WatchArgs;
 use super::replay::Ending;
@@ -28,6 +29,9 @@ use kept::Kept;
 use reload::Reloader;
 use service::Attendants;
 use turns::Watch;
+
+/// What sinks may take at the end; what is left waits in their spools.
+const DRAIN: Duration = Duration::from_secs(10);
 
 /// Watches until SIGINT or SIGTERM.
 pub fn run(args: &WatchArgs) -> Result<ExitCode, Failure> {
@@ -51,7 +55,7 @@ pub fn run(args: &WatchArgs) -> Result<ExitCode, Failure> {
     confine::prepare(args, &run, &plan)?;
     confine::confine(&plan)?;
     let signals = Signals::listen().map_err(Failure::running)?;
-    let sinks = run.open_sinks(WhenFull::Discard)?;
+    let sinks = run.open_sinks(WhenFull::Discard, args.state.as_deref())?;
     let aloud: Option<fn(&str)> = if run.readable { Some(print_story) } else { None };
     let teller = Teller::new(Arc::clone(&run.scene), Arc::clone(&sinks), run.events.clone(), aloud);
     let keeper = file.map(Keeper::start);
@@ -76,7 +80,8 @@ pub fn run(args: &WatchArgs) -> Result<ExitCode, Failure> {
         return dead(sinks);
     };
     let baselines = std::mem::take(&mut outcome.baselines);
-    let ending = Ending { run: &run, complete, fail_on: args.common.fail_on.map(Level::from) };
+    let fail_on = args.common.fail_on.map(Level::from);
+    let ending = Ending { run: &run, complete, fail_on, patience: DRAIN };
     // Ends the teller's line to the keeper, too.
     let code = ending.end(outcome, sinks);
     if let Some(keeper) = keeper {
@@ -119,7 +124,7 @@ fn print_story(story: &str) {
 
 /// A thread has died: what was told goes out, and the service manager begins anew.
 fn dead(sinks: Arc<crate::sink::Sinks>) -> Result<ExitCode, Failure> {
-    for loss in super::replay::finish(sinks) {
+    for loss in super::replay::finish(sinks, DRAIN) {
         tracing::error!("{loss}");
     }
     Err(Failure::running("a thread has ended before its time: what it did is incomplete"))

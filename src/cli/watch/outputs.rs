@@ -4,39 +4,56 @@
 use std::collections::BTreeMap;
 
 use crate::alert::{Condition, Output};
+use crate::detect::rule::Level;
 use crate::serve::Conditions;
-use crate::sink::{SinkCounts, Sinks};
+use crate::sink::{SinkStatus, Sinks};
 use crate::time::Timestamp;
 
-/// What was known of the outputs when they were looked at last.
-#[derive(Debug, Default)]
+/// What each output is told, and what it had lost when it was looked at last.
+#[derive(Debug)]
 pub struct Outputs {
-    before: BTreeMap<String, SinkCounts>,
+    levels: Vec<Level>,
+    lost: BTreeMap<String, u64>,
 }
 
 impl Outputs {
-    /// Looks at them; one that has lost records since the last look is failing, one that has delivered again is not.
+    /// Outputs that are told of incidents of these severities and above, in their order.
+    pub fn new(levels: Vec<Level>) -> Self {
+        Self { levels, lost: BTreeMap::new() }
+    }
+
+    /// Looks at them. One that takes nothing, or has lost records since the last look, is failing; one that takes what it
+    /// is given is not.
     pub fn look(&mut self, sinks: &Sinks, conditions: &Conditions, time: Option<Timestamp>) -> Vec<Output> {
-        let mut outputs = Vec::new();
-        for (name, counts) in sinks.counts() {
-            let before = self.before.insert(name.clone(), counts).unwrap_or_default();
-            let lost = counts.failed + counts.discarded;
-            if lost > before.failed + before.discarded {
-                conditions.begin(Condition::SinkFailing, &name, "records do not reach it", time);
-            } else if counts.delivered > before.delivered {
-                conditions.end(Condition::SinkFailing, &name, "records reach it again", time);
-            }
-            let ok = !conditions.holds(Condition::SinkFailing, &name);
-            outputs.push(Output {
-                ok,
-                min_severity: String::new(),
-                delivered: counts.delivered,
-                waiting: 0,
-                lost,
-                error: None,
-                name,
-            });
+        let levels = self.levels.clone().into_iter();
+        let told = sinks.states().into_iter().zip(levels);
+        told.map(|(status, level)| self.look_at(status, level, conditions, time)).collect()
+    }
+
+    fn look_at(
+        &mut self,
+        status: SinkStatus,
+        level: Level,
+        conditions: &Conditions,
+        time: Option<Timestamp>,
+    ) -> Output {
+        let lost = status.counts.failed + status.counts.discarded;
+        let before = self.lost.insert(status.name.clone(), lost).unwrap_or(0);
+        let ok = status.is_ok() && lost == before;
+        let message = match (&status.last_error, ok) {
+            (_, true) => "records reach it".to_owned(),
+            (Some(error), false) => format!("records do not reach it: {error}"),
+            (None, false) => "records do not reach it".to_owned(),
+        };
+        conditions.set(Condition::SinkFailing, &status.name, (!ok, &message), time);
+        Output {
+            name: status.name,
+            ok,
+            min_severity: level.word(),
+            delivered: status.counts.delivered,
+            waiting: status.spooled,
+            lost,
+            error: status.last_error.filter(|_| !ok),
         }
-        outputs
     }
 }

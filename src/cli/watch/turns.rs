@@ -77,6 +77,7 @@ impl Watch {
         signals: Signals,
         status: Arc<Status>,
     ) -> Self {
+        let outputs = Outputs::new(run.output_levels());
         Self {
             run,
             pipeline,
@@ -86,7 +87,7 @@ impl Watch {
             status,
             keep: None,
             turns: Arc::default(),
-            outputs: Outputs::default(),
+            outputs,
             shedding: Shedding::default(),
             watching: Stopwatch::start(),
             last: Last { time: None, at: Duration::ZERO, beat: Duration::ZERO },
