@@ -37,7 +37,7 @@ const LEAST_SECONDS: f64 = 30.0;
 /// What begins within a minute of the event has seconds to go by.
 const LEAST_PROVISIONAL: f64 = 5.0;
 
-const MEASURES: [Measure; 25] = [
+const MEASURES: [Measure; 27] = [
     Measure::Packets,
     Measure::Bytes,
     Measure::Attempts,
@@ -51,10 +51,12 @@ const MEASURES: [Measure; 25] = [
     Measure::Ignored,
     Measure::Refused,
     Measure::Probes,
+    Measure::Strays,
     Measure::Unanswered,
     Measure::Waiting,
     Measure::Late,
     Measure::Held,
+    Measure::Drips,
     Measure::Denied,
     Measure::Missing,
     Measure::Resets,
