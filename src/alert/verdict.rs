@@ -167,6 +167,7 @@ fn text(reason: &Reason) -> String {
             format!("it fetches {part} as much of what belongs to pages as was usual")
         }
         Evidence::FewSources => format!("it comes from as few as {} equal sources", quantity(value)),
+        Evidence::OneSource => "one address brings nearly all of it".to_owned(),
         Evidence::Surge => format!("the load rose to {} times that before", quantity(value)),
         Evidence::FailsUnloaded => {
             format!("{part} of exchanges failed, from a time when the load was ordinary")

@@ -247,6 +247,7 @@ impl Case<'_> {
         add(Evidence::OnlyAbroad, (cohort.who == Who::ManyAbroad).then_some(cohort.share), Some(0.0));
         let few = (cohort.effective_sources > 0.0).then_some(cohort.effective_sources);
         add(Evidence::FewSources, few, None);
+        add(Evidence::OneSource, few.filter(|_| is_few).map(|sources| 1.0 / sources), None);
         let rate =
             (cohort.client_rate > 0.0).then(|| cohort.client_rate / self.busy_client.unwrap_or(MACHINE));
         add(Evidence::HighRate, rate, Some(1.0));
