@@ -284,12 +284,16 @@ impl Cell {
 
     /// What is rare enough for 32 bits.
     fn rare(&mut self) -> [&mut u32; 9] {
-        let Self { first_bytes, unanswered, denied, missing, held, drawn_out, drips, released, resets, .. } = self;
+        let Self {
+            first_bytes, unanswered, denied, missing, held, drawn_out, drips, released, resets, ..
+        } = self;
         [first_bytes, unanswered, denied, missing, held, drawn_out, drips, released, resets]
     }
 
     fn rare_sums(&self) -> [u32; 9] {
-        let Self { first_bytes, unanswered, denied, missing, held, drawn_out, drips, released, resets, .. } = *self;
+        let Self {
+            first_bytes, unanswered, denied, missing, held, drawn_out, drips, released, resets, ..
+        } = *self;
         [first_bytes, unanswered, denied, missing, held, drawn_out, drips, released, resets]
     }
 

@@ -160,10 +160,9 @@ impl<L: Listener + 'static> Pipeline<L> {
         let policy = Policy {
             concentrated_from: concentrated_from(&rules),
             attribute: Arc::new(move |address| whose.attribute(address)),
-            weights: Arc::new(rules.weights.clone()),
             calendar: learning.calendar.clone(),
             names: Arc::new(move |subject: Subject| subject.name(&called)),
-            ..Policy::default()
+            ..Policy::new(Arc::new(rules.weights.clone()))
         };
         let grounds = Grounds { homes: Arc::clone(&homes), services: named };
         let learning = Learning { services: services.clone(), homes: Some(Arc::clone(&homes)), ..learning };
