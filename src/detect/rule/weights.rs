@@ -54,6 +54,8 @@ pub enum Evidence {
     HalfOpen,
     /// Requests held open by few sources.
     Held,
+    /// Heads of requests that their clients let drip.
+    Drips,
     /// HTTP/2 streams that are reset by those who opened them.
     Resets,
     /// Datagrams that nobody asked for.
@@ -76,7 +78,7 @@ words! {
     SameMakes = "same-makes", OtherMakes = "other-makes", OnePath = "one-path", FewAssets = "few-assets", Assets = "assets",
     FewSources = "few-sources", OneSource = "one-source", Surge = "surge", FailsUnloaded = "fails-unloaded",
     ErrorsUnloaded = "errors-unloaded",
-    BrokeFirst = "broke-first", LoadFirst = "load-first", HalfOpen = "half-open", Held = "held",
+    BrokeFirst = "broke-first", LoadFirst = "load-first", HalfOpen = "half-open", Held = "held", Drips = "drips",
     Resets = "resets", Datagrams = "datagrams", Reflected = "reflected", Unanswered = "unanswered",
     LargeLost = "large-lost", Dropped = "dropped", Declared = "declared",
 }
