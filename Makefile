@@ -31,7 +31,7 @@ damage: ## Cuts every shared capture at 64 places and reads what is left
 .PHONY: crowds
 crowds: ## Replays a flood amid a million sources in one second, and holds its memory to the budget
 	@$(setup) build test
-	@cargo nextest run --locked --release --run-ignored only --no-capture -E 'binary(crowds)'
+	@cargo nextest run --locked --release --run-ignored only --no-capture --test crowds
 
 SECONDS ?= 60
 .PHONY: fuzz

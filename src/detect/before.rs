@@ -225,6 +225,11 @@ impl Before {
 
     /// The level per second of labelled clients; 0 where nothing is known of them.
     pub fn labelled_rate(&self, measure: Measure, second: i64) -> f64 {
+        if !self.is_seen()
+            && let Some(usual) = &self.usual
+        {
+            return usual.labelled_rate(measure).unwrap_or(0.0);
+        }
         let second = second.min(self.last());
         let seconds = self.seconds.get(0, second);
         if seconds > 0.0 { self.labelled.get(row_index(measure), second) / seconds } else { 0.0 }
