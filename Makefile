@@ -28,6 +28,11 @@ damage: ## Cuts every shared capture at 64 places and reads what is left
 	@$(setup) build test
 	@cargo nextest run --locked --release --run-ignored only -E 'binary(cuts)'
 
+.PHONY: crowds
+crowds: ## Replays a flood amid a million sources in one second, and holds its memory to the budget
+	@$(setup) build test
+	@cargo nextest run --locked --release --run-ignored only --no-capture --test crowds
+
 SECONDS ?= 60
 .PHONY: fuzz
 fuzz: ## Feeds every reader hostile bytes, SECONDS=60 each (needs rustup)

@@ -143,6 +143,23 @@ fn services_that_are_found_are_the_same_bytes() {
 }
 
 #[test]
+fn more_sources_and_prefixes_than_a_second_keeps_are_the_same_bytes() {
+    let many = Traffic::to(&web()).from("20.0.0.0/9").sources(30_000).start(secs(6)).over(secs(1));
+    let story = Scenario::new(11)
+        .with(crowd_at_home(per_sec(20)).over(secs(12)))
+        .with(foreign_flood(per_sec(80)).start(secs(4)).over(secs(8)))
+        .with(many.connections(per_sec(30_000)).close(Close::LeftOpen));
+    let (_folder, capture) = written(&story);
+    let told = |workers| replay(&capture, &[&NAMED[..2], &["--home", "KR", "--workers", workers]].concat());
+    let once = told("1").exits(0);
+    assert!(once.stats()["flows"]["proven"].as_u64() > Some(30_000), "{}", once.stats());
+    assert!(!once.alerts().is_empty());
+    for workers in ["2", "4"] {
+        assert_eq!(once.stdout, told(workers).stdout, "{workers} workers");
+    }
+}
+
+#[test]
 fn captures_of_others_are_the_same_bytes() {
     let cases: [(&str, &[&str]); 6] = [
         ("doup123/test.pcap", &["-s", "web=172.16.1.2:5000", "--home", "KR"]),

@@ -285,6 +285,43 @@ fn captures_that_follow_each_other_are_as_a_folder_of_them() {
     assert_eq!(of_folder.stdout, whole.stdout);
 }
 
+/// What all packets of a flow have in common, in both directions: the sum of addresses and ports, and of the protocol.
+fn flow_of(frame: &[u8]) -> u64 {
+    let (protocol, addresses, ports) = match frame[12..14] {
+        [0x08, 0x00] => (frame[23], 26..34, 14 + 4 * usize::from(frame[14] & 0x0f)),
+        _ => (frame[20], 22..54, 54),
+    };
+    let with_ports = matches!(protocol, 6 | 17);
+    let ports = if with_ports { &frame[ports..ports + 4] } else { &[] };
+    let words = frame[addresses].chunks(2).chain(ports.chunks(2));
+    u64::from(protocol) + words.map(|word| u64::from(u16::from_be_bytes([word[0], word[1]]))).sum::<u64>()
+}
+
+#[test]
+fn two_captures_of_disjoint_flows_are_as_one_of_all() {
+    // Two files may hold packets of one moment, in whatever order they are given.
+    let packets = with_distinct_times(made(&story()));
+    let whole = told(&packets, &NAMED);
+    assert_eq!(gist(&whole.alerts()).len(), 2);
+    let (even, odd): (Vec<_>, Vec<_>) =
+        packets.into_iter().partition(|packet| flow_of(&packet.data).is_multiple_of(2));
+    assert!(even.len() > 3_000 && odd.len() > 3_000, "{} and {}", even.len(), odd.len());
+    let folder = tempfile::tempdir().unwrap();
+    let halves = [(even, "even"), (odd, "odd")].map(|(half, name)| {
+        let path = folder.path().join(format!("{name}.pcapng"));
+        write(&half, &path);
+        path
+    });
+    for workers in ["1", "2", "4"] {
+        let mut both = support::bongsu();
+        both.arg("replay").args(&halves).args(["-o", "-", "--workers", workers]).args(NAMED).args(FLOWS);
+        let both = Answer::of(both.output().unwrap()).exits(0);
+        let different = whole.stdout.lines().zip(both.stdout.lines()).find(|(one, other)| one != other);
+        assert_eq!(different, None, "{workers} workers");
+        assert_eq!(whole.stdout, both.stdout, "{workers} workers");
+    }
+}
+
 /// Ordinary traffic: requests, TLS and connections that carry nothing.
 fn ordinary(view: View) -> Scenario {
     let game = Service::parse(GAME).unwrap();

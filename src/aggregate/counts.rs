@@ -74,8 +74,14 @@ pub enum Count {
     /// Connections that came to be held for 10 s: without a word, with an unfinished request, with a client that takes
     /// nothing.
     Held,
+    /// Connections on which the head of a request came to drip.
+    Drips,
     /// Connections that are held no more; what was held and not released is held now.
     Released,
+    /// Requests without a conversation: none was seen to begin.
+    Strays,
+    /// Of these, those whose conversation went on.
+    Found,
     /// HTTP responses 401 and 403.
     Denied,
     /// HTTP responses 400 to 499 but 401, 403 and 429.
@@ -184,6 +190,11 @@ impl Counts {
         self[Count::Attempts].saturating_sub(self[Count::Answered])
     }
 
+    /// Requests that belong to no conversation.
+    pub fn strays(&self) -> u64 {
+        self[Count::Strays].saturating_sub(self[Count::Found])
+    }
+
     /// Packets from addresses that never earned state.
     pub fn unearned(&self) -> u64 {
         self[Count::Unearned].saturating_sub(self[Count::Redeemed])
@@ -228,6 +239,8 @@ pub struct Cell {
     pub held: u32,
     /// Of these, those of which a request is drawn out.
     pub drawn_out: u32,
+    /// Connections on which the head of a request came to drip.
+    pub drips: u32,
     /// Connections that are held no more.
     pub released: u32,
     /// Streams of HTTP/2 that were broken off.
@@ -270,14 +283,18 @@ impl Cell {
     }
 
     /// What is rare enough for 32 bits.
-    fn rare(&mut self) -> [&mut u32; 8] {
-        let Self { first_bytes, unanswered, denied, missing, held, drawn_out, released, resets, .. } = self;
-        [first_bytes, unanswered, denied, missing, held, drawn_out, released, resets]
+    fn rare(&mut self) -> [&mut u32; 9] {
+        let Self {
+            first_bytes, unanswered, denied, missing, held, drawn_out, drips, released, resets, ..
+        } = self;
+        [first_bytes, unanswered, denied, missing, held, drawn_out, drips, released, resets]
     }
 
-    fn rare_sums(&self) -> [u32; 8] {
-        let Self { first_bytes, unanswered, denied, missing, held, drawn_out, released, resets, .. } = *self;
-        [first_bytes, unanswered, denied, missing, held, drawn_out, released, resets]
+    fn rare_sums(&self) -> [u32; 9] {
+        let Self {
+            first_bytes, unanswered, denied, missing, held, drawn_out, drips, released, resets, ..
+        } = *self;
+        [first_bytes, unanswered, denied, missing, held, drawn_out, drips, released, resets]
     }
 
     /// Whether nothing is left.

@@ -185,21 +185,30 @@ pub struct FailingKey {
     pub failure: Failure,
 }
 
-/// A port beside the service that a source tried.
+/// What a source tried of which nothing shows that it heard an answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ProbedKey {
     /// Who tried, by an address that nothing proves.
     pub source: IpAddr,
-    /// The port.
-    pub port: u16,
+    /// What it tried.
+    pub tried: Tried,
 }
 
-/// What came of attempts at a port.
+/// What can be tried without a conversation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Tried {
+    /// A port beside the service.
+    Port(u16),
+    /// A path of the service, by its [`template_hash`](crate::flow::template_hash).
+    Path(u32),
+}
+
+/// What came of attempts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Probe {
     /// Attempts.
     pub attempts: u32,
-    /// Of them, those that were answered with SYN-ACK.
+    /// Of them, those that were answered: with SYN-ACK, or in a conversation that went on.
     pub answered: u32,
 }
 
@@ -256,7 +265,7 @@ pub mod caps {
     pub const ENDS: usize = 1_024;
     /// Failing paths of sources: a scan asks for hundreds a second.
     pub const FAILING: usize = 4_096;
-    /// Ports tried by sources: a fast scan tries thousands a second.
+    /// Ports, and paths without a conversation, tried by sources: a fast scan tries thousands a second.
     pub const PROBED: usize = 4_096;
     /// Scopes that no one named.
     pub const CANDIDATES: usize = 1_024;

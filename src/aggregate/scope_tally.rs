@@ -97,6 +97,7 @@ impl ScopeTally {
             (Count::Denied, u64::from(served.denied)),
             (Count::Missing, u64::from(served.missing)),
             (Count::Held, u64::from(served.held)),
+            (Count::Drips, u64::from(served.drips)),
             (Count::Released, u64::from(served.released)),
         ] {
             self.counts[count] += more;

@@ -3,7 +3,7 @@
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
-use super::{Cell, Count, Counts, OpenTicks, ScopeTick, Tallies, Tick};
+use super::{Cell, Count, Counts, OpenTicks, ScopeTick, Tallies, Tick, Tried};
 use crate::attribute::{Attributor, Labels};
 use crate::decode::{Packet, TcpFlags, TcpSegment, Transport, UdpDatagram};
 use crate::flow::{Failure, FlowLimits, Sighting, Tracker, TrustedProxies, template_hash};
@@ -288,6 +288,68 @@ fn a_head_that_trickles_is_held_where_only_its_client_is_mirrored() {
     let counts = mirror.after(Span::from_secs(3));
     assert_eq!((counts[Count::OpenedUnproven], counts[Count::Held]), (1, 1));
     assert_eq!(mirror.of(ADDRESS).drawn_out, 1);
+    assert_eq!((mirror.of(ADDRESS).drips, counts[Count::Drips]), (1, 1));
+}
+
+#[test]
+fn only_a_head_that_goes_on_and_does_not_end_drips() {
+    let begun: &[u8] = b"GET / HTTP/1.1\r\nHost: a\r\n";
+    let posted: &[u8] = b"POST / HTTP/1.1\r\nContent-Length: 90000\r\n\r\n";
+    let line: &[u8] = b"X-one: more\r\n";
+    for (head, pieces, seconds, drips) in [
+        (begun, [line, line], [15, 15], 1),
+        (begun, [line, b"\r\n"], [2, 9], 0),
+        (begun, [b"", b""], [15, 15], 0),
+        (begun, [line, b""], [1, 20], 0),
+        (posted, [line, line], [6, 6], 0),
+    ] {
+        let mut mirror = Mirror::new();
+        let mut talk = mirror.open(CLIENT);
+        mirror.sends(&mut talk, ToServer, ACK, head);
+        for (piece, pause) in pieces.into_iter().zip(seconds) {
+            mirror.wait(Span::from_secs(pause));
+            mirror.sends(&mut talk, ToServer, ACK, piece);
+        }
+        let counts = mirror.after(Span::from_secs(8));
+        assert_eq!(counts[Count::Drips], drips, "{pieces:?}, {seconds:?}");
+    }
+}
+
+#[test]
+fn a_head_of_which_a_piece_is_missing_does_not_drip() {
+    let mut mirror = Mirror::new();
+    let mut talk = mirror.open(CLIENT);
+    mirror.sends(&mut talk, ToServer, ACK, b"GET / HTTP/1.1\r\nHost: a\r\n");
+    talk.next[ToServer as usize] += 700;
+    mirror.wait(Span::from_secs(7));
+    mirror.sends(&mut talk, ToServer, ACK, b"GET /next HTTP/1.1\r\nHost: a\r\n\r\n");
+    assert_eq!(mirror.after(Span::from_secs(8))[Count::Drips], 0);
+}
+
+#[test]
+fn requests_without_a_conversation_are_strays_until_it_goes_on() {
+    let mut mirror = Mirror::new();
+    let paths = ["/a", "/b", "/c"];
+    for (port, path) in paths.into_iter().enumerate() {
+        let mut talk = mirror.talk(&format!("{ADDRESS}:{}", 40_000 + port), 80);
+        let head = format!("GET {path} HTTP/1.1\r\nHost: a\r\n\r\n");
+        mirror.repeats(&talk, ToServer, ACK, head.as_bytes());
+        mirror.sends(&mut talk, ToServer, ACK, head.as_bytes());
+        if path == "/b" {
+            mirror.sends(&mut talk, ToClient, ACK, b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
+        }
+    }
+    // Neither what goes on with something nor what asks for nothing is a request of its own.
+    let mut talk = mirror.talk(&format!("{ADDRESS}:41000"), 80);
+    mirror.sends(&mut talk, ToServer, ACK, b"and the rest of it");
+    mirror.sends(&mut talk, ToServer, ACK, b"GET /d HTTP/1.1\r\nHost: a\r\n\r\n");
+    let counts = mirror.after(Span::from_secs(1));
+    assert_eq!((counts[Count::Strays], counts.strays()), (3, 2));
+    let rows = mirror.seconds(Scope::Service(WEB)).flat_map(|tick| &tick.probed);
+    let open: Vec<_> = rows.filter(|(_, probe)| probe.unanswered() > 0).map(|(key, _)| key.tried).collect();
+    let mut expected = ["/a", "/c"].map(|path| Tried::Path(template_hash(path)));
+    expected.sort_unstable();
+    assert_eq!(open, expected);
 }
 
 #[test]
@@ -465,7 +527,8 @@ fn ports_beside_the_service_are_probed_unless_they_answer() {
     mirror.after(Span::from_secs(1));
     let beside = mirror.seconds(Scope::Beside(WEB)).next().unwrap();
     let rows = beside.probed.iter().filter(|(_, probe)| probe.unanswered() > 0);
-    let rows: Vec<_> = rows.map(|(key, _)| (key.source.to_string(), key.port)).collect();
-    assert_eq!(rows, [(ADDRESS.to_owned(), 23), (ADDRESS.to_owned(), 8_080)]);
+    let rows: Vec<_> = rows.map(|(key, _)| (key.source.to_string(), key.tried)).collect();
+    let tried = |port| (ADDRESS.to_owned(), Tried::Port(port));
+    assert_eq!(rows, [tried(23), tried(8_080)]);
     assert_eq!((beside.counts.probes(), beside.counts[Count::Refused]), (2, 1));
 }

@@ -13,7 +13,7 @@ use hashbrown::HashMap;
 use super::open::OpenTicks;
 use super::sums::Sums;
 use super::tick_tally::{Expected, Print, Tally};
-use super::{Cell, Count, FailingKey, Probe};
+use super::{Cell, Count, FailingKey, Probe, Tried};
 use crate::attribute::{Attribution, Attributor};
 use crate::flow::{
     Client, ClientHello, Failure, FlowEvent, Ja4Memo, Observer, Progress, Proof, RequestHead, Volume, What,
@@ -153,6 +153,18 @@ impl Tallies {
         }
     }
 
+    /// A request without a conversation, or word that its conversation went on.
+    fn strayed(&mut self, event: &FlowEvent<'_>, source: IpAddr, (path, probe): (u32, Probe)) {
+        let (tally, _) = self.tally(event.tick);
+        let Some(sums) = tally.scope(event.scope) else { return };
+        sums.counts[Count::Strays] += u64::from(probe.attempts);
+        sums.counts[Count::Found] += u64::from(probe.answered);
+        // Beside a service it is the ports that tell a scan.
+        if !matches!(event.scope, Scope::Beside(_) | Scope::CandidateHost(_)) {
+            tally.tried(source, Tried::Path(path), probe);
+        }
+    }
+
     fn failed(&mut self, event: &FlowEvent<'_>, source: IpAddr, (path, failure): (u32, Failure)) {
         let (tally, _) = self.tally(event.tick);
         if tally.scope(event.scope).is_some() {
@@ -210,6 +222,7 @@ impl Tallies {
             unanswered: u32::from(served.unanswered),
             held: u32::from(served.held),
             drawn_out: u32::from(served.drawn_out),
+            drips: u32::from(served.drips),
             released: u32::from(served.released),
             ..Cell::default()
         };
@@ -262,6 +275,12 @@ impl Observer for Tallies {
             What::OneSided => self.count(&event, &[(Count::OneSided, 1)]),
             What::Measured { seen, missed } => {
                 self.count(&event, &[(Count::DataSeen, seen), (Count::DataMissed, missed)]);
+            }
+            What::Strayed { source, path } => {
+                self.strayed(&event, source, (path, Probe { attempts: 1, answered: 0 }));
+            }
+            What::Found { source, path } => {
+                self.strayed(&event, source, (path, Probe { attempts: 0, answered: 1 }));
             }
             What::Attempted { source, bytes } => self.attempted(&event, source, bytes),
             What::Admitted { client, earlier, opened } => self.admitted(&event, client, earlier, opened),

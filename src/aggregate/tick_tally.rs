@@ -13,7 +13,7 @@ use super::sums::{KeptOut, Place, Sums};
 use super::tally::Attributions;
 use super::{
     BottomMap, BottomRows, Cell, FailingKey, Fingerprint, Lineage, MakeKey, PathKey, PrefixKey, Probe,
-    ProbedKey, SourceKey, caps,
+    ProbedKey, SourceKey, Tried, caps,
 };
 use crate::attribute::{Attribution, Country};
 use crate::flow::{Client, FlowEvent, Ja4, RequestHead, ServerEnd};
@@ -210,14 +210,15 @@ impl Tally {
     #[inline]
     pub fn probed(&mut self, event: &FlowEvent<'_>, source: IpAddr, probe: Probe) {
         if matches!(event.scope, Scope::Beside(_) | Scope::CandidateHost(_)) {
-            self.probed_beside(event, source, probe);
+            self.tried(source, Tried::Port(event.server.address.port()), probe);
         }
     }
 
+    /// Counts what came of something that a source tried without a conversation.
     #[inline(never)]
-    fn probed_beside(&mut self, event: &FlowEvent<'_>, source: IpAddr, probe: Probe) {
+    pub fn tried(&mut self, source: IpAddr, tried: Tried, probe: Probe) {
         let Some((place, scope)) = self.whereabouts() else { return };
-        let key = (place, ProbedKey { source, port: event.server.address.port() });
+        let key = (place, ProbedKey { source, tried });
         let hash = self.hasher.hash_one((scope, key.1));
         if let Some(sum) = self.probed.entry(hash, |have| *have == key, || (key, Probe::default()), |_, _| {})
         {

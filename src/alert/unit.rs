@@ -74,10 +74,12 @@ pub(super) fn counted(measure: Measure) -> &'static str {
         Measure::Ignored => "attempts to connect that nobody answered",
         Measure::Refused => "attempts to connect that were refused",
         Measure::Probes => "attempts to connect that came to nothing",
+        Measure::Strays => "requests outside of any conversation",
         Measure::Unanswered => "requests without an answer",
         Measure::Waiting => "milliseconds of waiting",
         Measure::Late => "answers that took two seconds or more",
         Measure::Held => "connections that came to be held",
+        Measure::Drips => "requests whose heads drip",
         Measure::Holding => "connections that are held",
         Measure::Denied => "responses that deny access (401, 403)",
         Measure::Missing => "responses to what is not there (4xx)",
@@ -94,7 +96,7 @@ pub(super) fn counted(measure: Measure) -> &'static str {
 pub(super) fn each(measure: Measure) -> Option<&'static str> {
     match measure {
         Measure::Unanswered => Some("access"),
-        Measure::Held => Some("connection opened"),
+        Measure::Held | Measure::Drips => Some("connection opened"),
         Measure::Resets => Some("request"),
         _ => None,
     }
@@ -126,9 +128,11 @@ pub(super) fn part(measure: Measure, by: GroupBy) -> String {
         Measure::Ignored => "attempts to connect were not answered".to_owned(),
         Measure::Refused => "attempts to connect were refused".to_owned(),
         Measure::Probes => "attempts to connect came to nothing".to_owned(),
+        Measure::Strays => format!("requests{from} belong to no conversation"),
         Measure::Unanswered => format!("accesses{from} had no answer"),
         Measure::Late => "first bytes of answers took two seconds or more".to_owned(),
         Measure::Held => format!("connections{from} came to be held"),
+        Measure::Drips => format!("connections{from} let the head of a request drip"),
         Measure::Holding => format!("connections{from} are held"),
         Measure::Denied => format!("responses deny access (401, 403){}", from.replace(" from ", " to ")),
         Measure::Missing => {

@@ -167,6 +167,7 @@ fn text(reason: &Reason) -> String {
             format!("it fetches {part} as much of what belongs to pages as was usual")
         }
         Evidence::FewSources => format!("it comes from as few as {} equal sources", quantity(value)),
+        Evidence::OneSource => "one address brings nearly all of it".to_owned(),
         Evidence::Surge => format!("the load rose to {} times that before", quantity(value)),
         Evidence::FailsUnloaded => {
             format!("{part} of exchanges failed, from a time when the load was ordinary")
@@ -184,6 +185,7 @@ fn text(reason: &Reason) -> String {
             format!("{part} of the attempts to connect were never completed by their senders")
         }
         Evidence::Held => format!("{} requests or connections are held open unfinished", quantity(value)),
+        Evidence::Drips => format!("{} requests have heads that drip and do not end", quantity(value)),
         Evidence::Resets => format!("{part} of HTTP/2 streams were reset by those who opened them"),
         Evidence::Datagrams => format!("{} packets a second that no conversation asked for", quantity(value)),
         Evidence::Reflected => {
@@ -210,6 +212,7 @@ fn rounded(evidence: Evidence, value: f64) -> f64 {
         | Evidence::BrokeFirst
         | Evidence::LoadFirst
         | Evidence::Held
+        | Evidence::Drips
         | Evidence::Datagrams => rate(value),
         _ => share(value),
     }

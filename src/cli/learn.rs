@@ -6,9 +6,10 @@ use std::process::ExitCode;
 
 use super::args::LearnArgs;
 use super::progress::Bar;
+use super::reading::Reading;
 use super::setup::Run;
 use super::{Failure, RUNNING, baseline, log, output};
-use crate::capture::{CaptureError, Files, Source, Step};
+use crate::capture::Files;
 use crate::detect::baseline::Baselines;
 use crate::host::Signals;
 use crate::incident::Incident;
@@ -31,7 +32,8 @@ pub fn run(args: &LearnArgs) -> Result<ExitCode, Failure> {
     let signals = Signals::listen().map_err(Failure::running)?;
     let mut pipeline = Pipeline::new(run.setup(None, None), Nobody);
     let bar = Bar::new(args.common.log.quiet);
-    let complete = read(&mut Files::open(&args.captures), &mut pipeline, &bar, &signals)?;
+    let mut reading = Reading { pace: None, bar: &bar, signals: &signals, sinks: None };
+    let complete = reading.read(&mut Files::open(&args.captures), &mut pipeline)?;
     bar.clear();
     let learned = pipeline.finish().baselines;
     warn_of_overlaps(&before, &learned);
@@ -62,42 +64,6 @@ fn warn_of_overlaps(before: &Baselines, learned: &Baselines) {
         }
     }
 }
-
-/// Reads until the end or a signal; answers whether every input was read whole.
-fn read(
-    files: &mut Files,
-    pipeline: &mut Pipeline<Nobody>,
-    bar: &Bar,
-    signals: &Signals,
-) -> Result<bool, Failure> {
-    let mut complete = true;
-    loop {
-        match files.step() {
-            Ok(Step::Frame) => {
-                pipeline.push(&files.frame());
-                let read = pipeline.counts().read;
-                if read.is_multiple_of(LOOK_EVERY) {
-                    bar.update(read, || files.progress());
-                    if signals.stop() {
-                        return Ok(complete);
-                    }
-                }
-            }
-            Ok(Step::Beat(beat)) => pipeline.beat(beat),
-            Ok(Step::Idle) => {}
-            Ok(Step::End) => return Ok(complete),
-            Err(error @ CaptureError::Filter { .. }) => return Err(Failure::usage(error)),
-            Err(error) => {
-                complete = false;
-                bar.clear();
-                tracing::error!("{error}");
-            }
-        }
-    }
-}
-
-/// Packets between two looks at signals and the bar.
-const LOOK_EVERY: u64 = 1_024;
 
 /// Nobody is told of incidents.
 struct Nobody;

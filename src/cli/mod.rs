@@ -13,6 +13,7 @@ mod learn;
 mod log;
 mod output;
 mod progress;
+mod reading;
 mod replay;
 mod rules;
 mod setup;

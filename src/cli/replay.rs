@@ -8,13 +8,13 @@ use std::time::Duration;
 use super::args::ReplayArgs;
 use super::figures::Figures;
 use super::progress::Bar;
+use super::reading::{Pace, Reading};
 use super::setup::Run;
 use super::{FAIL_ON, Failure, RUNNING, log, output, setup};
-use crate::alert::{self, Paint, Reading, Stats, Summary};
-use crate::capture::{CaptureError, Files, Source, Step};
+use crate::alert::{self, Paint, Stats, Summary};
+use crate::capture::Files;
 use crate::detect::rule::Level;
 use crate::host::Signals;
-use crate::host::clock::Stopwatch;
 use crate::pipeline::{Outcome, Pipeline, Teller, Told};
 use crate::sink::{Begin, Sinks, WhenFull};
 use crate::time::Timestamp;
@@ -35,7 +35,7 @@ fn read(args: &ReplayArgs, change: impl FnOnce(&mut Run)) -> Result<ExitCode, Fa
     let mut run = Run::gather(&args.common, Begin::Truncate, brought)?;
     change(&mut run);
     let (from, to) = (time("--from", args.from.as_deref())?, time("--to", args.to.as_deref())?);
-    let pace = pace(args.pace)?;
+    let pace = Pace::of(args.pace)?;
     refuse_input_as_output(args)?;
     let signals = Signals::listen().map_err(Failure::running)?;
     let sinks = run.open_sinks(WhenFull::Wait, None)?;
@@ -46,7 +46,7 @@ fn read(args: &ReplayArgs, change: impl FnOnce(&mut Run)) -> Result<ExitCode, Fa
         tracing::info!(file = %skipped.display(), "no capture, left out");
     }
     let bar = Bar::new(args.common.log.quiet);
-    let mut reading = Replay { pace, bar: &bar, signals: &signals, sinks: &sinks };
+    let mut reading = Reading { pace, bar: &bar, signals: &signals, sinks: Some(&*sinks) };
     let complete = reading.read(&mut files, &mut pipeline)?;
     bar.clear();
     let ending = Ending {
@@ -56,90 +56,6 @@ fn read(args: &ReplayArgs, change: impl FnOnce(&mut Run)) -> Result<ExitCode, Fa
         patience: Duration::MAX,
     };
     ending.end(pipeline.finish(), sinks)
-}
-
-/// Reading under way.
-struct Replay<'a> {
-    pace: Option<Pace>,
-    bar: &'a Bar,
-    signals: &'a Signals,
-    sinks: &'a Sinks,
-}
-
-impl Replay<'_> {
-    /// Reads until the end, a signal, or until nobody listens any more; answers whether every input was read whole.
-    fn read(&mut self, files: &mut Files, pipeline: &mut Pipeline<Teller>) -> Result<bool, Failure> {
-        let mut complete = true;
-        loop {
-            match files.step() {
-                Ok(Step::Frame) => {
-                    let frame = files.frame();
-                    if let Some(pace) = &mut self.pace {
-                        pace.wait_for(frame.time, self.signals);
-                    }
-                    pipeline.push(&frame);
-                    let read = pipeline.counts().read;
-                    if self.pace.is_some() || read.is_multiple_of(LOOK_EVERY) {
-                        self.bar.update(read, || files.progress());
-                        if self.signals.stop() || self.sinks.is_closed() {
-                            return Ok(complete);
-                        }
-                    }
-                }
-                Ok(Step::Beat(beat)) => pipeline.beat(beat),
-                Ok(Step::Idle) => {}
-                Ok(Step::End) => return Ok(complete),
-                Err(error @ CaptureError::Filter { .. }) => return Err(Failure::usage(error)),
-                Err(error) => {
-                    complete = false;
-                    self.bar.clear();
-                    tracing::error!("{error}");
-                }
-            }
-        }
-    }
-}
-
-/// Packets between two looks at signals, closed outputs and the bar, which moves after a multiple of so many.
-const LOOK_EVERY: u64 = 1_024;
-
-/// Replays at a multiple of the recorded speed.
-struct Pace {
-    factor: f64,
-    watch: Stopwatch,
-    first: Option<Timestamp>,
-}
-
-impl Pace {
-    fn wait_for(&mut self, time: Timestamp, signals: &Signals) {
-        let first = *self.first.get_or_insert(time);
-        let due = Duration::try_from_secs_f64(time.since(first).as_secs_f64() / self.factor)
-            .unwrap_or(Duration::MAX);
-        let most = self.watch.elapsed() + MOST_WAIT;
-        while !signals.stop() {
-            let wait = due.min(most).saturating_sub(self.watch.elapsed());
-            if wait.is_zero() {
-                return;
-            }
-            std::thread::sleep(wait.min(NAP));
-        }
-    }
-}
-
-/// Between two looks at signals.
-const NAP: Duration = Duration::from_millis(100);
-
-/// Nobody waits longer for one packet: a wrong date is no reason to sleep for years.
-const MOST_WAIT: Duration = Duration::from_secs(60);
-
-fn pace(flag: Option<f64>) -> Result<Option<Pace>, Failure> {
-    match flag {
-        None => Ok(None),
-        Some(factor) if factor.is_finite() && factor > 0.0 => {
-            Ok(Some(Pace { factor, watch: Stopwatch::start(), first: None }))
-        }
-        Some(factor) => Err(Failure::usage(format!("--pace {factor}: expected a number above 0"))),
-    }
 }
 
 /// Reads a flag that names a point in time.
@@ -208,8 +124,8 @@ impl Ending<'_> {
         })
     }
 
-    fn reading(&self, outcome: &Outcome<Teller>, services: Vec<alert::Watching>) -> Reading {
-        Reading {
+    fn reading(&self, outcome: &Outcome<Teller>, services: Vec<alert::Watching>) -> alert::Reading {
+        alert::Reading {
             packets: outcome.packets.read,
             skipped: outcome.packets.skipped.total(),
             bytes: outcome.packets.bytes,
@@ -220,7 +136,7 @@ impl Ending<'_> {
         }
     }
 
-    fn summarize(&self, told: &Told, reading: &Reading) -> Result<(), Failure> {
+    fn summarize(&self, told: &Told, reading: &alert::Reading) -> Result<(), Failure> {
         let text = self.run.scene.around(alert::Quality::default(), |around| {
             Summary { around, incidents: &told.incidents, reading, paint: Paint::Plain }.to_string()
         });

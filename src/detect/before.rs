@@ -37,7 +37,7 @@ const LEAST_SECONDS: f64 = 30.0;
 /// What begins within a minute of the event has seconds to go by.
 const LEAST_PROVISIONAL: f64 = 5.0;
 
-const MEASURES: [Measure; 25] = [
+const MEASURES: [Measure; 27] = [
     Measure::Packets,
     Measure::Bytes,
     Measure::Attempts,
@@ -51,10 +51,12 @@ const MEASURES: [Measure; 25] = [
     Measure::Ignored,
     Measure::Refused,
     Measure::Probes,
+    Measure::Strays,
     Measure::Unanswered,
     Measure::Waiting,
     Measure::Late,
     Measure::Held,
+    Measure::Drips,
     Measure::Denied,
     Measure::Missing,
     Measure::Resets,
@@ -223,6 +225,11 @@ impl Before {
 
     /// The level per second of labelled clients; 0 where nothing is known of them.
     pub fn labelled_rate(&self, measure: Measure, second: i64) -> f64 {
+        if !self.is_seen()
+            && let Some(usual) = &self.usual
+        {
+            return usual.labelled_rate(measure).unwrap_or(0.0);
+        }
         let second = second.min(self.last());
         let seconds = self.seconds.get(0, second);
         if seconds > 0.0 { self.labelled.get(row_index(measure), second) / seconds } else { 0.0 }

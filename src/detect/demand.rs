@@ -3,6 +3,7 @@
 
 use ipnet::IpNet;
 
+use super::reach::is_tried;
 use super::rule::{Condition, Filter, GroupBy, Kind, Measure, Rule};
 use super::sieve::Part;
 use super::window::{Least, Needs};
@@ -23,7 +24,7 @@ pub(super) fn row_needs(rule: &Rule) -> Needs {
     let distinct = |kind| counts(&rule.when, kind);
     let by_clients = !is_whole_service(rule);
     let troubled = is_of_troubled(rule);
-    let by_source = rule.group_by == GroupBy::Source && rule.measure != Measure::Probes;
+    let by_source = rule.group_by == GroupBy::Source && !is_tried(rule.measure);
     let sources = !troubled && (by_source || distinct(Kind::Sources));
     let prefixes =
         rule.group_by == GroupBy::Prefix || distinct(Kind::Prefixes) || !rule.filter.prefixes.is_empty();
@@ -40,8 +41,8 @@ pub(super) fn row_needs(rule: &Rule) -> Needs {
         paths: distinct(Kind::Paths),
         makes: false,
         ends: false,
-        failing: distinct(Kind::FailingPaths),
-        probed: distinct(Kind::Ports) || rule.measure == Measure::Probes,
+        failing: distinct(Kind::FailingPaths) && rule.measure != Measure::Strays,
+        probed: distinct(Kind::Ports) || is_tried(rule.measure),
     }
 }
 
@@ -49,7 +50,12 @@ pub(super) fn row_needs(rule: &Rule) -> Needs {
 fn is_of_troubled(rule: &Rule) -> bool {
     let measured = matches!(
         rule.measure,
-        Measure::Denied | Measure::Missing | Measure::Unanswered | Measure::Held | Measure::Resets
+        Measure::Denied
+            | Measure::Missing
+            | Measure::Unanswered
+            | Measure::Held
+            | Measure::Drips
+            | Measure::Resets
     );
     let least = least_count(&rule.when, rule.timespan.secs() as f64);
     measured && least >= 1.0 && rule.group_by == GroupBy::Source && !counts(&rule.when, Kind::Sources)
@@ -80,8 +86,8 @@ pub(super) fn least(rule: &Rule) -> Least {
     let count = least_count(&rule.when, rule.timespan.secs() as f64) as u64;
     let share = least_share(&rule.when);
     let sought = match rule.group_by {
-        // Attempts beside the service and what is held now have no such rows, and those in trouble are few.
-        GroupBy::Source if row_needs(rule).sources && rule.measure != Measure::Probes => Some(Part::Source),
+        // What is only tried and what is held now have no such rows, and those in trouble are few.
+        GroupBy::Source if row_needs(rule).sources && !is_tried(rule.measure) => Some(Part::Source),
         GroupBy::Prefix => Some(Part::Prefix),
         GroupBy::Asn => Some(Part::Network),
         GroupBy::Source | GroupBy::Country | GroupBy::Service => None,

@@ -19,10 +19,12 @@ pub fn of_counts(measure: Measure, counts: &Counts) -> u64 {
         Measure::Ignored => counts.probes().saturating_sub(counts[Count::Refused]),
         Measure::Refused => counts[Count::Refused],
         Measure::Probes => counts.probes(),
+        Measure::Strays => counts.strays(),
         Measure::Unanswered => counts[Count::Unanswered],
         Measure::Waiting => counts[Count::FirstByteWait] / 1_000,
         Measure::Late => counts[Count::Late],
         Measure::Held => counts[Count::Held],
+        Measure::Drips => counts[Count::Drips],
         // A level is no sum of seconds: see `Levels`.
         Measure::Holding => 0,
         Measure::Denied => counts[Count::Denied],
@@ -49,9 +51,10 @@ pub fn whole_of(measure: Measure, counts: &Counts) -> u64 {
         Measure::Unearned | Measure::Udp | Measure::Icmp | Measure::Fragments | Measure::Reflected => {
             counts[Count::PacketsIn]
         }
+        Measure::Strays => counts[Count::Strays],
         Measure::Unanswered => counts[Count::Accesses],
         Measure::Late => counts[Count::FirstBytes],
-        Measure::Held => counts[Count::Opened],
+        Measure::Held | Measure::Drips => counts[Count::Opened],
         Measure::Resets => counts[Count::Http2Requests],
         Measure::LargeResent => counts[Count::LargeSent],
         Measure::Packets
@@ -78,6 +81,7 @@ pub fn of_cell(measure: Measure, cell: &Cell) -> u64 {
         Measure::Unanswered => u64::from(cell.unanswered),
         Measure::Waiting => cell.wait_us / 1_000,
         Measure::Held | Measure::Holding => u64::from(cell.held),
+        Measure::Drips => u64::from(cell.drips),
         Measure::Denied => u64::from(cell.denied),
         Measure::Missing => u64::from(cell.missing),
         Measure::Resets => u64::from(cell.resets),
@@ -87,6 +91,7 @@ pub fn of_cell(measure: Measure, cell: &Cell) -> u64 {
         | Measure::Ignored
         | Measure::Refused
         | Measure::Probes
+        | Measure::Strays
         | Measure::Late
         | Measure::LargeResent
         | Measure::Udp
@@ -134,6 +139,7 @@ fn requires(measure: Measure) -> Requires {
         | Measure::Requests
         | Measure::Probes
         | Measure::Held
+        | Measure::Drips
         | Measure::Holding
         | Measure::Resets
         | Measure::Udp
@@ -142,12 +148,14 @@ fn requires(measure: Measure) -> Requires {
         | Measure::Reflected => Requires::ToServer,
         // A client that shows no data shows by the service's data that it came through.
         Measure::Connections | Measure::Accesses => Requires::EitherSide,
-        // Responses belong to requests, and without the answers nobody proves an address.
+        // Responses belong to requests, and without the answers nobody proves an address, and no conversation is seen to
+        // go on.
         Measure::ClientErrors
         | Measure::ServerErrors
         | Measure::Unearned
         | Measure::Ignored
         | Measure::Refused
+        | Measure::Strays
         | Measure::Unanswered
         | Measure::Waiting
         | Measure::Late

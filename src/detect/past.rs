@@ -69,9 +69,12 @@ impl<'a> Past<'a> {
 
     /// The level per second of labelled clients in it; 0 where nothing is known.
     pub fn labelled_rate(&self, measure: Measure) -> f64 {
+        if self.is_learned {
+            return self.before.labelled_rate(measure, 0);
+        }
         let seen: u64 = self.earlier.iter().map(|tick| of_cell(measure, &labelled(tick))).sum();
         let sum = seen as f64 + self.before.labelled_sum(measure);
-        if self.seconds > 0.0 && !self.is_learned { sum / self.seconds } else { 0.0 }
+        if self.seconds > 0.0 { sum / self.seconds } else { 0.0 }
     }
 
     fn sum(&self, measure: Measure) -> f64 {

@@ -1,5 +1,6 @@
 //! How far sources reach: how many different paths fail for each, how many different ports each tries beside the
-//! service. Comes in: a window's rows. Goes out: numbers per address; addresses that tried ports are proven by nothing.
+//! service, how many paths without a conversation. Comes in: a window's rows. Goes out: numbers per address; addresses
+//! that only tried are proven by nothing.
 
 use std::net::IpAddr;
 
@@ -9,7 +10,7 @@ use hashbrown::HashMap;
 use super::Key;
 use super::rule::{Measure, Rule};
 use super::window::Window;
-use crate::aggregate::ProbedKey;
+use crate::aggregate::{ProbedKey, Tried};
 use crate::flow::Failure;
 
 /// How many different things each source went for, in the window of a rule that asks for it.
@@ -27,7 +28,12 @@ impl Reach {
             *reach.failing_paths.entry(key.source).or_default() += 1;
         }
         for key in tried(window) {
-            *reach.ports.entry(key.source).or_default() += 1;
+            let numbers = match key.tried {
+                Tried::Port(_) => &mut reach.ports,
+                Tried::Path(_) if rule.measure == Measure::Strays => &mut reach.failing_paths,
+                Tried::Path(_) => continue,
+            };
+            *numbers.entry(key.source).or_default() += 1;
         }
         reach
     }
@@ -54,20 +60,32 @@ pub(super) fn fails_as(measure: Measure, failure: Failure) -> bool {
     match measure {
         Measure::Denied => failure == Failure::Denied,
         Measure::Missing => failure == Failure::Missing,
+        Measure::Strays => false,
         _ => true,
     }
 }
 
-/// The ports that were tried and did not answer.
+/// Whether a measure is of what is only tried, for which no source earns a row.
+pub(super) const fn is_tried(measure: Measure) -> bool {
+    matches!(measure, Measure::Probes | Measure::Strays)
+}
+
+/// What was tried and did not answer.
 pub(super) fn tried(window: &Window) -> impl Iterator<Item = &ProbedKey> {
     window.probed.iter().filter(|(_, probe)| probe.unanswered() > 0).map(|(key, _)| key)
 }
 
-/// Attempts beside the service that were not answered, by the address that they came from.
+/// What was tried and not answered, by the address that it came from. Who asks without a conversation and is answered at
+/// times is a client whose conversations began before they were seen: each answer speaks for another that is on its way.
 pub(super) fn probes(window: &Window) -> HashMap<IpAddr, u64, RandomState> {
-    let mut probes: HashMap<IpAddr, u64, RandomState> = HashMap::default();
+    let mut probes: HashMap<IpAddr, (u64, u64), RandomState> = HashMap::default();
     for (key, probe) in &window.probed {
-        *probes.entry(key.source).or_default() += u64::from(probe.unanswered());
+        let (unanswered, answered) = probes.entry(key.source).or_default();
+        *unanswered += u64::from(probe.unanswered());
+        *answered += if matches!(key.tried, Tried::Path(_)) { u64::from(probe.answered) } else { 0 };
     }
-    probes
+    let heard = |(source, (unanswered, answered)): (IpAddr, (u64, u64))| {
+        (source, unanswered.saturating_sub(answered))
+    };
+    probes.into_iter().map(heard).collect()
 }

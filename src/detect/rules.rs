@@ -11,7 +11,7 @@ use ipnet::IpNet;
 
 use super::demand::{admits, among, counts, is_whole_service, least, row_needs};
 use super::measure::{is_load, is_measurable, labelled, of_cell, of_counts, whole_of};
-use super::reach::{Reach, fails_as, probes, tried};
+use super::reach::{Reach, fails_as, is_tried, probes, tried};
 use super::rule::{Condition, GroupBy, Kind, Measure, Mode, Observed, Rule, RuleSet, Traffic};
 use super::watched::LOOK_BACK;
 use super::window::{Asked, Least, Needs, Window};
@@ -316,9 +316,9 @@ impl Look<'_> {
         holding.retain(|(_, observed)| self.rule.when.eval(observed));
     }
 
-    /// Whether it counts by source what no source has earned a row with: attempts beside the service.
+    /// Whether it counts by source what no source has earned a row with.
     fn counts_probes(&self) -> bool {
-        self.rule.measure == Measure::Probes && self.rule.group_by == GroupBy::Source
+        is_tried(self.rule.measure) && self.rule.group_by == GroupBy::Source
     }
 
     /// How far sources reach, where the rule asks.
@@ -376,7 +376,7 @@ impl Look<'_> {
                 .asked(Kind::Countries, || distinct(window.countries.keys().map(|key| key.country))),
             paths: self.asked(Kind::Paths, || window.paths.len() as f64),
             failing_paths: self.asked(Kind::FailingPaths, || failing_paths(window, measure)),
-            ports: self.asked(Kind::Ports, || distinct(tried(window).map(|key| key.port))),
+            ports: self.asked(Kind::Ports, || distinct(tried(window).map(|key| key.tried))),
         }
     }
 
@@ -395,6 +395,7 @@ impl Look<'_> {
             | Measure::Ignored
             | Measure::Refused
             | Measure::Probes
+            | Measure::Strays
             | Measure::Packets
             | Measure::Bytes
             | Measure::Udp
@@ -507,7 +508,7 @@ fn sort_largest(holding: &mut Vec<(Key, Observed)>) {
     holding.sort_by_key(|one| one.0);
 }
 
-/// Attempts beside the service that were not answered, by the address that they came from.
+/// What was tried and not answered, by the address that it came from.
 fn probe_groups(window: &Window) -> Groups {
     let group = |count| Group { count, members: None };
     probes(window).into_iter().map(|(source, count)| (Key::Source(source), group(count))).collect()
@@ -523,6 +524,9 @@ fn ratio(part: f64, whole: f64) -> f64 {
 
 /// How many different paths fail as the measure counts it.
 fn failing_paths(window: &Window, measure: Measure) -> f64 {
+    if measure == Measure::Strays {
+        return distinct(tried(window).map(|key| key.tried));
+    }
     distinct(window.failing.keys().filter(|key| fails_as(measure, key.failure)).map(|key| key.path))
 }
 

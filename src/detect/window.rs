@@ -215,7 +215,7 @@ pub struct Window {
     pub prefixes: HashMap<PrefixKey, Cell, RandomState>,
     /// Per source.
     pub sources: HashMap<SourceKey, Cell, RandomState>,
-    /// Per source that has anything denied, missing, unanswered, held or broken off: few of many.
+    /// Per source that has anything denied, missing, unanswered, held, dripping or broken off: few of many.
     pub troubled: HashMap<SourceKey, Cell, RandomState>,
     /// Requests per path.
     pub paths: HashMap<PathKey, u64, RandomState>,
@@ -355,9 +355,9 @@ fn rows<T>(needed: bool, rows: &[T]) -> std::slice::Iter<'_, T> {
     if needed { rows.iter() } else { [].iter() }
 }
 
-/// Whether a source has anything denied, missing, unanswered, held or broken off.
+/// Whether a source has anything denied, missing, unanswered, held, dripping or broken off.
 fn in_trouble((_, cell): &&(SourceKey, Cell)) -> bool {
-    cell.denied | cell.missing | cell.unanswered | cell.held | cell.resets > 0
+    cell.denied | cell.missing | cell.unanswered | cell.held | cell.drips | cell.resets > 0
 }
 
 fn enter_counts<'a, K: Clone + Eq + Hash + 'a>(

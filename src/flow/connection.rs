@@ -156,7 +156,7 @@ impl Connection {
     }
 
     fn heard(&self) -> Heard {
-        Heard { unfinished: self.speech.is_asking() }
+        Heard { unfinished: self.speech.is_asking(), in_head: self.speech.is_in_head() }
     }
 
     /// Only the service's side is mirrored: that it answers with data is all there is to see of an access.

@@ -160,6 +160,21 @@ pub enum What<'a> {
     /// One side of a handshake alone is on the mirror: a client's third packet without the answer that it acknowledges,
     /// or an answer without its SYN, as far as their numbers tell. Told once for a conversation.
     OneSided,
+    /// A request of which nothing shows that it belongs to a conversation: none was seen to begin, and none goes on so far.
+    /// It is told as [`What::Unearned`] as well.
+    Strayed {
+        /// The address it claims to come from.
+        source: IpAddr,
+        /// The [`template_hash`] of the path.
+        path: u32,
+    },
+    /// The conversation of a request that was told as [`What::Strayed`] goes on.
+    Found {
+        /// Who asked.
+        source: IpAddr,
+        /// The [`template_hash`] of the path.
+        path: u32,
+    },
     /// A client earned state; `earlier` is what was told as [`What::Unearned`] to the service before.
     Admitted {
         /// The client.
@@ -244,6 +259,9 @@ pub struct Served {
     pub held: bool,
     /// Whether it came to be held by a request that its client draws out.
     pub drawn_out: bool,
+    /// Whether its client came to let the head of a request drip: it added to it after five seconds or more, and it is
+    /// still not whole after ten.
+    pub drips: bool,
     /// Whether it is held no more.
     pub released: bool,
 }
@@ -328,7 +346,7 @@ impl Served {
     pub fn has_trouble(&self) -> bool {
         let again = self.large_resent | self.small_resent | self.zero_windows;
         let failed = self.unanswered | self.denied | self.missing;
-        (again | failed) != 0 || self.held || self.released
+        (again | failed) != 0 || self.held || self.drips || self.released
     }
 }
 

@@ -7,6 +7,7 @@ use std::hash::BuildHasher;
 use foldhash::fast::FixedState;
 
 use super::key::{FlowKey, Side};
+use super::speech::asked_path;
 use super::{Proof, Volume};
 use crate::decode::{TcpFlags, TcpSegment};
 use crate::time::Timestamp;
@@ -39,6 +40,8 @@ pub(super) enum Outcome {
     Refused,
     /// One side of the handshake is seen alone: the client's third packet without an answer, or an answer without a SYN.
     OneSided,
+    /// A request before which nothing was seen of its conversation; the hash of its path.
+    Strayed(u32),
     /// The client has earned state.
     Admit(Admission),
 }
@@ -56,6 +59,8 @@ pub(super) struct Admission {
     pub client: Side,
     /// The first numbers of client and service, where they are known.
     pub first: [Option<u32>; 2],
+    /// The request that was told as [`Outcome::Strayed`].
+    pub strayed: Option<u32>,
 }
 
 /// A segment as the pending table needs it.
@@ -94,8 +99,9 @@ enum Stage {
     SynAck { client_next: u32, server_isn: u32, syn_seen: bool },
     /// The client's SYN and a bare ACK that fits it, with no answer on the mirror.
     Acked { client_next: u32 },
-    /// Anything else: the next number of the side that spoke last.
-    Midstream { spoke: Side, next: u32 },
+    /// Anything else: the next number of the side that spoke last, and what path the client asked for as the first thing
+    /// that was seen, 0 for none.
+    Midstream { spoke: Side, next: u32, strayed: u32 },
     /// A datagram; answered or not.
     Datagram { answered: bool },
 }
@@ -156,12 +162,14 @@ impl Pending {
         let outcome = match step {
             Step::Earned { proof, opened } => {
                 let earlier = Volume { packets: u64::from(entry.packets), bytes: u64::from(entry.bytes) };
-                let first = entry.first_numbers();
+                let (first, strayed) = (entry.first_numbers(), entry.strayed());
                 *entry = FREE;
-                return (Outcome::Admit(Admission { proof, opened, earlier, client, first }), client);
+                let admission = Admission { proof, opened, earlier, client, first, strayed };
+                return (Outcome::Admit(admission), client);
             }
             Step::Attempt if first => Outcome::Attempt,
             Step::OneSided => Outcome::OneSided,
+            Step::Strayed(path) => Outcome::Strayed(path),
             Step::Answered(micros) => Outcome::Answered(micros),
             Step::Refused => Outcome::Refused,
             Step::Attempt | Step::Waiting => Outcome::Waiting,
@@ -209,6 +217,7 @@ enum Step {
     Answered(u32),
     Refused,
     OneSided,
+    Strayed(u32),
     Waiting,
     Earned { proof: Proof, opened: bool },
 }
@@ -233,6 +242,14 @@ impl Entry {
             Some(Stage::Refused { .. } | Stage::Midstream { .. } | Stage::Datagram { .. }) | None => {
                 [None; 2]
             }
+        }
+    }
+
+    /// The path that was asked for before anything else was seen.
+    fn strayed(&self) -> Option<u32> {
+        match self.stage {
+            Some(Stage::Midstream { strayed, .. }) if strayed != 0 => Some(strayed),
+            _ => None,
         }
     }
 
@@ -367,7 +384,7 @@ impl Entry {
 
     /// A conversation whose beginning was missed: each side must continue what the other acknowledged.
     fn midstream(&mut self, segment: &TcpSegment<'_>, spoke: Side) -> Step {
-        if let Some(Stage::Midstream { spoke: before, next }) = self.stage
+        if let Some(Stage::Midstream { spoke: before, next, .. }) = self.stage
             && before != spoke
             && segment.flags.ack
             && segment.acknowledgment == next
@@ -375,12 +392,13 @@ impl Entry {
             return Step::Earned { proof: Proof::Proven, opened: false };
         }
         let len = segment.payload_len + u32::from(segment.flags.syn) + u32::from(segment.flags.fin);
-        if len > 0 {
-            self.stage = Some(Stage::Midstream { spoke, next: segment.sequence.wrapping_add(len) });
-        } else if self.stage.is_none() {
-            self.stage = Some(Stage::Midstream { spoke, next: segment.sequence });
+        let strays = self.stage.is_none() && spoke == self.client && segment.payload_len > 0;
+        let path = strays.then(|| asked_path(segment.payload)).flatten();
+        let strayed = path.or(self.strayed()).unwrap_or(0);
+        if len > 0 || self.stage.is_none() {
+            self.stage = Some(Stage::Midstream { spoke, next: segment.sequence.wrapping_add(len), strayed });
         }
-        Step::Waiting
+        path.map_or(Step::Waiting, Step::Strayed)
     }
 }
 

@@ -367,6 +367,10 @@ impl Tracker {
                 account.tell(What::OneSided, observer);
                 account.unearned(observer);
             }
+            Outcome::Strayed(path) => {
+                account.tell(What::Strayed { source: account.outside, path }, observer);
+                account.unearned(observer);
+            }
             Outcome::Admit(admission) => self.admit(arrival, &account, &admission, observer),
         }
     }
@@ -388,6 +392,9 @@ impl Tracker {
         }
         let (opened, earlier) = (admission.opened, admission.earlier);
         account.tell(What::Admitted { client, earlier, opened }, observer);
+        if let Some(path) = admission.strayed {
+            account.tell(What::Found { source: account.outside, path }, observer);
+        }
         match client.proof {
             Proof::Proven => self.counts.proven += 1,
             Proof::Unproven => self.counts.unproven += 1,

@@ -48,6 +48,8 @@ const OPENED: u16 = 1 << 8;
 const ANSWERED: u16 = 1 << 9;
 /// The slot is to be looked at; its next owner inherits that.
 const ARMED: u16 = 1 << 10;
+/// That its head drips was told.
+const DRIPS: u16 = 1 << 11;
 
 /// Nobody waits longer for an answer or for the next byte: a head that takes 10 s is no browser's.
 pub(super) const PATIENCE: Span = Span::from_secs(10);
@@ -61,6 +63,10 @@ const LONGEST_WAIT: u32 = 60_000_000;
 /// What a request that is not held brings within [`PATIENCE`]: 500 B/s, the least that Apache's `mod_reqtimeout` asks of
 /// a body.
 const LEAST_PROGRESS: u32 = 5_000;
+
+/// A head that goes on after so long and is still not whole drips: a segment that got lost is sent again sooner, and
+/// brings nothing new.
+const DRIP: Span = Span::from_secs(5);
 
 /// What a client that draws out a sealed request sends within [`PATIENCE`]: a header line of 20 bytes is a record of 50.
 const TRICKLE: u32 = 200;
@@ -83,6 +89,8 @@ pub(super) enum Beginning {
 pub(super) struct Heard {
     /// A request has begun and is not whole.
     pub unfinished: bool,
+    /// It is its head that is not whole, and nothing of what came is missing.
+    pub in_head: bool,
 }
 
 const _: () = assert!(size_of::<Turns>() <= 64);
@@ -228,6 +236,8 @@ impl Turns {
         let holds = slow || silent || (self.is(STARVED) && at.has_waited(self.starved));
         told.held = holds && !self.is(HELD);
         told.drawn_out = told.held && slow;
+        told.drips = slow && self.drips(heard) && !self.is(DRIPS);
+        self.set(DRIPS, self.is(DRIPS) && slow || told.drips);
         told.released = !holds && self.is(HELD);
         self.set(HELD, holds);
         let awaited = self.is(WAITING) && !self.is(UNANSWERED) && !heard.unfinished;
@@ -266,6 +276,12 @@ impl Turns {
             return moved < LEAST_PROGRESS;
         }
         self.is(SEALED) && self.is(WAITING) && (1..=TRICKLE).contains(&moved)
+    }
+
+    /// Whether a client lets the head of its request drip, as no browser does: its connection is well, and it goes on
+    /// adding to a head that stays unfinished.
+    fn drips(&self, heard: Heard) -> bool {
+        heard.in_head && self.last.span_since(self.since) >= DRIP
     }
 
     fn client_sends(&mut self, segment: &TcpSegment<'_>, now: Timestamp) {

@@ -430,6 +430,7 @@ fn is_access(measure: Measure) -> bool {
             | Measure::Fragments
             | Measure::Reflected
             | Measure::Probes
+            | Measure::Strays
     )
 }
 

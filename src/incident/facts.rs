@@ -91,7 +91,8 @@ impl Facts<'_> {
             self.large_lost(),
             self.dropped(),
         ];
-        let floods = [self.half_open(), self.held(), self.resets(), self.datagrams(), self.reflected()];
+        let floods =
+            [self.half_open(), self.held(), self.drips(), self.resets(), self.datagrams(), self.reflected()];
         let declared = is_declared.then(|| fact(Evidence::Declared, 1.0, None));
         known.into_iter().chain(floods).chain([declared]).flatten().collect()
     }
@@ -200,6 +201,12 @@ impl Facts<'_> {
     /// How many connections were held by who does little else.
     fn held(&self) -> Option<Fact> {
         (self.held > 0 && !self.is_lossy()).then(|| fact(Evidence::Held, self.held as f64, Some(0.0)))
+    }
+
+    /// How many heads of requests dripped: where nothing is missing, no loss of the mirror's makes one.
+    fn drips(&self) -> Option<Fact> {
+        let drips = self.own[Count::Drips];
+        (drips > 0).then(|| fact(Evidence::Drips, drips as f64, Some(0.0)))
     }
 
     fn resets(&self) -> Option<Fact> {

@@ -35,10 +35,9 @@ pub struct Policy {
     pub concentrated_from: f64,
 }
 
-impl Default for Policy {
-    /// The shipped weights; five minutes of quiet, as pulsing floods come once a minute; ten seconds between updates; three tenths.
-    fn default() -> Self {
-        let weights = Arc::new(Weights::builtin());
+impl Policy {
+    /// These weights; five minutes of quiet, as pulsing floods come once a minute; ten seconds between updates; three tenths.
+    pub fn new(weights: Arc<Weights>) -> Self {
         let names = Arc::new(|_| String::new());
         let attribute = Arc::new(Attribution::unknown);
         Self {

@@ -229,6 +229,7 @@ impl From<Says> for Cause {
             Says::DistributedScan => Cause::Scan(Scan::Distributed),
             Says::BruteForce => Cause::BruteForce(BruteForce::Single),
             Says::CoordinatedBruteForce => Cause::BruteForce(BruteForce::Coordinated),
+            Says::SlowAttack => Cause::Attack(Attack::Slow),
         }
     }
 }

@@ -11,7 +11,8 @@ use crate::aggregate::Cell;
 use crate::detect::{Key, Window};
 use crate::flow::Proof;
 
-/// The sources that tried ports, as far as rules found them. Nothing proves their addresses.
+/// The sources that tried ports, or paths without a conversation, as far as rules found them. Nothing proves their
+/// addresses.
 pub(super) fn probing(
     window: &Window,
     keys: &BTreeSet<Key>,
@@ -25,7 +26,8 @@ pub(super) fn probing(
     named(attempts, keys, scale, ground)
 }
 
-/// The sources that rules found failing: what they were denied, what they missed, or else their connections.
+/// The sources that rules found failing: what they were denied, what they missed, what they let drip, or else their
+/// connections.
 pub(super) fn failing(
     window: &Window,
     keys: &BTreeSet<Key>,
@@ -39,7 +41,7 @@ pub(super) fn failing(
         }
         counts
     };
-    let failed = count(|cell| u64::from(cell.denied) + u64::from(cell.missing));
+    let failed = count(|cell| [cell.denied, cell.missing, cell.drips].map(u64::from).into_iter().sum());
     let counts = if failed.is_empty() { count(|cell| cell.connections) } else { failed };
     let mut rows = named(counts, keys, scale, ground);
     let proven = |address| {

@@ -16,7 +16,7 @@ use crate::flow::Proof;
 #[derive(Debug, Default)]
 pub(super) struct Suspects {
     countries: BTreeSet<Country>,
-    /// Prefixes and addresses at home, where nobody else is one.
+    /// Prefixes and addresses at home or of no country, where nobody else is one.
     at_home: BTreeSet<Key>,
 }
 
@@ -28,6 +28,12 @@ const MACHINE: f64 = 3.0;
 
 /// and how often a minute: once a second, on and on, is no reader of pages.
 const LEAST_A_MINUTE: f64 = 60.0;
+
+/// Where it is not known how often clients ask, a machine asks so often a minute,
+const UNKNOWN_MACHINE: f64 = 120.0;
+
+/// and must ask for this part of all there is: a gateway of many people may ask as often.
+const NEARLY_ALL: f64 = 0.9;
 
 /// The part of the excess that a machine at home must have to be told.
 const LEAST_OF_MACHINE: f64 = 0.01;
@@ -67,12 +73,18 @@ impl Suspects {
         Self { countries, at_home }
     }
 
-    /// Adds addresses at home that ask many times as often as busy clients do and were hardly there before: machines,
-    /// however many share the work. `busy` is what nineteen in twenty clients used to ask for in a minute.
+    /// Adds addresses at home, or of no country, that ask many times as often as busy clients do and were hardly there
+    /// before: machines, however many share the work. `busy` is what nineteen in twenty clients used to ask for in a minute;
+    /// where that is not known, only one that asks for nearly all there is.
     pub fn add_machines(&mut self, window: &Window, scale: &Scale<'_>, busy: Option<f64>) {
-        let Some(busy) = busy.filter(|_| scale.measure == Measure::Accesses) else { return };
+        if scale.measure != Measure::Accesses {
+            return;
+        }
         let minutes = scale.seconds.max(LEAST_SECONDS) / 60.0;
-        let least = (MACHINE * busy).max(LEAST_A_MINUTE) * minutes;
+        let least = match busy {
+            Some(busy) => (MACHINE * busy).max(LEAST_A_MINUTE) * minutes,
+            None => (UNKNOWN_MACHINE * minutes).max(NEARLY_ALL * scale.total),
+        };
         for (source, cell) in &window.sources {
             let lineage = &source.prefix.lineage;
             let count = of_cell(scale.measure, cell) as f64;
@@ -96,14 +108,12 @@ impl Suspects {
         rows
     }
 
-    /// The rows at home that the rules' keys name: what surrounds them is no suspect.
+    /// The rows at home, or of no country, that the rules' keys or their rates name: what surrounds them is no suspect.
     fn at_home(&self, window: &Window, scale: &Scale<'_>) -> Vec<Origin> {
         let mut found: BTreeMap<Key, AtHome> = BTreeMap::new();
         let at_home = |lineage: &Lineage| {
             lineage.label.is_none()
-                && !scale.home.is_unknown()
                 && !self.countries.contains(&lineage.country)
-                && matches!(lineage.country, Country::Code(_))
                 && !scale.home.is_foreign(lineage.country)
         };
         for (source, cell) in window.sources.iter().filter(|(source, _)| at_home(&source.prefix.lineage)) {
@@ -323,6 +333,37 @@ mod tests {
         };
         assert_eq!(rows(Some(30.0)), 20);
         assert_eq!(rows(Some(200.0)), 0, "clients used to ask as often");
-        assert_eq!(rows(None), 0);
+        assert_eq!(rows(None), 0, "nothing is known of clients, and none asks for nearly all");
+    }
+
+    #[test]
+    fn where_nothing_is_known_one_that_asks_for_nearly_all_is_a_machine() {
+        let told = |address: &str, country, count| {
+            let lineage = Lineage { country, asn: None, label: None, proof: Proof::Proven };
+            let address: IpAddr = address.parse().unwrap();
+            let prefix = PrefixKey { lineage, prefix: ipnet::IpNet::from(address), reach: 24 };
+            let cell = Cell { accesses: count, ..Cell::default() };
+            let mut window = Window::default();
+            window.networks.insert(lineage, cell);
+            window.sources.insert(SourceKey { prefix, address }, cell);
+            let (before, home) = (Before::default(), Home::new(vec![KR]));
+            let scale = Scale {
+                measure: Measure::Accesses,
+                seconds: 60.0,
+                second: 0,
+                before: &before,
+                excess: 310.0,
+                total: 310.0,
+                home: &home,
+                coverage: 1.0,
+            };
+            let mut suspects = Suspects::of(&window, &BTreeSet::new(), &scale);
+            suspects.add_machines(&window, &scale, None);
+            suspects.rows(&window, &scale).len()
+        };
+        assert_eq!(told("192.168.1.100", Country::Private, 300), 1);
+        assert_eq!(told("168.126.63.1", KR, 300), 1);
+        assert_eq!(told("168.126.63.1", KR, 250), 0, "others ask as well");
+        assert_eq!(told("168.126.63.1", KR, 100), 0, "a person at work");
     }
 }

@@ -64,25 +64,42 @@ const UNKNOWN: usize = 3;
 const UNKNOWN_WEIGHT: f64 = 1.0;
 
 /// Evidence of how somebody behaves; without any there is no attack.
-const BEHAVIOUR: [Evidence; 9] = [
+const BEHAVIOUR: [Evidence; 10] = [
     Evidence::HighRate,
     Evidence::OneMake,
     Evidence::OtherMakes,
     Evidence::FewAssets,
     Evidence::HalfOpen,
     Evidence::Held,
+    Evidence::Drips,
     Evidence::Resets,
     Evidence::Datagrams,
     Evidence::Reflected,
 ];
 
 /// Evidence that shows intent even of few sources.
-const INTENT: [Evidence; 5] =
-    [Evidence::HalfOpen, Evidence::Held, Evidence::Resets, Evidence::Datagrams, Evidence::Reflected];
+const INTENT: [Evidence; 6] = [
+    Evidence::HalfOpen,
+    Evidence::Held,
+    Evidence::Drips,
+    Evidence::Resets,
+    Evidence::Datagrams,
+    Evidence::Reflected,
+];
 
 /// Evidence that people are at work: where the service broke by itself it tells nothing, since they are who is hurt.
 const OF_PEOPLE: [Evidence; 5] =
     [Evidence::Surge, Evidence::KnownNetworks, Evidence::SameMakes, Evidence::OrdinaryRate, Evidence::Assets];
+
+/// Evidence that the service broke by itself: where heads of requests drip, somebody keeps its workers from their work, and
+/// needs no load for it.
+const OF_FAULTS: [Evidence; 5] = [
+    Evidence::FailsUnloaded,
+    Evidence::ErrorsUnloaded,
+    Evidence::BrokeFirst,
+    Evidence::Unanswered,
+    Evidence::Dropped,
+];
 
 /// As many equal sources are "few".
 const FEW: f64 = 3.0;
@@ -159,8 +176,15 @@ impl Case<'_> {
         if self.broke_by_itself() {
             found.retain(|fact| !OF_PEOPLE.contains(&fact.evidence));
         }
+        if self.shows(Evidence::Drips) {
+            found.retain(|fact| !OF_FAULTS.contains(&fact.evidence));
+        }
         // Connections that others hold say nothing of these.
-        found.retain(|fact| fact.evidence != Evidence::Held || self.holds(cohort, fact.value));
+        found.retain(|fact| match fact.evidence {
+            Evidence::Held => self.holds(cohort, fact.value),
+            Evidence::Drips => self.cohorts.len() <= 1 || cohort.cell.drips > 0,
+            _ => true,
+        });
         found.retain(|fact| Some(fact.evidence) != left_out);
         let weigh = |fact: Fact| {
             let weight = self.weights.of(fact.evidence)?;
@@ -217,9 +241,13 @@ impl Case<'_> {
 
     /// Whether the service broke before anything pushed it: who comes more often then are the people who try again.
     fn broke_by_itself(&self) -> bool {
-        let shown =
-            |evidence| self.value(evidence).is_some_and(|value| self.strength(evidence, value) >= 0.5);
-        shown(Evidence::BrokeFirst) || shown(Evidence::LargeLost) || shown(Evidence::Unanswered)
+        let signs = [Evidence::BrokeFirst, Evidence::LargeLost, Evidence::Unanswered];
+        !self.shows(Evidence::Drips) && signs.into_iter().any(|evidence| self.shows(evidence))
+    }
+
+    /// Whether a fact about the service as a whole speaks with half its weight or more.
+    fn shows(&self, evidence: Evidence) -> bool {
+        self.value(evidence).is_some_and(|value| self.strength(evidence, value) >= 0.5)
     }
 
     /// Whether a cohort is among those who hold connections: there is no other, it holds most of what it opens, or most
@@ -247,6 +275,7 @@ impl Case<'_> {
         add(Evidence::OnlyAbroad, (cohort.who == Who::ManyAbroad).then_some(cohort.share), Some(0.0));
         let few = (cohort.effective_sources > 0.0).then_some(cohort.effective_sources);
         add(Evidence::FewSources, few, None);
+        add(Evidence::OneSource, few.filter(|_| is_few).map(|sources| 1.0 / sources), None);
         let rate =
             (cohort.client_rate > 0.0).then(|| cohort.client_rate / self.busy_client.unwrap_or(MACHINE));
         add(Evidence::HighRate, rate, Some(1.0));
@@ -285,6 +314,7 @@ impl Case<'_> {
         let kinds = [
             (Evidence::Reflected, Attack::Reflection),
             (Evidence::HalfOpen, Attack::SynFlood),
+            (Evidence::Drips, Attack::Slow),
             (Evidence::Resets, Attack::H2Reset),
             (Evidence::Held, if self.is_connecting { Attack::ConnectionFlood } else { Attack::Slow }),
             (Evidence::Datagrams, Attack::UdpFlood),

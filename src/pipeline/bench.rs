@@ -35,10 +35,9 @@ impl Bench {
         let policy = Policy {
             concentrated_from: concentrated_from(rules),
             attribute: Arc::new(move |address| whose.attribute(address)),
-            weights: Arc::new(rules.weights.clone()),
             calendar: calendar.clone(),
             names: Arc::new(move |subject: Subject| subject.name(&called)),
-            ..Policy::default()
+            ..Policy::new(Arc::new(rules.weights.clone()))
         };
         let grounds = Grounds { homes: Arc::clone(&homes), services: named };
         Self { homes, grounds, policy, services: services.clone() }

@@ -39,6 +39,7 @@ use order::{Order, Parked};
 use placement::{Placement, When};
 use reducer::Reducer;
 use renewal::{ForReducer, ForWorkers};
+use script::Unrecorded;
 use watermark::{BELIEVE_AHEAD, Over, Sight, Watermark};
 use worker::Kit;
 
@@ -99,12 +100,8 @@ pub struct Pipeline<L: Listener + 'static> {
     read_at_beat: u64,
     lately: f64,
     ledger: bool,
-    /// Packets that were followed since records were last told.
-    unrecorded: u32,
+    unrecorded: Unrecorded,
 }
-
-/// Packets after which records are told though no second is over: what the workers may hold is bounded by it.
-const RECORDED: u32 = 16_384;
 
 /// What is left at the end.
 pub struct Outcome<L> {
@@ -189,7 +186,7 @@ impl<L: Listener + 'static> Pipeline<L> {
             read_at_beat: 0,
             lately: 0.0,
             ledger: wanted.any(),
-            unrecorded: 0,
+            unrecorded: Unrecorded::default(),
         }
     }
 
@@ -462,17 +459,12 @@ impl<L: Listener + 'static> Pipeline<L> {
                 }
             }
         }
-        self.tell_records();
+        self.tell_records(frame.data.len());
     }
 
     /// Counted before work is shared out, so that what is told together does not depend on how many workers there are.
-    fn tell_records(&mut self) {
-        if !self.ledger {
-            return;
-        }
-        self.unrecorded += 1;
-        if self.unrecorded >= RECORDED {
-            self.unrecorded = 0;
+    fn tell_records(&mut self, bytes: usize) {
+        if self.ledger && self.unrecorded.is_enough_with(bytes) {
             self.crew.tell_records();
         }
     }

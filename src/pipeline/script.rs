@@ -68,6 +68,33 @@ impl Lines {
     }
 }
 
+/// What was followed since records were last told: what the workers may hold as text is bounded by it.
+#[derive(Debug, Default)]
+pub(super) struct Unrecorded {
+    packets: u32,
+    bytes: usize,
+}
+
+/// Packets after which records are told though no second is over.
+const MOST_PACKETS: u32 = 16_384;
+
+/// Bytes of packets after which they are: a request of 18 bytes makes a record of 450, and a packet may be full of them.
+const MOST_BYTES: usize = 4 * 1024 * 1024;
+
+impl Unrecorded {
+    /// Counts a packet of so many captured bytes; answers whether records are to be told, and begins anew then.
+    #[inline]
+    pub fn is_enough_with(&mut self, bytes: usize) -> bool {
+        self.packets += 1;
+        self.bytes = self.bytes.saturating_add(bytes);
+        let enough = self.packets >= MOST_PACKETS || self.bytes >= MOST_BYTES;
+        if enough {
+            *self = Self::default();
+        }
+        enough
+    }
+}
+
 /// Where a line stands: its time, and whose it is.
 #[derive(Clone, Copy)]
 struct Place {
@@ -144,6 +171,17 @@ mod tests {
             told.extend(pages.iter().flat_map(Page::records).map(|record| record.line.to_string()));
         });
         told
+    }
+
+    #[test]
+    fn what_is_held_as_text_is_bounded_by_packets_and_by_bytes() {
+        let told = |bytes: usize| {
+            let mut unrecorded = Unrecorded::default();
+            (0..40_000).filter(|_| unrecorded.is_enough_with(bytes)).count()
+        };
+        assert_eq!(told(60), 2);
+        assert_eq!(told(1_514), 14, "every 2,771 full packets");
+        assert_eq!(told(usize::MAX), 40_000);
     }
 
     #[test]

@@ -111,6 +111,8 @@ impl Part {
                 talk.fragment(self.plan.datagram.length);
             }
             Kind::Streams => self.streams(&mut talk),
+            Kind::Drips => drip(&mut talk),
+            Kind::Strays => self.ask(&mut talk, &client),
         }
         let conversation = talk.finish();
         self.counts.packets += conversation.left();
@@ -323,6 +325,19 @@ impl Part {
             Close::ResetByServer => talk.reset_by_server(),
             Close::LeftOpen => talk,
         };
+    }
+}
+
+/// The lines that a dripping head is made of after its first, and the time between them: slow tools send one in five to
+/// fifteen seconds.
+const DRIPS: usize = 5;
+const BETWEEN_DRIPS: Span = Span::from_secs(6);
+
+/// A head that is never whole.
+fn drip(talk: &mut Dialogue) {
+    talk.handshake().client_sends(b"GET / HTTP/1.1\r\nHost: a\r\n", 0);
+    for _ in 0..DRIPS {
+        talk.pause(BETWEEN_DRIPS).client_sends(b"X-a: b\r\n", 0);
     }
 }
 

@@ -42,6 +42,10 @@ pub enum Kind {
     Fragments,
     /// HTTP/2 connections in cleartext, a hundred streams on each.
     Streams,
+    /// HTTP/1.1 requests whose heads come a line every few seconds and do not end.
+    Drips,
+    /// HTTP/1.1 requests alone: no handshake before, no answer after.
+    Strays,
 }
 
 /// The line between clients and service.
@@ -128,7 +132,7 @@ const FIREFOX: &str = "Mozilla/5.0 (X11; Linux x86_64; rv:115.0) Gecko/20100101 
 impl Kind {
     /// Whether it takes a sender who sees the service's packets.
     pub const fn needs_answers(self) -> bool {
-        matches!(self, Kind::Requests | Kind::Tls | Kind::Connections | Kind::Streams)
+        matches!(self, Kind::Requests | Kind::Tls | Kind::Connections | Kind::Streams | Kind::Drips)
     }
 }
 

@@ -230,6 +230,18 @@ impl Traffic {
         self.of(Kind::Streams, rate)
     }
 
+    /// HTTP/1.1 requests whose heads come a line every few seconds and do not end.
+    #[must_use]
+    pub const fn drips(self, rate: Rate) -> Self {
+        self.of(Kind::Drips, rate)
+    }
+
+    /// HTTP/1.1 requests alone: no handshake before, no answer after.
+    #[must_use]
+    pub const fn strays(self, rate: Rate) -> Self {
+        self.of(Kind::Strays, rate)
+    }
+
     /// The service sends every so many full segments twice; none unless told.
     #[must_use]
     pub const fn resend_every(mut self, every: u32) -> Self {

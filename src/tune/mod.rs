@@ -139,10 +139,9 @@ fn part(index: usize, port: u16, traffic: &TestTraffic) -> Traffic {
     let part = part.resend_every(every);
     let rate = per_sec(traffic.rate / f64::from(traffic.ports.max(1)));
     match traffic.kind {
-        TrafficKind::Requests => {
-            let part = part.requests(rate).status(traffic.status);
-            traffic.paths.iter().fold(part, |part, path| part.path(path))
-        }
+        TrafficKind::Requests => asking(part.requests(rate).status(traffic.status), traffic),
+        TrafficKind::Drips => part.drips(rate),
+        TrafficKind::Strays => asking(part.strays(rate), traffic),
         TrafficKind::Connections => part.connections(rate),
         TrafficKind::Held => part.connections(rate).close(Close::LeftOpen),
         TrafficKind::Syns => part.syns(rate).half_open(match traffic.answer {
@@ -156,6 +155,11 @@ fn part(index: usize, port: u16, traffic: &TestTraffic) -> Traffic {
         TrafficKind::Streams => part.http2(per_sec(traffic.rate / STREAMS), Streams::Served),
         TrafficKind::Resets => part.http2(per_sec(traffic.rate / STREAMS), Streams::BrokenOff),
     }
+}
+
+/// With the paths that are asked for.
+fn asking(part: Traffic, traffic: &TestTraffic) -> Traffic {
+    traffic.paths.iter().fold(part, |part, path| part.path(path))
 }
 
 #[cfg(test)]

@@ -65,7 +65,7 @@ impl Listener for Heard {
             loss: quality.loss,
             one_way: incident.sides.is_one_way(),
             duplicates: quality.duplicates,
-            shed: 0,
+            shed: quality.shed,
         };
         let line = self.scene.around(capture, |around| Alert { incident: &incident, around }.eve());
         self.records.lock().unwrap().push(serde_json::from_str(&line).unwrap());

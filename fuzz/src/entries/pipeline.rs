@@ -94,6 +94,7 @@ impl Listener for Teller {
             loss: quality.loss,
             one_way: incident.sides.is_one_way(),
             duplicates: quality.duplicates,
+            shed: quality.shed,
         };
         let scene = Scene {
             sensor: "fuzz".to_owned(),

@@ -5,6 +5,7 @@ use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
 use super::known::Known;
+use super::neighbours::Neighbours;
 use super::quantile::Quantiles;
 use super::series::{Newer, Series};
 use super::signal::{Cohort, Grid, Signal, all};
@@ -31,6 +32,9 @@ pub(super) struct Learned {
     /// How often answered clients asked, of all the time.
     #[serde(default)]
     pub accesses: u64,
+    /// What labelled clients have of each rate.
+    #[serde(default)]
+    pub neighbours: Neighbours,
 }
 
 const RATES: usize = Signal::RATES.len();
@@ -55,6 +59,7 @@ impl Default for Learned {
             prefixes: Known::new(MAX_PREFIXES),
             networks: Known::new(MAX_NETWORKS),
             accesses: 0,
+            neighbours: Neighbours::default(),
         }
     }
 }
@@ -162,6 +167,7 @@ impl Learned {
         self.prefixes.merge(&other.prefixes);
         self.networks.merge(&other.networks);
         self.accesses = self.accesses.saturating_add(other.accesses);
+        self.neighbours.merge(&other.neighbours);
     }
 
     /// Gives the tables the room they have in a run.
@@ -185,5 +191,6 @@ impl Learned {
             && self.networks.len() <= MAX_NETWORKS
             && self.prefixes.is_sound()
             && self.networks.is_sound()
+            && self.neighbours.is_sound()
     }
 }

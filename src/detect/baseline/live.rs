@@ -159,6 +159,7 @@ impl Live {
         if self.held.is_some_and(|held| held.holds(second)) {
             return;
         }
+        learned.neighbours.note(own);
         for (key, cell) in own.prefixes.iter().filter(|(key, cell)| is_answered(key.lineage.proof, cell)) {
             learned.accesses = learned.accesses.saturating_add(cell.accesses);
             if !learned.prefixes.meet_again(&key.prefix, second, cell.accesses)

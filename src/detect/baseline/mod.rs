@@ -10,6 +10,7 @@ mod known;
 mod learned;
 mod learning;
 mod live;
+mod neighbours;
 mod quantile;
 mod season;
 mod series;

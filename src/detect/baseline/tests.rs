@@ -4,7 +4,9 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use super::*;
 use crate::aggregate::{Cell, Count, Lineage, PrefixKey};
-use crate::attribute::{Asn, Country};
+use crate::attribute::{Asn, Country, LabelId};
+use crate::detect::Before;
+use crate::detect::rule::Measure;
 use crate::flow::Proof;
 
 /// A second in which so many requests came, each with its connection, the part `foreign` of them from abroad.
@@ -333,6 +335,23 @@ fn a_short_silence_between_packets_is_learned() {
     baseline.feed(at(BEGIN + 300), Some(&second_of(60.0, 0.0)));
     baseline.feed(at(BEGIN + 400), None);
     assert_eq!(baseline.span().map(|span| span.until), Some(BEGIN + 309));
+}
+
+#[test]
+fn what_labelled_clients_use_to_bring_is_learned_and_brought() {
+    let mut learning = baseline();
+    for second in BEGIN..BEGIN + 900 {
+        let mut tick = second_of(40.0, 0.25);
+        tick.networks[1].0.label = Some(LabelId(0));
+        learning.feed(at(second), Some(&tick));
+    }
+    let mut before = Before::default();
+    assert_eq!(before.labelled_rate(Measure::Accesses, BEGIN + 900), 0.0);
+    before.bring(restored(&saved(&learning)).usual(BEGIN + 900));
+    let rate = |measure| before.labelled_rate(measure, BEGIN + 900);
+    assert!((rate(Measure::Accesses) - 10.0).abs() < 0.5, "{}", rate(Measure::Accesses));
+    assert!((rate(Measure::Packets) - 100.0).abs() < 5.0, "{}", rate(Measure::Packets));
+    assert_eq!(rate(Measure::Missing), 0.0);
 }
 
 #[test]

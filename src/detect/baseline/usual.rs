@@ -17,6 +17,8 @@ use crate::detect::rule::Measure;
 #[derive(Debug, Clone)]
 pub struct Usual {
     rates: Rates,
+    /// Of these, what labelled clients have.
+    labelled: Rates,
     parts: Arc<Parts>,
     /// How many seconds were learned.
     pub seconds: f64,
@@ -45,8 +47,10 @@ impl Baseline {
     /// What is usual at a second; `None` while less than ten minutes were learned.
     pub fn usual(&self, second: i64) -> Option<Usual> {
         let stage = self.stage(second);
+        let rates = self.rates(second);
         (stage > Stage::Minutes).then(|| Usual {
-            rates: self.rates(second),
+            rates,
+            labelled: rates.parts(self.learned.neighbours.parts()),
             parts: Arc::new(self.parts()),
             seconds: self.span().map_or(0.0, |span| span.seconds as f64),
             is_timely: stage >= Stage::Days || second - self.learned.until <= HOUR,
@@ -92,6 +96,11 @@ impl Usual {
         self.rates.of(measure)
     }
 
+    /// How much of a measure labelled clients have a second; `None` of what is not learned.
+    pub fn labelled_rate(&self, measure: Measure) -> Option<f64> {
+        self.labelled.of(measure)
+    }
+
     /// The part of the accesses that a key had; an address the part of its prefix. `None` of who was never there.
     pub fn part(&self, key: &Key) -> Option<f64> {
         match key {
@@ -105,6 +114,11 @@ impl Usual {
 }
 
 impl Rates {
+    /// These parts of the rates.
+    fn parts(self, parts: [f64; Signal::RATES.len()]) -> Self {
+        Self(std::array::from_fn(|at| self.0[at].map(|rate| rate * parts[at])))
+    }
+
     /// How much of a measure a second has; `None` of what is not learned. Who completes a handshake attempted it.
     pub fn of(&self, measure: Measure) -> Option<f64> {
         let signal = signal_of(measure)?;

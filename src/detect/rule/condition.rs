@@ -47,7 +47,7 @@ pub enum Kind {
     Countries,
     /// Paths asked for.
     Paths,
-    /// Paths that fail (4xx but 429), without their identifiers; by source, its own.
+    /// Paths that fail (4xx but 429), without their identifiers; of strays, those that they ask for; by source, its own.
     FailingPaths,
     /// Ports beside the service that were tried and not answered; by source, its own.
     Ports,

@@ -114,12 +114,14 @@ pub enum Says {
     BruteForce,
     /// Passwords tried from many, each a few.
     CoordinatedBruteForce,
+    /// Connections kept busy with as little as it takes.
+    SlowAttack,
 }
 words! {
     Says, "a verdict that a rule can give":
     PathScan = "scan/path", PortScan = "scan/port", HostScan = "scan/host",
     DistributedScan = "scan/distributed", BruteForce = "brute_force/single",
-    CoordinatedBruteForce = "brute_force/coordinated",
+    CoordinatedBruteForce = "brute_force/coordinated", SlowAttack = "attack/slow",
 }
 
 /// What a measure is counted by.
@@ -170,6 +172,8 @@ pub enum Measure {
     Refused,
     /// Attempts that were not answered by a SYN-ACK, whether ignored or refused; by source, those beside the service.
     Probes,
+    /// Requests that belong to no conversation: none was seen to begin before them, and none went on after them.
+    Strays,
     /// What was asked and had no answer within 10 s, or was cut off by the service before.
     Unanswered,
     /// Milliseconds that clients waited for first bytes of answers, summed: 1k/s is one client waiting at any time.
@@ -178,6 +182,9 @@ pub enum Measure {
     Late,
     /// Connections that came to be held: silent, or with an unfinished request, for 10 s.
     Held,
+    /// Connections on which the head of a request came to drip: added to after five seconds or more, and still not whole
+    /// after ten.
+    Drips,
     /// Connections that are held now. They have a `count`, a `share` and `distinct` clients; `rate`, `lift` and what else
     /// speaks of time are 0.
     Holding,
@@ -203,8 +210,8 @@ words! {
     Packets = "packets", Bytes = "bytes", Attempts = "attempts", Connections = "connections",
     Requests = "requests", Accesses = "accesses", ClientErrors = "client_errors",
     ServerErrors = "server_errors", HalfOpen = "half_open", Unearned = "unearned", Ignored = "ignored",
-    Refused = "refused", Probes = "probes", Unanswered = "unanswered", Waiting = "waiting", Late = "late", Held = "held",
-    Holding = "holding",
+    Refused = "refused", Probes = "probes", Strays = "strays", Unanswered = "unanswered", Waiting = "waiting", Late = "late", Held = "held",
+    Drips = "drips", Holding = "holding",
     Denied = "denied", Missing = "missing", Resets = "resets", LargeResent = "large_resent", Udp = "udp",
     Icmp = "icmp", Fragments = "fragments", Reflected = "reflected",
 }

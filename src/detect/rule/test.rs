@@ -90,11 +90,16 @@ pub enum TrafficKind {
     Streams,
     /// The same, broken off at once.
     Resets,
+    /// HTTP requests whose heads come a line every few seconds and do not end.
+    Drips,
+    /// HTTP requests alone: no handshake before, no answer after.
+    Strays,
 }
 words! {
     TrafficKind, "a kind of traffic":
     Requests = "requests", Connections = "connections", Held = "held", Syns = "syns", Datagrams = "datagrams",
     Pings = "pings", Fragments = "fragments", Streams = "streams", Resets = "resets",
+    Drips = "drips", Strays = "strays",
 }
 
 /// What becomes of SYNs.

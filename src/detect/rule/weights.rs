@@ -38,6 +38,8 @@ pub enum Evidence {
     Assets,
     /// The cohort's excess comes from this many sources or fewer.
     FewSources,
+    /// Of what the few who stand out bring, the part that would be one address's were they all as large.
+    OneSource,
     /// How many times the load before.
     Surge,
     /// The part of known clients' exchanges that fail while the load is ordinary.
@@ -52,6 +54,8 @@ pub enum Evidence {
     HalfOpen,
     /// Requests held open by few sources.
     Held,
+    /// Heads of requests that their clients let drip.
+    Drips,
     /// HTTP/2 streams that are reset by those who opened them.
     Resets,
     /// Datagrams that nobody asked for.
@@ -72,9 +76,9 @@ words! {
     Concentration = "concentration", KnownNetworks = "known-networks", NewNetworks = "new-networks",
     Foreign = "foreign", OnlyAbroad = "only-abroad", HighRate = "high-rate", OrdinaryRate = "ordinary-rate", OneMake = "one-make",
     SameMakes = "same-makes", OtherMakes = "other-makes", OnePath = "one-path", FewAssets = "few-assets", Assets = "assets",
-    FewSources = "few-sources", Surge = "surge", FailsUnloaded = "fails-unloaded",
+    FewSources = "few-sources", OneSource = "one-source", Surge = "surge", FailsUnloaded = "fails-unloaded",
     ErrorsUnloaded = "errors-unloaded",
-    BrokeFirst = "broke-first", LoadFirst = "load-first", HalfOpen = "half-open", Held = "held",
+    BrokeFirst = "broke-first", LoadFirst = "load-first", HalfOpen = "half-open", Held = "held", Drips = "drips",
     Resets = "resets", Datagrams = "datagrams", Reflected = "reflected", Unanswered = "unanswered",
     LargeLost = "large-lost", Dropped = "dropped", Declared = "declared",
 }

@@ -65,6 +65,13 @@ enum Place {
 // A connection has room for no more (`flow/table.rs`).
 const _: () = assert!(size_of::<Speech>() <= 24);
 
+/// The [`template_hash`](super::template_hash) of the path, never 0, where bytes begin with the head of a request that asks
+/// for one.
+pub(super) fn asked_path(bytes: &[u8]) -> Option<u32> {
+    let http::Read::Head(read) = http::request(bytes) else { return None };
+    read.head.path.starts_with('/').then(|| super::template_hash(read.head.path).max(1))
+}
+
 /// Something that was said.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Said<'a> {
@@ -173,6 +180,11 @@ impl Speech {
     /// Whether a request or a hello of the client's has begun and is not whole.
     pub fn is_asking(&self) -> bool {
         self.talk.as_ref().is_some_and(|talk| talk.is_asking())
+    }
+
+    /// Whether the head of an HTTP/1 request has begun and is not whole, with nothing missing between its pieces.
+    pub fn is_in_head(&self) -> bool {
+        self.talk.as_ref().is_some_and(|talk| talk.is_in_head())
     }
 
     /// Hears a segment that `from` names the direction of.

@@ -299,6 +299,12 @@ impl Talk {
         }
     }
 
+    /// Whether the head of an HTTP/1 request has begun and is not whole, with nothing missing between its pieces.
+    pub fn is_in_head(&self) -> bool {
+        let lane = &self.lanes[Direction::ToServer as usize];
+        lane.reading == Reading::Request && !lane.kept.is_empty() && lane.early.is_empty()
+    }
+
     /// Hears a datagram.
     pub fn datagram(&mut self, payload: &[u8], ear: &mut Ear<'_>) {
         if let Some(hello) = tls::datagram(payload) {

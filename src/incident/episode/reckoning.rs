@@ -16,7 +16,7 @@ use crate::incident::named::{failing, probing};
 use crate::incident::origins::Scale;
 use crate::incident::suspects::Suspects;
 use crate::incident::verdict::Case;
-use crate::incident::{BruteForce, Cause, Condition, Load, Origin, Part, Scan, Verdict};
+use crate::incident::{Attack, BruteForce, Cause, Condition, Load, Origin, Part, Scan, Verdict};
 
 /// What a look goes by.
 pub(super) struct Reckoning<'a> {
@@ -124,7 +124,7 @@ impl<'a> Reckoning<'a> {
     /// The rows that the excess may come from.
     fn rows(&self) -> Vec<Origin> {
         let window = &self.episode.sums.window;
-        if self.episode.measure == Measure::Probes {
+        if self.is_tried() {
             return probing(window, self.keys, &self.scale, self.ground);
         }
         if !self.is_attributed() {
@@ -145,7 +145,7 @@ impl<'a> Reckoning<'a> {
 
     /// The parts that the excess is judged in.
     fn cohorts(&self, rows: &[Origin]) -> Vec<Cohort> {
-        if !self.is_attributed() || self.episode.measure == Measure::Probes {
+        if !self.is_attributed() || self.is_tried() {
             return Vec::new();
         }
         let split = Split {
@@ -162,6 +162,11 @@ impl<'a> Reckoning<'a> {
         } else {
             cohorts
         }
+    }
+
+    /// Whether it is about what was only tried, for which no source earns a row.
+    fn is_tried(&self) -> bool {
+        matches!(self.episode.measure, Measure::Probes | Measure::Strays)
     }
 
     fn by_connections(&self) -> bool {
@@ -199,12 +204,19 @@ impl<'a> Reckoning<'a> {
 
     /// The rows to tell, which the verdict's parts then name.
     fn origins(&self, rows: Vec<Origin>, verdict: &mut Verdict) -> Vec<Origin> {
-        let is_of_one =
-            matches!(verdict.cause, Cause::Scan(Scan::Path) | Cause::BruteForce(BruteForce::Single));
+        let is_of_one = match verdict.cause {
+            Cause::Scan(Scan::Path) | Cause::BruteForce(BruteForce::Single) => true,
+            // Who holds many connections is told as whoever else brings more than before.
+            Cause::Attack(Attack::Slow) => !self.by_held,
+            _ => false,
+        };
         if !is_of_one || self.ground.said != Some(verdict.cause) {
             return told(rows, verdict);
         }
-        let rows = failing(&self.episode.sums.window, self.keys, &self.scale, self.ground);
+        let rows = match self.is_tried() {
+            true => rows,
+            false => failing(&self.episode.sums.window, self.keys, &self.scale, self.ground),
+        };
         verdict.parts = vec![Part { cause: verdict.cause, share: 1.0, origins: (0..rows.len()).collect() }];
         rows
     }

@@ -264,6 +264,18 @@ fn connections_that_others_hold_do_not_make_a_flood_slow() {
 }
 
 #[test]
+fn a_service_whose_workers_somebody_lets_wait_did_not_break_by_itself() {
+    let broken = [(Evidence::FailsUnloaded, 1.0), (Evidence::BrokeFirst, 60.0), (Evidence::Unanswered, 0.8)];
+    let fault = Told::new(&broken, Vec::new()).hurt().verdict();
+    assert_eq!(fault.cause, Cause::Glitch(Glitch::Server));
+    let drips = |count| [&broken[..], &[(Evidence::Drips, count)]].concat();
+    assert_eq!(Told::new(&drips(8.0), Vec::new()).hurt().verdict().cause, Cause::Attack(Attack::Slow));
+    assert_eq!(Told::new(&drips(1.0), Vec::new()).hurt().verdict().cause, fault.cause, "one tries by hand");
+    let crowd = Told::new(&[RISEN, (Evidence::Drips, 2.0)], vec![people(1.0)]);
+    assert_eq!(crowd.verdict().cause, Cause::FlashCrowd);
+}
+
+#[test]
 fn few_who_flood_beside_others_are_a_part_of_the_flood() {
     let few = Cohort { who: Who::FewAtHome, sources: 2.0, effective_sources: 2.0, ..machines(0.3) };
     let verdict = Told::new(&[RISEN], vec![machines(0.7), few]).hurt().verdict();
