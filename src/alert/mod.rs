@@ -2,19 +2,25 @@
 //! Comes in: [`Incident`]s and what is known around them. Goes out: [`Record`]s (one JSON line each) and readable text.
 //! Judges nothing, looks nothing up by itself, and does not know where records go.
 //!
+//! A record is written in EVE; its other shapes ([`Format`]) are made of that.
+//!
 //! Fields are those of Suricata's [EVE](https://docs.suricata.io/en/latest/output/eve/eve-json-format.html) where the
 //! meaning is theirs.
 
+mod cef;
 mod digest;
+mod ecs;
 mod eve;
 mod evidence;
 mod flow;
 mod json;
 mod message;
 mod number;
+mod ocsf;
 mod page;
 mod record;
 mod sensor;
+mod shape;
 mod stamp;
 mod stats;
 mod story;
@@ -39,6 +45,7 @@ pub use flow::FlowWriter;
 pub use page::Page;
 pub use record::{EventType, Record};
 pub use sensor::{Configuration, Heartbeat, Watching};
+pub use shape::Format;
 pub use stats::{CaptureStats, Named, OneWay, PacketStats, Stats, seen};
 pub use summary::{Paint, Reading, Summary};
 pub use target::Target;
@@ -75,7 +82,7 @@ pub struct Surroundings<'a> {
 }
 
 /// The databases that addresses are attributed with.
-#[derive(Debug, Clone, PartialEq, Eq, Default, serde::Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
 pub struct Geo {
     /// The name of the country database.
     pub country_db: String,
@@ -127,7 +134,7 @@ impl<'a> Alert<'a> {
 
     /// The alert as one line of EVE JSON, without its line end.
     pub fn eve(&self) -> String {
-        eve::line(self)
+        eve::Eve::of(self).line()
     }
 
     /// The alert as a record for the sinks, in EVE.

@@ -302,6 +302,12 @@ pub struct DemoArgs {
 pub enum Format {
     /// Suricata's EVE
     Eve,
+    /// Elastic Common Schema
+    Ecs,
+    /// Open Cybersecurity Schema Framework: Detection Finding
+    Ocsf,
+    /// ArcSight's Common Event Format
+    Cef,
 }
 
 /// Shapes of the program's own log.

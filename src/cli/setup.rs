@@ -5,9 +5,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::Failure;
-use super::args::{Common, Severity};
+use super::args::{Common, Format as FormatFlag, Severity};
 use crate::aggregate::Sides;
-use crate::alert::{self, Configuration, EventType, Geo, OneWay, Target, Watching};
+use crate::alert::{self, Configuration, EventType, Format, Geo, OneWay, Target, Watching};
 use crate::attribute::{Attributor, Country, Database, Home, Labels, Wanted};
 use crate::capture::Filter;
 use crate::config::{Config, SinkConfig, SyslogTarget};
@@ -120,6 +120,8 @@ impl Run {
         };
         let filter = common.filter.as_deref().map(Filter::new).transpose().map_err(Failure::usage)?;
         let events = events(&common.events)?;
+        let sinks = sinks(&config, common, begin);
+        refuse_untold(&events, &sinks)?;
         let attributor = attributor(&config, common.country_db.as_deref(), common.asn_db.as_deref())?;
         let scene = Scene {
             sensor: config.sensor.clone(),
@@ -135,7 +137,7 @@ impl Run {
             home,
             events,
             readable: common.output.is_none(),
-            sinks: sinks(&config, common.output.as_deref(), begin),
+            sinks,
             filter,
             workers: workers(common.workers)?,
             seed: common.sketch_seed,
@@ -262,25 +264,52 @@ fn geo(attributor: &Attributor) -> Geo {
     }
 }
 
-fn sinks(config: &Config, output: Option<&Path>, begin: Begin) -> Vec<SinkSpec> {
-    let named = output.map(|path| match path.to_str() {
-        Some("-") => SinkSpec::all(SinkTarget::Stdout),
-        _ => SinkSpec::all(SinkTarget::File { path: path.to_owned(), begin }),
+fn sinks(config: &Config, common: &Common, begin: Begin) -> Vec<SinkSpec> {
+    let named = common.output.as_ref().map(|path| {
+        let target = match path.to_str() {
+            Some("-") => SinkTarget::Stdout,
+            _ => SinkTarget::File { path: path.clone(), begin },
+        };
+        SinkSpec { format: common.format.into(), ..SinkSpec::all(target) }
     });
     let configured = config.sinks.iter().map(|sink| match sink {
-        SinkConfig::File { path, .. } => {
-            SinkSpec::all(SinkTarget::File { path: path.clone(), begin: Begin::Append })
+        SinkConfig::File { path, format } => {
+            let target = SinkTarget::File { path: path.clone(), begin: Begin::Append };
+            SinkSpec { format: *format, ..SinkSpec::all(target) }
         }
-        SinkConfig::Stdout { .. } => SinkSpec::all(SinkTarget::Stdout),
-        SinkConfig::Syslog { to, min_severity, .. } => SinkSpec {
+        SinkConfig::Stdout { format } => SinkSpec { format: *format, ..SinkSpec::all(SinkTarget::Stdout) },
+        SinkConfig::Syslog { to, min_severity, format } => SinkSpec {
             target: match to {
                 SyslogTarget::Udp { host, port } => SinkTarget::Udp { host: host.clone(), port: *port },
                 SyslogTarget::Unix(path) => SinkTarget::Unix(path.clone()),
             },
+            format: *format,
             min_severity: *min_severity,
         },
     });
     named.into_iter().chain(configured).collect()
+}
+
+/// Kinds of records that are asked for and that no output would write.
+fn refuse_untold(events: &[EventType], sinks: &[SinkSpec]) -> Result<(), Failure> {
+    let untold = |event: &&EventType| !sinks.iter().any(|sink| sink.format.tells(**event));
+    match events.iter().find(untold).filter(|_| !sinks.is_empty()) {
+        None => Ok(()),
+        Some(event) => Err(Failure::usage(format!(
+            "--events {event}: such records are written in eve alone, and no output has --format eve"
+        ))),
+    }
+}
+
+impl From<FormatFlag> for Format {
+    fn from(format: FormatFlag) -> Self {
+        match format {
+            FormatFlag::Eve => Format::Eve,
+            FormatFlag::Ecs => Format::Ecs,
+            FormatFlag::Ocsf => Format::Ocsf,
+            FormatFlag::Cef => Format::Cef,
+        }
+    }
 }
 
 impl From<Severity> for Level {

@@ -16,7 +16,7 @@ use crate::document::{Problems, Reader, Source};
 use crate::service::Service;
 use crate::time::Zone;
 
-pub use sink::{Format, SinkConfig, SyslogTarget};
+pub use sink::{SinkConfig, SyslogTarget};
 
 /// Everything a configuration file can say.
 #[derive(Debug, Clone)]

@@ -3,6 +3,7 @@
 
 use std::path::PathBuf;
 
+use crate::alert::Format;
 use crate::detect::rule::Level;
 use crate::document::{Fields, Node, Port, Read, Reader, Scalar, nearest, shown};
 
@@ -32,13 +33,6 @@ pub enum SinkConfig {
     },
 }
 
-/// The shape of records.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Format {
-    /// Suricata's EVE.
-    Eve,
-}
-
 /// A syslog collector.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SyslogTarget {
@@ -52,9 +46,6 @@ pub enum SyslogTarget {
     /// A datagram socket of this machine.
     Unix(PathBuf),
 }
-
-/// The shapes of the contract that this version does not write.
-const LATER_FORMATS: [&str; 3] = ["ecs", "ocsf", "cef"];
 
 /// The sinks there are.
 const SINKS: [&str; 3] = ["file", "stdout", "syslog"];
@@ -95,9 +86,9 @@ const EXPECTED_SINK: &str = "a sink such as file: {path: alerts.jsonl, format: e
 fn read_file(node: &Node, reader: &mut Reader<'_>) -> Option<SinkConfig> {
     let mut fields = Fields::of(node, reader, "a file sink")?;
     let path = fields.required("path");
-    let format = read_format(&mut fields);
+    let format = fields.or("format", Format::Eve);
     fields.finish();
-    Some(SinkConfig::File { path: path?, format: format? })
+    Some(SinkConfig::File { path: path?, format })
 }
 
 /// Standard output needs no more than its name.
@@ -106,37 +97,18 @@ fn read_stdout(node: &Node, reader: &mut Reader<'_>) -> Option<SinkConfig> {
         return Some(SinkConfig::Stdout { format: Format::Eve });
     }
     let mut fields = Fields::of(node, reader, "a stdout sink")?;
-    let format = read_format(&mut fields);
+    let format = fields.or("format", Format::Eve);
     fields.finish();
-    Some(SinkConfig::Stdout { format: format? })
+    Some(SinkConfig::Stdout { format })
 }
 
 fn read_syslog(node: &Node, reader: &mut Reader<'_>) -> Option<SinkConfig> {
     let mut fields = Fields::of(node, reader, "a syslog sink")?;
     let to = fields.required("to");
-    let format = read_format(&mut fields);
+    let format = fields.or("format", Format::Eve);
     let min_severity = fields.or("min_severity", Level::Low);
     fields.finish();
-    Some(SinkConfig::Syslog { to: to?, format: format?, min_severity })
-}
-
-/// The format, `eve` where none is named; `None` where it is wrong, which has been reported.
-fn read_format(fields: &mut Fields<'_, '_, '_>) -> Option<Format> {
-    let Some(node) = fields.node("format") else {
-        return Some(Format::Eve);
-    };
-    match node.text() {
-        Some("eve") => Some(Format::Eve),
-        Some(later) if LATER_FORMATS.contains(&later) => {
-            let message = format!("the format '{later}' is not available in this version: expected eve");
-            fields.reader().problem(node.at, message);
-            None
-        }
-        text => {
-            let meant = text.and_then(|text| nearest(text, ["eve"]));
-            fields.reader().expected(node, "a format (one of eve)", meant)
-        }
-    }
+    Some(SinkConfig::Syslog { to: to?, format, min_severity })
 }
 
 impl Scalar for SyslogTarget {

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use super::*;
+use crate::alert::Format;
 use crate::attribute::Role;
 use crate::detect::rule::Level;
 use proptest::prelude::*;
@@ -107,7 +108,10 @@ fn every_wrong_value_is_placed_and_explained() {
             "sinks: [{webhook: {url: a}}]\n",
             "c.yaml:1:10: the sink 'webhook' is not available in this version",
         ),
-        ("sinks: [{file: {path: a, format: cef}}]\n", "c.yaml:1:34: the format 'cef' is not available"),
+        (
+            "sinks: [{file: {path: a, format: xml}}]\n",
+            "c.yaml:1:34: expected a format (one of eve, ecs, ocsf, cef)",
+        ),
         ("sinks: [{file: {path: a, format: evee}}]\n", "did you mean 'eve'?"),
         ("sinks: [{syslog: {to: \"127.0.0.1:514\"}}]\n", "did you mean 'udp://127.0.0.1:514'?"),
         (

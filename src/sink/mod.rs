@@ -19,9 +19,9 @@ use std::sync::Arc;
 
 use crate::detect::rule::Level;
 
-pub use crate::alert::{EventType, Page, Record};
+pub use crate::alert::{EventType, Format, Page, Record};
 pub use datagram::DatagramSink;
-pub use queue::{QUEUE_LENGTH, Sinks, WhenFull};
+pub use queue::{QUEUE_LENGTH, Sinks, Wants, WhenFull};
 pub use report::{SinkCounts, SinkReport, SinkState};
 pub use stream::StreamSink;
 pub use syslog::MAX_DATAGRAM;
@@ -88,6 +88,8 @@ impl Delivery {
 pub struct SinkSpec {
     /// Where to.
     pub target: Target,
+    /// The shape that records are written in; what has no such shape is left out.
+    pub format: Format,
     /// Incidents below it are left out; what is no incident has no severity and goes through.
     pub min_severity: Level,
 }
@@ -125,9 +127,9 @@ pub enum Begin {
 }
 
 impl SinkSpec {
-    /// A sink for records of every severity.
+    /// A sink for records of every severity, in EVE.
     pub fn all(target: Target) -> Self {
-        Self { target, min_severity: Level::Low }
+        Self { target, format: Format::Eve, min_severity: Level::Low }
     }
 }
 

@@ -12,7 +12,7 @@ use tokio::sync::{Notify, mpsc, oneshot};
 use super::report::Counters;
 use super::runner::{self, Lane, Parcel};
 use super::{
-    DatagramSink, Page, Record, Sink, SinkCounts, SinkError, SinkReport, SinkSpec, StreamSink, Target,
+    DatagramSink, Format, Page, Record, Sink, SinkCounts, SinkError, SinkReport, SinkSpec, StreamSink, Target,
 };
 use crate::detect::rule::Level;
 
@@ -42,7 +42,16 @@ struct Entrance {
     queue: mpsc::Sender<Parcel>,
     reopen: Arc<Notify>,
     counters: Arc<Counters>,
-    min_severity: Level,
+    wants: Wants,
+}
+
+/// What a sink takes, and in which shape.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Wants {
+    /// The shape.
+    pub format: Format,
+    /// The least severity of incidents.
+    pub min_severity: Level,
 }
 
 impl Sinks {
@@ -50,39 +59,42 @@ impl Sinks {
     /// yet is not. `sensor` is the host name that syslog is told.
     pub fn start(specs: Vec<SinkSpec>, sensor: &str, when_full: WhenFull) -> Result<Self, SinkError> {
         let sinks: Result<Vec<_>, SinkError> =
-            specs.into_iter().map(|spec| Ok((open(&spec.target, sensor)?, spec.min_severity))).collect();
+            specs.into_iter().map(|spec| Ok((open(&spec.target, sensor)?, spec.wants()))).collect();
         Self::with(sinks?, when_full)
     }
 
-    /// Starts the thread for sinks of any make, each with the least severity it takes.
-    pub fn with(sinks: Vec<(Box<dyn Sink>, Level)>, when_full: WhenFull) -> Result<Self, SinkError> {
+    /// Starts the thread for sinks of any make, each with what it takes.
+    pub fn with<W: Into<Wants>>(
+        sinks: Vec<(Box<dyn Sink>, W)>,
+        when_full: WhenFull,
+    ) -> Result<Self, SinkError> {
         let (mut lanes, mut entrances) = (Vec::new(), Vec::new());
-        for (sink, min_severity) in sinks {
+        for (sink, wants) in sinks {
             let (queue, parcels) = mpsc::channel(QUEUE_LENGTH);
             let reopen = Arc::new(Notify::new());
             let counters = Arc::new(Counters::new(sink.name()));
             lanes.push(Lane { sink, parcels, reopen: reopen.clone(), counters: counters.clone() });
-            entrances.push(Entrance { queue, reopen, counters, min_severity });
+            entrances.push(Entrance { queue, reopen, counters, wants: wants.into() });
         }
         let (stop, stopped) = oneshot::channel();
         let thread = runner::start(lanes, stopped)?;
         Ok(Self { lanes: entrances, when_full, stop, thread })
     }
 
-    /// Sends a record to every sink that takes its severity. Not to be called from an asynchronous task when
+    /// Sends a record to every sink that takes it, in the sink's shape. Not to be called from an asynchronous task when
     /// [`WhenFull::Wait`] is chosen.
     pub fn send(&self, record: &Record) {
         for lane in &self.lanes {
             if lane.takes(record) {
-                lane.send(Parcel::Record(record.clone()), self.when_full);
+                lane.send(Parcel::Record(record.shaped(lane.wants.format)), self.when_full);
             }
         }
     }
 
-    /// Sends pages of records to every sink: they have no severity.
+    /// Sends pages of records of flows to every sink that writes them: they have no severity.
     pub fn send_pages(&self, pages: Vec<Page>) {
         let pages: Vec<Arc<Page>> = pages.into_iter().map(Arc::new).collect();
-        for lane in &self.lanes {
+        for lane in self.lanes.iter().filter(|lane| lane.wants.format == Format::Eve) {
             for page in &pages {
                 lane.send(Parcel::Page(Arc::clone(page)), self.when_full);
             }
@@ -117,7 +129,8 @@ impl Sinks {
 
 impl Entrance {
     fn takes(&self, record: &Record) -> bool {
-        record.severity.is_none_or(|severity| severity >= self.min_severity)
+        self.wants.format.tells(record.kind)
+            && record.severity.is_none_or(|severity| severity >= self.wants.min_severity)
     }
 
     fn send(&self, parcel: Parcel, when_full: WhenFull) {
@@ -135,6 +148,19 @@ impl Entrance {
         if refused {
             self.counters.refuse(records);
         }
+    }
+}
+
+impl From<Level> for Wants {
+    /// EVE, of that severity or more.
+    fn from(min_severity: Level) -> Self {
+        Self { format: Format::Eve, min_severity }
+    }
+}
+
+impl SinkSpec {
+    fn wants(&self) -> Wants {
+        Wants { format: self.format, min_severity: self.min_severity }
     }
 }
 
