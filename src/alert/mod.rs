@@ -18,6 +18,7 @@ mod message;
 mod number;
 mod ocsf;
 mod page;
+mod pseudonym;
 mod record;
 mod sensor;
 mod shape;
@@ -31,18 +32,20 @@ mod text;
 mod unit;
 mod verdict;
 
+use std::borrow::Cow;
 use std::net::IpAddr;
 
 use sha2::{Digest as _, Sha256};
 
 use crate::detect::rule::RuleSet;
-use crate::incident::Incident;
+use crate::incident::{Incident, Origin};
 use crate::service::Services;
 use crate::time::Zone;
 
 pub use digest::Digest;
 pub use flow::FlowWriter;
 pub use page::Page;
+pub use pseudonym::{KEY_DIGITS, KeyError, PseudonymKey, Pseudonyms};
 pub use record::{EventType, Record};
 pub use sensor::{Configuration, Heartbeat, Watching};
 pub use shape::Format;
@@ -51,13 +54,14 @@ pub use summary::{Paint, Reading, Summary};
 pub use target::Target;
 pub use text::{MAX_TOLD, told};
 
-/// An incident and what is known around it: everything that its formats need.
-#[derive(Debug, Clone, Copy)]
+/// An incident and what is known around it: everything that its formats need. Whatever is told of an incident is told of
+/// this, in which addresses have become pseudonyms where that is wanted.
+#[derive(Debug, Clone)]
 pub struct Alert<'a> {
-    /// What happened.
-    pub incident: &'a Incident,
-    /// What is known around it.
-    pub around: &'a Surroundings<'a>,
+    incident: Cow<'a, Incident>,
+    around: &'a Surroundings<'a>,
+    /// Who holds the network of each row of origins, looked up by its true address.
+    organizations: Vec<Option<String>>,
 }
 
 /// What is known around an incident at the moment it is told.
@@ -79,6 +83,8 @@ pub struct Surroundings<'a> {
     pub geo: &'a Geo,
     /// How good the capture is so far.
     pub capture: Quality,
+    /// What is told of addresses.
+    pub pseudonyms: &'a Pseudonyms,
 }
 
 /// The databases that addresses are attributed with.
@@ -106,6 +112,16 @@ pub struct Quality {
 }
 
 impl<'a> Alert<'a> {
+    /// An incident, to be told.
+    pub fn new(incident: &'a Incident, around: &'a Surroundings<'a>) -> Self {
+        let organization = |row: &Origin| {
+            row.asn?;
+            (around.organization)(row.example).map(|name| told(&name))
+        };
+        let organizations = incident.origins.iter().map(organization).collect();
+        Self { incident: around.pseudonyms.incident(incident), around, organizations }
+    }
+
     /// The incident's identity: 16 hexadecimal digits from the sensor, the service and the tick that opened it, the same
     /// whenever it is told.
     pub fn id(&self) -> String {
@@ -124,7 +140,12 @@ impl<'a> Alert<'a> {
 
     /// The service it is about.
     pub fn target(&self) -> Target {
-        Target::of(self.incident.subject, self.around.services)
+        Target::of(self.incident.subject, self.around.services, self.around.pseudonyms)
+    }
+
+    /// The rows of its origins, and who holds the network of each, safe to show.
+    fn origins(&self) -> impl Iterator<Item = (&Origin, Option<&str>)> {
+        self.incident.origins.iter().zip(self.organizations.iter().map(Option::as_deref))
     }
 
     /// One plain sentence; names no country where no origin can be named.

@@ -7,6 +7,7 @@ mod baseline;
 mod compared;
 mod demo;
 mod geo;
+mod key_file;
 mod learn;
 mod log;
 mod output;

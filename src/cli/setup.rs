@@ -4,10 +4,10 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::Failure;
 use super::args::{Common, Format as FormatFlag, Severity};
+use super::{Failure, key_file};
 use crate::aggregate::Sides;
-use crate::alert::{self, Configuration, EventType, Format, Geo, OneWay, Target, Watching};
+use crate::alert::{self, Configuration, EventType, Format, Geo, OneWay, Pseudonyms, Watching};
 use crate::attribute::{Attributor, Country, Database, Home, Labels, Wanted};
 use crate::capture::Filter;
 use crate::config::{Config, SinkConfig, SyslogTarget};
@@ -123,6 +123,11 @@ impl Run {
         let sinks = sinks(&config, common, begin);
         refuse_untold(&events, &sinks)?;
         let attributor = attributor(&config, common.country_db.as_deref(), common.asn_db.as_deref())?;
+        let key = common.pseudonymize.as_deref().or(config.pseudonymize.as_deref());
+        let pseudonyms = match key.map(key_file::read).transpose()? {
+            Some(key) => Pseudonyms::new(&key, &services),
+            None => Pseudonyms::default(),
+        };
         let scene = Scene {
             sensor: config.sensor.clone(),
             zone,
@@ -131,6 +136,7 @@ impl Run {
             geo: geo(&attributor),
             attributor: Arc::new(attributor),
             labels: config.labels.iter().map(|label| label.name.clone()).collect(),
+            pseudonyms,
         };
         Ok(Self {
             scene: Arc::new(scene),
@@ -183,7 +189,7 @@ impl Run {
     /// The services that were watched: those that were named, or those that were found.
     pub fn watched(&self, outcome: &Outcome<Teller>) -> Vec<Watching> {
         let services = &self.scene.services;
-        let target = |subject| Target::of(subject, services);
+        let target = |subject| self.scene.target(subject);
         let named = services.iter().map(|(id, _)| Watching::Named(target(crate::detect::Subject::Named(id))));
         let found = outcome
             .found
@@ -195,7 +201,7 @@ impl Run {
     /// The services of which one direction only was seen, and the rules that were off for them.
     pub fn one_way(&self, sides: &[(crate::detect::Subject, Sides)]) -> Vec<OneWay> {
         let told = |(subject, sides): &(crate::detect::Subject, Sides)| OneWay {
-            service: Target::of(*subject, &self.scene.services).name,
+            service: self.scene.target(*subject).name,
             seen: alert::seen(*sides).unwrap_or_default(),
             rules_off: switched_off(&self.scene.rules, *sides).into_iter().map(str::to_owned).collect(),
         };

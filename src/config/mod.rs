@@ -43,6 +43,8 @@ pub struct Config {
     pub country_db: Option<PathBuf>,
     /// Another network database than the embedded one.
     pub asn_db: Option<PathBuf>,
+    /// The file with the key of pseudonyms.
+    pub pseudonymize: Option<PathBuf>,
     /// The time zone of outputs.
     pub timezone: Option<Zone>,
 }
@@ -64,6 +66,7 @@ impl Default for Config {
             sinks: Vec::new(),
             country_db: None,
             asn_db: None,
+            pseudonymize: None,
             timezone: None,
         }
     }

@@ -34,6 +34,7 @@ sinks:
   - syslog:  {to: "udp://127.0.0.1:514", min_severity: medium}
 rule_files: [rules, /etc/bongsu/rules]
 country_db: geo/country.mmdb
+pseudonymize: keys/pseudonyms
 timezone: Asia/Seoul
 "#;
 
@@ -67,6 +68,7 @@ fn a_right_configuration_is_read_whole() {
     assert!(matches!(config.sinks[2], SinkConfig::Syslog { min_severity: Level::Medium, .. }));
     assert_eq!(config.rule_files, [Path::new("/etc/site/rules"), Path::new("/etc/bongsu/rules")]);
     assert_eq!(config.country_db.as_deref(), Some(Path::new("/etc/site/geo/country.mmdb")));
+    assert_eq!(config.pseudonymize.as_deref(), Some(Path::new("/etc/site/keys/pseudonyms")));
     assert!(config.timezone.is_some());
 }
 

@@ -13,7 +13,7 @@ use super::evidence::Fact;
 use super::verdict::{CauseField, FlipField};
 use super::{Alert, EventType, Geo, json};
 
-pub(super) use tell::{attribute, cohort, condition, label_told, organization};
+pub(super) use tell::{attribute, cohort, condition, label_told};
 
 /// A word of ours; owned where it was read.
 pub(super) type Word = Cow<'static, str>;

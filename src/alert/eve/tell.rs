@@ -24,7 +24,7 @@ use crate::time::Zone;
 
 /// The record of an alert.
 pub(super) fn eve(alert: &Alert<'_>) -> Eve {
-    let (incident, around) = (alert.incident, alert.around);
+    let (incident, around) = (&*alert.incident, alert.around);
     let target = alert.target();
     Eve {
         timestamp: incident.decided.rfc3339(around.zone),
@@ -44,7 +44,7 @@ pub(super) fn eve(alert: &Alert<'_>) -> Eve {
             share: share(foreign.share),
             baseline_share: share(foreign.baseline_share),
         }),
-        origins: incident.origins.iter().map(|row| origin(alert, row)).collect(),
+        origins: alert.origins().map(|(row, holder)| origin(alert, row, holder)).collect(),
         neighbours: incident.neighbours.iter().map(|one| neighbour(alert, one)).collect(),
         sought: sought(incident),
         load: load(incident),
@@ -122,7 +122,7 @@ fn signature(incident: &Incident) -> Signature {
 }
 
 fn incident_field(alert: &Alert<'_>) -> IncidentField {
-    let (incident, zone) = (alert.incident, alert.around.zone);
+    let (incident, zone) = (&*alert.incident, alert.around.zone);
     IncidentField {
         id: alert.id(),
         state: match incident.state {
@@ -156,7 +156,7 @@ fn verdict(alert: &Alert<'_>) -> VerdictField {
     }
 }
 
-fn origin(alert: &Alert<'_>, row: &Origin) -> OriginField {
+fn origin(alert: &Alert<'_>, row: &Origin, holder: Option<&str>) -> OriginField {
     OriginField {
         kind: match row.place {
             Place::Source(_) => "source".into(),
@@ -167,7 +167,7 @@ fn origin(alert: &Alert<'_>, row: &Origin) -> OriginField {
         value: place_told(&row.place),
         country: row.country.to_string().into(),
         asn: row.asn.map(|asn| asn.0),
-        as_org: organization(alert, row),
+        as_org: holder.map(str::to_owned),
         foreign: row.foreign,
         share: share(row.share),
         traffic_share: share(row.traffic_share),
@@ -190,12 +190,6 @@ fn neighbour(alert: &Alert<'_>, one: &Neighbour) -> NeighbourField {
 /// The name of a label, safe to show.
 pub(in crate::alert) fn label_told(alert: &Alert<'_>, id: LabelId) -> String {
     alert.around.labels.get(usize::from(id.0)).map(|name| told(name)).unwrap_or_default()
-}
-
-/// Who holds a network, safe to show.
-pub(in crate::alert) fn organization(alert: &Alert<'_>, row: &Origin) -> Option<String> {
-    row.asn?;
-    (alert.around.organization)(row.example).map(|name| told(&name))
 }
 
 fn sought(incident: &Incident) -> Vec<SoughtField> {

@@ -53,7 +53,8 @@ fn no_shape_of_an_alert_can_be_broken() {
         let organization = |_| Some(text.clone());
         let mut around = scene.around();
         (around.sensor, around.organization) = (&text, &organization);
-        let alert = Alert { incident: &poisoned(&text), around: &around };
+        let incident = poisoned(&text);
+        let alert = Alert::new(&incident, &around);
         let (record, story) = (alert.record(), alert.story(1, Paint::Plain));
         is_inert(&story.replace('\n', ""));
         for format in [Format::Eve, Format::Ecs, Format::Ocsf] {
