@@ -1,6 +1,6 @@
 //! The facts that speak for an incident: one for every rule that held, in words and numbers.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::Alert;
 use super::number::{percent, quantity, rate, share};
@@ -10,7 +10,7 @@ use crate::detect::rule::{GroupBy, Observed, Rule};
 use crate::incident::{Exceeded, RuleHit};
 
 /// One piece of evidence.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(super) struct Fact {
     /// The rule that saw it.
     pub id: String,

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use super::{Alert, Geo, Quality, Surroundings};
+use super::{Alert, Geo, Pseudonyms, Quality, Surroundings};
 use crate::attribute::{Asn, Country};
 use crate::detect::Subject;
 use crate::detect::rule::{Evidence, Level, Observed, RuleSet};
@@ -22,6 +22,7 @@ pub struct Scene {
     pub labels: Vec<String>,
     pub geo: Geo,
     pub organization: fn(IpAddr) -> Option<String>,
+    pub pseudonyms: Pseudonyms,
 }
 
 impl Scene {
@@ -43,12 +44,13 @@ impl Scene {
                 asn_build_epoch: 1_780_272_001,
             },
             organization: |_| Some("Example Net".to_owned()),
+            pseudonyms: Pseudonyms::default(),
         }
     }
 
     pub fn tell<T>(&self, incident: &Incident, then: impl FnOnce(Alert<'_>) -> T) -> T {
         let around = self.around();
-        then(Alert { incident, around: &around })
+        then(Alert::new(incident, &around))
     }
 
     pub fn around(&self) -> Surroundings<'_> {
@@ -61,6 +63,7 @@ impl Scene {
             labels: &self.labels,
             geo: &self.geo,
             capture: Quality::default(),
+            pseudonyms: &self.pseudonyms,
         }
     }
 }

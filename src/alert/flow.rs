@@ -4,42 +4,46 @@
 
 use std::borrow::Cow;
 
-use super::EventType;
 use super::json::{Object, push_number, push_told};
 use super::stamp::Stamps;
+use super::{EventType, Pseudonyms};
 use crate::decode::Layers;
 use crate::flow::record::{Ends, FlowRecord, HelloRecord, Record, RequestRecord, Summary, TcpRecord, Tls};
 use crate::flow::{LARGE, Noticed};
 use crate::time::{Timestamp, Zone};
 
-/// Writes records of flows: who tells, and in which zone.
+/// Writes records of flows: who tells, in which zone, and with which pseudonyms. Community IDs are of what is told, since
+/// whoever knows one end of a flow can guess the other from the true one.
 #[derive(Debug, Clone)]
 pub struct FlowWriter {
     /// The sensor's name, in quotes.
     sensor: Vec<u8>,
     stamps: Stamps,
+    pseudonyms: Pseudonyms,
 }
 
 // The field's name says what large is.
 const _: () = assert!(LARGE == 1_400);
 
 impl FlowWriter {
-    /// A writer for a sensor.
-    pub fn new(sensor: &str, zone: &Zone) -> Self {
+    /// A writer for a sensor, with what is told of addresses.
+    pub fn new(sensor: &str, zone: &Zone, pseudonyms: &Pseudonyms) -> Self {
         let mut name = Vec::new();
         push_told(&mut name, sensor);
-        Self { sensor: name, stamps: Stamps::new(zone.clone()) }
+        Self { sensor: name, stamps: Stamps::new(zone.clone()), pseudonyms: pseudonyms.clone() }
     }
 
     /// Writes a record behind what `out` holds, without a line end, in UTF-8; answers of which kind it is.
     pub fn write(&mut self, record: &Record<'_>, out: &mut Vec<u8>) -> EventType {
-        let kind = kind(record);
-        Object::write(out, |line| match record {
-            Record::Flow(flow) => self.flow(flow, line),
-            Record::Request(request) => self.request(request, line),
-            Record::Hello(hello) => self.hello(hello, line),
+        let pseudonyms = self.pseudonyms.clone();
+        pseudonyms.record(record, |record| {
+            Object::write(out, |line| match record {
+                Record::Flow(flow) => self.flow(flow, line),
+                Record::Request(request) => self.request(request, line),
+                Record::Hello(hello) => self.hello(hello, line),
+            });
         });
-        kind
+        kind(record)
     }
 
     /// What every record says first: when, what, and between whom.
@@ -231,5 +235,73 @@ fn summary(said: &Summary<'_>, line: &mut Object<'_>) {
             http.number_if("resets", resets);
             http.told_list("hosts", said.hosts.iter());
         });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::alert::PseudonymKey;
+    use crate::decode::{Layers, Tunnel, TunnelKind};
+    use crate::flow::record::{Ends, RequestRecord};
+    use crate::service::{Service, Services};
+
+    fn pseudonyms() -> Pseudonyms {
+        let key = PseudonymKey::parse(
+            "00112233445566778899aabbccddeeff".repeat(2).replacen('0', "1", 1).as_bytes(),
+        );
+        let services = Services::new(vec![Service::parse("web=192.0.2.1:80").unwrap()]).unwrap();
+        Pseudonyms::new(&key.unwrap(), &services)
+    }
+
+    #[test]
+    fn both_ends_proxied_clients_and_tunnels_have_pseudonyms_and_services_have_none() {
+        let address = |text: &str| text.parse::<std::net::IpAddr>().unwrap();
+        let time = Timestamp::from_secs(1_700_698_760);
+        let request = RequestRecord {
+            ends: Ends {
+                originator: "198.51.100.7:4000".parse().unwrap(),
+                responder: "192.0.2.1:80".parse().unwrap(),
+                protocol: 6,
+            },
+            time,
+            told: time,
+            host: None,
+            path: "/",
+            query: None,
+            method: "GET",
+            user_agent: None,
+            protocol: "HTTP/1.1",
+            forwarded: Some(address("203.0.113.9")),
+            status: None,
+            length: None,
+            ttfb_us: None,
+        };
+        let line = |pseudonyms: &Pseudonyms| {
+            let mut line = Vec::new();
+            FlowWriter::new("s", &Zone::utc(), pseudonyms).write(&Record::Request(&request), &mut line);
+            serde_json::from_slice::<serde_json::Value>(&line).unwrap()
+        };
+        let (plain, veiled, pseudonyms) = (line(&Pseudonyms::default()), line(&pseudonyms()), pseudonyms());
+        assert_eq!((&veiled["dest_ip"], &veiled["dest_port"]), (&plain["dest_ip"], &plain["dest_port"]));
+        assert_eq!(veiled["src_ip"], pseudonyms.address(address("198.51.100.7")).to_string());
+        assert_eq!(veiled["http"]["xff"], pseudonyms.address(address("203.0.113.9")).to_string());
+        let told = Ends { originator: pseudonyms.end(request.ends.originator), ..request.ends };
+        assert_eq!(veiled["community_id"], told.community_id().as_str());
+        let mut layers = Layers::NONE;
+        let tunnel = Tunnel {
+            kind: TunnelKind::Gre,
+            source: address("198.51.100.8"),
+            destination: address("192.0.2.1"),
+            id: Some(7),
+        };
+        layers.enter(tunnel).unwrap();
+        let mut line = Vec::new();
+        Object::write(&mut line, |object| {
+            carriers(&layers.with_addresses(|one| pseudonyms.address(one)), object)
+        });
+        let read: serde_json::Value = serde_json::from_slice(&line).unwrap();
+        assert_eq!(read["tunnel"][0]["src_ip"], pseudonyms.address(tunnel.source).to_string());
+        assert_eq!(read["tunnel"][0]["dest_ip"], "192.0.2.1");
     }
 }

@@ -15,7 +15,7 @@ const MOST_NAMED: usize = 3;
 
 /// The sentence.
 pub(super) fn message(alert: &Alert<'_>) -> String {
-    let said = if alert.incident.origins.is_empty() { no_origin(alert) } else { origins(alert.incident) };
+    let said = if alert.incident.origins.is_empty() { no_origin(alert) } else { origins(&alert.incident) };
     format!("{}: {said}", alert.target().name)
 }
 
@@ -111,7 +111,7 @@ const NO_ORIGIN: &str = "no origin can be named";
 
 /// What is said where no origin can be shown, after what the opening rule counts.
 fn no_origin(alert: &Alert<'_>) -> String {
-    let incident = alert.incident;
+    let incident = &*alert.incident;
     let hit = incident.rules.iter().find(|hit| hit.id == incident.opening.id);
     let rule = alert.around.rules.get(&incident.opening.id);
     let (Some(hit), Some(rule)) = (hit, rule) else {

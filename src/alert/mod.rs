@@ -2,10 +2,14 @@
 //! Comes in: [`Incident`]s and what is known around them. Goes out: [`Record`]s (one JSON line each) and readable text.
 //! Judges nothing, looks nothing up by itself, and does not know where records go.
 //!
+//! A record is written in EVE; its other shapes ([`Format`]) are made of that.
+//!
 //! Fields are those of Suricata's [EVE](https://docs.suricata.io/en/latest/output/eve/eve-json-format.html) where the
 //! meaning is theirs.
 
+mod cef;
 mod digest;
+mod ecs;
 mod eve;
 mod evidence;
 mod flow;
@@ -13,9 +17,12 @@ mod json;
 mod message;
 mod notice;
 mod number;
+mod ocsf;
 mod page;
+mod pseudonym;
 mod record;
 mod sensor;
+mod shape;
 mod stamp;
 mod stats;
 mod story;
@@ -26,12 +33,13 @@ mod text;
 mod unit;
 mod verdict;
 
+use std::borrow::Cow;
 use std::net::IpAddr;
 
 use sha2::{Digest as _, Sha256};
 
 use crate::detect::rule::RuleSet;
-use crate::incident::Incident;
+use crate::incident::{Incident, Origin};
 use crate::service::Services;
 use crate::time::Zone;
 
@@ -39,20 +47,23 @@ pub use digest::Digest;
 pub use flow::FlowWriter;
 pub use notice::{Condition, Holding, Notice};
 pub use page::Page;
+pub use pseudonym::{KEY_DIGITS, KeyError, PseudonymKey, Pseudonyms};
 pub use record::{EventType, Record};
 pub use sensor::{Changed, Configuration, Heartbeat, Output, Watching};
+pub use shape::Format;
 pub use stats::{CaptureStats, Named, OneWay, PacketStats, Stats, seen};
 pub use summary::{Paint, Reading, Summary};
 pub use target::Target;
 pub use text::{MAX_TOLD, told};
 
-/// An incident and what is known around it: everything that its formats need.
-#[derive(Debug, Clone, Copy)]
+/// An incident and what is known around it: everything that its formats need. Whatever is told of an incident is told of
+/// this, in which addresses have become pseudonyms where that is wanted.
+#[derive(Debug, Clone)]
 pub struct Alert<'a> {
-    /// What happened.
-    pub incident: &'a Incident,
-    /// What is known around it.
-    pub around: &'a Surroundings<'a>,
+    incident: Cow<'a, Incident>,
+    around: &'a Surroundings<'a>,
+    /// Who holds the network of each row of origins, looked up by its true address.
+    organizations: Vec<Option<String>>,
 }
 
 /// What is known around an incident at the moment it is told.
@@ -74,10 +85,12 @@ pub struct Surroundings<'a> {
     pub geo: &'a Geo,
     /// How good the capture is so far.
     pub capture: Quality,
+    /// What is told of addresses.
+    pub pseudonyms: &'a Pseudonyms,
 }
 
 /// The databases that addresses are attributed with.
-#[derive(Debug, Clone, PartialEq, Eq, Default, serde::Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
 pub struct Geo {
     /// The name of the country database.
     pub country_db: String,
@@ -103,6 +116,16 @@ pub struct Quality {
 }
 
 impl<'a> Alert<'a> {
+    /// An incident, to be told.
+    pub fn new(incident: &'a Incident, around: &'a Surroundings<'a>) -> Self {
+        let organization = |row: &Origin| {
+            row.asn?;
+            (around.organization)(row.example).map(|name| told(&name))
+        };
+        let organizations = incident.origins.iter().map(organization).collect();
+        Self { incident: around.pseudonyms.incident(incident), around, organizations }
+    }
+
     /// The incident's identity: 16 hexadecimal digits from the sensor, the service and the tick that opened it, the same
     /// whenever it is told.
     pub fn id(&self) -> String {
@@ -121,7 +144,12 @@ impl<'a> Alert<'a> {
 
     /// The service it is about.
     pub fn target(&self) -> Target {
-        Target::of(self.incident.subject, self.around.services)
+        Target::of(self.incident.subject, self.around.services, self.around.pseudonyms)
+    }
+
+    /// The rows of its origins, and who holds the network of each, safe to show.
+    fn origins(&self) -> impl Iterator<Item = (&Origin, Option<&str>)> {
+        self.incident.origins.iter().zip(self.organizations.iter().map(Option::as_deref))
     }
 
     /// One plain sentence; names no country where no origin can be named.
@@ -131,7 +159,7 @@ impl<'a> Alert<'a> {
 
     /// The alert as one line of EVE JSON, without its line end.
     pub fn eve(&self) -> String {
-        eve::line(self)
+        eve::Eve::of(self).line()
     }
 
     /// The alert as a record for the sinks, in EVE.

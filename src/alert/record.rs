@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
-use serde::{Serialize, Serializer};
+use serde::de::Error;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::detect::rule::Level;
-use crate::document::words;
+use crate::document::{Scalar as _, words};
 use crate::time::Timestamp;
 
 /// One record, ready to be written.
@@ -58,8 +59,22 @@ words! {
     Config = "config",
 }
 
+impl EventType {
+    /// Whether it is told of single conversations, not of a service or of the sensor.
+    pub const fn is_of_flows(self) -> bool {
+        matches!(self, Self::Flow | Self::Http | Self::Tls)
+    }
+}
+
 impl Serialize for EventType {
     fn serialize<S: Serializer>(&self, out: S) -> Result<S::Ok, S::Error> {
         out.serialize_str(self.word())
+    }
+}
+
+impl<'de> Deserialize<'de> for EventType {
+    fn deserialize<D: Deserializer<'de>>(input: D) -> Result<Self, D::Error> {
+        let word = String::deserialize(input)?;
+        Self::parse(&word).ok_or_else(|| D::Error::custom("no event type"))
     }
 }

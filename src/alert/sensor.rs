@@ -198,13 +198,14 @@ impl Heartbeat {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::alert::Pseudonyms;
     use crate::detect::Subject;
     use crate::service::Services;
 
     #[test]
     fn the_services_are_named_with_how_they_came_to_be_watched() {
         let found = Subject::Found("192.0.2.1:443".parse().unwrap());
-        let services = [Watching::Found(Target::of(found, &Services::default()))];
+        let services = [Watching::Found(Target::of(found, &Services::default(), &Pseudonyms::default()))];
         let geo = Geo { country_db: "countries".to_owned(), ..Geo::default() };
         let configuration = Configuration {
             time: None,

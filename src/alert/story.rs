@@ -1,7 +1,7 @@
 //! One incident for a reader at three in the morning: when, which service, how bad, who, how much against before,
 //! what for, how the service fares, and what is not known. Comes in: an [`Alert`]. Goes out: lines of text.
 
-use super::eve::{attribute, cohort, condition, label_told, organization};
+use super::eve::{attribute, cohort, condition, label_told};
 use super::evidence::facts;
 use super::message::{origins as origins_told, place_told, share_before};
 use super::number::{duration, percent, quantity};
@@ -49,7 +49,7 @@ pub(super) fn story(alert: &Alert<'_>, number: usize, paint: Paint) -> String {
 }
 
 fn head(alert: &Alert<'_>, number: usize, paint: Paint) -> String {
-    let incident = alert.incident;
+    let incident = &*alert.incident;
     let severity = incident.severity;
     let title = format!("INCIDENT {number}  {}", severity.word().to_uppercase());
     let what = format!("{} - {}", alert.target().name, told(&incident.opening.title));
@@ -60,7 +60,7 @@ fn head(alert: &Alert<'_>, number: usize, paint: Paint) -> String {
 
 /// `2023-11-23 09:19:20 - 10:20:40 +09:00 (1 h 1 min 20 s), noticed 09:19:40`
 fn when(alert: &Alert<'_>) -> String {
-    let (incident, zone) = (alert.incident, alert.around.zone);
+    let (incident, zone) = (&*alert.incident, alert.around.zone);
     let start = clock(incident.started, zone);
     let noticed = clock(incident.detected, zone);
     let Some(ended) = incident.ended else {
@@ -89,7 +89,7 @@ fn what_now(alert: &Alert<'_>) -> String {
         let name = format!("{}: ", alert.target().name);
         return message.strip_prefix(&name).map_or(message.clone(), str::to_owned);
     }
-    origins_told(alert.incident)
+    origins_told(&alert.incident)
 }
 
 /// Who, in a table.
@@ -109,8 +109,8 @@ fn origins(alert: &Alert<'_>) -> String {
         ("sources", Lean::Right, 9),
         ("proven", Lean::Left, 6),
     ]);
-    for row in rows.iter().take(MOST_ROWS) {
-        table.row(origin(alert, row));
+    for (row, holder) in alert.origins().take(MOST_ROWS) {
+        table.row(origin(alert, row, holder));
     }
     let mut out = format!("\n{}", table.lines("  "));
     if rows.len() > MOST_ROWS {
@@ -120,9 +120,8 @@ fn origins(alert: &Alert<'_>) -> String {
     out
 }
 
-fn origin(alert: &Alert<'_>, row: &Origin) -> [String; 8] {
-    let organization = organization(alert, row);
-    let network = row.asn.map(|asn| match organization {
+fn origin(alert: &Alert<'_>, row: &Origin, holder: Option<&str>) -> [String; 8] {
+    let network = row.asn.map(|asn| match holder {
         Some(name) => format!("{asn} {name}"),
         None => asn.to_string(),
     });
@@ -227,12 +226,12 @@ fn service(alert: &Alert<'_>) -> String {
             "{}: {} of exchanges fail for {}",
             condition(health.state),
             percent(ratio),
-            cohort(alert.incident)
+            cohort(&alert.incident)
         ),
         None if alert.incident.origins.is_empty() => {
             format!("{}: no response was seen", condition(health.state))
         }
-        None => format!("{}: no exchange of {} was seen", condition(health.state), cohort(alert.incident)),
+        None => format!("{}: no exchange of {} was seen", condition(health.state), cohort(&alert.incident)),
     }
 }
 
@@ -252,7 +251,7 @@ fn foreign(alert: &Alert<'_>) -> String {
         if foreign.concentrated { "yes" } else { "no" },
         percent(foreign.share),
         unit::noun(alert.incident.load.unit),
-        share_before(alert.incident, foreign.baseline_share),
+        share_before(&alert.incident, foreign.baseline_share),
         since.time
     )
 }

@@ -71,7 +71,7 @@ pub(super) struct Clock {
 impl fmt::Display for Summary<'_> {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (index, incident) in self.incidents.iter().enumerate() {
-            let alert = Alert { incident, around: self.around };
+            let alert = Alert::new(incident, self.around);
             writeln!(out, "{}", story(&alert, index + 1, self.paint))?;
         }
         for fact in [self.found(), self.read(), self.watched(), self.home()] {

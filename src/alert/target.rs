@@ -4,6 +4,7 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 
+use super::pseudonym::Pseudonyms;
 use super::text::told;
 use crate::detect::Subject;
 use crate::service::Services;
@@ -20,14 +21,17 @@ pub struct Target {
 }
 
 impl Target {
-    /// Says what a subject is.
-    pub fn of(subject: Subject, services: &Services) -> Self {
+    /// Says what a subject is. One that was found is none of the named services, so it may have a pseudonym.
+    pub fn of(subject: Subject, services: &Services, pseudonyms: &Pseudonyms) -> Self {
         match subject {
-            Subject::Found(end) => Self {
-                name: end.to_string(),
-                addresses: vec![IpNet::from(end.ip())],
-                ports: vec![end.port()],
-            },
+            Subject::Found(end) => {
+                let end = pseudonyms.end(end);
+                Self {
+                    name: end.to_string(),
+                    addresses: vec![IpNet::from(end.ip())],
+                    ports: vec![end.port()],
+                }
+            }
             Subject::Named(id) => match services.iter().find(|(have, _)| *have == id) {
                 Some((_, service)) => Self {
                     name: told(&service.name),

@@ -6,7 +6,7 @@ use super::example::{ONSET, Scene, XX, forged, incident, prefix};
 use super::sensor::Watching;
 use super::summary::{Paint, Reading, Summary};
 use super::target::Target;
-use super::{Alert, told};
+use super::{Alert, Pseudonyms, told};
 use crate::attribute::{Asn, Country, LabelId};
 use crate::detect::Subject;
 use crate::flow::ServerEnd;
@@ -256,7 +256,11 @@ fn a_tired_person_reads_what_happened() {
     let mut over = incident();
     over.state = State::Close;
     over.ended = Some(Timestamp::from_secs(ONSET + 3_680));
-    let pps = Watching::Named(Target::of(Subject::Named(ServiceId(0)), &Scene::new().services));
+    let pps = Watching::Named(Target::of(
+        Subject::Named(ServiceId(0)),
+        &Scene::new().services,
+        &Pseudonyms::default(),
+    ));
     let text = summary(&[over, forged()], &reading(vec![pps], vec![Country::Code(*b"KR")]));
     assert_eq!(text, include_str!("expected_summary.txt"));
 }
@@ -273,7 +277,7 @@ fn nothing_found_is_said_plainly() {
          nothing is called foreign.\n"
     );
     let found = Subject::Found("[2001:db8::1]:443".parse().unwrap());
-    let watched = vec![Watching::Found(Target::of(found, &Services::default()))];
+    let watched = vec![Watching::Found(Target::of(found, &Services::default(), &Pseudonyms::default()))];
     let text = summary(&[], &reading(watched, Vec::new()));
     assert!(text.starts_with("No incident: no rule held for any service.\n"), "{text}");
     assert!(text.contains("Services found in the traffic: [2001:db8::1]:443.\n"), "{text}");

@@ -1,31 +1,32 @@
 //! The verdict in the contract's words, and each piece of evidence in a sentence. Comes in: a [`Verdict`]. Goes out:
 //! labels, kinds, reasons. Says "access from" and "source", never who means harm.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
+use super::eve::Word;
 use super::evidence::Fact;
 use super::number::{percent, quantity, rate, share};
 use crate::detect::rule::Evidence;
 use crate::incident::{Attack, BruteForce, Cause, Glitch, Reason, Scan, Unknown, Unseen, Verdict};
 
 /// A cause as the record lists it.
-#[derive(Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(super) struct CauseField {
-    label: &'static str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    kind: Option<&'static str>,
-    share: f64,
-    origins: Vec<usize>,
+    pub label: Word,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kind: Option<Word>,
+    pub share: f64,
+    pub origins: Vec<usize>,
 }
 
 /// What would make it another verdict.
-#[derive(Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(super) struct FlipField {
-    id: &'static str,
-    text: String,
-    label: &'static str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    kind: Option<&'static str>,
+    pub id: Word,
+    pub text: String,
+    pub label: Word,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kind: Option<Word>,
 }
 
 /// The contract's label.
@@ -82,8 +83,8 @@ pub(super) const fn kind(cause: Cause) -> Option<&'static str> {
 /// The causes that it consists of.
 pub(super) fn causes(verdict: &Verdict) -> Vec<CauseField> {
     let told = |part: &crate::incident::Part| CauseField {
-        label: label(part.cause),
-        kind: kind(part.cause),
+        label: label(part.cause).into(),
+        kind: kind(part.cause).map(Word::from),
         share: share(part.share),
         origins: part.origins.clone(),
     };
@@ -94,14 +95,14 @@ pub(super) fn causes(verdict: &Verdict) -> Vec<CauseField> {
 pub(super) fn flips(verdict: &Verdict) -> Vec<FlipField> {
     let reason = |evidence| verdict.reasons.iter().find(|reason| reason.evidence == evidence);
     let told = |flip: &crate::incident::Flip| FlipField {
-        id: flip.evidence.word(),
+        id: flip.evidence.word().into(),
         text: format!(
             "without this it would be {}: {}",
             named(flip.without),
             reason(flip.evidence).map(text).unwrap_or_default()
         ),
-        label: label(flip.without),
-        kind: kind(flip.without),
+        label: label(flip.without).into(),
+        kind: kind(flip.without).map(Word::from),
     };
     verdict.flips.iter().map(told).collect()
 }

@@ -64,6 +64,9 @@ pub struct Common {
     /// Keep the query of a request's target in http records
     #[arg(long)]
     pub keep_query: bool,
+    /// Pseudonyms in place of addresses that no named service owns, by the key in this file
+    #[arg(long, value_name = "KEYFILE")]
+    pub pseudonymize: Option<PathBuf>,
     /// Packet workers; all the machine has unless told
     #[arg(long, value_name = "N")]
     pub workers: Option<usize>,
@@ -326,6 +329,12 @@ pub struct DemoArgs {
 pub enum Format {
     /// Suricata's EVE
     Eve,
+    /// Elastic Common Schema
+    Ecs,
+    /// Open Cybersecurity Schema Framework: Detection Finding
+    Ocsf,
+    /// ArcSight's Common Event Format
+    Cef,
 }
 
 /// Whether a watch confines itself.

@@ -33,7 +33,9 @@ fn facts(run: &Run) -> BTreeMap<String, String> {
     let mut note = |name: String, fact: String| facts.insert(name, fact);
     note("home".to_owned(), joined(&run.home));
     note("timezone".to_owned(), scene.zone.name());
-    note("trusted_proxies".to_owned(), joined(&run.trusted));
+    if scene.pseudonyms.is_empty() {
+        note("trusted_proxies".to_owned(), joined(&run.trusted));
+    }
     note(
         "databases.country".to_owned(),
         format!("{}, built {}", scene.geo.country_db, scene.geo.build_epoch),
@@ -46,7 +48,12 @@ fn facts(run: &Run) -> BTreeMap<String, String> {
         );
     }
     for label in &run.labels {
-        note(format!("labels.{}", label.name), format!("{} {}", label.role, joined(&label.prefixes)));
+        // Clients have no addresses where they have pseudonyms.
+        let prefixes = match scene.pseudonyms.is_empty() {
+            true => joined(&label.prefixes),
+            false => format!("{} prefixes", label.prefixes.len()),
+        };
+        note(format!("labels.{}", label.name), format!("{} {prefixes}", label.role));
     }
     for event in run.calendar() {
         let utc = crate::time::Zone::utc();

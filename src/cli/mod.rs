@@ -9,6 +9,7 @@ mod compared;
 mod demo;
 mod figures;
 mod geo;
+mod key_file;
 mod learn;
 mod log;
 mod output;

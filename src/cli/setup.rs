@@ -7,10 +7,10 @@ use std::sync::Arc;
 
 use ipnet::IpNet;
 
-use super::Failure;
-use super::args::{Common, Severity};
+use super::args::{Common, Format as FormatFlag, Severity};
+use super::{Failure, key_file};
 use crate::aggregate::Sides;
-use crate::alert::{self, Changed, Configuration, EventType, Geo, OneWay, Target, Watching};
+use crate::alert::{self, Changed, Configuration, EventType, Format, Geo, OneWay, Pseudonyms, Watching};
 use crate::attribute::{Attributor, Country, Database, Home, Label, Labels, Wanted};
 use crate::capture::Filter;
 use crate::config::{Config, SinkConfig, SinkTo, SyslogTarget};
@@ -162,6 +162,13 @@ impl Run {
         let events = events(&common.events)?;
         let sources = sources(common, &config);
         let databases = [&common.country_db, &common.asn_db, &config.country_db, &config.asn_db];
+        let sinks = sinks(&config, common, begin);
+        refuse_untold(&events, &sinks)?;
+        let key = common.pseudonymize.as_deref().or(config.pseudonymize.as_deref());
+        let pseudonyms = match key.map(key_file::read).transpose()? {
+            Some(key) => Pseudonyms::new(&key, &services),
+            None => Pseudonyms::default(),
+        };
         let scene = Scene {
             sensor: config.sensor.clone(),
             zone,
@@ -170,13 +177,14 @@ impl Run {
             geo: geo(&attributor),
             attributor: Arc::new(attributor),
             labels: config.labels.iter().map(|label| label.name.clone()).collect(),
+            pseudonyms,
         };
         Ok(Self {
             scene: Arc::new(scene),
             home,
             events,
             readable: common.output.is_none(),
-            sinks: sinks(&config, common.output.as_deref(), begin),
+            sinks,
             filter,
             workers: workers(common.workers)?,
             seed: common.sketch_seed,
@@ -202,7 +210,7 @@ impl Run {
         let services = &self.scene.services;
         // One that a reload took away owns nothing any more.
         let named = services.iter().filter(|(_, service)| !service.addresses.is_empty());
-        named.map(|(id, _)| Watching::Named(Target::of(Subject::Named(id), services))).collect()
+        named.map(|(id, _)| Watching::Named(self.scene.target(Subject::Named(id)))).collect()
     }
 
     /// The least severity that each output is told of, in their order.
@@ -283,13 +291,13 @@ impl Run {
             return self.named();
         }
         let found = outcome.found.iter().map(|address| Subject::Found(*address));
-        found.map(|subject| Watching::Found(Target::of(subject, services))).collect()
+        found.map(|subject| Watching::Found(self.scene.target(subject))).collect()
     }
 
     /// The services of which one direction only was seen, and the rules that were off for them.
     pub fn one_way(&self, sides: &[(Subject, Sides)]) -> Vec<OneWay> {
         let told = |(subject, sides): &(Subject, Sides)| OneWay {
-            service: Target::of(*subject, &self.scene.services).name,
+            service: self.scene.target(*subject).name,
             seen: alert::seen(*sides).unwrap_or_default(),
             rules_off: switched_off(&self.scene.rules, *sides).into_iter().map(str::to_owned).collect(),
         };
@@ -323,7 +331,9 @@ fn sources(common: &Common, config: &Config) -> Vec<PathBuf> {
         common.country_db.as_ref().or(config.country_db.as_ref()),
         common.asn_db.as_ref().or(config.asn_db.as_ref()),
     ];
-    common.config.iter().chain(rules).chain(databases.into_iter().flatten()).cloned().collect()
+    let key = common.pseudonymize.as_ref().or(config.pseudonymize.as_ref());
+    let files = common.config.iter().chain(rules).chain(databases.into_iter().flatten());
+    files.chain(key).cloned().collect()
 }
 
 fn services(config: &Config, flags: &[String]) -> Result<Services, Failure> {
@@ -374,10 +384,13 @@ fn geo(attributor: &Attributor) -> Geo {
     }
 }
 
-fn sinks(config: &Config, output: Option<&Path>, begin: Begin) -> Vec<SinkSpec> {
-    let named = output.map(|path| match path.to_str() {
-        Some("-") => SinkSpec::all(SinkTarget::Stdout),
-        _ => SinkSpec::all(SinkTarget::File { path: path.to_owned(), begin, rotation: None }),
+fn sinks(config: &Config, common: &Common, begin: Begin) -> Vec<SinkSpec> {
+    let named = common.output.as_ref().map(|path| {
+        let target = match path.to_str() {
+            Some("-") => SinkTarget::Stdout,
+            _ => SinkTarget::File { path: path.clone(), begin, rotation: None },
+        };
+        SinkSpec { format: common.format.into(), ..SinkSpec::all(target) }
     });
     named.into_iter().chain(config.sinks.iter().map(configured)).collect()
 }
@@ -391,7 +404,7 @@ fn configured(sink: &SinkConfig) -> SinkSpec {
         SinkTo::Syslog { to, ca_file } => collector(to, ca_file.as_deref()),
         SinkTo::Webhook(hook) => SinkTarget::Webhook(hook.clone()),
     };
-    SinkSpec { target, min_severity: sink.min_severity }
+    SinkSpec { target, format: sink.format, min_severity: sink.min_severity }
 }
 
 fn collector(to: &SyslogTarget, ca_file: Option<&Path>) -> SinkTarget {
@@ -401,6 +414,28 @@ fn collector(to: &SyslogTarget, ca_file: Option<&Path>) -> SinkTarget {
         SyslogTarget::Tcp { host, port } => SinkTarget::Tcp { host: host.clone(), port: *port },
         SyslogTarget::Tls { host, port } => {
             SinkTarget::Tls { host: host.clone(), port: *port, ca_file: ca_file.map(Path::to_owned) }
+        }
+    }
+}
+
+/// Kinds of records that are asked for and that no output would write.
+fn refuse_untold(events: &[EventType], sinks: &[SinkSpec]) -> Result<(), Failure> {
+    let untold = |event: &&EventType| !sinks.iter().any(|sink| sink.format.tells(**event));
+    match events.iter().find(untold).filter(|_| !sinks.is_empty()) {
+        None => Ok(()),
+        Some(event) => Err(Failure::usage(format!(
+            "--events {event}: such records are written in eve alone, and no output has --format eve"
+        ))),
+    }
+}
+
+impl From<FormatFlag> for Format {
+    fn from(format: FormatFlag) -> Self {
+        match format {
+            FormatFlag::Eve => Format::Eve,
+            FormatFlag::Ecs => Format::Ecs,
+            FormatFlag::Ocsf => Format::Ocsf,
+            FormatFlag::Cef => Format::Cef,
         }
     }
 }

@@ -16,7 +16,7 @@ use crate::document::{Problems, Reader, Source};
 use crate::service::Service;
 use crate::time::Zone;
 
-pub use sink::{Format, SinkConfig, SinkTo, SyslogTarget};
+pub use sink::{SinkConfig, SinkTo, SyslogTarget};
 
 /// Everything a configuration file can say.
 #[derive(Debug, Clone)]
@@ -45,6 +45,8 @@ pub struct Config {
     pub country_db: Option<PathBuf>,
     /// Another network database than the embedded one.
     pub asn_db: Option<PathBuf>,
+    /// The file with the key of pseudonyms.
+    pub pseudonymize: Option<PathBuf>,
     /// The time zone of outputs.
     pub timezone: Option<Zone>,
 }
@@ -67,6 +69,7 @@ impl Default for Config {
             state: None,
             country_db: None,
             asn_db: None,
+            pseudonymize: None,
             timezone: None,
         }
     }

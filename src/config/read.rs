@@ -49,6 +49,7 @@ pub(super) fn config(tree: &Node, folder: &Path, reader: &mut Reader<'_>) -> Opt
         state: fields.optional("state"),
         country_db: fields.optional("country_db").map(|path| beside(folder, path)),
         asn_db: fields.optional("asn_db").map(|path| beside(folder, path)),
+        pseudonymize: fields.optional("pseudonymize").map(|path| beside(folder, path)),
         timezone: fields.optional("timezone"),
     };
     fields.finish();

@@ -4,6 +4,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use crate::alert::Format;
 use crate::detect::rule::Level;
 use crate::document::{Bytes, Count, Fields, Node, Port, Read, Reader, Scalar, nearest, shown};
 use crate::sink::{Compression, Hook, HookUrl, Rotation, SecretSource, TIMEOUT, TIMEOUTS};
@@ -43,13 +44,6 @@ pub enum SinkTo {
     Webhook(Hook),
 }
 
-/// The shape of records.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Format {
-    /// Suricata's EVE.
-    Eve,
-}
-
 /// A syslog collector.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SyslogTarget {
@@ -77,9 +71,6 @@ pub enum SyslogTarget {
         port: u16,
     },
 }
-
-/// The shapes of the contract that this version does not write.
-const LATER_FORMATS: [&str; 3] = ["ecs", "ocsf", "cef"];
 
 /// The sinks there are.
 const SINKS: [&str; 4] = ["file", "stdout", "syslog", "webhook"];
@@ -168,10 +159,10 @@ fn read_url(node: &Node, reader: &mut Reader<'_>) -> Option<HookUrl> {
 
 /// Reads what every sink has.
 fn finish(mut fields: Fields<'_, '_, '_>, to: Option<SinkTo>) -> Option<SinkConfig> {
-    let format = read_format(&mut fields);
+    let format = fields.or("format", Format::Eve);
     let min_severity = fields.or("min_severity", Level::Low);
     fields.finish();
-    Some(SinkConfig { to: to?, format: format?, min_severity })
+    Some(SinkConfig { to: to?, format, min_severity })
 }
 
 impl Read for Rotation {
@@ -200,25 +191,6 @@ const KEPT: usize = 7;
 
 /// More are no archive but a heap.
 const MAX_KEPT: u64 = 10_000;
-
-/// The format, `eve` where none is named; `None` where it is wrong, which has been reported.
-fn read_format(fields: &mut Fields<'_, '_, '_>) -> Option<Format> {
-    let Some(node) = fields.node("format") else {
-        return Some(Format::Eve);
-    };
-    match node.text() {
-        Some("eve") => Some(Format::Eve),
-        Some(later) if LATER_FORMATS.contains(&later) => {
-            let message = format!("the format '{later}' is not available in this version: expected eve");
-            fields.reader().problem(node.at, message);
-            None
-        }
-        text => {
-            let meant = text.and_then(|text| nearest(text, ["eve"]));
-            fields.reader().expected(node, "a format (one of eve)", meant)
-        }
-    }
-}
 
 impl Scalar for SyslogTarget {
     fn expected() -> String {

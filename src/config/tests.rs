@@ -34,6 +34,7 @@ sinks:
   - syslog:  {to: "udp://127.0.0.1:514", min_severity: medium}
 rule_files: [rules, /etc/bongsu/rules]
 country_db: geo/country.mmdb
+pseudonymize: keys/pseudonyms
 timezone: Asia/Seoul
 "#;
 
@@ -67,6 +68,7 @@ fn a_right_configuration_is_read_whole() {
     assert!(matches!(config.sinks[2], SinkConfig { min_severity: Level::Medium, .. }));
     assert_eq!(config.rule_files, [Path::new("/etc/site/rules"), Path::new("/etc/bongsu/rules")]);
     assert_eq!(config.country_db.as_deref(), Some(Path::new("/etc/site/geo/country.mmdb")));
+    assert_eq!(config.pseudonymize.as_deref(), Some(Path::new("/etc/site/keys/pseudonyms")));
     assert!(config.timezone.is_some());
 }
 
@@ -116,7 +118,10 @@ fn every_wrong_value_is_placed_and_explained() {
         ("sinks: [{file: {path: a, rotate: {keep: 3}}}]\n", "expected 'size' or 'every'"),
         ("sinks: [{file: {path: a, rotate: {size: 3B}}}]\n", "a size of at least 1KiB"),
         ("sinks: [{file: {path: a, rotate: {every: dya}}}]\n", "did you mean 'day'?"),
-        ("sinks: [{file: {path: a, format: cef}}]\n", "c.yaml:1:34: the format 'cef' is not available"),
+        (
+            "sinks: [{file: {path: a, format: xml}}]\n",
+            "c.yaml:1:34: expected a format (one of eve, ecs, ocsf, cef)",
+        ),
         ("sinks: [{file: {path: a, format: evee}}]\n", "did you mean 'eve'?"),
         ("sinks: [{syslog: {to: \"127.0.0.1:514\"}}]\n", "did you mean 'udp://127.0.0.1:514'?"),
         (

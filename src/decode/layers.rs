@@ -81,6 +81,14 @@ impl Layers {
         self.tunnels.get(..usize::from(self.tunnel_count)).unwrap_or_default()
     }
 
+    /// The same with other addresses of its tunnels.
+    pub fn with_addresses(mut self, told: impl Fn(IpAddr) -> IpAddr) -> Self {
+        for tunnel in self.tunnels.iter_mut().take(usize::from(self.tunnel_count)) {
+            (tunnel.source, tunnel.destination) = (told(tunnel.source), told(tunnel.destination));
+        }
+        self
+    }
+
     /// Whether there are neither tags nor tunnels.
     #[inline]
     pub fn is_empty(&self) -> bool {

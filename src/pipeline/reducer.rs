@@ -9,7 +9,7 @@ use super::renewal::ForReducer;
 use super::script::{self, Lines};
 use super::watermark::Over;
 use crate::aggregate::{Count, OpenTicks, Sides, Tick};
-use crate::alert::{FlowWriter, Page};
+use crate::alert::{FlowWriter, Page, Pseudonyms};
 use crate::detect::baseline::Baselines;
 use crate::detect::{Subject, Watch};
 use crate::incident::{Incident, Incidents};
@@ -25,7 +25,7 @@ pub trait Listener: Send {
 
     /// Who writes such records; the workers do it.
     fn writer(&self) -> FlowWriter {
-        FlowWriter::new("", &Zone::utc())
+        FlowWriter::new("", &Zone::utc(), &Pseudonyms::default())
     }
 
     /// What was learned is to be saved, every [`LEARNED_EVERY`] seconds of capture time; answers whether that is wanted.

@@ -140,6 +140,7 @@ pub(super) fn in_order(workers: &[&Lines], mut tell: impl FnMut(Vec<Page>)) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::alert::Pseudonyms;
     use crate::flow::record::{Ends, RequestRecord};
     use crate::time::Zone;
 
@@ -186,7 +187,7 @@ mod tests {
 
     #[test]
     fn the_lines_are_the_same_whoever_wrote_them() {
-        let script = || Script::new(FlowWriter::new("s", &Zone::utc()));
+        let script = || Script::new(FlowWriter::new("s", &Zone::utc(), &Pseudonyms::default()));
         let records: Vec<(i64, u16)> =
             (0..3_000).map(|n| (n * 7 % 100, 1_000 + (n % 1_000) as u16)).collect();
         let (mut alone, mut shared) = ([script()], [script(), script(), script()]);

@@ -7,7 +7,9 @@ use std::sync::mpsc::SyncSender;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::reducer::{Listener, Quality};
-use crate::alert::{self, Alert, Digest, EventType, FlowWriter, Geo, Page, Record, Surroundings};
+use crate::alert::{
+    self, Alert, Digest, EventType, FlowWriter, Geo, Page, Pseudonyms, Record, Surroundings, Target,
+};
 use crate::attribute::Attributor;
 use crate::detect::Subject;
 use crate::detect::baseline::Baselines;
@@ -34,9 +36,16 @@ pub struct Scene {
     pub labels: Vec<String>,
     /// The databases.
     pub geo: Geo,
+    /// What is told of addresses.
+    pub pseudonyms: Pseudonyms,
 }
 
 impl Scene {
+    /// What is told of a service.
+    pub fn target(&self, subject: Subject) -> Target {
+        Target::of(subject, &self.services, &self.pseudonyms)
+    }
+
     /// Calls `tell` with the surroundings of an incident.
     pub fn around<R>(&self, capture: alert::Quality, tell: impl FnOnce(&Surroundings<'_>) -> R) -> R {
         let organization = |address| self.attributor.organization(address);
@@ -49,6 +58,7 @@ impl Scene {
             labels: &self.labels,
             geo: &self.geo,
             capture,
+            pseudonyms: &self.pseudonyms,
         })
     }
 }
@@ -220,7 +230,7 @@ impl Listener for Teller {
     }
 
     fn writer(&self) -> FlowWriter {
-        FlowWriter::new(&self.scene.sensor, &self.scene.zone)
+        FlowWriter::new(&self.scene.sensor, &self.scene.zone, &self.scene.pseudonyms)
     }
 
     fn told(&mut self, incident: Incident, quality: &Quality) {
@@ -232,7 +242,7 @@ impl Listener for Teller {
         };
         let (number, aloud) = (self.number(&incident), self.aloud);
         let (record, story) = self.scene.around(capture, |around| {
-            let alert = Alert { incident: &incident, around };
+            let alert = Alert::new(&incident, around);
             (alert.record(), aloud.map(|_| alert.story(number, alert::Paint::Plain)))
         });
         self.digest.add(&record.line);

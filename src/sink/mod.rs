@@ -32,11 +32,11 @@ use std::time::Duration;
 
 use crate::detect::rule::Level;
 
-pub use crate::alert::{EventType, Page, Record};
+pub use crate::alert::{EventType, Format, Page, Record};
 pub use backoff::Patience;
 pub use datagram::DatagramSink;
 pub use file::FileSink;
-pub use queue::{QUEUE_LENGTH, SPOOL_BYTES, Setting, Sinks, WhenFull};
+pub use queue::{QUEUE_LENGTH, SPOOL_BYTES, Setting, Sinks, Wants, WhenFull};
 pub use report::{SinkCounts, SinkReport, SinkState, SinkStatus};
 pub use rotate::{Compression, Every, Rotation};
 pub use secret::SecretSource;
@@ -171,6 +171,8 @@ impl Delivery {
 pub struct SinkSpec {
     /// Where to.
     pub target: Target,
+    /// The shape that records are written in; what has no such shape is left out.
+    pub format: Format,
     /// Incidents below it are left out; what is no incident has no severity and goes through.
     pub min_severity: Level,
 }
@@ -230,9 +232,9 @@ pub enum Begin {
 }
 
 impl SinkSpec {
-    /// A sink for records of every severity.
+    /// A sink for records of every severity, in EVE.
     pub fn all(target: Target) -> Self {
-        Self { target, min_severity: Level::Low }
+        Self { target, format: Format::Eve, min_severity: Level::Low }
     }
 }
 

@@ -16,7 +16,7 @@ use super::lodging::{self, Lodging};
 use super::outlet::Outlet;
 use super::runner::{self, Lane, Parcel};
 use super::{
-    Begin, DatagramSink, EventType, FileSink, Page, Record, Sink, SinkCounts, SinkError, SinkReport,
+    Begin, DatagramSink, EventType, FileSink, Format, Page, Record, Sink, SinkCounts, SinkError, SinkReport,
     SinkSpec, SinkStatus, StreamSink, Target, TcpSink, WebhookSink,
 };
 use crate::detect::rule::Level;
@@ -87,15 +87,18 @@ struct Entrance {
     spool: Option<mpsc::Sender<Record>>,
     reopen: Arc<Notify>,
     counters: Arc<Counters>,
-    takes: Takes,
+    wants: Wants,
 }
 
-/// What a sink takes.
-#[derive(Debug, Clone, Copy)]
-struct Takes {
-    min_severity: Level,
+/// What a sink takes, and in which shape.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Wants {
+    /// The shape.
+    pub format: Format,
+    /// The least severity of incidents.
+    pub min_severity: Level,
     /// Nothing but records of incidents.
-    alerts_only: bool,
+    pub alerts_only: bool,
 }
 
 /// Builds the lanes of all sinks.
@@ -116,39 +119,42 @@ impl Sinks {
         for spec in specs {
             let lodged = lodging.spool(&spec.target)?;
             let sink = open(&spec.target, lodged.is_some(), setting)?;
-            let alerts_only = matches!(spec.target, Target::Webhook(_));
-            let takes = Takes { min_severity: spec.min_severity, alerts_only };
-            builder.add(sink, takes, lodged)?;
+            builder.add(sink, spec.wants(), lodged)?;
         }
         lodging.tell_of_the_homeless();
         builder.start(end)
     }
 
-    /// Starts the thread for sinks of any make, each with the least severity it takes, without spools.
-    pub fn with(sinks: Vec<(Box<dyn Sink>, Level)>, setting: &Setting) -> Result<Self, SinkError> {
+    /// Starts the thread for sinks of any make, each with what it takes, without spools.
+    pub fn with<W: Into<Wants>>(
+        sinks: Vec<(Box<dyn Sink>, W)>,
+        setting: &Setting,
+    ) -> Result<Self, SinkError> {
         let (end, ending) = watch::channel(false);
         let mut builder = Builder { setting, ending, lanes: Vec::new(), entrances: Vec::new() };
-        for (sink, min_severity) in sinks {
-            builder.add(sink, Takes { min_severity, alerts_only: false }, None)?;
+        for (sink, wants) in sinks {
+            builder.add(sink, wants.into(), None)?;
         }
         builder.start(end)
     }
 
-    /// Sends a record to every sink that takes its severity. Not to be called from an asynchronous task when
+    /// Sends a record to every sink that takes it, in the sink's shape. Not to be called from an asynchronous task when
     /// [`WhenFull::Wait`] is chosen.
     pub fn send(&self, record: &Record) {
-        for lane in self.lanes.iter().filter(|lane| lane.takes.takes(record)) {
+        for lane in self.lanes.iter().filter(|lane| lane.wants.wants(record)) {
+            let record = record.shaped(lane.wants.format);
             match &lane.spool {
                 Some(spool) if record.kind == EventType::Alert => lane.keep(spool, record),
-                _ => lane.send(Parcel::Record(record.clone()), self.when_full),
+                _ => lane.send(Parcel::Record(record), self.when_full),
             }
         }
     }
 
-    /// Sends pages of records to every sink: they have no severity.
+    /// Sends pages of records of flows to every sink that writes them: they have no severity.
     pub fn send_pages(&self, pages: Vec<Page>) {
         let pages: Vec<Arc<Page>> = pages.into_iter().map(Arc::new).collect();
-        for lane in self.lanes.iter().filter(|lane| !lane.takes.alerts_only) {
+        let takes = |lane: &&Entrance| lane.wants.format == Format::Eve && !lane.wants.alerts_only;
+        for lane in self.lanes.iter().filter(takes) {
             for page in &pages {
                 lane.send(Parcel::Page(Arc::clone(page)), self.when_full);
             }
@@ -191,7 +197,7 @@ impl Builder<'_> {
     fn add(
         &mut self,
         sink: Box<dyn Sink>,
-        takes: Takes,
+        wants: Wants,
         lodged: Option<lodging::Lodged>,
     ) -> Result<(), SinkError> {
         let (queue, parcels) = mpsc::channel(QUEUE_LENGTH);
@@ -216,7 +222,7 @@ impl Builder<'_> {
             when_full: self.setting.when_full,
             ending: self.ending.clone(),
         });
-        self.entrances.push(Entrance { queue, spool, reopen, counters, takes });
+        self.entrances.push(Entrance { queue, spool, reopen, counters, wants });
         Ok(())
     }
 
@@ -227,18 +233,19 @@ impl Builder<'_> {
     }
 }
 
-impl Takes {
-    fn takes(self, record: &Record) -> bool {
+impl Wants {
+    fn wants(self, record: &Record) -> bool {
         let kind = !self.alerts_only || record.kind == EventType::Alert;
-        kind && record.severity.is_none_or(|severity| severity >= self.min_severity)
+        kind && self.format.tells(record.kind)
+            && record.severity.is_none_or(|severity| severity >= self.min_severity)
     }
 }
 
 impl Entrance {
     /// Sends an alert to the spool; the sender never waits for a disk.
-    fn keep(&self, spool: &mpsc::Sender<Record>, record: &Record) {
+    fn keep(&self, spool: &mpsc::Sender<Record>, record: Record) {
         self.counters.send(1);
-        if spool.try_send(record.clone()).is_err() {
+        if spool.try_send(record).is_err() {
             self.counters.refuse(1);
         }
     }
@@ -258,6 +265,20 @@ impl Entrance {
         if refused {
             self.counters.refuse(records);
         }
+    }
+}
+
+impl From<Level> for Wants {
+    /// EVE, of that severity or more.
+    fn from(min_severity: Level) -> Self {
+        Self { format: Format::Eve, min_severity, alerts_only: false }
+    }
+}
+
+impl SinkSpec {
+    fn wants(&self) -> Wants {
+        let alerts_only = matches!(self.target, Target::Webhook(_));
+        Wants { format: self.format, min_severity: self.min_severity, alerts_only }
     }
 }
 

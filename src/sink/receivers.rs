@@ -155,7 +155,7 @@ fn an_alert_is_posted_signed_and_named() {
     fs::write(&secret_file, "hunter2\n").unwrap();
     let receiver = Receiver::start(|_, _| says("202 Accepted"));
     let hook = Hook { secret: Some(SecretSource::File(secret_file)), ..receiver.hook() };
-    let spec = SinkSpec { target: Target::Webhook(hook), min_severity: Level::Medium };
+    let spec = SinkSpec { min_severity: Level::Medium, ..SinkSpec::all(Target::Webhook(hook)) };
     let sinks = Sinks::start(vec![spec], &setting(WhenFull::Discard)).unwrap();
     sinks.send(&record(Some(Level::Low), "left out"));
     sinks.send(&record(None, "{\"stats\":1}"));

@@ -158,7 +158,7 @@ fn a_collector_hears_what_is_bad_enough() {
     collector.set_read_timeout(Some(SOON)).unwrap();
     let port = collector.local_addr().unwrap().port();
     let target = Target::Udp { host: "127.0.0.1".to_owned(), port };
-    let spec = SinkSpec { target, min_severity: Level::High };
+    let spec = SinkSpec { min_severity: Level::High, ..SinkSpec::all(target) };
     let sinks = Sinks::start(vec![spec], &setting(WhenFull::Discard)).unwrap();
     sinks.send(&record(Some(Level::Medium), "left out"));
     sinks.send(&record(Some(Level::Critical), r#"{"a":"조"}"#));

@@ -3,7 +3,7 @@
 
 use std::sync::{Arc, Mutex};
 
-use bongsu::alert::{self, Alert, Geo};
+use bongsu::alert::{self, Alert, Geo, Pseudonyms};
 use bongsu::attribute::{Attributor, Country, Home, Labels, Role};
 use bongsu::detect::baseline::Learning;
 use bongsu::detect::calendar::{Calendar, Event, EventKind};
@@ -67,7 +67,7 @@ impl Listener for Heard {
             duplicates: quality.duplicates,
             shed: quality.shed,
         };
-        let line = self.scene.around(capture, |around| Alert { incident: &incident, around }.eve());
+        let line = self.scene.around(capture, |around| Alert::new(&incident, around).eve());
         self.records.lock().unwrap().push(serde_json::from_str(&line).unwrap());
     }
 }
@@ -120,6 +120,7 @@ fn scene(truth: &Truth, attributor: &Arc<Attributor>) -> Scene {
         attributor: Arc::clone(attributor),
         labels: truth.labels.iter().map(|label| label.name.clone()).collect(),
         geo: Geo::default(),
+        pseudonyms: Pseudonyms::default(),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, LazyLock};
 
-use bongsu::alert::{self, Alert, FlowWriter, Geo, Page, Paint};
+use bongsu::alert::{self, Alert, FlowWriter, Geo, Page, Paint, Pseudonyms};
 use bongsu::attribute::{Attributor, Home, Labels};
 use bongsu::detect::rule::RuleSet;
 use bongsu::document::Source;
@@ -104,9 +104,10 @@ impl Listener for Teller {
             attributor: Arc::clone(&BENCH.attributor),
             labels: Vec::new(),
             geo: Geo::default(),
+            pseudonyms: Pseudonyms::default(),
         };
         let (line, story) = scene.around(capture, |around| {
-            let alert = Alert { incident: &incident, around };
+            let alert = Alert::new(&incident, around);
             (alert.record().line, alert.story(1, Paint::Plain))
         });
         assert!(!story.is_empty());
@@ -118,7 +119,7 @@ impl Listener for Teller {
     }
 
     fn writer(&self) -> FlowWriter {
-        FlowWriter::new("fuzz", &BENCH.zone)
+        FlowWriter::new("fuzz", &BENCH.zone, &Pseudonyms::default())
     }
 }
 
@@ -131,7 +132,7 @@ pub struct Written {
 
 impl Default for Written {
     fn default() -> Self {
-        Self { writer: FlowWriter::new("fuzz", &BENCH.zone), lines: Vec::new() }
+        Self { writer: FlowWriter::new("fuzz", &BENCH.zone, &Pseudonyms::default()), lines: Vec::new() }
     }
 }
 

@@ -50,6 +50,9 @@ pub fn run(args: &WatchArgs) -> Result<ExitCode, Failure> {
         return output::print("nothing is missing\n");
     }
     let keep = args.write.as_deref().map(Kept::create).transpose()?;
+    if keep.is_some() && !run.scene.pseudonyms.is_empty() {
+        tracing::warn!("-w keeps packets as they are: pseudonyms are for what is told");
+    }
     let http = http.bind()?;
     let plan = confine::plan(args, &run)?;
     confine::prepare(args, &run, &plan)?;

@@ -1,18 +1,19 @@
-//! An alert as EVE JSON: the contract's record, field by field. Comes in: an [`Alert`]. Goes out: one line.
-//! The order of the fields is the order of the structs.
+//! From an incident in its surroundings to the record's fields: what is rounded, what is made safe to show, what stands only
+//! where it says something.
 
 use std::net::IpAddr;
 
-use serde::Serialize;
-
-use super::evidence::{self, Fact};
-use super::message::place_told;
-use super::number::{self, rate, share};
-use super::target::{Target, address_told};
-use super::text::told;
-use super::verdict::{self, CauseField, FlipField};
-use super::{Alert, EventType, Geo, json, stats, unit};
-use crate::attribute::{Country, LabelId};
+use super::{
+    ButForField, ContrastField, Eve, ForeignField, HealthField, IncidentField, LoadField, NeighbourField,
+    OriginField, QualityField, RuleField, ServiceField, Signature, SoughtField, VerdictField, Word,
+};
+use crate::alert::evidence;
+use crate::alert::message::place_told;
+use crate::alert::number::{rate, share};
+use crate::alert::target::{Target, address_told};
+use crate::alert::text::told;
+use crate::alert::{Alert, EventType, stats, unit, verdict};
+use crate::attribute::LabelId;
 use crate::detect::rule::Level;
 use crate::detect::switched_off;
 use crate::flow::ServerEnd;
@@ -21,207 +22,11 @@ use crate::incident::{
 };
 use crate::time::Zone;
 
-/// The record.
-#[derive(Serialize)]
-struct Eve<'a> {
-    timestamp: String,
-    event_type: EventType,
-    sensor: String,
-    service: ServiceField,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    src_ip: Option<IpAddr>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    dest_ip: Option<IpAddr>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    dest_port: Option<u16>,
-    proto: String,
-    alert: Signature,
-    message: String,
-    incident: IncidentField,
-    verdict: VerdictField,
-    foreign: Option<ForeignField>,
-    origins: Vec<OriginField>,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    neighbours: Vec<NeighbourField>,
-    sought: Vec<SoughtField>,
-    load: LoadField,
-    but_for: Vec<ButForField>,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    contrast: Vec<ContrastField>,
-    health: HealthField,
-    rules: Vec<RuleField>,
-    capture: QualityField,
-    geo: &'a Geo,
-}
-
-#[derive(Serialize)]
-struct ServiceField {
-    name: String,
-    address: Option<String>,
-    port: Option<u16>,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    addresses: Vec<String>,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    ports: Vec<u16>,
-}
-
-#[derive(Serialize)]
-struct Signature {
-    action: &'static str,
-    gid: u32,
-    signature_id: u32,
-    rev: u32,
-    severity: u8,
-    signature: String,
-    category: String,
-}
-
-#[derive(Serialize)]
-struct IncidentField {
-    id: String,
-    state: &'static str,
-    seq: u32,
-    severity: &'static str,
-    started: String,
-    detected: String,
-    ended: Option<String>,
-    /// Present only where the input ended before the incident did.
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
-    interrupted: bool,
-}
-
-#[derive(Serialize)]
-struct VerdictField {
-    label: &'static str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    kind: Option<&'static str>,
-    confidence: f64,
-    causes: Vec<CauseField>,
-    r#for: Vec<Fact>,
-    against: Vec<Fact>,
-    would_change: Vec<FlipField>,
-    /// What the mirror does not show of it.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    not_visible: Vec<&'static str>,
-}
-
-#[derive(Serialize)]
-struct ForeignField {
-    concentrated: bool,
-    share: f64,
-    baseline_share: f64,
-}
-
-#[derive(Serialize)]
-struct OriginField {
-    kind: &'static str,
-    value: String,
-    country: Country,
-    asn: Option<u32>,
-    as_org: Option<String>,
-    foreign: Option<bool>,
-    share: f64,
-    traffic_share: f64,
-    baseline_share: f64,
-    rate: f64,
-    sources: u64,
-    proven: bool,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    label: Option<String>,
-}
-
-/// A labelled client, never one of the origins.
-#[derive(Serialize)]
-struct NeighbourField {
-    label: String,
-    traffic_share: f64,
-    rate: f64,
-}
-
-#[derive(Serialize)]
-struct SoughtField {
-    method: String,
-    path: String,
-    share: f64,
-    /// The same in the minute before, and how many times that; absent where too little was seen then.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    baseline_share: Option<f64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    lift: Option<f64>,
-}
-
-/// What is much more of the traffic than it was.
-#[derive(Serialize)]
-struct ContrastField {
-    attribute: &'static str,
-    value: String,
-    share: f64,
-    baseline_share: f64,
-    lift: f64,
-    /// The part of it that an ordinary day would not have.
-    likelihood: f64,
-}
-
-#[derive(Serialize)]
-struct LoadField {
-    rate: f64,
-    baseline: Option<f64>,
-    /// The most that it carried in health.
-    knee: Option<f64>,
-    unit: &'static str,
-    /// All that was counted since the onset, told when the incident closes.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    total: Option<u64>,
-}
-
-#[derive(Serialize)]
-struct ButForField {
-    /// The cause that is left out; absent where it is all origins.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    label: Option<&'static str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    kind: Option<&'static str>,
-    origins: Vec<usize>,
-    rate: f64,
-    within_knee: Option<bool>,
-}
-
-#[derive(Serialize)]
-struct HealthField {
-    state: &'static str,
-    failure_ratio: Option<f64>,
-    cohort: &'static str,
-    since: Option<String>,
-}
-
-#[derive(Serialize)]
-struct RuleField {
-    id: String,
-    rev: u32,
-    observed: f64,
-    limit: Option<f64>,
-}
-
-#[derive(Serialize)]
-struct QualityField {
-    loss: f64,
-    one_way: bool,
-    duplicates: f64,
-    #[serde(skip_serializing_if = "number::is_none")]
-    shed: u8,
-    /// Which way the packets go that the mirror shows, where it shows one only.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    seen: Option<&'static str>,
-    /// The rules that need the other way.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    rules_off: Vec<String>,
-}
-
-/// The record as one line.
-pub(super) fn line(alert: &Alert<'_>) -> String {
-    let (incident, around) = (alert.incident, alert.around);
+/// The record of an alert.
+pub(super) fn eve(alert: &Alert<'_>) -> Eve {
+    let (incident, around) = (&*alert.incident, alert.around);
     let target = alert.target();
-    json(&Eve {
+    Eve {
         timestamp: incident.decided.rfc3339(around.zone),
         event_type: EventType::Alert,
         sensor: told(around.sensor),
@@ -239,7 +44,7 @@ pub(super) fn line(alert: &Alert<'_>) -> String {
             share: share(foreign.share),
             baseline_share: share(foreign.baseline_share),
         }),
-        origins: incident.origins.iter().map(|row| origin(alert, row)).collect(),
+        origins: alert.origins().map(|(row, holder)| origin(alert, row, holder)).collect(),
         neighbours: incident.neighbours.iter().map(|one| neighbour(alert, one)).collect(),
         sought: sought(incident),
         load: load(incident),
@@ -248,8 +53,8 @@ pub(super) fn line(alert: &Alert<'_>) -> String {
         health: health(incident, around.zone),
         rules: incident.rules.iter().map(rule).collect(),
         capture: quality(alert),
-        geo: around.geo,
-    })
+        geo: around.geo.clone(),
+    }
 }
 
 /// Lists stand only where there are several.
@@ -301,7 +106,7 @@ fn only_source(origins: &[Origin]) -> Option<IpAddr> {
 
 fn signature(incident: &Incident) -> Signature {
     Signature {
-        action: "allowed",
+        action: "allowed".into(),
         gid: 1,
         signature_id: incident.opening.sid,
         rev: incident.opening.rev,
@@ -317,16 +122,16 @@ fn signature(incident: &Incident) -> Signature {
 }
 
 fn incident_field(alert: &Alert<'_>) -> IncidentField {
-    let (incident, zone) = (alert.incident, alert.around.zone);
+    let (incident, zone) = (&*alert.incident, alert.around.zone);
     IncidentField {
         id: alert.id(),
         state: match incident.state {
-            State::Open => "open",
-            State::Update => "update",
-            State::Close => "close",
+            State::Open => "open".into(),
+            State::Update => "update".into(),
+            State::Close => "close".into(),
         },
         seq: incident.seq,
-        severity: incident.severity.word(),
+        severity: incident.severity.word().into(),
         started: incident.started.rfc3339(zone),
         detected: incident.detected.rfc3339(zone),
         ended: incident.ended.map(|ended| ended.rfc3339(zone)),
@@ -340,29 +145,29 @@ fn verdict(alert: &Alert<'_>) -> VerdictField {
     let mut reasons = verdict::facts(&verdict.reasons);
     reasons.extend(evidence::facts(alert));
     VerdictField {
-        label: verdict::label(verdict.cause),
-        kind: verdict::kind(verdict.cause),
+        label: verdict::label(verdict.cause).into(),
+        kind: verdict::kind(verdict.cause).map(Word::from),
         confidence: share(verdict.confidence),
         causes: verdict::causes(verdict),
         r#for: reasons,
         against: verdict::facts(&verdict.doubts),
         would_change: verdict::flips(verdict),
-        not_visible: verdict.unseen.iter().map(|what| verdict::unseen(*what)).collect(),
+        not_visible: verdict.unseen.iter().map(|what| verdict::unseen(*what).into()).collect(),
     }
 }
 
-fn origin(alert: &Alert<'_>, row: &Origin) -> OriginField {
+fn origin(alert: &Alert<'_>, row: &Origin, holder: Option<&str>) -> OriginField {
     OriginField {
         kind: match row.place {
-            Place::Source(_) => "source",
-            Place::Prefix(_) => "prefix",
-            Place::Network(_) => "asn",
-            Place::Country(_) => "country",
+            Place::Source(_) => "source".into(),
+            Place::Prefix(_) => "prefix".into(),
+            Place::Network(_) => "asn".into(),
+            Place::Country(_) => "country".into(),
         },
         value: place_told(&row.place),
-        country: row.country,
+        country: row.country.to_string().into(),
         asn: row.asn.map(|asn| asn.0),
-        as_org: organization(alert, row),
+        as_org: holder.map(str::to_owned),
         foreign: row.foreign,
         share: share(row.share),
         traffic_share: share(row.traffic_share),
@@ -383,14 +188,8 @@ fn neighbour(alert: &Alert<'_>, one: &Neighbour) -> NeighbourField {
 }
 
 /// The name of a label, safe to show.
-pub(super) fn label_told(alert: &Alert<'_>, id: LabelId) -> String {
+pub(in crate::alert) fn label_told(alert: &Alert<'_>, id: LabelId) -> String {
     alert.around.labels.get(usize::from(id.0)).map(|name| told(name)).unwrap_or_default()
-}
-
-/// Who holds a network, safe to show.
-pub(super) fn organization(alert: &Alert<'_>, row: &Origin) -> Option<String> {
-    row.asn?;
-    (alert.around.organization)(row.example).map(|name| told(&name))
 }
 
 fn sought(incident: &Incident) -> Vec<SoughtField> {
@@ -414,7 +213,7 @@ fn load(incident: &Incident) -> LoadField {
         rate: scaled(load.rate),
         baseline: load.baseline.map(scaled),
         knee: load.knee.map(scaled),
-        unit: unit::name(load.unit),
+        unit: unit::name(load.unit).into(),
         total: (incident.state == State::Close).then(|| unit::scaled(load.unit, load.total as f64) as u64),
     }
 }
@@ -422,8 +221,8 @@ fn load(incident: &Incident) -> LoadField {
 /// What would be left without the origins, and without each of several causes.
 fn but_for(incident: &Incident) -> Vec<ButForField> {
     let told = |but_for: ButFor| ButForField {
-        label: but_for.cause.map(verdict::label),
-        kind: but_for.cause.and_then(verdict::kind),
+        label: but_for.cause.map(verdict::label).map(Word::from),
+        kind: but_for.cause.and_then(verdict::kind).map(Word::from),
         origins: but_for.origins,
         rate: rate(unit::scaled(incident.load.unit, but_for.rate)),
         within_knee: but_for.within_knee,
@@ -433,7 +232,7 @@ fn but_for(incident: &Incident) -> Vec<ButForField> {
 
 fn contrast(row: &Contrast) -> ContrastField {
     ContrastField {
-        attribute: attribute(row.attribute),
+        attribute: attribute(row.attribute).into(),
         value: told(&row.value),
         share: share(row.share),
         baseline_share: share(row.baseline_share),
@@ -443,7 +242,7 @@ fn contrast(row: &Contrast) -> ContrastField {
 }
 
 /// What a row of the contrast is of.
-pub(super) const fn attribute(attribute: Attribute) -> &'static str {
+pub(in crate::alert) const fn attribute(attribute: Attribute) -> &'static str {
     match attribute {
         Attribute::Country => "country",
         Attribute::Network => "asn",
@@ -457,15 +256,15 @@ pub(super) const fn attribute(attribute: Attribute) -> &'static str {
 
 fn health(incident: &Incident, zone: &Zone) -> HealthField {
     HealthField {
-        state: condition(incident.health.state),
+        state: condition(incident.health.state).into(),
         failure_ratio: incident.health.failure_ratio.map(share),
-        cohort: cohort(incident),
+        cohort: cohort(incident).into(),
         since: incident.health.since.map(|since| since.rfc3339(zone)),
     }
 }
 
 /// A condition's name.
-pub(super) fn condition(state: Condition) -> &'static str {
+pub(in crate::alert) fn condition(state: Condition) -> &'static str {
     match state {
         Condition::Unknown => "unknown",
         Condition::Ok => "ok",
@@ -475,7 +274,7 @@ pub(super) fn condition(state: Condition) -> &'static str {
 }
 
 /// Whose responses say how the service fares.
-pub(super) fn cohort(incident: &Incident) -> &'static str {
+pub(in crate::alert) fn cohort(incident: &Incident) -> &'static str {
     match incident.health.witnesses {
         Witnesses::Known => "clients from prefixes seen before, origins apart",
         Witnesses::Home => "clients at home, origins apart",
@@ -503,7 +302,7 @@ fn quality(alert: &Alert<'_>) -> QualityField {
         one_way: capture.one_way,
         duplicates: share(capture.duplicates),
         shed: capture.shed,
-        seen: stats::seen(sides),
+        seen: stats::seen(sides).map(Word::from),
         rules_off: switched_off(alert.around.rules, sides).into_iter().map(told).collect(),
     }
 }
