@@ -258,3 +258,39 @@ fn what_is_left_out_under_load_leaves_the_flood_its_origins_for_any_number_of_wo
         assert_eq!(last["sought"], Value::Array(Vec::new()), "paths are not read");
     }
 }
+
+#[test]
+fn what_is_muted_is_counted_and_told_in_the_end() {
+    let flood = foreign_flood(per_sec(80)).start(secs(20)).over(secs(20));
+    let scenario = Scenario::new(66).with(crowd_at_home(per_sec(20)).over(secs(60))).with(flood);
+    let (folder, capture) = written(&scenario);
+    let config = folder.path().join("bongsu.yaml");
+    let told = |rule: &str, until: &str| {
+        let mute =
+            format!("mute: [{{name: drill, rule: {rule}, service: web, up_to: critical, until: {until}}}]\n");
+        fs::write(&config, mute).unwrap();
+        replay(&capture, &["-s", WEB, "--home", "KR", "-c", config.to_str().unwrap()]).exits(0)
+    };
+    let plain = told("load-drop", "2030-01-01T00:00:00Z");
+    let alerts = plain.alerts();
+    assert!(!alerts.is_empty());
+    assert!(plain.stats()["withheld"].is_null());
+    let rule = "foreign-concentration";
+    let muted = told(rule, "2030-01-01T00:00:00Z");
+    assert_eq!(muted.alerts(), Vec::<Value>::new());
+    assert_eq!(muted.stats()["withheld"], alerts.len());
+    let receipt = muted.records().into_iter().find(|record| is_notice(record, "muted", "off")).unwrap();
+    let message = format!("{} alerts of {rule} at web were withheld by 'drill'", alerts.len());
+    assert_eq!(receipt["message"], message);
+    assert_eq!(told(rule, "2020-01-01T00:00:00Z").alert_lines(), plain.alert_lines(), "it has run out");
+}
+
+#[test]
+fn an_incident_is_acknowledged_in_the_state_folder() {
+    let folder = tempfile::tempdir().unwrap();
+    let state = folder.path().to_str().unwrap();
+    support::run(["ack", "0123456789abcdef", "--state", state]).exits(0);
+    assert_eq!(fs::read_to_string(folder.path().join("acknowledged")).unwrap(), "0123456789abcdef\n");
+    support::run(["ack", "../../etc/passwd", "--state", state]).exits(2);
+    support::run(["ack", "0123456789abcdef"]).exits(2);
+}

@@ -15,6 +15,7 @@ mod evidence;
 mod flow;
 mod json;
 mod message;
+mod mute;
 mod notice;
 mod number;
 mod ocsf;
@@ -45,6 +46,7 @@ use crate::time::Zone;
 
 pub use digest::Digest;
 pub use flow::FlowWriter;
+pub use mute::{Mute, Mutes};
 pub use notice::{Condition, Holding, Notice};
 pub use page::Page;
 pub use pseudonym::{KEY_DIGITS, KeyError, PseudonymKey, Pseudonyms};

@@ -32,15 +32,17 @@ pub enum Condition {
     NotKept,
     /// What was learned before was damaged and is set aside.
     StateDamaged,
-    /// Severe alerts that nobody has acknowledged.
+    /// A severe alert that nobody has acknowledged.
     Unacknowledged,
+    /// Alerts are withheld, as the operator asked.
+    Muted,
 }
 crate::document::words! {
     Condition, "a condition of the sensor":
     InterfaceLost = "interface_lost", LinkDown = "link_down", InterfaceRenamed = "interface_renamed",
     CaptureLoss = "capture_loss", Shedding = "shedding", Stuck = "stuck", Dead = "dead",
     SinkFailing = "sink_failing", ReloadFailed = "reload_failed", NotKept = "not_kept",
-    StateDamaged = "state_damaged", Unacknowledged = "unacknowledged",
+    StateDamaged = "state_damaged", Unacknowledged = "unacknowledged", Muted = "muted",
 }
 
 /// A condition that begins, changes or ends.

@@ -72,6 +72,12 @@ pub(super) fn plural<'a>(count: usize, one: &'a str, many: &'a str) -> &'a str {
     if count == 1 { one } else { many }
 }
 
+/// Whether a count is 0: such are left out.
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde asks so")]
+pub(super) fn is_nought(count: &u64) -> bool {
+    *count == 0
+}
+
 /// Whether a step is none: such are left out.
 #[allow(clippy::trivially_copy_pass_by_ref, reason = "serde asks so")]
 pub(super) fn is_none(step: &u8) -> bool {

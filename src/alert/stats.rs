@@ -23,6 +23,8 @@ pub struct Stats {
     pub flows: Named,
     /// Alert lines.
     pub alerts: u64,
+    /// Alerts that were withheld as the operator asked.
+    pub withheld: u64,
     /// Services that are watched.
     pub services: u64,
     /// What the capture is like.
@@ -137,6 +139,8 @@ struct StatsLine<'a> {
     bytes: u64,
     flows: &'a Named,
     alerts: u64,
+    #[serde(skip_serializing_if = "number::is_nought")]
+    withheld: u64,
     services: u64,
     capture: CaptureField<'a>,
     #[serde(skip_serializing_if = "<[Holding]>::is_empty")]
@@ -174,6 +178,7 @@ impl Stats {
             bytes: self.bytes,
             flows: &self.flows,
             alerts: self.alerts,
+            withheld: self.withheld,
             services: self.services,
             capture: CaptureField {
                 first: told_time(capture.first),

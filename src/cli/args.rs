@@ -32,6 +32,8 @@ pub enum Command {
     Learn(LearnArgs),
     /// Shows, compares and forgets what was learned
     Baseline(BaselineArgs),
+    /// Acknowledges incidents, so that a watch tells no more that nobody has
+    Ack(AckArgs),
 }
 
 /// What replay and watch share.
@@ -209,6 +211,20 @@ pub struct LearnArgs {
     /// Begins anew, whatever FILE has learned already
     #[arg(long)]
     pub anew: bool,
+}
+
+/// `bongsu ack`.
+#[derive(Debug, Args)]
+pub struct AckArgs {
+    /// Incidents, as alerts name them (incident.id)
+    #[arg(value_name = "ID", required = true)]
+    pub incidents: Vec<String>,
+    /// The state folder of the watch
+    #[arg(long, value_name = "DIR")]
+    pub state: Option<PathBuf>,
+    /// The configuration of the watch, which names its state folder
+    #[arg(short, long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
 }
 
 /// `bongsu baseline`.

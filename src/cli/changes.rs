@@ -60,6 +60,11 @@ fn facts(run: &Run) -> BTreeMap<String, String> {
         let (from, to) = (event.from.rfc3339(&utc), event.to.rfc3339(&utc));
         note(format!("calendar.{}", event.name), format!("{} {from} to {to}", event.kind));
     }
+    for mute in &scene.mutes.0 {
+        let until = mute.until.rfc3339(&crate::time::Zone::utc());
+        let fact = format!("{} at {} up to {} until {until}", mute.rule, mute.service, mute.up_to);
+        note(format!("mute.{}", mute.name), fact);
+    }
     for rule in &scene.rules.rules {
         note(format!("rules.{}", rule.id), rule_in_words(rule));
     }

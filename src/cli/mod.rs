@@ -2,6 +2,7 @@
 //!
 //! Exit: 0 done · 1 failed while running · 2 wrong usage, configuration or rules · 10 `--fail-on`.
 
+mod ack;
 mod args;
 mod baseline;
 mod changes;
@@ -55,6 +56,7 @@ pub fn main() -> ExitCode {
         Command::Demo(args) => demo::run(&args),
         Command::Learn(args) => learn::run(&args),
         Command::Baseline(args) => baseline::run(&args),
+        Command::Ack(args) => ack::run(&args),
     };
     match result {
         Ok(code) => code,

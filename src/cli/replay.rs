@@ -101,8 +101,9 @@ impl Ending<'_> {
         let reading = self.reading(&outcome, services);
         let one_way = self.run.one_way(&outcome.one_way);
         outcome.listener.send(&self.run.config_record(reading.first, &reading.services, &[]));
+        let withheld = self.tell_withheld(&outcome, reading.first);
         let told = outcome.listener.finish();
-        let stats = Stats { alerts: told.alerts, digest: told.digest.clone(), one_way, ..stats };
+        let stats = Stats { alerts: told.alerts, withheld, digest: told.digest.clone(), one_way, ..stats };
         if self.run.events.contains(&alert::EventType::Stats) {
             sinks.send(&stats.record(&self.run.scene.sensor, &self.run.scene.zone));
         }
@@ -122,6 +123,22 @@ impl Ending<'_> {
             () if !losses.is_empty() || !self.complete => ExitCode::from(RUNNING),
             () => ExitCode::SUCCESS,
         })
+    }
+
+    /// Says what every mute has withheld; answers how many alerts that were in all.
+    fn tell_withheld(&self, outcome: &Outcome<Teller>, time: Option<Timestamp>) -> u64 {
+        let (muted, scene) = (outcome.listener.telling().muted(), &self.run.scene);
+        for mute in &scene.mutes.0 {
+            let Some(hidden) = muted.get(&mute.name) else { continue };
+            let message = mute.receipt(*hidden);
+            tracing::warn!("{message}");
+            let subject = &mute.name;
+            let condition = alert::Condition::Muted;
+            let notice =
+                alert::Notice { condition, subject, holds: false, message: &message, time, since: time };
+            outcome.listener.send(&notice.record(&scene.sensor, &scene.zone));
+        }
+        muted.values().sum()
     }
 
     fn reading(&self, outcome: &Outcome<Teller>, services: Vec<alert::Watching>) -> alert::Reading {

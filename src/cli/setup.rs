@@ -10,7 +10,9 @@ use ipnet::IpNet;
 use super::args::{Common, Format as FormatFlag, Severity};
 use super::{Failure, key_file};
 use crate::aggregate::Sides;
-use crate::alert::{self, Changed, Configuration, EventType, Format, Geo, OneWay, Pseudonyms, Watching};
+use crate::alert::{
+    self, Changed, Configuration, EventType, Format, Geo, Mutes, OneWay, Pseudonyms, Watching,
+};
 use crate::attribute::{Attributor, Country, Database, Home, Label, Labels, Wanted};
 use crate::capture::Filter;
 use crate::config::{Config, SinkConfig, SinkTo, SyslogTarget};
@@ -25,7 +27,7 @@ use crate::pipeline::{Outcome, Scene, Setup, Teller};
 use crate::service::{Service, Services};
 use crate::sink::{Begin, SecretSource, Setting, SinkSpec, Sinks, Target as SinkTarget, WhenFull};
 use crate::store;
-use crate::time::{Timestamp, Zone};
+use crate::time::{Span, Timestamp, Zone};
 
 /// Everything a run needs.
 #[derive(Clone)]
@@ -55,6 +57,8 @@ pub struct Run {
     /// Whether the databases are those of the binary.
     owns_databases: bool,
     state: Option<PathBuf>,
+    /// After how long a severe alert that nobody has acknowledged is told again; `None` for the usual.
+    pub remind_after: Option<Span>,
 }
 
 /// Record kinds of this version.
@@ -174,6 +178,7 @@ impl Run {
             zone,
             services,
             rules,
+            mutes: Mutes(config.mute),
             geo: geo(&attributor),
             attributor: Arc::new(attributor),
             labels: config.labels.iter().map(|label| label.name.clone()).collect(),
@@ -197,6 +202,7 @@ impl Run {
             sources,
             sensor: config.sensor,
             state: config.state,
+            remind_after: config.remind_after,
         })
     }
 

@@ -9,12 +9,13 @@ use std::path::{Path, PathBuf};
 
 use ipnet::IpNet;
 
+use crate::alert::Mute;
 use crate::attribute::{Country, Label};
 use crate::detect::calendar::Event;
 use crate::detect::rule::{RulePatch, RuleSet};
 use crate::document::{Problems, Reader, Source};
 use crate::service::Service;
-use crate::time::Zone;
+use crate::time::{Span, Zone};
 
 pub use sink::{SinkConfig, SinkTo, SyslogTarget};
 
@@ -41,6 +42,10 @@ pub struct Config {
     pub sinks: Vec<SinkConfig>,
     /// The folder in which a watch keeps what outlives it.
     pub state: Option<PathBuf>,
+    /// Alerts that are withheld for a while.
+    pub mute: Vec<Mute>,
+    /// Seconds after which a severe alert that nobody has acknowledged is told again; `None` for the usual.
+    pub remind_after: Option<Span>,
     /// Another country database than the embedded one.
     pub country_db: Option<PathBuf>,
     /// Another network database than the embedded one.
@@ -67,6 +72,8 @@ impl Default for Config {
             rule_files: Vec::new(),
             sinks: Vec::new(),
             state: None,
+            mute: Vec::new(),
+            remind_after: None,
             country_db: None,
             asn_db: None,
             pseudonymize: None,

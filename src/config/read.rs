@@ -7,17 +7,21 @@ use std::path::{Path, PathBuf};
 use ipnet::IpNet;
 
 use super::{Config, DEFAULT_SENSOR, Event, SinkConfig};
+use crate::alert::Mute;
 use crate::attribute::Label;
 use crate::detect::rule::RulePatch;
 use crate::document::{Fields, Node, Place, Port, Read, Reader, Scalar, Value, nearest, shown};
 use crate::service::{MAX_SERVICES, Service};
-use crate::time::{Timestamp, Zone};
+use crate::time::{Span, Timestamp, Zone};
 
 /// Labels are numbered with 16 bits where traffic is counted.
 const MAX_LABELS: usize = 65_535;
 
 /// Looked through at every tick.
 const MAX_EVENTS: usize = 10_000;
+
+/// Each is looked at for every alert.
+const MAX_MUTES: usize = 1_000;
 
 /// A name stands in every alert.
 const MAX_NAME: usize = 64;
@@ -47,6 +51,10 @@ pub(super) fn config(tree: &Node, folder: &Path, reader: &mut Reader<'_>) -> Opt
             .map(|sink| SinkConfig { to: sink.to.beside(folder), ..sink })
             .collect(),
         state: fields.optional("state"),
+        mute: named(&mut fields, "mute", MAX_MUTES),
+        remind_after: fields.checked("remind_after", "a time from 1m to 1d", |time: &Span| {
+            (60..=86_400).contains(&time.secs())
+        }),
         country_db: fields.optional("country_db").map(|path| beside(folder, path)),
         asn_db: fields.optional("asn_db").map(|path| beside(folder, path)),
         pseudonymize: fields.optional("pseudonymize").map(|path| beside(folder, path)),
@@ -137,6 +145,26 @@ impl Named for Event {
     const WHAT: &'static str = "event";
     fn name(&self) -> &str {
         &self.name
+    }
+}
+
+impl Named for Mute {
+    const WHAT: &'static str = "mute";
+    fn name(&self) -> &str {
+        &self.name
+    }
+}
+
+impl Read for Mute {
+    fn read(node: &Node, reader: &mut Reader<'_>) -> Option<Self> {
+        let mut fields = Fields::of(node, reader, "a mute")?;
+        let name = fields.required("name").map(|Name(name)| name);
+        let rule = fields.required("rule").map(|Name(rule)| rule);
+        let service = fields.required("service").map(|Name(service)| service);
+        let up_to = fields.required("up_to");
+        let until = fields.required("until");
+        fields.finish();
+        Some(Self { name: name?, rule: rule?, service: service?, up_to: up_to?, until: until? })
     }
 }
 

@@ -47,7 +47,7 @@ pub use placement::SHARDS;
 pub use progress::{Progress, Work};
 pub use reducer::{LEARNED_EVERY, Listener, Quality};
 pub use renewal::RenewError;
-pub use teller::{Scene, Teller, Telling, Told};
+pub use teller::{Scene, SevereAlert, Teller, Telling, Told};
 pub use watermark::TimeCounts;
 
 /// What a pipeline is made of.

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use super::reducer::{Listener, Quality};
 use crate::alert::{
-    self, Alert, Digest, EventType, FlowWriter, Geo, Page, Pseudonyms, Record, Surroundings, Target,
+    self, Alert, Digest, EventType, FlowWriter, Geo, Mutes, Page, Pseudonyms, Record, Surroundings, Target,
 };
 use crate::attribute::Attributor;
 use crate::detect::Subject;
@@ -30,6 +30,8 @@ pub struct Scene {
     pub services: Services,
     /// The rules that run.
     pub rules: RuleSet,
+    /// Alerts that are withheld for a while.
+    pub mutes: Mutes,
     /// Whose addresses are.
     pub attributor: Arc<Attributor>,
     /// The names of the operator's labels.
@@ -63,12 +65,27 @@ impl Scene {
     }
 }
 
+/// A severe alert, as far as somebody is to be reminded of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SevereAlert {
+    /// The incident's identity.
+    pub incident: String,
+    /// Its severity.
+    pub severity: Level,
+    /// What the alert says.
+    pub message: String,
+}
+
 /// What was told so far, for whoever looks while it goes on.
 #[derive(Debug, Default)]
 pub struct Telling {
     alerts: AtomicU64,
     open: AtomicU64,
     digest: Mutex<String>,
+    /// Alerts that were withheld, by the name of who withheld them.
+    muted: Mutex<BTreeMap<String, u64>>,
+    /// Severe alerts that nobody has looked at yet.
+    severe: Mutex<Vec<SevereAlert>>,
     by_rule: Mutex<BTreeMap<(String, Level), u64>>,
 }
 
@@ -89,6 +106,28 @@ impl Telling {
         if digest.is_empty() { Digest::default().hex() } else { digest }
     }
 
+    /// Alerts that were withheld so far, by the name of who withheld them.
+    pub fn muted(&self) -> BTreeMap<String, u64> {
+        self.muted.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Severe alerts since the last time.
+    pub fn take_severe(&self) -> Vec<SevereAlert> {
+        std::mem::take(&mut self.severe.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn note_muted(&self, name: &str) {
+        let mut muted = self.muted.lock().unwrap_or_else(PoisonError::into_inner);
+        *muted.entry(name.to_owned()).or_default() += 1;
+    }
+
+    fn note_severe(&self, severe: SevereAlert) {
+        let mut waiting = self.severe.lock().unwrap_or_else(PoisonError::into_inner);
+        if waiting.len() < MAX_KEPT {
+            waiting.push(severe);
+        }
+    }
+
     /// Alert lines by the rule that opened the incident and by severity.
     pub fn by_rule(&self) -> BTreeMap<(String, Level), u64> {
         self.by_rule.lock().unwrap_or_else(PoisonError::into_inner).clone()
@@ -96,12 +135,15 @@ impl Telling {
 
     fn note(&self, incident: &Incident, digest: &Digest) {
         self.alerts.fetch_add(1, Relaxed);
-        match incident.state {
-            // An incident that is closed in the tick that would have opened it is told once.
-            State::Open => self.open.fetch_add(1, Relaxed),
-            State::Close if incident.seq > 0 => self.open.fetch_sub(1, Relaxed),
-            State::Close | State::Update => 0,
+        let open = self.open.load(Relaxed);
+        let open = match incident.state {
+            State::Open => open + 1,
+            // One that is closed in the tick that would have opened it is told once; one may have opened unsaid.
+            State::Close if incident.seq > 0 => open.saturating_sub(1),
+            State::Close | State::Update => open,
         };
+        // The reducer alone writes it.
+        self.open.store(open, Relaxed);
         *self.digest.lock().unwrap_or_else(PoisonError::into_inner) = digest.hex();
         let key = (incident.opening.id.clone(), incident.severity);
         let mut by_rule = self.by_rule.lock().unwrap_or_else(PoisonError::into_inner);
@@ -203,6 +245,17 @@ impl Teller {
         self.kept.keys().take_while(|have| **have < key).count() + 1
     }
 
+    /// Whether the operator does not want to hear of it for now; it is counted.
+    fn withholds(&self, incident: &Incident) -> bool {
+        let service = incident.subject.name(&self.scene.services);
+        let (rule, severity) = (&incident.opening.id, incident.severity);
+        let mute = self.scene.mutes.of(rule, &service, severity, incident.decided);
+        if let Some(mute) = mute {
+            self.telling.note_muted(&mute.name);
+        }
+        mute.is_some()
+    }
+
     fn keep(&mut self, incident: Incident) {
         let key = (incident.opened, incident.subject);
         if self.kept.len() < MAX_KEPT || self.kept.contains_key(&key) {
@@ -241,10 +294,17 @@ impl Listener for Teller {
             shed: quality.shed,
         };
         let (number, aloud) = (self.number(&incident), self.aloud);
-        let (record, story) = self.scene.around(capture, |around| {
+        if self.withholds(&incident) {
+            return self.keep(incident);
+        }
+        let (record, story, message) = self.scene.around(capture, |around| {
             let alert = Alert::new(&incident, around);
-            (alert.record(), aloud.map(|_| alert.story(number, alert::Paint::Plain)))
+            (alert.record(), aloud.map(|_| alert.story(number, alert::Paint::Plain)), alert.message())
         });
+        if let (Some(id), true) = (&record.incident, incident.severity >= Level::High) {
+            let severe = SevereAlert { incident: id.to_string(), severity: incident.severity, message };
+            self.telling.note_severe(severe);
+        }
         self.digest.add(&record.line);
         self.telling.note(&incident, &self.digest);
         self.worst = self.worst.max(Some(incident.severity));

@@ -37,6 +37,13 @@ impl Conditions {
         self.tell(&Notice { condition, subject, holds: true, message, time, since: time });
     }
 
+    /// Tells again of a condition that holds, or begins it.
+    pub fn remind(&self, condition: Condition, subject: &str, message: &str, time: Option<Timestamp>) {
+        let since = *self.lock().entry((condition, subject.to_owned())).or_insert(time);
+        tracing::warn!(condition = condition.word(), subject, "{message}");
+        self.tell(&Notice { condition, subject, holds: true, message, time, since });
+    }
+
     /// A condition ends; one that does not hold is left as it is.
     pub fn end(&self, condition: Condition, subject: &str, message: &str, time: Option<Timestamp>) {
         let Some(since) = self.lock().remove(&(condition, subject.to_owned())) else { return };

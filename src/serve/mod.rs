@@ -5,6 +5,7 @@ mod conditions;
 mod http;
 pub mod manager;
 mod metrics;
+mod reminders;
 mod status;
 #[cfg(test)]
 mod tests;
@@ -12,5 +13,6 @@ mod watchdog;
 
 pub use conditions::Conditions;
 pub use http::{Access, Server};
+pub use reminders::{Patience, Reminder, Reminders, Severe};
 pub use status::{Snapshot, Status};
 pub use watchdog::Watchdog;

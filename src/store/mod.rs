@@ -4,6 +4,7 @@
 //! A file is one line of JSON that says what follows ([`Header`]) and then the baselines as JSON. It is written beside its
 //! place, brought to the disk and renamed, so that a reader never sees half of one.
 
+mod acknowledged;
 mod keeper;
 
 use std::fs::{self, File, OpenOptions};
@@ -16,6 +17,7 @@ use sha2::{Digest, Sha256};
 
 use crate::detect::baseline::{Baselines, Unsound};
 
+pub use acknowledged::{Acknowledgements, acknowledge, is_incident};
 pub use keeper::Keeper;
 
 /// The first line of a file.
@@ -66,11 +68,19 @@ pub fn read(path: &Path) -> Result<Baselines, StoreError> {
 /// Where the folder or the file cannot be written, or there is too much to write.
 pub fn write(path: &Path, baselines: &Baselines) -> Result<(), StoreError> {
     let bytes = encode(baselines).map_err(|damage| StoreError::Damaged { path: path.to_owned(), damage })?;
+    write_whole(path, &bytes)
+}
+
+/// Writes a file in place of what was there, all of it or nothing.
+///
+/// # Errors
+/// Where the folder or the file cannot be written.
+pub fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
     // The file itself, where the path is a link to it.
     let path = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
     let failed = |error| StoreError::Write { path: path.clone(), error };
     let beside = with_suffix(&path, &format!(".{}.new", std::process::id()));
-    let written = write_through(&beside, &bytes).and_then(|()| fs::rename(&beside, &path));
+    let written = write_through(&beside, bytes).and_then(|()| fs::rename(&beside, &path));
     if let Err(error) = written {
         // What is left of the attempt helps nobody; that it cannot be removed is no news either.
         let _ = fs::remove_file(&beside);

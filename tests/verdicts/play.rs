@@ -117,6 +117,7 @@ fn scene(truth: &Truth, attributor: &Arc<Attributor>) -> Scene {
         zone: Zone::utc(),
         services: Services::new(services.collect()).unwrap(),
         rules: RuleSet::builtin(),
+        mutes: Default::default(),
         attributor: Arc::clone(attributor),
         labels: truth.labels.iter().map(|label| label.name.clone()).collect(),
         geo: Geo::default(),

@@ -101,6 +101,7 @@ impl Listener for Teller {
             zone: BENCH.zone.clone(),
             services: self.services.clone(),
             rules: BENCH.rules.clone(),
+            mutes: Default::default(),
             attributor: Arc::clone(&BENCH.attributor),
             labels: Vec::new(),
             geo: Geo::default(),

@@ -4,6 +4,7 @@ mod confine;
 mod kept;
 mod outputs;
 mod reload;
+mod seen;
 mod service;
 mod shedding;
 mod turns;
@@ -27,6 +28,7 @@ use crate::sink::{Begin, WhenFull};
 use crate::store::Keeper;
 use kept::Kept;
 use reload::Reloader;
+use seen::Seen;
 use service::Attendants;
 use turns::Watch;
 
@@ -70,7 +72,8 @@ pub fn run(args: &WatchArgs) -> Result<ExitCode, Failure> {
     let pipeline = Pipeline::new(run.setup(None, None), teller);
     let attendants = Attendants::start(http, &status, pipeline.progress())?;
     let reloader = Reloader::start(&args.common, &run).map_err(Failure::running)?;
-    let watch = Watch::new(run, pipeline, telling, Arc::clone(&sinks), signals, Arc::clone(&status));
+    let seen = Seen::of(run.state_folder(args.state.as_deref()).as_deref(), run.remind_after);
+    let watch = Watch::new(run, pipeline, telling, Arc::clone(&sinks), signals, (Arc::clone(&status), seen));
     let mut watch = watch.keeping(keep).counting(attendants.turns());
     confine::forbid_calls(args)?;
     manager::ready("watching");

@@ -7,6 +7,7 @@ use std::time::Duration;
 use super::kept::Kept;
 use super::outputs::Outputs;
 use super::reload::{Read, Reloader};
+use super::seen::Seen;
 use super::shedding::Shedding;
 use crate::alert::{Condition, EventType, Heartbeat, Quality, Stats};
 use crate::capture::{Beat, Change, Frame, LineState, LiveSet, Source, Step};
@@ -46,6 +47,7 @@ pub struct Watch {
     sinks: Arc<Sinks>,
     signals: Signals,
     status: Arc<Status>,
+    seen: Seen,
     keep: Option<Kept>,
     turns: Arc<AtomicU64>,
     outputs: Outputs,
@@ -75,7 +77,7 @@ impl Watch {
         telling: Arc<Telling>,
         sinks: Arc<Sinks>,
         signals: Signals,
-        status: Arc<Status>,
+        (status, seen): (Arc<Status>, Seen),
     ) -> Self {
         let outputs = Outputs::new(run.output_levels());
         Self {
@@ -85,6 +87,7 @@ impl Watch {
             sinks,
             signals,
             status,
+            seen,
             keep: None,
             turns: Arc::default(),
             outputs,
@@ -360,6 +363,8 @@ impl Watch {
             self.conditions().begin(Condition::NotKept, "kept packets", failure, self.last.time);
         }
         let outputs = self.outputs.look(&self.sinks, &self.status.conditions, self.last.time);
+        let now = self.now();
+        self.seen.look(&self.telling, &self.run.scene.mutes, &self.status.conditions, now);
         let geo = &self.run.scene.geo;
         let interfaces = lines
             .states()
@@ -402,6 +407,7 @@ impl Watch {
         };
         Stats {
             alerts: self.telling.alerts(),
+            withheld: self.telling.muted().values().sum(),
             digest: self.telling.digest(),
             conditions: self.status.conditions.holding(),
             ..figures.stats()
