@@ -294,3 +294,17 @@ fn an_incident_is_acknowledged_in_the_state_folder() {
     support::run(["ack", "../../etc/passwd", "--state", state]).exits(2);
     support::run(["ack", "0123456789abcdef"]).exits(2);
 }
+
+#[test]
+fn a_check_names_all_that_is_missing_and_makes_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    let (told, kept, state) = (path("none/alerts.jsonl"), path("deep/none/kept"), path("state"));
+    let more = ["--check", "-o", &told, "-w", &kept, "--state", &state, "--user", "nobody-at-all"];
+    let answer = support::run(["watch", "-i", "bongsu-none", "--http", "off"].iter().chain(&more));
+    assert_eq!(answer.code, Some(1), "{}", answer.stderr);
+    for missing in ["bongsu-none", "nobody-at-all", "deep/none/kept"] {
+        assert!(answer.stderr.contains(missing), "{missing}: {}", answer.stderr);
+    }
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
+}

@@ -86,7 +86,7 @@ pub fn forbid_calls(args: &WatchArgs) -> Result<(), Failure> {
 }
 
 /// Every file that is written.
-fn outputs(args: &WatchArgs, run: &Run) -> Vec<PathBuf> {
+pub fn outputs(args: &WatchArgs, run: &Run) -> Vec<PathBuf> {
     let mut files = run.output_files();
     files.extend(args.write.clone());
     files.extend(args.common.baseline.clone());

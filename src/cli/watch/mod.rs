@@ -1,5 +1,6 @@
 //! `bongsu watch`: a mirror port in, records out, until stopped.
 
+mod check;
 mod confine;
 mod kept;
 mod outputs;
@@ -47,10 +48,10 @@ pub fn run(args: &WatchArgs) -> Result<ExitCode, Failure> {
     };
     let run = Run::gather(&args.common, Begin::Append, brought)?;
     let http = service::Address::of(args)?;
-    let mut lines = interfaces(args)?;
     if args.check {
-        return output::print("nothing is missing\n");
+        return check::check(args, &run, http);
     }
+    let mut lines = interfaces(args)?;
     let keep = args.write.as_deref().map(Kept::create).transpose()?;
     if keep.is_some() && !run.scene.pseudonyms.is_empty() {
         tracing::warn!("-w keeps packets as they are: pseudonyms are for what is told");
