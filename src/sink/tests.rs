@@ -27,7 +27,7 @@ pub fn alert(line: &str) -> Record {
     record(Some(Level::High), line)
 }
 
-fn file(path: &Path, begin: Begin) -> SinkSpec {
+pub fn file(path: &Path, begin: Begin) -> SinkSpec {
     SinkSpec::all(Target::File { path: path.to_owned(), begin, rotation: None })
 }
 
