@@ -106,7 +106,7 @@ impl Counters {
         reasons.chain(&delivery.error).for_each(|error| self.tell(error));
         match (&delivery.error, delivery.left) {
             (Some(_), 1..) => self.turn_bad(),
-            _ if delivery.delivered > 0 => self.turn_good(),
+            _ if delivery.delivered + rejected > 0 => self.turn_good(),
             _ => {}
         }
     }

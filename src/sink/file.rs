@@ -154,9 +154,8 @@ impl Output {
     /// Adds the lines to `text` that go into one file, and begins another where not even the first does; answers how many.
     fn take_what_fits(&mut self, records: &[Record], text: &mut String) -> usize {
         for (count, record) in records.iter().enumerate() {
-            let length = text.len() as u64 + record.line.len() as u64 + 1;
             let about = self.period(record);
-            if self.is_over(length, about) {
+            if self.is_over(text.len(), record.line.len() + 1, about) {
                 if count > 0 {
                     return count;
                 }
@@ -174,10 +173,12 @@ impl Output {
         rotation.every.zip(record.time).map(|(every, time)| every.of(time))
     }
 
-    /// Whether so many bytes more, about that time, belong into another file. A step back of the time does not.
-    fn is_over(&self, more: u64, about: Option<i64>) -> bool {
+    /// Whether so many bytes more than those to be written, about that time, belong into another file. A step back of the
+    /// time does not.
+    fn is_over(&self, to_write: usize, more: usize, about: Option<i64>) -> bool {
         let Some((rotation, _)) = &self.rotation else { return false };
-        let full = self.bytes > 0 && rotation.size.is_some_and(|size| self.bytes + more > size);
+        let bytes = self.bytes + to_write as u64;
+        let full = bytes > 0 && rotation.size.is_some_and(|size| bytes + more as u64 > size);
         full || about.zip(self.about).is_some_and(|(now, then)| now > then)
     }
 
@@ -186,7 +187,7 @@ impl Output {
         if self.lines.is_torn() {
             return;
         }
-        let Some((_, attic)) = &self.rotation else { return };
+        let Some((_, attic)) = &mut self.rotation else { return };
         let rotated = attic.take().map_err(SinkError::Io);
         // Tried again with the next hour, or the next file's length.
         (self.about, self.bytes) = (None, 0);
@@ -202,7 +203,7 @@ impl Output {
         let mut all = Delivery::default();
         for page in pages {
             all.add_or_leave(page.len() as u64, || {
-                if self.is_over(page.text().len() as u64, None) {
+                if self.is_over(0, page.text().len(), None) {
                     self.rotate();
                 }
                 self.write(page.text())

@@ -327,6 +327,8 @@ fn colon(said: &str) -> String {
 }
 
 #[cfg(test)]
+mod moved;
+#[cfg(test)]
 mod receivers;
 #[cfg(test)]
 mod tests;

@@ -90,6 +90,13 @@ impl Outlet {
         })
     }
 
+    /// Waits until everything that was sent is on the disk, and nothing more will come.
+    pub async fn filled_up(&self) {
+        while !self.shared.ended.load(Ordering::Acquire) {
+            self.shared.filled.notified().await;
+        }
+    }
+
     /// Notes that everything up to this number was delivered.
     pub async fn commit(&self, number: u64) -> io::Result<()> {
         self.with(move |spool| spool.commit(number)).await

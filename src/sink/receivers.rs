@@ -338,6 +338,14 @@ mod tls {
 
     /// A collector by TLS whose certificate is for `host`; answers its port.
     fn collector(authority: &Authority, host: &str, heard: &Arc<Mutex<Vec<String>>>) -> u16 {
+        let heard = Arc::clone(heard);
+        serve(authority, host, move |stream| read_counted(stream, &heard, usize::MAX))
+    }
+
+    type Stream = StreamOwned<ServerConnection, TcpStream>;
+
+    /// Converses with all who come, by TLS; answers the port.
+    fn serve(authority: &Authority, host: &str, mut converse: impl FnMut(Stream) + Send + 'static) -> u16 {
         let key = KeyPair::generate().unwrap();
         let params = CertificateParams::new(vec![host.to_owned()]).unwrap();
         let certificate = params.signed_by(&key, &authority.issuer).unwrap();
@@ -351,13 +359,13 @@ mod tls {
                 PrivateKeyDer::try_from(key.serialize_der()).unwrap(),
             )
             .unwrap();
-        let (config, heard) = (Arc::new(config), Arc::clone(heard));
+        let config = Arc::new(config);
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
         thread::spawn(move || {
             for stream in listener.incoming() {
                 let connection = ServerConnection::new(Arc::clone(&config)).unwrap();
-                read_counted(StreamOwned::new(connection, stream.unwrap()), &heard, usize::MAX);
+                converse(StreamOwned::new(connection, stream.unwrap()));
             }
         });
         port
@@ -390,6 +398,28 @@ mod tls {
         wait_until(|| heard.lock().unwrap().len() == 20 && sinks.states()[0].spooled == 0);
         assert_eq!(counts(&sinks.finish(SOON)), (20, 0, 0));
         assert!(heard.lock().unwrap()[19].ends_with("{\"seq\":19}"));
+    }
+
+    #[test]
+    fn a_webhook_by_tls() {
+        let folder = tempfile::tempdir().unwrap();
+        let ours = authority(folder.path(), "ours.pem");
+        let heard: Arc<Mutex<Vec<String>>> = Arc::default();
+        let bodies = Arc::clone(&heard);
+        let port = serve(&ours, "localhost", move |stream| {
+            let mut reader = BufReader::new(stream);
+            while let Some(request) = read_request(&mut reader) {
+                bodies.lock().unwrap().push(request.body);
+                let _ = reader.get_mut().write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n");
+            }
+        });
+        let url = HookUrl::parse(&format!("https://localhost:{port}/")).unwrap();
+        let hook = Hook { url, secret: None, ca_file: Some(ours.file.clone()), timeout: TIMEOUT };
+        let spec = SinkSpec::all(Target::Webhook(hook));
+        let sinks = Sinks::start(vec![spec], &setting(WhenFull::Wait)).unwrap();
+        numbered(0..20).iter().for_each(|record| sinks.send(record));
+        assert_eq!(counts(&sinks.finish(SOON)), (20, 0, 0));
+        assert_eq!(*heard.lock().unwrap(), lines(&numbered(0..20)));
     }
 
     #[test]

@@ -9,7 +9,8 @@ use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::JoinHandle;
 
-use rustix::fs::OFlags;
+use rustix::fs::{CWD, OFlags, RenameFlags, renameat_with};
+use rustix::io::Errno;
 
 use crate::document::words;
 use crate::time::Timestamp;
@@ -69,6 +70,9 @@ impl Compression {
 /// Alerts name addresses: for the owner and the group.
 const MODE: u32 = 0o640;
 
+/// Numbers that are tried where others rotate the same file.
+const TRIES: u32 = 100;
+
 /// Beside a file while it is compressed.
 const UNDER_WAY: &str = "part";
 
@@ -76,6 +80,8 @@ const UNDER_WAY: &str = "part";
 #[derive(Debug)]
 pub(super) struct Attic {
     path: PathBuf,
+    /// The number of the next file. Counted and not looked for: while one is compressed, a look may see neither name.
+    next: u64,
     /// Has the thread look; one call that waits stands for all.
     tidy: Option<SyncSender<()>>,
     thread: Option<JoinHandle<()>>,
@@ -84,21 +90,31 @@ pub(super) struct Attic {
 impl Attic {
     /// Looks after the files that `path` leaves behind; those of earlier runs at once.
     pub fn start(path: &Path, rotation: Rotation) -> io::Result<Self> {
+        let next = kept(path)?.last().map_or(1, |kept| kept.number + 1);
         let (tidy, called) = sync_channel(1);
         let files = path.to_owned();
         let work = move || look_after(&files, rotation, &called);
         let thread = std::thread::Builder::new().name("rotation".to_owned()).spawn(work)?;
-        let attic = Self { path: path.to_owned(), tidy: Some(tidy), thread: Some(thread) };
+        let attic = Self { path: path.to_owned(), next, tidy: Some(tidy), thread: Some(thread) };
         attic.call();
         Ok(attic)
     }
 
-    /// Gives the file that is written the next number; what was opened under its name goes on.
-    pub fn take(&self) -> io::Result<()> {
-        let newest = kept(&self.path)?.last().map_or(0, |kept| kept.number);
-        fs::rename(&self.path, with_suffix(&self.path, &format!("{:06}", newest + 1)))?;
-        self.call();
-        Ok(())
+    /// Gives the file that is written the next number; what was opened under its name goes on. No file is ever replaced.
+    pub fn take(&mut self) -> io::Result<()> {
+        for _ in 0..TRIES {
+            let to = with_suffix(&self.path, &format!("{:06}", self.next));
+            self.next += 1;
+            match renameat_with(CWD, &self.path, CWD, &to, RenameFlags::NOREPLACE) {
+                Err(Errno::EXIST) => {}
+                Err(error) => return Err(error.into()),
+                Ok(()) => {
+                    self.call();
+                    return Ok(());
+                }
+            }
+        }
+        Err(io::Error::other("others use the same numbers"))
     }
 
     fn call(&self) {

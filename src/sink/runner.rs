@@ -121,6 +121,10 @@ impl Lane {
                 () = ready(outlet), if spool_open => spool_open = self.empty_spool().await,
             }
         }
+        if let Some(outlet) = &self.outlet {
+            // What the sink does not take any more is still to reach the spool.
+            outlet.filled_up().await;
+        }
         if !self.counters.is_closed() {
             let last = self.sink.finish().await;
             self.counters.note(&last);

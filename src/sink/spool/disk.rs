@@ -59,9 +59,10 @@ impl Folder {
             }
             Err(TryLockError::Error(error)) => return Err(error),
         }
-        // The folder and the one it stands in may be new.
-        for made in path.ancestors().take(3).filter(|made| !made.as_os_str().is_empty()) {
-            File::open(made)?.sync_all()?;
+        File::open(path)?.sync_all()?;
+        // Those it stands in may be new, too, or belong to somebody else.
+        for above in path.ancestors().skip(1).take(2).filter(|above| !above.as_os_str().is_empty()) {
+            let _ = File::open(above).and_then(|above| above.sync_all());
         }
         Ok(Self { path: path.to_owned(), open: None, _lock: lock })
     }

@@ -19,6 +19,8 @@ const FULL: u64 = 16 << 20;
 pub struct Rejects {
     /// Its length; `None` while it is not there.
     bytes: Option<u64>,
+    /// Whether a crash or an error may have left a line without its end.
+    torn: bool,
 }
 
 #[derive(Serialize)]
@@ -33,17 +35,22 @@ struct Rejected<'a> {
 impl Rejects {
     /// Finds what was rejected before.
     pub fn open(disk: &mut impl Disk) -> Self {
-        Self { bytes: disk.len(NAME).ok() }
+        let bytes = disk.len(NAME).ok();
+        let last = bytes.and_then(|bytes| disk.read(NAME, bytes.saturating_sub(1), 1).ok());
+        Self { bytes, torn: last.is_some_and(|last| !last.is_empty() && last != b"\n") }
     }
 
     /// Puts a record aside.
     pub fn add(&mut self, disk: &mut impl Disk, record: &Record, reason: &str) -> io::Result<()> {
         let rejected =
             Rejected { reason, incident: record.incident.as_deref(), seq: record.seq, record: &record.line };
-        let mut line = serde_json::to_vec(&rejected)?;
+        let mut line = if self.torn { b"\n".to_vec() } else { Vec::new() };
+        serde_json::to_writer(&mut line, &rejected)?;
         line.push(b'\n');
         self.make_room(disk)?;
+        self.torn = true;
         disk.append(NAME, &line)?;
+        self.torn = false;
         disk.sync(NAME)?;
         self.bytes = self.bytes.map(|bytes| bytes + line.len() as u64);
         Ok(())

@@ -1,0 +1,12 @@
+//! Faults, one after the other, each with one line: held, fell short, or not run and why. `make faults` runs them; they
+//! take minutes, and some want root.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "the lint does not see that helpers of tests are tests"
+)]
+
+mod receiver;
+mod sinks;
+mod told;
