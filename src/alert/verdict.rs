@@ -177,6 +177,9 @@ fn text(reason: &Reason) -> String {
                 "{part} of the responses are server errors that were not there before, at an ordinary load"
             )
         }
+        Evidence::LateUnloaded => {
+            format!("{part} of the answers took two seconds or more, at an ordinary load")
+        }
         Evidence::BrokeFirst => {
             format!("the service broke {} s or more before the load rose, if it rose", quantity(value))
         }

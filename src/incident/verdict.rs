@@ -34,6 +34,8 @@ pub(super) struct Case<'a> {
     pub by_connections: bool,
     /// Whether connections come and go far beyond what is held at a time.
     pub is_connecting: bool,
+    /// Whether the service broke as those began who stand out.
+    pub few_pushed: bool,
     /// Whether clients that are no suspects are harmed.
     pub is_hurt: bool,
     /// Whether the service answers next to nothing.
@@ -92,10 +94,11 @@ const OF_PEOPLE: [Evidence; 5] =
     [Evidence::Surge, Evidence::KnownNetworks, Evidence::SameMakes, Evidence::OrdinaryRate, Evidence::Assets];
 
 /// Evidence that the service broke by itself: where heads of requests drip, somebody keeps its workers from their work, and
-/// needs no load for it.
-const OF_FAULTS: [Evidence; 5] = [
+/// needs no load for it; where it broke as few began who bring most of the excess, they may need little.
+const OF_FAULTS: [Evidence; 6] = [
     Evidence::FailsUnloaded,
     Evidence::ErrorsUnloaded,
+    Evidence::LateUnloaded,
     Evidence::BrokeFirst,
     Evidence::Unanswered,
     Evidence::Dropped,
@@ -176,7 +179,10 @@ impl Case<'_> {
         if self.broke_by_itself() {
             found.retain(|fact| !OF_PEOPLE.contains(&fact.evidence));
         }
-        if self.shows(Evidence::Drips) {
+        let is_pushed = self.few_pushed
+            && cohort.who.is_few()
+            && self.strength(Evidence::Concentration, cohort.share) >= 1.0;
+        if is_pushed || self.shows(Evidence::Drips) {
             found.retain(|fact| !OF_FAULTS.contains(&fact.evidence));
         }
         // Connections that others hold say nothing of these.
