@@ -23,6 +23,8 @@ pub(super) struct Facts<'a> {
     pub second: i64,
     /// Connections held by those who hold most of theirs.
     pub held: u64,
+    /// Requests that few draw out.
+    pub drawn_out: u64,
     /// The part of exchanges that fail for clients that are no suspects.
     pub failing: Option<f64>,
 }
@@ -216,9 +218,10 @@ impl Facts<'_> {
         (self.held > 0 && !self.is_lossy()).then(|| fact(Evidence::Held, self.held as f64, Some(0.0)))
     }
 
-    /// How many heads of requests dripped: where nothing is missing, no loss of the mirror's makes one.
+    /// How many requests are let drip: heads, of which no loss of the mirror's makes one, or bodies by few.
     fn drips(&self) -> Option<Fact> {
-        let drips = self.own[Count::Drips];
+        let drawn_out = if self.is_lossy() { 0 } else { self.drawn_out };
+        let drips = self.own[Count::Drips].max(drawn_out);
         (drips > 0).then(|| fact(Evidence::Drips, drips as f64, Some(0.0)))
     }
 

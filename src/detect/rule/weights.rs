@@ -56,7 +56,7 @@ pub enum Evidence {
     HalfOpen,
     /// Requests held open by few sources.
     Held,
-    /// Heads of requests that their clients let drip.
+    /// Requests that their clients let drip: heads, or bodies where few have several.
     Drips,
     /// HTTP/2 streams that are reset by those who opened them.
     Resets,

@@ -211,7 +211,8 @@ impl<'a> Reckoning<'a> {
             Cause::Attack(Attack::Slow) => !self.by_held,
             _ => false,
         };
-        if !is_of_one || self.ground.said != Some(verdict.cause) {
+        let is_unnamed = verdict.cause == Cause::Attack(Attack::Slow) && rows.is_empty();
+        if !is_of_one || !is_unnamed && self.ground.said != Some(verdict.cause) {
             return told(rows, verdict);
         }
         let rows = match self.is_tried() {
