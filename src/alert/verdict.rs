@@ -178,6 +178,9 @@ fn text(reason: &Reason) -> String {
                 "{part} of the responses are server errors that were not there before, at an ordinary load"
             )
         }
+        Evidence::LateUnloaded => {
+            format!("{part} of the answers took two seconds or more, at an ordinary load")
+        }
         Evidence::BrokeFirst => {
             format!("the service broke {} s or more before the load rose, if it rose", quantity(value))
         }
@@ -186,7 +189,9 @@ fn text(reason: &Reason) -> String {
             format!("{part} of the attempts to connect were never completed by their senders")
         }
         Evidence::Held => format!("{} requests or connections are held open unfinished", quantity(value)),
-        Evidence::Drips => format!("{} requests have heads that drip and do not end", quantity(value)),
+        Evidence::Drips => {
+            format!("{} requests are let drip by their clients and do not end", quantity(value))
+        }
         Evidence::Resets => format!("{part} of HTTP/2 streams were reset by those who opened them"),
         Evidence::Datagrams => format!("{} packets a second that no conversation asked for", quantity(value)),
         Evidence::Reflected => {

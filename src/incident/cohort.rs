@@ -91,9 +91,10 @@ const CHANCE: f64 = 2.0;
 const BURSTS: f64 = 8.0;
 
 impl Cohort {
-    /// Whether it has more than people who come and go would bring.
-    fn is_more_than_chance(&self) -> bool {
-        let chance = CHANCE * (BURSTS * self.usual.max(1.0)).sqrt();
+    /// Whether it has more than people who come and go would bring. What is usual is known the less the shorter the past
+    /// was: `stretch` is how many times as long as it both are together.
+    fn is_more_than_chance(&self, stretch: f64) -> bool {
+        let chance = CHANCE * (BURSTS * self.usual.max(1.0) * stretch).sqrt();
         self.excess >= chance.max(LEAST_RISE * self.usual)
     }
 }
@@ -138,8 +139,11 @@ impl Split<'_> {
         for cohort in &mut cohorts {
             cohort.share = if whole > 0.0 { cohort.excess / whole } else { 0.0 };
         }
+        let before = self.scale.before;
+        let stretch =
+            if before.is_brought() { 1.0 } else { 1.0 + self.scale.seconds / before.seconds().max(1.0) };
         let stands_alone = cohorts.iter().any(|cohort| cohort.who.is_few());
-        let is_ordinary = |cohort: &Cohort| !cohort.who.is_few() && !cohort.is_more_than_chance();
+        let is_ordinary = |cohort: &Cohort| !cohort.who.is_few() && !cohort.is_more_than_chance(stretch);
         cohorts.retain(|cohort| cohort.share >= LEAST_SHARE && !(stands_alone && is_ordinary(cohort)));
         for cohort in &mut cohorts {
             self.behaviour(cohort);

@@ -10,7 +10,7 @@ use super::cohort::Cohort;
 use super::contrast::Ordinary;
 use super::facts::Facts;
 use super::health::{Examination, Found, holds_prefix};
-use super::holders::{held_by_holders, is_about_holding};
+use super::holders::{drawn_out_by_few, held_by_holders, is_about_holding};
 use super::origins::Scale;
 use super::timeline::{Timeline, Usual};
 use super::{Attack, Cause, Foreign, Neighbour, Origin, Scan, Unit, Unseen, Verdict};
@@ -189,6 +189,7 @@ impl Episode {
             seconds,
             second,
             held: self.held_by_holders(before, seconds),
+            drawn_out: drawn_out_by_few(&self.sums.window),
             failing: None,
         }
     }

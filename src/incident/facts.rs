@@ -23,6 +23,8 @@ pub(super) struct Facts<'a> {
     pub second: i64,
     /// Connections held by those who hold most of theirs.
     pub held: u64,
+    /// Requests that few draw out.
+    pub drawn_out: u64,
     /// The part of exchanges that fail for clients that are no suspects.
     pub failing: Option<f64>,
 }
@@ -41,7 +43,7 @@ const LEAST_HALF_OPEN: f64 = 50.0;
 /// A load of less than so many times that before is ordinary.
 pub(super) const ORDINARY_LOAD: f64 = 1.4;
 
-/// Server errors of which fewer are chance, and how many times as large a part of the responses they must be as before.
+/// Server errors, or late answers, of which fewer are chance, and how many times as large a part of the responses they must be as before.
 const LEAST_ERRORS: f64 = 10.0;
 const MORE_ERRORS: f64 = 5.0;
 
@@ -87,6 +89,7 @@ impl Facts<'_> {
             order,
             self.fails_unloaded(),
             self.errors_unloaded(),
+            self.late_unloaded(),
             self.unanswered(),
             self.large_lost(),
             self.dropped(),
@@ -118,6 +121,18 @@ impl Facts<'_> {
         let part = errors / responses.max(1.0);
         (load <= ORDINARY_LOAD && errors >= LEAST_ERRORS && part >= MORE_ERRORS * usual)
             .then(|| fact(Evidence::ErrorsUnloaded, part, Some(usual)))
+    }
+
+    /// Answers that come late as they did not before, at an ordinary load: what stands behind a part of the service is slow.
+    fn late_unloaded(&self) -> Option<Fact> {
+        let level = self.before.rate(Measure::Accesses, self.second).filter(|level| *level > 0.0)?;
+        let [late, heard] = [Count::Late, Count::FirstBytes].map(|count| self.own[count] as f64);
+        let load = self.own[Count::Accesses] as f64 / self.seconds.max(1.0) / level;
+        let usual = self.before.rate(Measure::Late, self.second).unwrap_or(0.0) / level;
+        let part = late / heard.max(1.0);
+        let is_more = late >= LEAST_ERRORS && part >= MORE_ERRORS * usual;
+        (load <= ORDINARY_LOAD && is_more && !self.is_lossy())
+            .then(|| fact(Evidence::LateUnloaded, part, Some(usual)))
     }
 
     /// Attempts without an answer while there were no more than before; or of which nearly all are refused or ignored,
@@ -203,9 +218,10 @@ impl Facts<'_> {
         (self.held > 0 && !self.is_lossy()).then(|| fact(Evidence::Held, self.held as f64, Some(0.0)))
     }
 
-    /// How many heads of requests dripped: where nothing is missing, no loss of the mirror's makes one.
+    /// How many requests are let drip: heads, of which no loss of the mirror's makes one, or bodies by few.
     fn drips(&self) -> Option<Fact> {
-        let drips = self.own[Count::Drips];
+        let drawn_out = if self.is_lossy() { 0 } else { self.drawn_out };
+        let drips = self.own[Count::Drips].max(drawn_out);
         (drips > 0).then(|| fact(Evidence::Drips, drips as f64, Some(0.0)))
     }
 

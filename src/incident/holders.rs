@@ -42,6 +42,15 @@ pub(super) fn held_by_holders(window: &Window, more_accesses: f64) -> u64 {
     if 2.0 * held as f64 >= more_accesses - own as f64 { held } else { 0 }
 }
 
+/// Requests that prefixes with several of them draw out, where these are most of what is held: nobody's line is bad in that
+/// way on four connections at once, and it takes no more of them to keep a small server from its work.
+pub(super) fn drawn_out_by_few(window: &Window) -> u64 {
+    let several = window.prefixes.values().map(|cell| cell.drawn_out).filter(|drawn| *drawn >= SEVERAL.0);
+    let drawn_out: u64 = several.map(u64::from).sum();
+    let held: u64 = window.prefixes.values().map(|cell| u64::from(cell.held)).sum();
+    if 2 * drawn_out >= held { drawn_out } else { 0 }
+}
+
 /// Whether so many connections are what an episode is about.
 pub(super) fn is_about_holding(held: u64) -> bool {
     held >= MANY
@@ -76,6 +85,14 @@ mod tests {
         let window = |drawn_out| of([(1, Cell { drawn_out, ..cell(100, 700) }), (2, cell(0, 40))]);
         assert_eq!(held_by_holders(&window(100), 3_000.0), 100);
         assert_eq!(held_by_holders(&window(12), 3_000.0), 0, "a few stalled phones");
+    }
+
+    #[test]
+    fn few_who_draw_out_most_of_what_is_held_are_seen_though_it_is_little() {
+        let drawing = |drawn_out| Cell { drawn_out, ..cell(drawn_out, 30) };
+        assert_eq!(drawn_out_by_few(&of([(1, drawing(8)), (2, cell(5, 40))])), 8);
+        assert_eq!(drawn_out_by_few(&of([(1, drawing(8)), (2, cell(12, 40))])), 0, "others hold more");
+        assert_eq!(drawn_out_by_few(&of([(1, drawing(3)), (2, drawing(3))])), 0, "bad lines");
     }
 
     #[test]

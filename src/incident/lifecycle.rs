@@ -302,8 +302,8 @@ impl Open {
             .next_back();
         self.last_active = active.unwrap_or(self.last_active);
         for finding in findings {
-            if self.keys.len() < MAX_KEYS {
-                self.keys.insert(finding.key);
+            if self.keys.len() < MAX_KEYS && self.keys.insert(finding.key) && finding.key != Key::Service {
+                self.episode.timeline.few_came(onset(&finding, watched));
             }
             self.severity = self.severity.max(finding.rule.level);
             self.said = [self.said, finding.rule.says].into_iter().flatten().min();

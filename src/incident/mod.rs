@@ -14,6 +14,7 @@ mod lifecycle;
 mod named;
 mod onset;
 mod origins;
+mod signs;
 mod standing;
 mod suspects;
 #[cfg(test)]

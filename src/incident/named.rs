@@ -26,8 +26,8 @@ pub(super) fn probing(
     named(attempts, keys, scale, ground)
 }
 
-/// The sources that rules found failing: what they were denied, what they missed, what they let drip, or else their
-/// connections.
+/// The sources that rules found failing: what they were denied, what they missed, what they let drip or
+/// draw out, or else their connections.
 pub(super) fn failing(
     window: &Window,
     keys: &BTreeSet<Key>,
@@ -41,7 +41,9 @@ pub(super) fn failing(
         }
         counts
     };
-    let failed = count(|cell| [cell.denied, cell.missing, cell.drips].map(u64::from).into_iter().sum());
+    let failed = count(|cell| {
+        [cell.denied, cell.missing, cell.drips, cell.drawn_out].map(u64::from).into_iter().sum()
+    });
     let counts = if failed.is_empty() { count(|cell| cell.connections) } else { failed };
     let mut rows = named(counts, keys, scale, ground);
     let proven = |address| {

@@ -34,6 +34,8 @@ pub(super) struct Timeline {
     loads: VecDeque<(TickId, f64)>,
     /// When the load had risen.
     pub rose: Option<TickId>,
+    /// When those began whom rules name by where they come from.
+    few_came: Option<TickId>,
     /// Seconds that the load has been ordinary again.
     calm: u64,
     /// When exchanges began to fail.
@@ -89,6 +91,10 @@ const HEALED: u64 = 10;
 /// Fewer exchanges within the span say nothing.
 const LEAST: u64 = 5;
 
+/// Who pushes a service over does it within so many seconds, and failures are dated back by two too many at times.
+const PUSHES: i64 = 60;
+const DATED: i64 = 2;
+
 impl Timeline {
     /// Takes a tick's sums. Where one direction is seen only, nothing fails.
     pub fn take(&mut self, tick: TickId, sums_of: &ScopeTick, usual: &Usual<'_>) {
@@ -138,6 +144,18 @@ impl Timeline {
             let then = tick.plus(-lag);
             self.load_when_broke = self.loads.iter().find(|(at, _)| *at >= then).map(|(_, load)| *load);
         }
+    }
+
+    /// Notes when somebody began whom a rule names by where he comes from.
+    pub fn few_came(&mut self, began: TickId) {
+        self.few_came = Some(self.few_came.map_or(began, |have| have.min(began)));
+    }
+
+    /// Whether the service broke soon after those began: where little is asked, their first seconds may be no more than
+    /// chance would bring, and break it.
+    pub fn few_pushed(&self) -> bool {
+        let (Some(broke), Some(came)) = (self.broke, self.few_came) else { return false };
+        (-DATED..=PUSHES).contains(&(broke.second - came.second))
     }
 
     /// Notes a load. A burst that is over before anything breaks has pushed nothing over.

@@ -7,6 +7,7 @@
 use super::cohort::{Cohort, Who};
 use super::facts::{Fact, ORDINARY_LOAD};
 use super::holders::holds;
+use super::signs::{BEHAVIOUR, INTENT, OF_FAULTS, OF_PEOPLE};
 use super::{Attack, Cause, Flip, Glitch, Part, Reason, Unit, Unknown, Unseen, Verdict};
 use crate::detect::rule::{Evidence, Weights};
 
@@ -34,6 +35,8 @@ pub(super) struct Case<'a> {
     pub by_connections: bool,
     /// Whether connections come and go far beyond what is held at a time.
     pub is_connecting: bool,
+    /// Whether the service broke as those began who stand out.
+    pub few_pushed: bool,
     /// Whether clients that are no suspects are harmed.
     pub is_hurt: bool,
     /// Whether the service answers next to nothing.
@@ -62,44 +65,6 @@ const UNKNOWN: usize = 3;
 
 /// What "unknown" starts with, in nats: without evidence it is the answer.
 const UNKNOWN_WEIGHT: f64 = 1.0;
-
-/// Evidence of how somebody behaves; without any there is no attack.
-const BEHAVIOUR: [Evidence; 10] = [
-    Evidence::HighRate,
-    Evidence::OneMake,
-    Evidence::OtherMakes,
-    Evidence::FewAssets,
-    Evidence::HalfOpen,
-    Evidence::Held,
-    Evidence::Drips,
-    Evidence::Resets,
-    Evidence::Datagrams,
-    Evidence::Reflected,
-];
-
-/// Evidence that shows intent even of few sources.
-const INTENT: [Evidence; 6] = [
-    Evidence::HalfOpen,
-    Evidence::Held,
-    Evidence::Drips,
-    Evidence::Resets,
-    Evidence::Datagrams,
-    Evidence::Reflected,
-];
-
-/// Evidence that people are at work: where the service broke by itself it tells nothing, since they are who is hurt.
-const OF_PEOPLE: [Evidence; 5] =
-    [Evidence::Surge, Evidence::KnownNetworks, Evidence::SameMakes, Evidence::OrdinaryRate, Evidence::Assets];
-
-/// Evidence that the service broke by itself: where heads of requests drip, somebody keeps its workers from their work, and
-/// needs no load for it.
-const OF_FAULTS: [Evidence; 5] = [
-    Evidence::FailsUnloaded,
-    Evidence::ErrorsUnloaded,
-    Evidence::BrokeFirst,
-    Evidence::Unanswered,
-    Evidence::Dropped,
-];
 
 /// As many equal sources are "few".
 const FEW: f64 = 3.0;
@@ -176,7 +141,7 @@ impl Case<'_> {
         if self.broke_by_itself() {
             found.retain(|fact| !OF_PEOPLE.contains(&fact.evidence));
         }
-        if self.shows(Evidence::Drips) {
+        if self.is_their_doing(cohort) || self.shows(Evidence::Drips) {
             found.retain(|fact| !OF_FAULTS.contains(&fact.evidence));
         }
         // Connections that others hold say nothing of these.
@@ -248,6 +213,17 @@ impl Case<'_> {
     /// Whether a fact about the service as a whole speaks with half its weight or more.
     fn shows(&self, evidence: Evidence) -> bool {
         self.value(evidence).is_some_and(|value| self.strength(evidence, value) >= 0.5)
+    }
+
+    /// Whether the service fails by the doing of a cohort, without much of a load: few who bring most of the excess, and it
+    /// broke as they began, or they hold its connections.
+    fn is_their_doing(&self, cohort: &Cohort) -> bool {
+        let fully = |evidence, value| self.strength(evidence, value) >= 1.0;
+        let holds = || {
+            let held = self.value(Evidence::Held).filter(|held| fully(Evidence::Held, *held));
+            held.is_some_and(|held| self.holds(cohort, held))
+        };
+        cohort.who.is_few() && fully(Evidence::Concentration, cohort.share) && (self.few_pushed || holds())
     }
 
     /// Whether a cohort is among those who hold connections: there is no other, it holds most of what it opens, or most

@@ -46,6 +46,8 @@ pub enum Evidence {
     FailsUnloaded,
     /// The part of responses that are server errors, which were not there before, while the load is ordinary.
     ErrorsUnloaded,
+    /// The part of first bytes that came late, more than before, while the load is ordinary.
+    LateUnloaded,
     /// Seconds by which the service broke before the load rose.
     BrokeFirst,
     /// Seconds by which the load rose before the service broke.
@@ -54,7 +56,7 @@ pub enum Evidence {
     HalfOpen,
     /// Requests held open by few sources.
     Held,
-    /// Heads of requests that their clients let drip.
+    /// Requests that their clients let drip: heads, or bodies where few have several.
     Drips,
     /// HTTP/2 streams that are reset by those who opened them.
     Resets,
@@ -77,7 +79,7 @@ words! {
     Foreign = "foreign", OnlyAbroad = "only-abroad", HighRate = "high-rate", OrdinaryRate = "ordinary-rate", OneMake = "one-make",
     SameMakes = "same-makes", OtherMakes = "other-makes", OnePath = "one-path", FewAssets = "few-assets", Assets = "assets",
     FewSources = "few-sources", OneSource = "one-source", Surge = "surge", FailsUnloaded = "fails-unloaded",
-    ErrorsUnloaded = "errors-unloaded",
+    ErrorsUnloaded = "errors-unloaded", LateUnloaded = "late-unloaded",
     BrokeFirst = "broke-first", LoadFirst = "load-first", HalfOpen = "half-open", Held = "held", Drips = "drips",
     Resets = "resets", Datagrams = "datagrams", Reflected = "reflected", Unanswered = "unanswered",
     LargeLost = "large-lost", Dropped = "dropped", Declared = "declared",

@@ -194,6 +194,7 @@ impl<'a> Reckoning<'a> {
             by_connections: self.by_connections(),
             by_packets: self.by_packets(),
             is_connecting: episode.is_connecting(before, seconds),
+            few_pushed: timeline.few_pushed(),
             is_hurt: found.health.state >= Condition::Degraded,
             is_silent: episode.is_silent() || timeline.shut_for >= SHUT || timeline.mute_for >= MUTE,
             is_blind: watched.sides().is_one_way() || facts.is_lossy(),
@@ -210,7 +211,8 @@ impl<'a> Reckoning<'a> {
             Cause::Attack(Attack::Slow) => !self.by_held,
             _ => false,
         };
-        if !is_of_one || self.ground.said != Some(verdict.cause) {
+        let is_unnamed = verdict.cause == Cause::Attack(Attack::Slow) && rows.is_empty();
+        if !is_of_one || !is_unnamed && self.ground.said != Some(verdict.cause) {
             return told(rows, verdict);
         }
         let rows = match self.is_tried() {

@@ -29,6 +29,7 @@ fn told(own: &[(Count, u64)], beside: &[(Count, u64)], timeline: &Timeline) -> V
         seconds: 10.0,
         second: 10,
         held: 0,
+        drawn_out: 0,
         failing: Some(0.8),
     };
     facts.all(false).into_iter().map(|fact| (fact.evidence, fact.value)).collect()

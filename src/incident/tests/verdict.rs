@@ -18,6 +18,7 @@ struct Told {
     is_blind: bool,
     is_lossy: bool,
     times: Option<f64>,
+    few_pushed: bool,
 }
 
 impl Told {
@@ -38,6 +39,7 @@ impl Told {
             is_blind: false,
             is_lossy: false,
             times: None,
+            few_pushed: false,
         }
     }
 
@@ -62,6 +64,7 @@ impl Told {
             by_connections: false,
             by_packets: false,
             is_connecting: false,
+            few_pushed: self.few_pushed,
             is_hurt: self.is_hurt,
             is_silent: self.is_silent,
             is_blind: self.is_blind,
@@ -273,6 +276,16 @@ fn a_service_whose_workers_somebody_lets_wait_did_not_break_by_itself() {
     assert_eq!(Told::new(&drips(1.0), Vec::new()).hurt().verdict().cause, fault.cause, "one tries by hand");
     let crowd = Told::new(&[RISEN, (Evidence::Drips, 2.0)], vec![people(1.0)]);
     assert_eq!(crowd.verdict().cause, Cause::FlashCrowd);
+}
+
+#[test]
+fn few_who_begin_as_a_service_breaks_may_have_pushed_it() {
+    let broken = [(Evidence::FailsUnloaded, 0.8), (Evidence::BrokeFirst, 8.0)];
+    let told = |few_pushed, cohort| Told { few_pushed, ..Told::new(&broken, vec![cohort]).hurt() };
+    let quiet = || Cohort { client_rate: 0.0, path: None, assets: None, ..machines(1.0) };
+    assert_eq!(told(true, quiet()).verdict().cause, Cause::Attack(Attack::HttpFlood));
+    assert_ne!(told(false, quiet()).verdict().cause, Cause::Attack(Attack::HttpFlood));
+    assert_eq!(told(true, people(1.0)).verdict().cause, Cause::Glitch(Glitch::Backend), "they try again");
 }
 
 #[test]
