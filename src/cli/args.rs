@@ -32,6 +32,20 @@ pub enum Command {
     Learn(LearnArgs),
     /// Shows, compares and forgets what was learned
     Baseline(BaselineArgs),
+    /// Writes the manual pages
+    #[command(hide = true)]
+    Man {
+        /// Folder for them
+        #[arg(value_name = "FOLDER")]
+        folder: PathBuf,
+    },
+    /// Writes completions for shells
+    #[command(hide = true)]
+    Completions {
+        /// Folder for them
+        #[arg(value_name = "FOLDER")]
+        folder: PathBuf,
+    },
 }
 
 /// What replay and watch share.

@@ -11,6 +11,7 @@ mod key_file;
 mod learn;
 mod log;
 mod output;
+mod pages;
 mod progress;
 mod replay;
 mod rules;
@@ -52,6 +53,8 @@ pub fn main() -> ExitCode {
         Command::Demo(args) => demo::run(&args),
         Command::Learn(args) => learn::run(&args),
         Command::Baseline(args) => baseline::run(&args),
+        Command::Man { folder } => pages::man(&folder),
+        Command::Completions { folder } => pages::completions(&folder),
     };
     match result {
         Ok(code) => code,

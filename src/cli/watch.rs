@@ -57,9 +57,6 @@ pub fn run(args: &WatchArgs) -> Result<ExitCode, Failure> {
         return output::print("nothing is missing\n");
     }
     let keep = args.write.as_ref().map(|path| Kept::create(path)).transpose()?;
-    if keep.is_some() && !run.scene.pseudonyms.is_empty() {
-        tracing::warn!("-w keeps packets as they are: pseudonyms are for what is told");
-    }
     let signals = Signals::listen().map_err(Failure::running)?;
     let sinks = run.open_sinks(WhenFull::Discard)?;
     let aloud: Option<fn(&str)> = if run.readable { Some(print_story) } else { None };
