@@ -59,7 +59,7 @@ lint: ## Checks formatting, warnings, documentation, licences and banned package
 	@cargo deny --log-level error --locked check bans licenses sources
 
 .PHONY: deb
-deb: ## Builds a Debian package with unit, manual pages and completions (needs cargo-deb)
+deb: ## Builds a Debian package with unit, manual pages and completions (needs cargo-deb 3.8)
 	@$(setup) build
 	@cargo build --locked --release
 	@target/release/bongsu man target/packaging/man

@@ -100,5 +100,5 @@ fn every_file_of_the_package_is_there() {
         let is_there = if asset.contains('*') { folder.is_dir() } else { root.join(asset).is_file() };
         assert!(is_there, "{asset}");
     }
-    assert!(packaged("scripts/postinst").is_file() && packaged("bongsu.service").is_file());
+    assert!(packaged("bongsu.sysusers").is_file() && packaged("bongsu.service").is_file());
 }
