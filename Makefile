@@ -63,6 +63,14 @@ lint: ## Checks formatting, warnings, documentation, licences and banned package
 	@RUSTDOCFLAGS="-D rustdoc::broken_intra_doc_links" cargo doc --locked --no-deps --quiet
 	@cargo deny --log-level error --locked check bans licenses sources
 
+.PHONY: deb
+deb: ## Builds a Debian package with unit, manual pages and completions (needs cargo-deb 3.8)
+	@$(setup) build
+	@cargo build --locked --release
+	@target/release/bongsu man target/packaging/man
+	@target/release/bongsu completions target/packaging/completions
+	@cargo deb --locked --no-build
+
 .PHONY: clean
 clean: ## Removes what was built
 	@cargo clean

@@ -35,6 +35,7 @@ struct Base<'e, U: Serialize> {
     severity_id: u32,
     severity: &'static str,
     time: i64,
+    timezone_offset: i64,
     message: &'e str,
     metadata: Metadata<'e>,
     unmapped: U,
@@ -81,6 +82,7 @@ struct Metadata<'e> {
 
 #[derive(Serialize)]
 struct Product {
+    uid: &'static str,
     name: &'static str,
     vendor_name: &'static str,
     version: &'static str,
@@ -121,6 +123,10 @@ struct Analytic<'e> {
 struct Resource<'e> {
     name: &'e str,
     r#type: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ip: Option<IpAddr>,
+    role_id: u32,
+    role: &'static str,
 }
 
 #[derive(Serialize)]
@@ -141,6 +147,10 @@ struct Endpoint<'e> {
     port: Option<u16>,
     #[serde(skip_serializing_if = "Option::is_none")]
     svc_name: Option<&'e str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    type_id: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    r#type: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     location: Option<Location<'e>>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -196,7 +206,7 @@ pub(super) fn alert(eve: &Eve) -> String {
         confidence: confidence.1,
         confidence_score: (eve.verdict.confidence * 100.0).round() as u32,
         finding_info: finding_info(eve),
-        resources: [Resource { name: &eve.service.name, r#type: "service" }],
+        resources: [affected(eve)],
         evidences: evidences(eve),
         observables: observables(eve),
     })
@@ -217,6 +227,7 @@ pub(super) fn said(said: &Said) -> String {
         severity_id: 1,
         severity: "Informational",
         time: said.timestamp.as_deref().map_or(0, millis),
+        timezone_offset: said.timestamp.as_deref().map_or(0, offset),
         message: word,
         metadata: metadata(&said.sensor, word.into()),
         unmapped: Map::from_iter([(word.to_owned(), Value::Object(said.rest.clone()))]),
@@ -238,6 +249,7 @@ fn finding(eve: &Eve) -> Base<'_, Own<'_>> {
         severity_id: severity.0,
         severity: severity.1,
         time: millis(&eve.timestamp),
+        timezone_offset: offset(&eve.timestamp),
         message: &eve.message,
         metadata: Metadata {
             uid: Some(eve.telling()),
@@ -288,7 +300,7 @@ fn confidence(confidence: f64) -> Coded {
 fn metadata(sensor: &str, log_name: Word) -> Metadata<'_> {
     Metadata {
         version: OCSF_VERSION,
-        product: Product { name: PRODUCT, vendor_name: PRODUCT, version: VERSION },
+        product: Product { uid: PRODUCT, name: PRODUCT, vendor_name: PRODUCT, version: VERSION },
         log_name,
         log_provider: PRODUCT,
         reporter: Reporter { name: sensor },
@@ -330,6 +342,19 @@ fn finding_info(eve: &Eve) -> FindingInfo<'_> {
     }
 }
 
+fn affected(eve: &Eve) -> Resource<'_> {
+    Resource { name: &eve.service.name, r#type: "service", ip: eve.dest_ip, role_id: 3, role: "Affected" }
+}
+
+/// The offset that a time is written with, in minutes: the end of RFC 3339 (`+09:00`).
+pub(super) fn offset(time: &str) -> i64 {
+    let end = time.get(time.len().saturating_sub(6)..).filter(|end| end.starts_with(['+', '-']));
+    let Some((hours, minutes)) = end.and_then(|end| end.split_once(':')) else { return 0 };
+    let number = |digits: &str| digits.parse::<i64>().unwrap_or_default();
+    let minutes = number(&hours[1..]) * 60 + number(minutes);
+    if hours.starts_with('-') { -minutes } else { minutes }
+}
+
 /// One piece a row of origins; one without a source where no origin can be named.
 fn evidences(eve: &Eve) -> Vec<Evidence<'_>> {
     let piece = |src_endpoint| Evidence {
@@ -360,6 +385,8 @@ fn destination(eve: &Eve) -> Endpoint<'_> {
         ip: eve.dest_ip,
         port: eve.dest_port,
         svc_name: Some(&eve.service.name),
+        type_id: Some(1),
+        r#type: Some("Server"),
         ..Endpoint::default()
     }
 }

@@ -34,6 +34,20 @@ pub enum Command {
     Baseline(BaselineArgs),
     /// Acknowledges incidents, so that a watch tells no more that nobody has
     Ack(AckArgs),
+    /// Writes the manual pages
+    #[command(hide = true)]
+    Man {
+        /// Folder for them
+        #[arg(value_name = "FOLDER")]
+        folder: PathBuf,
+    },
+    /// Writes completions for shells
+    #[command(hide = true)]
+    Completions {
+        /// Folder for them
+        #[arg(value_name = "FOLDER")]
+        folder: PathBuf,
+    },
 }
 
 /// What replay and watch share.

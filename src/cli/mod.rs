@@ -14,6 +14,7 @@ mod key_file;
 mod learn;
 mod log;
 mod output;
+mod pages;
 mod progress;
 mod reading;
 mod replay;
@@ -57,6 +58,8 @@ pub fn main() -> ExitCode {
         Command::Learn(args) => learn::run(&args),
         Command::Baseline(args) => baseline::run(&args),
         Command::Ack(args) => ack::run(&args),
+        Command::Man { folder } => pages::man(&folder),
+        Command::Completions { folder } => pages::completions(&folder),
     };
     match result {
         Ok(code) => code,

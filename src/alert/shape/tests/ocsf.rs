@@ -6,7 +6,7 @@ use super::list::Must::{No, Yes};
 use super::list::{Field, wrong};
 use super::*;
 
-const FINDING: [Field; 71] = [
+const FINDING: [Field; 78] = [
     ("activity_id", NumberOf(&[1, 2, 3]), Yes),
     ("activity_name", OneOf(&["Create", "Update", "Close"]), Yes),
     ("category_uid", NumberOf(&[2]), Yes),
@@ -18,6 +18,7 @@ const FINDING: [Field; 71] = [
     ("severity_id", NumberOf(&[2, 3, 4, 5]), Yes),
     ("severity", OneOf(&["Low", "Medium", "High", "Critical"]), Yes),
     ("time", Whole, Yes),
+    ("timezone_offset", NumberOf(&[540]), Yes),
     ("start_time", Whole, Yes),
     ("end_time", Whole, No),
     ("duration", Whole, No),
@@ -30,6 +31,7 @@ const FINDING: [Field; 71] = [
     ("confidence_score", Within(0, 100), Yes),
     ("unmapped", Own, Yes),
     ("metadata.version", OneOf(&["1.7.0"]), Yes),
+    ("metadata.product.uid", Text, Yes),
     ("metadata.product.name", Text, Yes),
     ("metadata.product.vendor_name", Text, Yes),
     ("metadata.product.version", Text, Yes),
@@ -61,6 +63,9 @@ const FINDING: [Field; 71] = [
     ("finding_info.related_analytics[].version", Text, No),
     ("resources[].name", Text, Yes),
     ("resources[].type", Text, Yes),
+    ("resources[].ip", Ip, No),
+    ("resources[].role_id", NumberOf(&[3]), Yes),
+    ("resources[].role", OneOf(&["Affected"]), Yes),
     ("evidences[].src_endpoint.ip", Ip, No),
     ("evidences[].src_endpoint.name", Text, No),
     ("evidences[].src_endpoint.location.country", Text, No),
@@ -69,6 +74,8 @@ const FINDING: [Field; 71] = [
     ("evidences[].dst_endpoint.ip", Ip, No),
     ("evidences[].dst_endpoint.port", Within(0, 65_535), No),
     ("evidences[].dst_endpoint.svc_name", Text, Yes),
+    ("evidences[].dst_endpoint.type_id", NumberOf(&[1]), Yes),
+    ("evidences[].dst_endpoint.type", OneOf(&["Server"]), Yes),
     ("evidences[].connection_info.direction_id", NumberOf(&[1]), Yes),
     ("evidences[].connection_info.direction", OneOf(&["Inbound"]), Yes),
     ("evidences[].connection_info.protocol_num", Within(0, 255), No),
@@ -82,7 +89,7 @@ const FINDING: [Field; 71] = [
 ];
 
 /// What a sensor says of itself: class Base Event, category Uncategorized.
-const BASE: [Field; 20] = [
+const BASE: [Field; 22] = [
     ("activity_id", NumberOf(&[99]), Yes),
     ("activity_name", OneOf(&["stats", "heartbeat", "config"]), Yes),
     ("category_uid", NumberOf(&[0]), Yes),
@@ -94,9 +101,11 @@ const BASE: [Field; 20] = [
     ("severity_id", NumberOf(&[1]), Yes),
     ("severity", OneOf(&["Informational"]), Yes),
     ("time", Whole, Yes),
+    ("timezone_offset", NumberOf(&[0]), Yes),
     ("message", Text, Yes),
     ("unmapped", Own, Yes),
     ("metadata.version", OneOf(&["1.7.0"]), Yes),
+    ("metadata.product.uid", Text, Yes),
     ("metadata.product.name", Text, Yes),
     ("metadata.product.vendor_name", Text, Yes),
     ("metadata.product.version", Text, Yes),
@@ -152,5 +161,14 @@ fn what_a_sensor_says_follows_the_schema() {
     for record in of_the_sensor() {
         let document = json_in(&record, Format::Ocsf);
         assert_eq!(wrong(&document, &BASE), [""; 0], "{document}");
+    }
+}
+
+#[test]
+fn a_times_offset_is_in_minutes() {
+    let offsets = [("2023-11-23T09:19:40.000000+09:00", 540), ("2023-11-23T00:19:40Z", 0)];
+    let west = ("2023-11-22T20:49:40.000000-03:30", -210);
+    for (time, minutes) in offsets.into_iter().chain([west, ("", 0)]) {
+        assert_eq!(crate::alert::ocsf::offset(time), minutes, "{time}");
     }
 }
