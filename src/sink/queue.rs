@@ -97,7 +97,7 @@ pub struct Wants {
     pub format: Format,
     /// The least severity of incidents.
     pub min_severity: Level,
-    /// Nothing but records of incidents.
+    /// Nothing but records of incidents, and of the sensor's own troubles.
     pub alerts_only: bool,
 }
 
@@ -235,7 +235,7 @@ impl Builder<'_> {
 
 impl Wants {
     fn wants(self, record: &Record) -> bool {
-        let kind = !self.alerts_only || record.kind == EventType::Alert;
+        let kind = !self.alerts_only || matches!(record.kind, EventType::Alert | EventType::Notice);
         kind && self.format.tells(record.kind)
             && record.severity.is_none_or(|severity| severity >= self.min_severity)
     }

@@ -7,6 +7,10 @@
     reason = "the lint does not see that helpers of tests are tests"
 )]
 
+mod capture;
+mod memory;
 mod receiver;
 mod sinks;
+#[path = "../support/mod.rs"]
+mod support;
 mod told;

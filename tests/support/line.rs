@@ -1,5 +1,6 @@
 //! A mirror port of the tests' own: a network namespace with a veth pair in it, and a watch on one end of it.
 
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::thread::sleep;
@@ -89,32 +90,50 @@ pub struct Watch {
 
 impl Watch {
     pub fn begin(line: &Line, folder: &Path, more: &[&str]) -> Self {
-        let (kept, told) = (folder.join("kept.pcapng"), folder.join("alerts.jsonl"));
+        let kept = folder.join("kept.pcapng");
+        let keep = ["-w", kept.to_str().unwrap()];
+        let watch = Self::start(line, folder, &[&keep[..], more].concat());
+        // The file is made once the interface is open.
+        watch.waits_for(&watch.kept);
+        watch
+    }
+
+    /// The same without keeping the packets.
+    pub fn begin_unkept(line: &Line, folder: &Path, more: &[&str]) -> Self {
+        let watch = Self::start(line, folder, more);
+        watch.waits_for(&watch.told);
+        watch
+    }
+
+    fn start(line: &Line, folder: &Path, more: &[&str]) -> Self {
+        let [kept, told, log] = ["kept.pcapng", "alerts.jsonl", "log"].map(|name| folder.join(name));
         let child = line
             .inside(env!("CARGO_BIN_EXE_bongsu"))
-            .args(["watch", "-i", "v1", "-w"])
-            .arg(&kept)
-            .arg("-o")
+            .args(["watch", "-i", "v1", "-o"])
             .arg(&told)
             .args(more)
             .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
+            // A pipe that nobody reads would hold it up in the end.
+            .stderr(File::create(log).unwrap())
             .spawn()
             .unwrap();
-        let watch = Self { child: Some(child), kept, told };
-        // The file is made once the interface is open.
+        Self { child: Some(child), kept, told }
+    }
+
+    fn waits_for(&self, path: &Path) {
         let deadline = Instant::now() + Duration::from_secs(20);
-        while !watch.kept.exists() {
+        while !path.exists() {
             assert!(Instant::now() < deadline, "the watch does not begin");
             sleep(Duration::from_millis(10));
         }
-        watch
     }
 
     /// Ends it as an operator does.
     pub fn interrupt(&mut self) -> Answer {
         self.signal("INT");
-        Answer::of(self.child.take().unwrap().wait_with_output().unwrap())
+        let output = self.child.take().unwrap().wait_with_output().unwrap();
+        let stderr = std::fs::read_to_string(self.told.with_file_name("log")).unwrap_or_default();
+        Answer { stderr, ..Answer::of(output) }
     }
 
     /// The number of its process.

@@ -221,6 +221,20 @@ pub fn write_with_beats(scenario: &Scenario, path: &Path, says: impl Fn(i64) -> 
     packets
 }
 
+/// The same with the time of each packet moved by so many seconds, by its second from the first packet on.
+pub fn write_moved(scenario: &Scenario, path: &Path, by: impl Fn(i64) -> i64) {
+    let mut writer = Writer::new(BufWriter::new(File::create(path).unwrap()));
+    let mut first = None;
+    for frame in scenario.frames().unwrap() {
+        let mut frame = frame.as_frame();
+        let begun: Timestamp = *first.get_or_insert(frame.time);
+        let second = (frame.time.nanos() - begun.nanos()) / 1_000_000_000;
+        frame.time = Timestamp::from_nanos(frame.time.nanos() + by(second) * 1_000_000_000);
+        writer.frame(&frame).unwrap();
+    }
+    writer.finish().unwrap().flush().unwrap();
+}
+
 /// A new folder with the capture of a scenario in it; the folder goes when it is dropped.
 pub fn written(scenario: &Scenario) -> (tempfile::TempDir, PathBuf) {
     let folder = tempfile::tempdir().unwrap();
