@@ -216,7 +216,7 @@ pub enum Target {
         /// Authorities that are believed instead of those of the machine (PEM).
         ca_file: Option<PathBuf>,
     },
-    /// HTTP, one record of an incident a request; nothing else is sent.
+    /// HTTP, one record of an incident, or of the sensor's own troubles, a request; nothing else is sent.
     Webhook(Hook),
 }
 
