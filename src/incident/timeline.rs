@@ -91,9 +91,10 @@ const HEALED: u64 = 10;
 /// Fewer exchanges within the span say nothing.
 const LEAST: u64 = 5;
 
-/// Who pushes a service over does it within so many seconds, and failures are dated back by two too many at times.
+/// Who pushes a service over does it within so many seconds; and failures, dated back by what the slowest answers take, seem
+/// to begin some seconds before what causes them.
 const PUSHES: i64 = 60;
-const DATED: i64 = 2;
+const DATED: i64 = 5;
 
 impl Timeline {
     /// Takes a tick's sums. Where one direction is seen only, nothing fails.
