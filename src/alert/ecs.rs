@@ -227,7 +227,7 @@ fn event(eve: &Eve) -> Event<'_> {
         category: &["intrusion_detection", "network"],
         action: format!("incident-{}", incident.state),
         id: Some(eve.telling()),
-        code: Some(eve.verdict_told()),
+        code: Some(eve.alert.signature_id.to_string()),
         sequence: Some(incident.seq),
         severity: Some(severity(&incident.severity)),
         start: Some(&incident.started),

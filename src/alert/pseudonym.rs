@@ -10,6 +10,8 @@ use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
+use dashmap::DashMap;
+use foldhash::fast::RandomState;
 use ipcrypt_rs::IpcryptPfx;
 use ipnet::IpNet;
 
@@ -69,7 +71,12 @@ pub struct Pseudonyms(Option<Arc<Veil>>);
 struct Veil {
     cipher: IpcryptPfx,
     services: Services,
+    /// Pseudonyms that were given lately: each costs some microseconds, and whoever comes once comes again.
+    given: DashMap<IpAddr, IpAddr, RandomState>,
 }
+
+/// Pseudonyms that are remembered; when there are more, all are forgotten.
+const MOST_GIVEN: usize = 65_536;
 
 impl fmt::Debug for Pseudonyms {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -80,7 +87,8 @@ impl fmt::Debug for Pseudonyms {
 impl Pseudonyms {
     /// Pseudonyms for all addresses that no service owns.
     pub fn new(key: &PseudonymKey, services: &Services) -> Self {
-        Self(Some(Arc::new(Veil { cipher: IpcryptPfx::new(key.0), services: services.clone() })))
+        let cipher = IpcryptPfx::new(key.0);
+        Self(Some(Arc::new(Veil { cipher, services: services.clone(), given: DashMap::default() })))
     }
 
     /// Whether addresses are told as they are.
@@ -168,8 +176,20 @@ impl Pseudonyms {
 }
 
 impl Veil {
-    /// IPv6 addresses that hold an IPv4 address have its pseudonym.
     fn turned(&self, address: IpAddr) -> IpAddr {
+        if let Some(given) = self.given.get(&address) {
+            return *given;
+        }
+        let turned = self.encrypted(address);
+        if self.given.len() >= MOST_GIVEN {
+            self.given.clear();
+        }
+        self.given.insert(address, turned);
+        turned
+    }
+
+    /// IPv6 addresses that hold an IPv4 address have its pseudonym.
+    fn encrypted(&self, address: IpAddr) -> IpAddr {
         match (address, self.cipher.encrypt_ipaddr(address.to_canonical())) {
             (IpAddr::V6(_), IpAddr::V4(turned)) => IpAddr::V6(turned.to_ipv6_mapped()),
             (_, turned) => turned,
@@ -218,6 +238,20 @@ mod tests {
         assert_ne!(prefix("192.0.0.0/16"), "192.0.0.0/16", "of which a part only is its own");
         let none = Pseudonyms::default();
         assert_eq!(none.address("198.51.100.7".parse().unwrap()).to_string(), "198.51.100.7");
+    }
+
+    #[test]
+    fn a_pseudonym_that_was_forgotten_is_given_again() {
+        let pseudonyms = pseudonyms();
+        let address = |nth: u32| IpAddr::V4((0x0a00_0000 + nth).into());
+        let veil = pseudonyms.0.as_ref().unwrap();
+        for nth in 0..MOST_GIVEN as u32 {
+            veil.given.insert(address(nth), address(nth));
+        }
+        let first = pseudonyms.address("198.51.100.7".parse().unwrap());
+        assert_eq!(veil.given.len(), 1, "there were too many");
+        assert_eq!(first, pseudonyms.address("198.51.100.7".parse().unwrap()));
+        assert_ne!(pseudonyms.address(address(5)), address(5));
     }
 
     #[test]
