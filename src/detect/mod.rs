@@ -35,7 +35,7 @@ use rule::{Observed, Rule};
 pub use before::Before;
 pub use habits::{Habits, is_asset};
 pub use levels::Levels;
-pub use measure::{is_measurable, of_cell, of_counts, switched_off, whole_of};
+pub use measure::{is_measurable, labelled, of_cell, of_counts, switched_off, whole_of};
 pub use past::Past;
 pub use rules::{Grounds, Homes, RuleDetector};
 pub use watch::Watch;
