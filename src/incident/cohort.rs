@@ -215,13 +215,13 @@ impl Split<'_> {
         self.compare_networks(cohorts, &parts);
     }
 
-    /// What networks had before, per second. What no network is known for has what is left of its country.
+    /// What unlabelled clients of networks had before, per second. What no network is known for has what is left of its country.
     fn levels<'n>(
         &self,
         networks: impl Iterator<Item = &'n (Country, Option<Asn>)>,
     ) -> BTreeMap<(Country, Option<Asn>), f64> {
-        let level =
-            |key| self.scale.before.row_rate(&key, self.scale.measure, self.scale.second).unwrap_or(0.0);
+        let Scale { before, measure, second, .. } = *self.scale;
+        let level = |key| before.unlabelled_rate(&key, measure, second).unwrap_or(0.0);
         let (named, unnamed): (Vec<_>, Vec<_>) = networks.copied().partition(|(_, asn)| asn.is_some());
         let mut levels: BTreeMap<(Country, Option<Asn>), f64> = BTreeMap::new();
         let mut told: BTreeMap<Country, f64> = BTreeMap::new();

@@ -7,6 +7,7 @@ mod but_for;
 mod cohort;
 mod contrast;
 mod episode;
+mod excess;
 mod facts;
 mod health;
 mod holders;

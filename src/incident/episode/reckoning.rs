@@ -56,12 +56,14 @@ impl<'a> Reckoning<'a> {
         let by_held = episode.is_about_holding(before, seconds);
         // Who holds connections asks for little: by what is asked for, others would be told.
         let whose = if by_held { Measure::Held } else { measure };
-        let row_excess = episode.row_excess(before, whose, seconds);
+        let excess = episode.excess(before, seconds);
+        let row_excess = excess.of_rows(whose);
         let counted = of_counts(whose, &episode.sums.window.counts) as f64;
-        let labelled = episode.labelled_excess(before, whose, seconds);
+        let labelled = excess.of_labelled(whose);
         let usual = before.rate(whose, second).unwrap_or(0.0) * seconds;
         let scale = Scale {
             measure: whose,
+            told: measure,
             seconds,
             second,
             before,
@@ -72,7 +74,7 @@ impl<'a> Reckoning<'a> {
         };
         Self {
             level: before.rate(measure, second),
-            judged: total - episode.labelled_excess(before, measure, seconds),
+            judged: total - excess.of_labelled(measure),
             episode,
             watched,
             keys,
@@ -117,7 +119,7 @@ impl<'a> Reckoning<'a> {
 
     /// Whether rows hold enough of what there is more than before that it can be said whose it is.
     fn is_attributed(&self) -> bool {
-        self.episode.is_more(self.before, self.scale.measure, self.seconds)
+        self.episode.excess(self.before, self.seconds).is_notable(self.scale.measure)
             && self.row_excess >= LEAST_ATTRIBUTED * self.scale.excess
     }
 
@@ -210,8 +212,7 @@ impl<'a> Reckoning<'a> {
     }
 
     fn load(&self, origins: &[Origin]) -> Load {
-        let rates = origins.iter().map(|row| row.rate);
-        let from_origins: f64 = if self.by_held { 0.0 } else { rates.sum() };
+        let from_origins: f64 = origins.iter().map(|row| row.rate).sum();
         let rate = self.total / self.seconds;
         Load {
             unit: self.episode.unit(self.measure),

@@ -96,6 +96,7 @@ impl Scene {
         let home = Home::new(vec![KR]);
         let scale = Scale {
             measure: Measure::Accesses,
+            told: Measure::Accesses,
             seconds: SECONDS as f64,
             second: SECONDS as i64,
             before: &before,
