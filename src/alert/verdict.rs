@@ -167,6 +167,9 @@ fn text(reason: &Reason) -> String {
             format!("it fetches {part} as much of what belongs to pages as was usual")
         }
         Evidence::FewSources => format!("it comes from as few as {} equal sources", quantity(value)),
+        Evidence::MoreClients => {
+            format!("{} times as many different clients come from home", quantity(value))
+        }
         Evidence::Surge => format!("the load rose to {} times that before", quantity(value)),
         Evidence::FailsUnloaded => {
             format!("{part} of exchanges failed, from a time when the load was ordinary")
@@ -206,6 +209,7 @@ fn rounded(evidence: Evidence, value: f64) -> f64 {
         Evidence::HighRate
         | Evidence::OrdinaryRate
         | Evidence::FewSources
+        | Evidence::MoreClients
         | Evidence::Surge
         | Evidence::BrokeFirst
         | Evidence::LoadFirst

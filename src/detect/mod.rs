@@ -39,7 +39,7 @@ pub use measure::{is_measurable, labelled, of_cell, of_counts, switched_off, who
 pub use past::Past;
 pub use rules::{Grounds, Homes, RuleDetector};
 pub use watch::Watch;
-pub use watched::{SpanNeeds, Watched};
+pub use watched::{LOOK_BACK, Seconds, SpanNeeds, Watched};
 pub use window::{Asked, Least, Needs, Window};
 
 /// A protected service: named, or found.

@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use super::account::{Account, is_concentrated};
+use super::clients::Clients;
 use super::cohort::Cohort;
 use super::contrast::Ordinary;
 use super::excess::{Excess, LEAST_MORE, by_country};
@@ -46,6 +47,8 @@ pub(super) struct Episode {
     provisional: Option<Before>,
     /// The traffic of the minute before the onset.
     ordinary: Ordinary,
+    /// The clients of that minute.
+    clients: Clients,
 }
 
 /// What moved.
@@ -125,6 +128,7 @@ impl Episode {
             timed: earliest,
             provisional: None,
             ordinary: ordinary(watched, from, traffic),
+            clients: Clients::before(watched, from, traffic),
         };
         if !watched.before(traffic).is_known() {
             let earlier = watched.since(earliest).take_while(|(tick, _)| *tick < from);

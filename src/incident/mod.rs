@@ -4,6 +4,7 @@
 
 mod account;
 mod but_for;
+mod clients;
 mod cohort;
 mod contrast;
 mod episode;

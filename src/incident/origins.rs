@@ -8,7 +8,7 @@ use ipnet::IpNet;
 
 use super::suspects::Suspects;
 use super::{Origin, Place};
-use crate::aggregate::{Cell, Lineage, PrefixKey};
+use crate::aggregate::{Cell, Lineage, PrefixKey, SourceKey};
 use crate::attribute::{Asn, Country, Home};
 use crate::detect::rule::Measure;
 use crate::detect::{Before, Key, Window, of_cell};
@@ -347,6 +347,19 @@ fn lowest(node: &Node<Prefixes>) -> Option<IpAddr> {
     node.children.values().filter_map(|prefix| prefix.children.keys().next()).min().copied()
 }
 
+impl Origin {
+    /// Whether it is told of a source, or of a network as a whole.
+    pub(super) fn holds(&self, lineage: &Lineage, source: Option<&SourceKey>) -> bool {
+        match (self.place, source) {
+            (Place::Country(country), _) => country == lineage.country,
+            (Place::Network(asn), _) => Some(asn) == lineage.asn && self.country == lineage.country,
+            (Place::Prefix(prefix), Some(source)) => prefix.contains(&source.address),
+            (Place::Source(address), Some(source)) => address == source.address,
+            (Place::Prefix(_) | Place::Source(_), None) => false,
+        }
+    }
+}
+
 impl Place {
     /// An address within it, as far as its name tells.
     fn address(&self) -> IpAddr {
@@ -371,7 +384,6 @@ mod tests {
     use std::collections::BTreeSet;
 
     use super::*;
-    use crate::aggregate::SourceKey;
 
     const US: Country = Country::Code(*b"US");
     const KR: Country = Country::Code(*b"KR");

@@ -38,6 +38,8 @@ pub enum Evidence {
     Assets,
     /// The cohort's excess comes from this many sources or fewer.
     FewSources,
+    /// How many times as many different clients come from home, where that is no chance.
+    MoreClients,
     /// How many times the load before.
     Surge,
     /// The part of known clients' exchanges that fail while the load is ordinary.
@@ -72,7 +74,7 @@ words! {
     Concentration = "concentration", KnownNetworks = "known-networks", NewNetworks = "new-networks",
     Foreign = "foreign", OnlyAbroad = "only-abroad", HighRate = "high-rate", OrdinaryRate = "ordinary-rate", OneMake = "one-make",
     SameMakes = "same-makes", OtherMakes = "other-makes", OnePath = "one-path", FewAssets = "few-assets", Assets = "assets",
-    FewSources = "few-sources", Surge = "surge", FailsUnloaded = "fails-unloaded",
+    FewSources = "few-sources", MoreClients = "more-clients", Surge = "surge", FailsUnloaded = "fails-unloaded",
     ErrorsUnloaded = "errors-unloaded",
     BrokeFirst = "broke-first", LoadFirst = "load-first", HalfOpen = "half-open", Held = "held",
     Resets = "resets", Datagrams = "datagrams", Reflected = "reflected", Unanswered = "unanswered",

@@ -4,10 +4,11 @@
 use std::collections::BTreeSet;
 
 use super::{Episode, Ground, LEAST_ATTRIBUTED, MUTE, SHUT, is_access, told, without_the_many};
-use crate::aggregate::Count;
+use crate::aggregate::{Count, SourceKey};
 use crate::detect::rule::Measure;
 use crate::detect::{Before, Key, Watched, of_counts};
 use crate::incident::account::{Account, Grown};
+use crate::incident::clients::Gathering;
 use crate::incident::cohort::{Cohort, Split, stands_out};
 use crate::incident::contrast::Beside;
 use crate::incident::facts::Facts;
@@ -93,8 +94,9 @@ impl<'a> Reckoning<'a> {
     pub fn account(&self) -> Account {
         let episode = self.episode;
         let rows = self.rows();
-        let grown = self.grown(&rows);
-        let cohorts = self.cohorts(&rows);
+        let gathering = self.gathering(&rows);
+        let grown = self.grown(&rows, gathering);
+        let cohorts = self.cohorts(&rows, gathering);
         let mut facts = episode.facts(self.watched, self.before, self.seconds);
         let found = episode.examine(self.watched, self.before, self.ground, (&rows, &facts));
         facts.failing = found.failing();
@@ -137,16 +139,30 @@ impl<'a> Reckoning<'a> {
         suspects.rows(window, &self.scale)
     }
 
-    fn grown(&self, rows: &[Origin]) -> Grown {
+    /// How many different clients come from home beside the rows that stand out; `None` where no home is known, since it is
+    /// not known then who would be a crowd.
+    fn gathering(&self, rows: &[Origin]) -> Option<Gathering> {
+        let Ground { home, .. } = *self.ground;
+        let few: Vec<&Origin> = rows.iter().filter(|row| stands_out(row)).collect();
+        let counts = |source: &SourceKey| {
+            let lineage = &source.prefix.lineage;
+            !home.is_foreign(lineage.country) && !few.iter().any(|row| row.holds(lineage, Some(source)))
+        };
+        let clients = (!home.is_unknown()).then_some(&self.episode.clients)?;
+        clients.gathering(self.watched, self.episode.traffic, counts)
+    }
+
+    fn grown(&self, rows: &[Origin], gathering: Option<Gathering>) -> Grown {
         // What is held is no part of what is asked for.
         let standing_out = rows.iter().filter(|row| stands_out(row) && !self.by_held);
         let few = standing_out.map(|row| row.share * self.scale.excess).sum();
         let usual = self.level.unwrap_or(0.0) * self.seconds;
-        Grown { measure: self.measure, few, rest: self.judged - usual - few }
+        let gathers = gathering.map(|gathering| !gathering.is_ordinary());
+        Grown { measure: self.measure, few, rest: self.judged - usual - few, gathers }
     }
 
     /// The parts that the excess is judged in.
-    fn cohorts(&self, rows: &[Origin]) -> Vec<Cohort> {
+    fn cohorts(&self, rows: &[Origin], gathering: Option<Gathering>) -> Vec<Cohort> {
         if !self.is_attributed() || self.episode.measure == Measure::Probes {
             return Vec::new();
         }
@@ -155,10 +171,12 @@ impl<'a> Reckoning<'a> {
             scale: &self.scale,
             habits: self.watched.habits(),
             origins: rows,
+            gathering,
             is_split: self.ground.weights.demands.split,
         };
         let cohorts = split.cohorts();
-        let is_crowded = self.by_packets() && self.episode.is_crowded(self.before, self.seconds, rows);
+        let is_crowded = gathering.is_some_and(Gathering::is_crowd)
+            || self.by_packets() && self.episode.is_crowded(self.before, self.seconds, rows);
         if self.by_held || (self.by_connections() || self.by_packets()) && !is_crowded {
             without_the_many(cohorts)
         } else {
