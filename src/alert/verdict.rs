@@ -169,6 +169,9 @@ fn text(reason: &Reason) -> String {
         }
         Evidence::FewSources => format!("it comes from as few as {} equal sources", quantity(value)),
         Evidence::OneSource => "one address brings nearly all of it".to_owned(),
+        Evidence::MoreClients => {
+            format!("{} times as many different clients come from home", quantity(value))
+        }
         Evidence::Surge => format!("the load rose to {} times that before", quantity(value)),
         Evidence::FailsUnloaded => {
             format!("{part} of exchanges failed, from a time when the load was ordinary")
@@ -214,6 +217,7 @@ fn rounded(evidence: Evidence, value: f64) -> f64 {
         Evidence::HighRate
         | Evidence::OrdinaryRate
         | Evidence::FewSources
+        | Evidence::MoreClients
         | Evidence::Surge
         | Evidence::BrokeFirst
         | Evidence::LoadFirst

@@ -15,9 +15,9 @@ pub struct Before {
     least_seconds: f64,
     seconds: Aged<1>,
     counts: Aged<COUNTS>,
-    rows: HashMap<Key, Aged<CELL>, RandomState>,
-    /// Labelled clients together.
-    labelled: Aged<CELL>,
+    rows: Rows,
+    /// What labelled clients have of these rows, and all of them together as the service.
+    labelled: Rows,
     /// What was learned before this run: it stands in while too little was seen, and says who is no stranger.
     usual: Option<Usual>,
     /// What this hour usually has, where that was learned.
@@ -115,10 +115,45 @@ impl<const N: usize> Aged<N> {
     }
 }
 
+/// Aged sums by key.
+#[derive(Debug, Default)]
+struct Rows(HashMap<Key, Aged<CELL>, RandomState>);
+
+impl Rows {
+    fn add(&mut self, key: Key, second: i64, cell: &Cell) {
+        let amounts = ROW_MEASURES.map(|measure| measure::of_cell(measure, cell) as f64);
+        self.0.entry(key).or_default().add(second, amounts);
+    }
+
+    fn get(&self, key: &Key, measure: Measure, second: i64) -> f64 {
+        self.0.get(key).map_or(0.0, |row| row.get(row_index(measure), second))
+    }
+
+    /// Keeps at most [`MAX_ROWS`].
+    fn bound(&mut self, second: i64) {
+        if self.0.len() <= MAX_ROWS {
+            return;
+        }
+        let packets = row_index(Measure::Packets);
+        let mut weights: Vec<(u64, Key)> = self
+            .0
+            .iter()
+            // Positive floats keep their order as bits.
+            .map(|(key, row)| (row.get(packets, second).max(0.0).to_bits(), *key))
+            .collect();
+        weights.sort_unstable();
+        // A tick may bring many times more rows than a quarter: what is left is always three quarters.
+        let surplus = weights.len().saturating_sub(MAX_ROWS / 4 * 3);
+        for (_, key) in weights.iter().take(surplus) {
+            self.0.remove(key);
+        }
+    }
+}
+
 impl Default for Before {
     fn default() -> Self {
         let (seconds, counts) = (Aged::default(), Aged::default());
-        let (rows, labelled) = (HashMap::default(), Aged::default());
+        let (rows, labelled) = (Rows::default(), Rows::default());
         Self { least_seconds: LEAST_SECONDS, seconds, counts, rows, labelled, usual: None, season: None }
     }
 }
@@ -133,23 +168,36 @@ impl Before {
             for (lineage, cell) in rows {
                 country.merge(cell);
                 if let Some(asn) = lineage.asn {
-                    self.row(Key::Network(asn), second, cell);
+                    self.rows.add(Key::Network(asn), second, cell);
                 }
             }
             if let Some((lineage, _)) = rows.first() {
-                self.row(Key::Country(lineage.country), second, &country);
+                self.rows.add(Key::Country(lineage.country), second, &country);
             }
         }
-        let labelled = measure::labelled(tick);
-        self.labelled.add(second, ROW_MEASURES.map(|measure| measure::of_cell(measure, &labelled) as f64));
         for (prefix, cell) in &tick.prefixes {
-            self.row(Key::Prefix(prefix.prefix), second, cell);
+            self.rows.add(Key::Prefix(prefix.prefix), second, cell);
         }
         for (source, cell) in &tick.sources {
-            self.row(Key::Source(source.address), second, cell);
+            self.rows.add(Key::Source(source.address), second, cell);
         }
-        if self.rows.len() > MAX_ROWS {
-            self.forget_faintest(second);
+        self.learn_labelled(second, tick);
+        self.rows.bound(second);
+        self.labelled.bound(second);
+    }
+
+    /// Learns what labelled clients have of the rows. A source is theirs as a whole or not at all.
+    fn learn_labelled(&mut self, second: i64, tick: &ScopeTick) {
+        for (lineage, cell) in tick.networks.iter().filter(|(lineage, _)| lineage.label.is_some()) {
+            let network = lineage.asn.map(Key::Network);
+            for key in
+                [Some(Key::Service), Some(Key::Country(lineage.country)), network].into_iter().flatten()
+            {
+                self.labelled.add(key, second, cell);
+            }
+        }
+        for (prefix, cell) in tick.prefixes.iter().filter(|(prefix, _)| prefix.lineage.label.is_some()) {
+            self.labelled.add(Key::Prefix(prefix.prefix), second, cell);
         }
     }
 
@@ -215,12 +263,12 @@ impl Before {
 
     /// A row's aged sum of a measure.
     pub fn row_sum(&self, key: &Key, measure: Measure) -> f64 {
-        self.rows.get(key).map_or(0.0, |row| row.get(row_index(measure), self.last()))
+        self.rows.get(key, measure, self.last())
     }
 
     /// The aged sum of a measure over labelled clients.
     pub fn labelled_sum(&self, measure: Measure) -> f64 {
-        self.labelled.get(row_index(measure), self.last())
+        self.labelled.get(&Key::Service, measure, self.last())
     }
 
     /// The level per second of labelled clients; 0 where nothing is known of them.
@@ -232,7 +280,7 @@ impl Before {
         }
         let second = second.min(self.last());
         let seconds = self.seconds.get(0, second);
-        if seconds > 0.0 { self.labelled.get(row_index(measure), second) / seconds } else { 0.0 }
+        if seconds > 0.0 { self.labelled.get(&Key::Service, measure, second) / seconds } else { 0.0 }
     }
 
     /// The last second that was learned.
@@ -265,16 +313,34 @@ impl Before {
             return self.rate(measure, second).map(|whole| whole * self.usual_share(key));
         }
         let second = second.min(self.last());
-        let sum = self.rows.get(key).map_or(0.0, |row| row.get(row_index(measure), second));
-        Some(sum / self.seconds.get(0, second))
+        Some(self.rows.get(key, measure, second) / self.seconds.get(0, second))
+    }
+
+    /// A row's level per second without labelled clients; `None` where the level is not known. What was learned before
+    /// this run knows of no labels.
+    pub fn unlabelled_rate(&self, key: &Key, measure: Measure, second: i64) -> Option<f64> {
+        let whole = self.row_rate(key, measure, second)?;
+        if !self.is_seen() {
+            return Some(whole);
+        }
+        let second = second.min(self.last());
+        Some((whole - self.labelled.get(key, measure, second) / self.seconds.get(0, second)).max(0.0))
     }
 
     /// A row's part of the whole before, lately or as it was learned, whichever is more; `None` where the level is not
     /// known or was nothing.
     pub fn row_share(&self, key: &Key, measure: Measure, second: i64) -> Option<f64> {
+        self.share_of(self.row_rate(key, measure, second)?, key, (measure, second))
+    }
+
+    /// The same without what labelled clients have of the row.
+    pub fn unlabelled_share(&self, key: &Key, measure: Measure, second: i64) -> Option<f64> {
+        self.share_of(self.unlabelled_rate(key, measure, second)?, key, (measure, second))
+    }
+
+    fn share_of(&self, rate: f64, key: &Key, (measure, second): (Measure, i64)) -> Option<f64> {
         let whole = self.rate(measure, second).filter(|whole| *whole > 0.0)?;
-        let lately = self.row_rate(key, measure, second)? / whole;
-        Some(lately.max(self.usual_share(key)).min(1.0))
+        Some((rate / whole).max(self.usual_share(key)).min(1.0))
     }
 
     /// The part of all accesses that a row had before this run; nothing where that is not known.
@@ -284,30 +350,8 @@ impl Before {
 
     /// Whether a row was there before, lately or in what was learned.
     pub fn was_there(&self, key: &Key) -> bool {
-        let lately =
-            || self.rows.get(key).is_some_and(|row| row.get(row_index(Measure::Packets), self.last()) > 0.0);
+        let lately = || self.rows.get(key, Measure::Packets, self.last()) > 0.0;
         self.usual.as_ref().is_some_and(|usual| usual.part(key).is_some()) || self.is_seen() && lately()
-    }
-
-    fn row(&mut self, key: Key, second: i64, cell: &Cell) {
-        let amounts = ROW_MEASURES.map(|measure| measure::of_cell(measure, cell) as f64);
-        self.rows.entry(key).or_default().add(second, amounts);
-    }
-
-    fn forget_faintest(&mut self, second: i64) {
-        let packets = row_index(Measure::Packets);
-        let mut weights: Vec<(u64, Key)> = self
-            .rows
-            .iter()
-            // Positive floats keep their order as bits.
-            .map(|(key, row)| (row.get(packets, second).max(0.0).to_bits(), *key))
-            .collect();
-        weights.sort_unstable();
-        // A tick may bring many times more rows than a quarter: what is left is always three quarters.
-        let surplus = weights.len().saturating_sub(MAX_ROWS / 4 * 3);
-        for (_, key) in weights.iter().take(surplus) {
-            self.rows.remove(key);
-        }
     }
 }
 
@@ -364,8 +408,41 @@ mod tests {
         for second in 0..8_u32 {
             let sources = (0..20_000).map(|number| source(second * 20_000 + number)).collect();
             before.learn(i64::from(second), 1, &ScopeTick { sources, ..ScopeTick::default() });
-            assert!(before.rows.len() <= MAX_ROWS, "{} rows", before.rows.len());
+            assert!(before.rows.0.len() <= MAX_ROWS, "{} rows", before.rows.0.len());
         }
+    }
+
+    #[test]
+    fn labelled_clients_are_no_part_of_an_unlabelled_level() {
+        use crate::aggregate::{Lineage, PrefixKey};
+        use crate::attribute::{Asn, Country, LabelId};
+        let us = Country::Code(*b"US");
+        let lineage = |asn, label| {
+            let proof = crate::flow::Proof::Proven;
+            Lineage { country: us, asn: Some(Asn(asn)), label, proof }
+        };
+        let cell = |accesses| Cell { accesses, ..Cell::default() };
+        let crawler = lineage(15_169, Some(LabelId(0)));
+        let mut tick = ScopeTick {
+            networks: vec![(lineage(7018, None), cell(4)), (crawler, cell(6))],
+            ..ScopeTick::default()
+        };
+        let prefix: ipnet::IpNet = "66.249.64.0/24".parse().unwrap();
+        tick.prefixes = vec![(PrefixKey { lineage: crawler, prefix, reach: 24 }, cell(6))];
+        tick.counts[Count::Accesses] = 10;
+        let mut before = Before::default();
+        (0..100).for_each(|second| before.learn(second, 1, &tick));
+        let rates = |key| {
+            let rate = |rate: Option<f64>| rate.map(f64::round);
+            let whole = before.row_rate(&key, Measure::Accesses, 99);
+            (rate(whole), rate(before.unlabelled_rate(&key, Measure::Accesses, 99)))
+        };
+        assert_eq!(rates(Key::Country(us)), (Some(10.0), Some(4.0)));
+        assert_eq!(rates(Key::Network(Asn(7018))), (Some(4.0), Some(4.0)));
+        assert_eq!(rates(Key::Network(Asn(15_169))), (Some(6.0), Some(0.0)));
+        assert_eq!(rates(Key::Prefix(prefix)), (Some(6.0), Some(0.0)));
+        let share = before.unlabelled_share(&Key::Country(us), Measure::Accesses, 99);
+        assert!(share.is_some_and(|share| (share - 0.4).abs() < 1e-9), "{share:?}");
     }
 
     #[test]

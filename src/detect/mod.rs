@@ -36,11 +36,11 @@ use rule::{Observed, Rule, RuleSet};
 pub use before::Before;
 pub use habits::{Habits, is_asset};
 pub use levels::Levels;
-pub use measure::{is_measurable, of_cell, of_counts, switched_off, whole_of};
+pub use measure::{is_measurable, labelled, of_cell, of_counts, switched_off, whole_of};
 pub use past::Past;
 pub use rules::{Grounds, Homes, RuleDetector};
 pub use watch::Watch;
-pub use watched::{SpanNeeds, Watched};
+pub use watched::{LOOK_BACK, Seconds, SpanNeeds, Watched};
 pub use window::{Asked, Least, Needs, Window};
 
 /// A protected service: named, or found.

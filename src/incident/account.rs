@@ -36,6 +36,8 @@ pub(super) struct Grown {
     pub few: f64,
     /// Of everybody else.
     pub rest: f64,
+    /// Whether more different clients come than before; `None` where that is not known.
+    pub gathers: Option<bool>,
 }
 
 impl Account {

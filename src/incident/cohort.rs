@@ -4,6 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::clients::Gathering;
 use super::origins::Scale;
 use super::{Origin, Place};
 use crate::aggregate::{Cell, Fingerprint, Lineage, SourceKey};
@@ -28,6 +29,8 @@ pub(super) struct Cohort {
     pub usual: f64,
     /// The part of its excess that networks hold which had as large a part before.
     pub known: Option<f64>,
+    /// How many different clients it has, against before.
+    pub gathering: Option<Gathering>,
     /// Different sources.
     pub sources: f64,
     /// How many equal sources its excess would come from (1 / Herfindahl-Hirschman index).
@@ -90,12 +93,28 @@ const LEAST_RISE: f64 = 0.1;
 const CHANCE: f64 = 2.0;
 const BURSTS: f64 = 8.0;
 
+/// As many clients as ever that ask for so much more, at least, do so for a reason.
+const MUCH_MORE: f64 = 0.5;
+
 impl Cohort {
+    /// Whether its clients are so many more than before that they are a crowd, however little they are served.
+    pub fn is_gathered(&self) -> bool {
+        self.gathering.is_some_and(Gathering::is_crowd)
+    }
+
     /// Whether it has more than people who come and go would bring. What is usual is known the less the shorter the past
     /// was: `stretch` is how many times as long as it both are together.
     fn is_more_than_chance(&self, stretch: f64) -> bool {
         let chance = CHANCE * (BURSTS * self.usual.max(1.0) * stretch).sqrt();
-        self.excess >= chance.max(LEAST_RISE * self.usual)
+        let as_many = self.gathering.is_some_and(Gathering::is_ordinary);
+        let least = if as_many { MUCH_MORE } else { LEAST_RISE };
+        self.is_gathered() || self.excess >= chance.max(least * self.usual)
+    }
+
+    /// Whether it is worth judging beside others.
+    fn is_notable(&self, stands_alone: bool, stretch: f64) -> bool {
+        let has_part = self.share >= LEAST_SHARE || self.is_gathered() && stands_alone;
+        has_part && (self.who.is_few() || !stands_alone || self.is_more_than_chance(stretch))
     }
 }
 
@@ -117,6 +136,8 @@ pub(super) struct Split<'a> {
     pub habits: &'a Habits,
     /// The rows that findings and the descent point at.
     pub origins: &'a [Origin],
+    /// How many different clients come from home beside the few.
+    pub gathering: Option<Gathering>,
     /// Whether few and many, at home and abroad, are judged apart.
     pub is_split: bool,
 }
@@ -134,8 +155,12 @@ impl Split<'_> {
         }
         self.add_networks(&mut cohorts);
         self.add_sources(&mut cohorts);
+        if let Some(many) = cohorts.get_mut(&Who::Many) {
+            many.gathering = self.gathering.filter(|_| self.is_split);
+        }
         let whole: f64 = cohorts.values().map(|cohort| cohort.excess).sum();
-        let mut cohorts: Vec<Cohort> = cohorts.into_values().filter(|cohort| cohort.excess > 0.0).collect();
+        let mut cohorts: Vec<Cohort> =
+            cohorts.into_values().filter(|cohort| cohort.excess > 0.0 || cohort.is_gathered()).collect();
         for cohort in &mut cohorts {
             cohort.share = if whole > 0.0 { cohort.excess / whole } else { 0.0 };
         }
@@ -143,8 +168,7 @@ impl Split<'_> {
         let stretch =
             if before.is_brought() { 1.0 } else { 1.0 + self.scale.seconds / before.seconds().max(1.0) };
         let stands_alone = cohorts.iter().any(|cohort| cohort.who.is_few());
-        let is_ordinary = |cohort: &Cohort| !cohort.who.is_few() && !cohort.is_more_than_chance(stretch);
-        cohorts.retain(|cohort| cohort.share >= LEAST_SHARE && !(stands_alone && is_ordinary(cohort)));
+        cohorts.retain(|cohort| cohort.is_notable(stands_alone, stretch));
         for cohort in &mut cohorts {
             self.behaviour(cohort);
         }
@@ -154,16 +178,7 @@ impl Split<'_> {
 
     /// Whether a source, or a network as a whole, belongs to the few.
     fn few(&self, lineage: &Lineage, source: Option<&SourceKey>) -> Option<usize> {
-        self.origins.iter().position(|row| {
-            self.stands_apart(row)
-                && match (row.place, source) {
-                    (Place::Country(country), _) => country == lineage.country,
-                    (Place::Network(asn), _) => Some(asn) == lineage.asn && row.country == lineage.country,
-                    (Place::Prefix(prefix), Some(source)) => prefix.contains(&source.address),
-                    (Place::Source(address), Some(source)) => address == source.address,
-                    (Place::Prefix(_) | Place::Source(_), None) => false,
-                }
-        })
+        self.origins.iter().position(|row| self.stands_apart(row) && row.holds(lineage, source))
     }
 
     /// Whether a row is one of the few that are judged for themselves.
@@ -219,13 +234,13 @@ impl Split<'_> {
         self.compare_networks(cohorts, &parts);
     }
 
-    /// What networks had before, per second. What no network is known for has what is left of its country.
+    /// What unlabelled clients of networks had before, per second. What no network is known for has what is left of its country.
     fn levels<'n>(
         &self,
         networks: impl Iterator<Item = &'n (Country, Option<Asn>)>,
     ) -> BTreeMap<(Country, Option<Asn>), f64> {
-        let level =
-            |key| self.scale.before.row_rate(&key, self.scale.measure, self.scale.second).unwrap_or(0.0);
+        let Scale { before, measure, second, .. } = *self.scale;
+        let level = |key| before.unlabelled_rate(&key, measure, second).unwrap_or(0.0);
         let (named, unnamed): (Vec<_>, Vec<_>) = networks.copied().partition(|(_, asn)| asn.is_some());
         let mut levels: BTreeMap<(Country, Option<Asn>), f64> = BTreeMap::new();
         let mut told: BTreeMap<Country, f64> = BTreeMap::new();

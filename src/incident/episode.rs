@@ -6,19 +6,21 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use super::account::{Account, is_concentrated};
+use super::clients::Clients;
 use super::cohort::Cohort;
 use super::contrast::Ordinary;
+use super::excess::{Excess, LEAST_MORE, by_country};
 use super::facts::Facts;
 use super::health::{Examination, Found, holds_prefix};
 use super::holders::{drawn_out_by_few, held_by_holders, is_about_holding};
 use super::origins::Scale;
 use super::timeline::{Timeline, Usual};
 use super::{Attack, Cause, Foreign, Neighbour, Origin, Scan, Unit, Unseen, Verdict};
-use crate::aggregate::{Count, Counts, Lineage, ScopeTick};
-use crate::attribute::{Attribution, Country, Home};
+use crate::aggregate::{Cell, Count, Counts, ScopeTick};
+use crate::attribute::{Attribution, Country, Home, LabelId};
 use crate::detect::baseline::{Stage, signal_of};
 use crate::detect::rule::{Evidence, Measure, Traffic, Weights};
-use crate::detect::{Before, Key, Needs, Watched, Window, of_cell, of_counts};
+use crate::detect::{Before, Key, Needs, Watched, Window, of_counts};
 use crate::flow::ServerEnd;
 use crate::time::TickId;
 use reckoning::Reckoning;
@@ -45,6 +47,8 @@ pub(super) struct Episode {
     provisional: Option<Before>,
     /// The traffic of the minute before the onset.
     ordinary: Ordinary,
+    /// The clients of that minute.
+    clients: Clients,
 }
 
 /// What moved.
@@ -90,9 +94,6 @@ const SHUT: u64 = 5;
 /// and until then nothing else may be asked for.
 const MUTE: u64 = 15;
 
-/// The part of the level before that an excess must come to.
-const LEAST_MORE: f64 = 0.2;
-
 /// Seconds of a past that is no longer young: verdicts are surer from here on.
 const TEN_MINUTES: f64 = 600.0;
 
@@ -127,6 +128,7 @@ impl Episode {
             timed: earliest,
             provisional: None,
             ordinary: ordinary(watched, from, traffic),
+            clients: Clients::before(watched, from, traffic),
         };
         if !watched.before(traffic).is_known() {
             let earlier = watched.since(earliest).take_while(|(tick, _)| *tick < from);
@@ -289,16 +291,14 @@ impl Episode {
 
     /// The labelled clients' part of the traffic.
     fn neighbours(&self, scale: &Scale<'_>) -> Vec<Neighbour> {
-        let mut sums = BTreeMap::new();
+        let mut sums: BTreeMap<LabelId, Cell> = BTreeMap::new();
         for (lineage, cell) in &self.sums.window.networks {
-            if let Some(label) = lineage.label {
-                *sums.entry(label).or_insert(0.0) += of_cell(scale.measure, cell) as f64;
-            }
+            lineage.label.iter().for_each(|label| sums.entry(*label).or_default().merge(cell));
         }
-        let told = |(label, count): (_, f64)| Neighbour {
+        let told = |(label, cell): (LabelId, Cell)| Neighbour {
             label,
-            traffic_share: if scale.total > 0.0 { (count / scale.total).min(1.0) } else { 0.0 },
-            rate: count / scale.seconds.max(1.0),
+            traffic_share: scale.part_of_all(&cell),
+            rate: scale.rate_of(&cell),
         };
         sums.into_iter().map(told).collect()
     }
@@ -311,7 +311,7 @@ impl Episode {
             Measure::Packets
                 if self.traffic == Traffic::Own
                     && 2 * self.sums.own[Count::Requests] >= self.sums.own[Count::Accesses]
-                    && self.is_more(before, Measure::Accesses, seconds) =>
+                    && self.excess(before, seconds).is_notable(Measure::Accesses) =>
             {
                 Measure::Accesses
             }
@@ -319,18 +319,17 @@ impl Episode {
             measure if is_access(measure) => {
                 // Conversations that stay open, and encrypted ones, hide requests; few that send very much do not hide.
                 let open = [Measure::Accesses, Measure::Connections, Measure::Packets];
-                let more = open.into_iter().find(|measure| self.is_more(before, *measure, seconds));
+                let excess = self.excess(before, seconds);
+                let more = open.into_iter().find(|measure| excess.is_notable(*measure));
                 more.unwrap_or(Measure::Accesses)
             }
             _ => Measure::Packets,
         }
     }
 
-    /// Whether rows hold notably more than before; what rows scatter is not to be blamed on anybody.
-    fn is_more(&self, before: &Before, measure: Measure, seconds: f64) -> bool {
-        let level = before.rate(measure, self.until.second);
-        let excess = self.row_excess(before, measure, seconds);
-        level.is_none_or(|level| excess >= LEAST_MORE * level * seconds)
+    /// What there is more than before.
+    fn excess<'a>(&'a self, before: &'a Before, seconds: f64) -> Excess<'a> {
+        Excess { window: &self.sums.window, before, seconds, second: self.until.second }
     }
 
     /// Accesses are requests where most of them could be read.
@@ -345,31 +344,6 @@ impl Episode {
         }
     }
 
-    /// What labelled clients bring more than before.
-    fn labelled_excess(&self, before: &Before, measure: Measure, seconds: f64) -> f64 {
-        let count: f64 = self.countries(measure, |lineage| lineage.label.is_some()).values().sum();
-        let usual = before.labelled_rate(measure, self.until.second);
-        (count - usual * seconds).max(0.0)
-    }
-
-    /// What the countries' rows have more than before, without what labelled clients bring more: their part of the level
-    /// is in their countries' rows.
-    fn row_excess(&self, before: &Before, measure: Measure, seconds: f64) -> f64 {
-        let level =
-            |country| before.row_rate(&Key::Country(country), measure, self.until.second).unwrap_or(0.0);
-        let countries = self.countries(measure, |_| true).into_iter();
-        let excess: f64 = countries.map(|(country, count)| (count - level(country) * seconds).max(0.0)).sum();
-        (excess - self.labelled_excess(before, measure, seconds)).max(0.0)
-    }
-
-    fn countries(&self, measure: Measure, of: impl Fn(&Lineage) -> bool) -> BTreeMap<Country, f64> {
-        let mut countries = BTreeMap::<Country, f64>::new();
-        for (lineage, cell) in self.sums.window.networks.iter().filter(|(lineage, _)| of(lineage)) {
-            *countries.entry(lineage.country).or_default() += of_cell(measure, cell) as f64;
-        }
-        countries
-    }
-
     fn foreign(
         &self,
         before: &Before,
@@ -381,8 +355,7 @@ impl Episode {
             return None;
         }
         let total = of_counts(measure, &self.sums.window.counts) as f64;
-        let abroad: Vec<(Country, f64)> = self
-            .countries(measure, |_| true)
+        let abroad: Vec<(Country, f64)> = by_country(&self.sums.window, measure, |_| true)
             .into_iter()
             .filter(|(country, _)| ground.home.is_foreign(*country))
             .collect();

@@ -4,9 +4,11 @@
 
 mod account;
 mod but_for;
+mod clients;
 mod cohort;
 mod contrast;
 mod episode;
+mod excess;
 mod facts;
 mod health;
 mod holders;

@@ -8,7 +8,7 @@ use super::episode::Ground;
 use super::origins::Scale;
 use super::{Origin, Place};
 use crate::aggregate::Cell;
-use crate::detect::{Key, Window};
+use crate::detect::{Key, Window, of_cell};
 use crate::flow::Proof;
 
 /// The sources that tried ports, or paths without a conversation, as far as rules found them. Nothing proves their
@@ -19,9 +19,11 @@ pub(super) fn probing(
     scale: &Scale<'_>,
     ground: &Ground<'_>,
 ) -> Vec<Origin> {
-    let mut attempts: BTreeMap<IpAddr, u64> = BTreeMap::new();
+    let mut attempts: BTreeMap<IpAddr, Count> = BTreeMap::new();
     for (key, probe) in &window.probed {
-        *attempts.entry(key.source).or_default() += u64::from(probe.attempts);
+        let own = attempts.entry(key.source).or_default();
+        own.named_for += u64::from(probe.attempts);
+        own.all += u64::from(probe.attempts);
     }
     named(attempts, keys, scale, ground)
 }
@@ -35,9 +37,11 @@ pub(super) fn failing(
     ground: &Ground<'_>,
 ) -> Vec<Origin> {
     let count = |of: fn(&Cell) -> u64| {
-        let mut counts: BTreeMap<IpAddr, u64> = BTreeMap::new();
+        let mut counts: BTreeMap<IpAddr, Count> = BTreeMap::new();
         for (key, cell) in window.sources.iter().filter(|(_, cell)| of(cell) > 0) {
-            *counts.entry(key.address).or_default() += of(cell);
+            let own = counts.entry(key.address).or_default();
+            own.named_for += of(cell);
+            own.all += of_cell(scale.told, cell);
         }
         counts
     };
@@ -54,15 +58,25 @@ pub(super) fn failing(
     rows
 }
 
+/// What a source did.
+#[derive(Debug, Clone, Copy, Default)]
+struct Count {
+    /// What rules name it for.
+    named_for: u64,
+    /// All of it, in what the load is told in.
+    all: u64,
+}
+
 /// Rows of those sources that rules name, by what was counted of them.
 fn named(
-    counts: BTreeMap<IpAddr, u64>,
+    counts: BTreeMap<IpAddr, Count>,
     keys: &BTreeSet<Key>,
     scale: &Scale<'_>,
     ground: &Ground<'_>,
 ) -> Vec<Origin> {
-    let whole: u64 = counts.values().sum();
-    let row = |(address, count): (IpAddr, u64)| {
+    let whole: u64 = counts.values().map(|count| count.named_for).sum();
+    let row = |(address, count): (IpAddr, Count)| {
+        let named_for = count.named_for as f64;
         let attribution = (ground.attribute)(address);
         Origin {
             place: Place::Source(address),
@@ -70,10 +84,10 @@ fn named(
             asn: attribution.asn,
             example: address,
             foreign: (!scale.home.is_unknown()).then(|| scale.home.is_foreign(attribution.country)),
-            share: count as f64 / whole.max(1) as f64,
-            traffic_share: (count as f64 / scale.total.max(1.0)).min(1.0),
+            share: named_for / whole.max(1) as f64,
+            traffic_share: (named_for / scale.total.max(1.0)).min(1.0),
             baseline_share: 0.0,
-            rate: count as f64 / scale.seconds.max(1.0),
+            rate: count.all as f64 / scale.seconds.max(1.0),
             sources: 1,
             proven: false,
             label: attribution.label,

@@ -8,7 +8,7 @@ use ipnet::IpNet;
 
 use super::suspects::Suspects;
 use super::{Origin, Place};
-use crate::aggregate::{Cell, Lineage, PrefixKey};
+use crate::aggregate::{Cell, Lineage, PrefixKey, SourceKey};
 use crate::attribute::{Asn, Country, Home};
 use crate::detect::rule::Measure;
 use crate::detect::{Before, Key, Window, of_cell};
@@ -27,6 +27,8 @@ pub(super) const LEAST: f64 = 0.05;
 pub(super) struct Scale<'a> {
     /// What is counted.
     pub measure: Measure,
+    /// What the load is told in: rates are of it, whatever rows are found by.
+    pub told: Measure,
     /// Seconds of the episode.
     pub seconds: f64,
     /// The second at which it is looked at.
@@ -124,22 +126,32 @@ pub(super) struct Row<'a> {
 }
 
 impl Scale<'_> {
-    /// What a row has more than before, in the measure.
+    /// What a row of unlabelled clients has more than they had before, in the measure.
     pub fn excess_of(&self, key: &Key, cell: &Cell) -> f64 {
-        let before = self.before.row_rate(key, self.measure, self.second).unwrap_or(0.0);
+        let before = self.before.unlabelled_rate(key, self.measure, self.second).unwrap_or(0.0);
         (of_cell(self.measure, cell) as f64 - before * self.seconds).max(0.0)
     }
 
-    /// A row's part of all that there was before. Of what was hardly there, as held connections, parts are chance: there
+    /// The part of all that there was before that a row's unlabelled clients had. Of what was hardly there, as held connections, parts are chance: there
     /// it is the part that it would have of what there is now.
     pub fn share_before(&self, key: &Key) -> f64 {
         let share = if self.measure == Measure::Held {
-            let usual = self.before.row_rate(key, self.measure, self.second);
+            let usual = self.before.unlabelled_rate(key, self.measure, self.second);
             usual.map(|rate| (rate * self.seconds / self.total.max(1.0)).min(1.0))
         } else {
-            self.before.row_share(key, self.measure, self.second)
+            self.before.unlabelled_share(key, self.measure, self.second)
         };
         share.unwrap_or(0.0)
+    }
+
+    /// A row's part of all that was counted.
+    pub fn part_of_all(&self, cell: &Cell) -> f64 {
+        part(of_cell(self.measure, cell) as f64, self.total)
+    }
+
+    /// A row's rate per second, in what the load is told in.
+    pub fn rate_of(&self, cell: &Cell) -> f64 {
+        of_cell(self.told, cell) as f64 / self.seconds.max(1.0)
     }
 
     fn descend_country(&self, country: Country, node: &Node<Networks>, excess: f64) -> Vec<Origin> {
@@ -229,18 +241,16 @@ impl Scale<'_> {
     }
 
     pub fn row(&self, row: &Row<'_>) -> Origin {
-        let count = of_cell(self.measure, row.cell) as f64;
-        let ratio = |part: f64, whole: f64| if whole > 0.0 { (part / whole).min(1.0) } else { 0.0 };
         Origin {
             place: row.place,
             country: row.country,
             asn: row.asn,
             example: row.example.unwrap_or_else(|| row.place.address()),
             foreign: (!self.home.is_unknown()).then(|| self.home.is_foreign(row.country)),
-            share: ratio(self.excess_of(&row.key, row.cell), self.excess),
-            traffic_share: ratio(count, self.total),
+            share: part(self.excess_of(&row.key, row.cell), self.excess),
+            traffic_share: self.part_of_all(row.cell),
             baseline_share: self.share_before(&row.key),
-            rate: count / self.seconds.max(1.0),
+            rate: self.rate_of(row.cell),
             sources: (row.sources as f64 / self.coverage).round() as u64,
             proven: row.proven,
             label: None,
@@ -337,6 +347,19 @@ fn lowest(node: &Node<Prefixes>) -> Option<IpAddr> {
     node.children.values().filter_map(|prefix| prefix.children.keys().next()).min().copied()
 }
 
+impl Origin {
+    /// Whether it is told of a source, or of a network as a whole.
+    pub(super) fn holds(&self, lineage: &Lineage, source: Option<&SourceKey>) -> bool {
+        match (self.place, source) {
+            (Place::Country(country), _) => country == lineage.country,
+            (Place::Network(asn), _) => Some(asn) == lineage.asn && self.country == lineage.country,
+            (Place::Prefix(prefix), Some(source)) => prefix.contains(&source.address),
+            (Place::Source(address), Some(source)) => address == source.address,
+            (Place::Prefix(_) | Place::Source(_), None) => false,
+        }
+    }
+}
+
 impl Place {
     /// An address within it, as far as its name tells.
     fn address(&self) -> IpAddr {
@@ -348,6 +371,10 @@ impl Place {
     }
 }
 
+fn part(of: f64, whole: f64) -> f64 {
+    if whole > 0.0 { (of / whole).min(1.0) } else { 0.0 }
+}
+
 fn count_sources(node: &Node<Prefixes>) -> u64 {
     node.children.values().map(|prefix| prefix.children.len() as u64).sum()
 }
@@ -357,7 +384,6 @@ mod tests {
     use std::collections::BTreeSet;
 
     use super::*;
-    use crate::aggregate::SourceKey;
 
     const US: Country = Country::Code(*b"US");
     const KR: Country = Country::Code(*b"KR");
@@ -378,6 +404,7 @@ mod tests {
         let total: u64 = window.networks.values().map(|cell| cell.accesses).sum();
         let scale = Scale {
             measure: Measure::Accesses,
+            told: Measure::Accesses,
             seconds: 10.0,
             second: 0,
             before: &before,
@@ -465,5 +492,69 @@ mod tests {
             add(&mut window, (US, 1_000 + asn), &format!("99.0.{asn}.1"), 24, 10);
         }
         assert_eq!(origins(&window, Key::Country(US)), [(Place::Country(US), 1.0)]);
+    }
+
+    #[test]
+    fn rates_are_told_in_what_the_load_is_told_in() {
+        let (before, home) = (Before::default(), Home::new(vec![KR]));
+        let scale = Scale {
+            measure: Measure::Held,
+            told: Measure::Accesses,
+            seconds: 10.0,
+            second: 0,
+            before: &before,
+            excess: 80.0,
+            total: 100.0,
+            home: &home,
+            coverage: 1.0,
+        };
+        let address: IpAddr = "99.0.1.1".parse().unwrap();
+        let cell = Cell { held: 40, accesses: 60, ..Cell::default() };
+        let row = scale.row(&Row {
+            place: Place::Source(address),
+            key: Key::Source(address),
+            country: US,
+            asn: None,
+            cell: &cell,
+            sources: 1,
+            example: Some(address),
+            proven: true,
+        });
+        assert_eq!((row.share, row.traffic_share, row.rate), (0.5, 0.4, 6.0));
+    }
+
+    #[test]
+    fn a_labelled_crawler_hides_nobody_in_its_country() {
+        let crawler = Lineage {
+            country: US,
+            asn: Some(Asn(15_169)),
+            label: Some(crate::attribute::LabelId(0)),
+            proof: Proof::Proven,
+        };
+        let usual = crate::aggregate::ScopeTick {
+            networks: vec![(crawler, Cell { accesses: 50, ..Cell::default() })],
+            ..crate::aggregate::ScopeTick::default()
+        };
+        let mut before = Before::default();
+        (-300..0).for_each(|second| before.learn(second, 1, &usual));
+        let home = Home::new(vec![KR]);
+        let mut window = Window::default();
+        add(&mut window, (US, 7018), "99.0.1.1", 11, 400);
+        window.networks.insert(crawler, Cell { accesses: 500, ..Cell::default() });
+        let scale = Scale {
+            measure: Measure::Accesses,
+            told: Measure::Accesses,
+            seconds: 10.0,
+            second: 9,
+            before: &before,
+            excess: 400.0,
+            total: 900.0,
+            home: &home,
+            coverage: 1.0,
+        };
+        let suspects = Suspects::of(&window, &BTreeSet::new(), &scale);
+        let rows = Tree::of(&window, &suspects).origins(&scale);
+        let told: Vec<_> = rows.iter().map(|row| (row.place, row.share)).collect();
+        assert_eq!(told, [(Place::Source("99.0.1.1".parse().unwrap()), 1.0)]);
     }
 }

@@ -28,8 +28,14 @@ pub(super) const INTENT: [Evidence; 6] = [
 ];
 
 /// Evidence that people are at work: where the service broke by itself it tells nothing, since they are who is hurt.
-pub(super) const OF_PEOPLE: [Evidence; 5] =
-    [Evidence::Surge, Evidence::KnownNetworks, Evidence::SameMakes, Evidence::OrdinaryRate, Evidence::Assets];
+pub(super) const OF_PEOPLE: [Evidence; 6] = [
+    Evidence::Surge,
+    Evidence::MoreClients,
+    Evidence::KnownNetworks,
+    Evidence::SameMakes,
+    Evidence::OrdinaryRate,
+    Evidence::Assets,
+];
 
 /// Evidence that the service broke by itself: where heads of requests drip, somebody keeps its workers from their work, and
 /// needs no load for it; where it broke as few began who bring most of the excess, they may need little.

@@ -135,9 +135,13 @@ impl Course {
         }
     }
 
-    /// Whether everybody else lately brought so much that the few hold less than `alone` of it.
+    /// Whether everybody else comes to be more: by how many they are, or else lately brought so much that the few hold less
+    /// than `alone` of it.
     fn is_rising(&self, alone: f64) -> bool {
         let (Some((_, first)), Some((_, last))) = (self.0.front(), self.0.back()) else { return false };
+        if let Some(gathers) = last.gathers {
+            return gathers;
+        }
         let (few, rest) = (last.few - first.few, (last.rest - first.rest).max(0.0));
         rest > (1.0 - alone) * (few.max(0.0) + rest)
     }

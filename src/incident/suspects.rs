@@ -259,6 +259,7 @@ mod tests {
         let total = (first + 990) as f64;
         let scale = Scale {
             measure: Measure::Accesses,
+            told: Measure::Accesses,
             seconds: 10.0,
             second: 0,
             before: &before,
@@ -318,6 +319,7 @@ mod tests {
         let (before, home) = (Before::default(), Home::new(vec![KR]));
         let scale = Scale {
             measure: Measure::Accesses,
+            told: Measure::Accesses,
             seconds: 60.0,
             second: 0,
             before: &before,

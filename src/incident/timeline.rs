@@ -3,9 +3,9 @@
 
 use std::collections::VecDeque;
 
-use crate::aggregate::{Count, Counts, ScopeTick, Sides};
+use crate::aggregate::{Cell, Count, Counts, ScopeTick, Sides};
 use crate::detect::rule::Measure;
-use crate::detect::{Before, of_counts};
+use crate::detect::{Before, labelled, of_cell, of_counts};
 use crate::time::TickId;
 
 /// What a service's seconds are held against.
@@ -63,6 +63,39 @@ pub(super) struct Timeline {
 struct Second {
     tick: TickId,
     counts: Counts,
+    /// What labelled clients did.
+    labelled: Cell,
+}
+
+/// What moved in a span of seconds, for the load: labelled clients that come more often push nothing.
+struct Moved {
+    counts: Counts,
+    labelled: Cell,
+    seconds: f64,
+}
+
+impl Moved {
+    fn of(seconds: &VecDeque<Second>) -> Self {
+        let mut moved = Self { counts: Counts::default(), labelled: Cell::default(), seconds: SPAN as f64 };
+        for second in seconds {
+            moved.counts.merge(&second.counts);
+            moved.labelled.merge(&second.labelled);
+        }
+        moved
+    }
+
+    /// How much of a measure, without what labelled clients have more of it than before. Of what was learned before this
+    /// run their part is not known.
+    fn count(&self, measure: Measure, before: &Before, second: i64) -> f64 {
+        if !before.is_seen() {
+            return of_counts(measure, &self.counts) as f64;
+        }
+        // Attempts have no rows: those of labelled clients are told by the connections that came of them.
+        let by_rows = if measure == Measure::Attempts { Measure::Connections } else { measure };
+        let usual = before.labelled_rate(by_rows, second) * self.seconds;
+        let more = (of_cell(by_rows, &self.labelled) as f64 - usual).max(0.0);
+        (of_counts(measure, &self.counts) as f64 - more).max(0.0)
+    }
 }
 
 /// Seconds over which load and failures are looked at: people and retries come in bursts of a second or two.
@@ -103,12 +136,12 @@ impl Timeline {
         while self.recent.front().is_some_and(|first| tick.second - first.tick.second >= SPAN as i64) {
             self.recent.pop_front();
         }
-        self.recent.push_back(Second { tick, counts: *counts });
-        let mut sums = Counts::default();
-        self.recent.iter().for_each(|second| sums.merge(&second.counts));
-        let load = load(&sums, usual.before, tick.second);
+        self.recent.push_back(Second { tick, counts: *counts, labelled: labelled(sums_of) });
+        let moved = Moved::of(&self.recent);
+        let sums = moved.counts;
+        let load = load(&moved, usual.before, tick.second);
         if let Some(load) = load {
-            let no_chance = is_no_chance(&sums, usual.before, tick.second);
+            let no_chance = is_no_chance(&moved, usual.before, tick.second);
             self.loaded(tick, load, no_chance);
             if self.rose.is_none() {
                 self.rose = self.stayed_up(usual.before.rate(Measure::Accesses, tick.second));
@@ -215,11 +248,12 @@ impl Timeline {
 
 /// How many times the load before: of attempts to connect or of accesses, whichever rose more; where requests are sealed
 /// of packets, too, since who keeps a connection open asks on it without either.
-fn load(sums: &Counts, before: &Before, second: i64) -> Option<f64> {
+fn load(moved: &Moved, before: &Before, second: i64) -> Option<f64> {
+    let sums = &moved.counts;
     let times = |measure| {
         let level = before.rate_to_rise_from(measure, second)?;
         // Below one a second a service has no load that could be said to rise by so many times.
-        Some(of_counts(measure, sums) as f64 / SPAN as f64 / level.max(1.0))
+        Some(moved.count(measure, before, second) / moved.seconds / level.max(1.0))
     };
     let (attempts, accesses) = (times(Measure::Attempts)?, times(Measure::Accesses)?);
     if is_sealed(sums) {
@@ -239,11 +273,12 @@ fn is_sealed(sums: &Counts) -> bool {
 }
 
 /// Whether chance would hardly bring as much: three standard deviations above the level.
-fn is_no_chance(sums: &Counts, before: &Before, second: i64) -> bool {
-    let measures = BURSTS.into_iter().filter(|(measure, _)| *measure != Measure::Packets || is_sealed(sums));
+fn is_no_chance(moved: &Moved, before: &Before, second: i64) -> bool {
+    let is_sealed = is_sealed(&moved.counts);
+    let measures = BURSTS.into_iter().filter(|(measure, _)| *measure != Measure::Packets || is_sealed);
     measures.into_iter().any(|(measure, scatter)| {
-        let level = before.rate_to_rise_from(measure, second).unwrap_or(0.0) * SPAN as f64;
-        let count = of_counts(measure, sums) as f64;
+        let level = before.rate_to_rise_from(measure, second).unwrap_or(0.0) * moved.seconds;
+        let count = moved.count(measure, before, second);
         count >= RISEN * level && count >= level + 3.0 * (scatter * level.max(1.0)).sqrt()
     })
 }

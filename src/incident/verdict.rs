@@ -4,6 +4,7 @@
 //! Each cause gets the sum of what its evidence weighs (log odds); a softmax over the three and "unknown" tells how
 //! probable each is. Geography, novelty and volume alone make no attack: somebody must behave like one.
 
+use super::clients::Gathering;
 use super::cohort::{Cohort, Who};
 use super::facts::{Fact, ORDINARY_LOAD};
 use super::holders::holds;
@@ -55,6 +56,8 @@ struct Judged {
     reasons: Vec<Reason>,
     share: f64,
     origins: Vec<usize>,
+    /// Whether it is many more clients than before, however little they are served.
+    is_gathered: bool,
 }
 
 /// The causes that evidence is weighed for.
@@ -131,7 +134,8 @@ impl Case<'_> {
         };
         let probability = probable[best];
         let reasons = weighed.into_iter().map(|(fact, parts)| reason(fact, &parts, best)).collect();
-        Judged { cause, probability, reasons, share: cohort.share, origins: cohort.origins.clone() }
+        let (share, origins) = (cohort.share, cohort.origins.clone());
+        Judged { cause, probability, reasons, share, origins, is_gathered: cohort.is_gathered() }
     }
 
     /// The evidence that speaks of a cohort, with what it weighs for each cause.
@@ -249,6 +253,8 @@ impl Case<'_> {
         let abroad = matches!(cohort.who, Who::FewAbroad | Who::ManyAbroad);
         add(Evidence::Foreign, abroad.then_some(cohort.share), Some(0.0));
         add(Evidence::OnlyAbroad, (cohort.who == Who::ManyAbroad).then_some(cohort.share), Some(0.0));
+        let more = cohort.gathering.filter(|_| cohort.is_gathered()).map(Gathering::times);
+        add(Evidence::MoreClients, more, Some(1.0));
         let few = (cohort.effective_sources > 0.0).then_some(cohort.effective_sources);
         add(Evidence::FewSources, few, None);
         add(Evidence::OneSource, few.filter(|_| is_few).map(|sources| 1.0 / sources), None);
@@ -345,6 +351,11 @@ impl Case<'_> {
         };
         let leading = judged.iter().find(|one| Some(one.cause) == of).or(judged.first());
         let mut reasons: Vec<Reason> = leading.map(|one| one.reasons.clone()).unwrap_or_default();
+        // What is hardly served shows in its number alone.
+        let beside =
+            judged.iter().filter(|one| cause == Cause::Mixed && one.is_gathered && Some(one.cause) != of);
+        let number = |reason: &&Reason| reason.evidence == Evidence::MoreClients;
+        reasons.extend(beside.flat_map(|one| one.reasons.iter().filter(number)));
         reasons.sort_by(|one, other| {
             other.weight.abs().total_cmp(&one.weight.abs()).then(one.evidence.cmp(&other.evidence))
         });
@@ -388,7 +399,7 @@ impl Case<'_> {
         } else {
             self.weights.demands.alone
         };
-        if first.share >= alone {
+        if first.share >= alone && !is_in_a_crowd(first.cause, judged) {
             return (first.cause, Some(first.cause));
         }
         let known: Vec<&Part> =
@@ -408,6 +419,13 @@ const MANY: f64 = 20.0;
 
 /// A make that fewer than one in twenty accesses were made with before is rare.
 const RARE: f64 = 0.05;
+
+/// Whether people gather beside few who leave them little: their part of what is asked for tells of the service then, and
+/// not of them.
+fn is_in_a_crowd(first: Cause, judged: &[Judged]) -> bool {
+    matches!(first, Cause::Attack(_) | Cause::HeavyClient)
+        && judged.iter().any(|one| one.is_gathered && one.cause == Cause::FlashCrowd)
+}
 
 /// Few who behave as others do that are a flood are a part of it: heavy clients are few altogether.
 fn together(mut judged: Vec<Judged>) -> Vec<Judged> {

@@ -93,6 +93,8 @@ impl Outcome {
         let takes = |told: &Told| episode.takes(&told.label, &told.kind);
         let (verdict, silent) = (&episode.verdict, episode.silence_is_right);
         let detected = first_told(incidents);
+        // What need not be said cannot be said too late.
+        let in_time = |within: Option<f64>| within.filter(|_| !(silent && detected.is_none()));
         Self {
             scenario: played.truth.scenario.clone(),
             truth: crate::said::joined(&verdict.label, verdict.kind.as_deref().unwrap_or_default()),
@@ -105,8 +107,8 @@ impl Outcome {
             unknown_is_right: episode.unknown_is_right,
             detected: detected.map(|at| seconds(episode.begin, at).max(0.0)),
             decided: main.zip(detected).and_then(|(main, from)| decided(main, episode, from)),
-            detect_within: episode.detect_within_s,
-            decide_within: episode.decide_within_s,
+            detect_within: in_time(episode.detect_within_s),
+            decide_within: in_time(episode.decide_within_s),
             origins: last.and_then(|last| origins(played, place, last)),
             blames: episode.origins.is_empty()
                 && verdict.label != "unknown"

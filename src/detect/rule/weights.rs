@@ -40,6 +40,8 @@ pub enum Evidence {
     FewSources,
     /// Of what the few who stand out bring, the part that would be one address's were they all as large.
     OneSource,
+    /// How many times as many different clients come from home, where that is no chance.
+    MoreClients,
     /// How many times the load before.
     Surge,
     /// The part of known clients' exchanges that fail while the load is ordinary.
@@ -78,8 +80,8 @@ words! {
     Concentration = "concentration", KnownNetworks = "known-networks", NewNetworks = "new-networks",
     Foreign = "foreign", OnlyAbroad = "only-abroad", HighRate = "high-rate", OrdinaryRate = "ordinary-rate", OneMake = "one-make",
     SameMakes = "same-makes", OtherMakes = "other-makes", OnePath = "one-path", FewAssets = "few-assets", Assets = "assets",
-    FewSources = "few-sources", OneSource = "one-source", Surge = "surge", FailsUnloaded = "fails-unloaded",
-    ErrorsUnloaded = "errors-unloaded", LateUnloaded = "late-unloaded",
+    FewSources = "few-sources", OneSource = "one-source", MoreClients = "more-clients", Surge = "surge",
+    FailsUnloaded = "fails-unloaded", ErrorsUnloaded = "errors-unloaded", LateUnloaded = "late-unloaded",
     BrokeFirst = "broke-first", LoadFirst = "load-first", HalfOpen = "half-open", Held = "held", Drips = "drips",
     Resets = "resets", Datagrams = "datagrams", Reflected = "reflected", Unanswered = "unanswered",
     LargeLost = "large-lost", Dropped = "dropped", Declared = "declared",

@@ -4,10 +4,11 @@
 use std::collections::BTreeSet;
 
 use super::{Episode, Ground, LEAST_ATTRIBUTED, MUTE, SHUT, is_access, told, without_the_many};
-use crate::aggregate::Count;
+use crate::aggregate::{Count, SourceKey};
 use crate::detect::rule::Measure;
 use crate::detect::{Before, Key, Watched, of_counts};
 use crate::incident::account::{Account, Grown};
+use crate::incident::clients::Gathering;
 use crate::incident::cohort::{Cohort, Split, stands_out};
 use crate::incident::contrast::Beside;
 use crate::incident::facts::Facts;
@@ -56,12 +57,14 @@ impl<'a> Reckoning<'a> {
         let by_held = episode.is_about_holding(before, seconds);
         // Who holds connections asks for little: by what is asked for, others would be told.
         let whose = if by_held { Measure::Held } else { measure };
-        let row_excess = episode.row_excess(before, whose, seconds);
+        let excess = episode.excess(before, seconds);
+        let row_excess = excess.of_rows(whose);
         let counted = of_counts(whose, &episode.sums.window.counts) as f64;
-        let labelled = episode.labelled_excess(before, whose, seconds);
+        let labelled = excess.of_labelled(whose);
         let usual = before.rate(whose, second).unwrap_or(0.0) * seconds;
         let scale = Scale {
             measure: whose,
+            told: measure,
             seconds,
             second,
             before,
@@ -72,7 +75,7 @@ impl<'a> Reckoning<'a> {
         };
         Self {
             level: before.rate(measure, second),
-            judged: total - episode.labelled_excess(before, measure, seconds),
+            judged: total - excess.of_labelled(measure),
             episode,
             watched,
             keys,
@@ -91,8 +94,9 @@ impl<'a> Reckoning<'a> {
     pub fn account(&self) -> Account {
         let episode = self.episode;
         let rows = self.rows();
-        let grown = self.grown(&rows);
-        let cohorts = self.cohorts(&rows);
+        let gathering = self.gathering(&rows);
+        let grown = self.grown(&rows, gathering);
+        let cohorts = self.cohorts(&rows, gathering);
         let mut facts = episode.facts(self.watched, self.before, self.seconds);
         let found = episode.examine(self.watched, self.before, self.ground, (&rows, &facts));
         facts.failing = found.failing();
@@ -117,7 +121,7 @@ impl<'a> Reckoning<'a> {
 
     /// Whether rows hold enough of what there is more than before that it can be said whose it is.
     fn is_attributed(&self) -> bool {
-        self.episode.is_more(self.before, self.scale.measure, self.seconds)
+        self.episode.excess(self.before, self.seconds).is_notable(self.scale.measure)
             && self.row_excess >= LEAST_ATTRIBUTED * self.scale.excess
     }
 
@@ -135,16 +139,30 @@ impl<'a> Reckoning<'a> {
         suspects.rows(window, &self.scale)
     }
 
-    fn grown(&self, rows: &[Origin]) -> Grown {
+    /// How many different clients come from home beside the rows that stand out; `None` where no home is known, since it is
+    /// not known then who would be a crowd.
+    fn gathering(&self, rows: &[Origin]) -> Option<Gathering> {
+        let Ground { home, .. } = *self.ground;
+        let few: Vec<&Origin> = rows.iter().filter(|row| stands_out(row)).collect();
+        let counts = |source: &SourceKey| {
+            let lineage = &source.prefix.lineage;
+            !home.is_foreign(lineage.country) && !few.iter().any(|row| row.holds(lineage, Some(source)))
+        };
+        let clients = (!home.is_unknown()).then_some(&self.episode.clients)?;
+        clients.gathering(self.watched, self.episode.traffic, counts)
+    }
+
+    fn grown(&self, rows: &[Origin], gathering: Option<Gathering>) -> Grown {
         // What is held is no part of what is asked for.
         let standing_out = rows.iter().filter(|row| stands_out(row) && !self.by_held);
         let few = standing_out.map(|row| row.share * self.scale.excess).sum();
         let usual = self.level.unwrap_or(0.0) * self.seconds;
-        Grown { measure: self.measure, few, rest: self.judged - usual - few }
+        let gathers = gathering.map(|gathering| !gathering.is_ordinary());
+        Grown { measure: self.measure, few, rest: self.judged - usual - few, gathers }
     }
 
     /// The parts that the excess is judged in.
-    fn cohorts(&self, rows: &[Origin]) -> Vec<Cohort> {
+    fn cohorts(&self, rows: &[Origin], gathering: Option<Gathering>) -> Vec<Cohort> {
         if !self.is_attributed() || self.is_tried() {
             return Vec::new();
         }
@@ -153,10 +171,12 @@ impl<'a> Reckoning<'a> {
             scale: &self.scale,
             habits: self.watched.habits(),
             origins: rows,
+            gathering,
             is_split: self.ground.weights.demands.split,
         };
         let cohorts = split.cohorts();
-        let is_crowded = self.by_packets() && self.episode.is_crowded(self.before, self.seconds, rows);
+        let is_crowded = gathering.is_some_and(Gathering::is_crowd)
+            || self.by_packets() && self.episode.is_crowded(self.before, self.seconds, rows);
         if self.by_held || (self.by_connections() || self.by_packets()) && !is_crowded {
             without_the_many(cohorts)
         } else {
@@ -224,8 +244,7 @@ impl<'a> Reckoning<'a> {
     }
 
     fn load(&self, origins: &[Origin]) -> Load {
-        let rates = origins.iter().map(|row| row.rate);
-        let from_origins: f64 = if self.by_held { 0.0 } else { rates.sum() };
+        let from_origins: f64 = origins.iter().map(|row| row.rate).sum();
         let rate = self.total / self.seconds;
         Load {
             unit: self.episode.unit(self.measure),

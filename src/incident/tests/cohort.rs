@@ -11,6 +11,7 @@ use crate::attribute::{Asn, Country, Home, LabelId};
 use crate::detect::rule::Measure;
 use crate::detect::{Before, Habits, Window};
 use crate::flow::Proof;
+use crate::incident::clients::Gathering;
 use crate::incident::cohort::{Cohort, Split, Who, stands_out};
 use crate::incident::origins::Scale;
 use crate::incident::{Origin, Place};
@@ -25,6 +26,7 @@ struct Scene {
     window: Window,
     usually: ScopeTick,
     origins: Vec<Origin>,
+    gathering: Option<Gathering>,
 }
 
 fn lineage(country: Country, asn: u32) -> Lineage {
@@ -96,6 +98,7 @@ impl Scene {
         let home = Home::new(vec![KR]);
         let scale = Scale {
             measure: Measure::Accesses,
+            told: Measure::Accesses,
             seconds: SECONDS as f64,
             second: SECONDS as i64,
             before: &before,
@@ -105,7 +108,8 @@ impl Scene {
             coverage: 1.0,
         };
         let (window, origins) = (&self.window, self.origins.as_slice());
-        Split { window, scale: &scale, habits: &habits, origins, is_split }.cohorts()
+        Split { window, scale: &scale, habits: &habits, origins, gathering: self.gathering, is_split }
+            .cohorts()
     }
 }
 
@@ -164,6 +168,23 @@ fn people_who_come_and_go_beside_few_are_no_cohort() {
     // A third more than the hundred accesses of ordinary ten seconds, and twice as many more.
     assert_eq!(with_rest(3).len(), 1);
     assert_eq!(with_rest(4).len(), 2);
+}
+
+#[test]
+fn how_many_come_beside_few_tells_a_crowd_from_people_who_ask_for_more() {
+    let (kt, att) = (lineage(KR, 4766), lineage(US, 7018));
+    let with = |each, now| {
+        let scene = Scene::default().usually(kt, 10).since(att, [99, 0, 1], 20, 30);
+        let scene = scene.since(kt, [168, 126, 63], 50, each).told(US, flood(), (0.95, 0.8, 0.0));
+        let gathering = Some(Gathering { before: 100.0, now });
+        let cohorts = Scene { gathering, ..scene }.cohorts();
+        cohorts.into_iter().map(|one| (one.who, one.is_gathered())).collect::<Vec<_>>()
+    };
+    let (few, many) = ((Who::FewAbroad, false), Who::Many);
+    assert_eq!(with(1, 200.0), [few, (many, true)], "people who come and are not served");
+    assert_eq!(with(1, 140.0), [few], "hardly more");
+    assert_eq!(with(4, 140.0), [few, (many, false)]);
+    assert_eq!(with(3, 100.0), [few], "as many as ever, who ask for half as much more at most");
 }
 
 #[test]

@@ -32,6 +32,7 @@ fn told(now: &ScopeTick, before: &ScopeTick) -> (Vec<Contrast>, Vec<Sought>) {
     let (level, home) = (Before::default(), Home::new(vec![KR]));
     let scale = Scale {
         measure: Measure::Accesses,
+        told: Measure::Accesses,
         seconds: 10.0,
         second: 10,
         before: &level,

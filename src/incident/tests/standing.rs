@@ -16,6 +16,7 @@ struct Story {
     looks: i64,
     few: f64,
     rest: f64,
+    gathers: Option<bool>,
     told: Vec<Cause>,
 }
 
@@ -33,7 +34,8 @@ impl Story {
         };
         for _ in 0..looks {
             (self.few, self.rest) = (self.few + few, self.rest + rest);
-            let grown = Grown { measure: Measure::Accesses, few: self.few, rest: self.rest };
+            let grown =
+                Grown { measure: Measure::Accesses, few: self.few, rest: self.rest, gathers: self.gathers };
             let look = Look { tick: at(self.looks * 10), verdict: &verdict, origins: &[], grown };
             let demands = Weights::builtin().demands;
             let other = self.standing.look(&look, &demands);
@@ -83,6 +85,18 @@ fn few_alone_wait_while_everybody_else_is_on_the_rise() {
     assert_eq!(story.says(6, &crowd, (300.0, 150.0)).words(), [(0, LEANING), (100, Cause::Mixed)]);
     let alone = Story::default().says(9, &heavy, ALONE);
     assert_eq!(alone.words(), [(0, LEANING), (60, Cause::HeavyClient)]);
+}
+
+#[test]
+fn few_alone_wait_while_people_gather_though_they_are_hardly_served() {
+    let gathering = Story { gathers: Some(true), ..Story::default() };
+    let story = gathering.says(5, &[FLOOD], ALONE).says(4, &[FLOOD, Cause::FlashCrowd], ALONE);
+    assert_eq!(story.words(), [(0, LEANING), (70, Cause::Mixed)]);
+    let gathering = Story { gathers: Some(true), ..Story::default() };
+    assert_eq!(gathering.says(9, &[FLOOD], ALONE).words(), [(0, LEANING), (60, FLOOD)], "not for ever");
+    let as_many = Story { gathers: Some(false), ..Story::default() };
+    let story = as_many.says(9, &[FLOOD], (300.0, 90.0));
+    assert_eq!(story.words(), [(0, LEANING), (40, FLOOD)], "as many as ever ask for more");
 }
 
 #[test]

@@ -1,8 +1,10 @@
 //! What came first, the load or the failure.
 
 use super::{at, before, served, silent};
-use crate::aggregate::{Count, ScopeTick, Sides};
+use crate::aggregate::{Cell, Count, Lineage, ScopeTick, Sides};
+use crate::attribute::{Country, LabelId};
 use crate::detect::Before;
+use crate::flow::Proof;
 use crate::incident::timeline::{Timeline, Usual};
 
 /// Seconds from 0 on, against ten a second before.
@@ -204,4 +206,32 @@ fn a_server_is_mute_only_while_nothing_at_all_is_answered() {
     assert!(timeline(Sides::Both, story).mute_for >= 20);
     let late = (0..60).map(|second| if second % 6 == 0 { served(10) } else { silent(10) });
     assert!(timeline(Sides::Both, late).mute_for < 6, "answers come late, and come");
+}
+
+/// A second in which people and labelled clients connect and ask so often, and are answered.
+fn with_labelled(people: u64, labelled: u64) -> ScopeTick {
+    let row = |label, each| {
+        let lineage = Lineage { country: Country::Unknown, asn: None, label, proof: Proof::Proven };
+        (lineage, Cell { connections: each, accesses: each, packets: 5 * each, ..Cell::default() })
+    };
+    let networks = vec![row(None, people), row(Some(LabelId(0)), labelled)];
+    ScopeTick { networks, ..served(people + labelled) }
+}
+
+#[test]
+fn labelled_clients_that_come_more_often_push_nothing() {
+    let mut before = Before::default();
+    (-900..0).for_each(|second| before.learn(second, 1, &with_labelled(10, 10)));
+    let usual = Usual { before: &before, wait: Some(20_000.0), sides: Sides::Both, onset: at(0) };
+    let after = |people, labelled| {
+        let mut timeline = Timeline::default();
+        let story =
+            seconds(20, || with_labelled(10, 10)).chain(seconds(30, || with_labelled(people, labelled)));
+        (0..).zip(story).for_each(|(second, tick)| timeline.take(at(second), &tick, &usual));
+        (timeline.rose.is_some(), timeline.peak.unwrap())
+    };
+    let (rose, peak) = after(10, 200);
+    assert!(!rose && peak < 1.1, "{peak}");
+    let (rose, peak) = after(50, 200);
+    assert!(rose && (2.5..3.5).contains(&peak), "{peak}");
 }

@@ -1,0 +1,103 @@
+//! What there is more than before. Comes in: the rows of an episode and the level before. Goes out: how much of a measure
+//! is beyond it, of labelled clients apart from everybody else: they stay visible and are never blamed.
+
+use std::collections::BTreeMap;
+
+use crate::aggregate::Lineage;
+use crate::attribute::Country;
+use crate::detect::rule::Measure;
+use crate::detect::{Before, Key, Window, of_cell};
+
+/// What is held against what.
+pub(super) struct Excess<'a> {
+    pub window: &'a Window,
+    /// The level before.
+    pub before: &'a Before,
+    /// Seconds of the episode.
+    pub seconds: f64,
+    /// The second at which it is looked at.
+    pub second: i64,
+}
+
+/// The part of the level before that an excess must come to.
+pub(super) const LEAST_MORE: f64 = 0.2;
+
+impl Excess<'_> {
+    /// What the countries' rows have more than before, labelled clients left out.
+    pub fn of_rows(&self, measure: Measure) -> f64 {
+        let level = |country| {
+            let key = Key::Country(country);
+            self.before.unlabelled_rate(&key, measure, self.second).unwrap_or(0.0)
+        };
+        let countries = by_country(self.window, measure, |lineage| lineage.label.is_none()).into_iter();
+        countries.map(|(country, count)| (count - level(country) * self.seconds).max(0.0)).sum()
+    }
+
+    /// What labelled clients together bring more than before.
+    pub fn of_labelled(&self, measure: Measure) -> f64 {
+        let count: f64 = by_country(self.window, measure, |lineage| lineage.label.is_some()).values().sum();
+        (count - self.before.labelled_rate(measure, self.second) * self.seconds).max(0.0)
+    }
+
+    /// Whether rows hold notably more than before; what rows scatter is not to be blamed on anybody.
+    pub fn is_notable(&self, measure: Measure) -> bool {
+        let level = self.before.rate(measure, self.second);
+        level.is_none_or(|level| self.of_rows(measure) >= LEAST_MORE * level * self.seconds)
+    }
+}
+
+/// What was counted of each country, in those rows that are asked for.
+pub(super) fn by_country(
+    window: &Window,
+    measure: Measure,
+    of: impl Fn(&Lineage) -> bool,
+) -> BTreeMap<Country, f64> {
+    let mut countries = BTreeMap::<Country, f64>::new();
+    for (lineage, cell) in window.networks.iter().filter(|(lineage, _)| of(lineage)) {
+        *countries.entry(lineage.country).or_default() += of_cell(measure, cell) as f64;
+    }
+    countries
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::aggregate::{Cell, Count, ScopeTick};
+    use crate::attribute::{Asn, LabelId};
+    use crate::flow::Proof;
+
+    /// So many accesses of people and of a labelled crawler, in one country.
+    fn rows(people: u64, crawler: u64) -> Vec<(Lineage, Cell)> {
+        let row = |asn, label, accesses| {
+            let country = Country::Code(*b"US");
+            let lineage = Lineage { country, asn: Some(Asn(asn)), label, proof: Proof::Proven };
+            (lineage, Cell { accesses, ..Cell::default() })
+        };
+        vec![row(7018, None, people), row(15_169, Some(LabelId(0)), crawler)]
+    }
+
+    /// What rows and labelled clients have more in ten seconds, where ten of each a second are usual.
+    fn excess(people: u64, crawler: u64) -> (f64, f64, bool) {
+        let mut usual = ScopeTick { networks: rows(10, 10), ..ScopeTick::default() };
+        usual.counts[Count::Accesses] = 20;
+        let mut before = Before::default();
+        (-300..0).for_each(|second| before.learn(second, 1, &usual));
+        let mut window = Window::default();
+        window.networks.extend(rows(people, crawler));
+        let excess = Excess { window: &window, before: &before, seconds: 10.0, second: 9 };
+        let measure = Measure::Accesses;
+        (excess.of_rows(measure).round(), excess.of_labelled(measure).round(), excess.is_notable(measure))
+    }
+
+    #[test]
+    fn what_labelled_clients_bring_more_is_theirs() {
+        assert_eq!(excess(100, 900), (0.0, 800.0, false));
+    }
+
+    #[test]
+    fn what_others_bring_more_is_no_less_for_labelled_clients_beside_them() {
+        assert_eq!(excess(300, 100), (200.0, 0.0, true));
+        assert_eq!(excess(300, 900), (200.0, 800.0, true));
+        assert_eq!(excess(300, 0), (200.0, 0.0, true), "a crawler that stays away hides nobody");
+    }
+}
