@@ -36,8 +36,8 @@ pub(super) struct Grown {
     pub few: f64,
     /// Of everybody else.
     pub rest: f64,
-    /// Whether more different clients come than before; `None` where that is not known.
-    pub gathers: Option<bool>,
+    /// Whether more different clients are known to come than before.
+    pub gathers: bool,
 }
 
 impl Account {

@@ -135,12 +135,11 @@ impl Course {
         }
     }
 
-    /// Whether everybody else comes to be more: by how many they are, or else lately brought so much that the few hold less
-    /// than `alone` of it.
+    /// Whether everybody else comes to be more, or lately brought so much that the few hold less than `alone` of it.
     fn is_rising(&self, alone: f64) -> bool {
         let (Some((_, first)), Some((_, last))) = (self.0.front(), self.0.back()) else { return false };
-        if let Some(gathers) = last.gathers {
-            return gathers;
+        if last.gathers {
+            return true;
         }
         let (few, rest) = (last.few - first.few, (last.rest - first.rest).max(0.0));
         rest > (1.0 - alone) * (few.max(0.0) + rest)

@@ -157,7 +157,7 @@ impl<'a> Reckoning<'a> {
         let standing_out = rows.iter().filter(|row| stands_out(row) && !self.by_held);
         let few = standing_out.map(|row| row.share * self.scale.excess).sum();
         let usual = self.level.unwrap_or(0.0) * self.seconds;
-        let gathers = gathering.map(|gathering| !gathering.is_ordinary());
+        let gathers = gathering.is_some_and(|gathering| !gathering.is_ordinary());
         Grown { measure: self.measure, few, rest: self.judged - usual - few, gathers }
     }
 

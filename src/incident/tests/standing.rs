@@ -16,7 +16,7 @@ struct Story {
     looks: i64,
     few: f64,
     rest: f64,
-    gathers: Option<bool>,
+    gathers: bool,
     told: Vec<Cause>,
 }
 
@@ -89,14 +89,11 @@ fn few_alone_wait_while_everybody_else_is_on_the_rise() {
 
 #[test]
 fn few_alone_wait_while_people_gather_though_they_are_hardly_served() {
-    let gathering = Story { gathers: Some(true), ..Story::default() };
+    let gathering = Story { gathers: true, ..Story::default() };
     let story = gathering.says(5, &[FLOOD], ALONE).says(4, &[FLOOD, Cause::FlashCrowd], ALONE);
     assert_eq!(story.words(), [(0, LEANING), (70, Cause::Mixed)]);
-    let gathering = Story { gathers: Some(true), ..Story::default() };
+    let gathering = Story { gathers: true, ..Story::default() };
     assert_eq!(gathering.says(9, &[FLOOD], ALONE).words(), [(0, LEANING), (60, FLOOD)], "not for ever");
-    let as_many = Story { gathers: Some(false), ..Story::default() };
-    let story = as_many.says(9, &[FLOOD], (300.0, 90.0));
-    assert_eq!(story.words(), [(0, LEANING), (40, FLOOD)], "as many as ever ask for more");
 }
 
 #[test]
