@@ -110,7 +110,7 @@ impl Sink for FileSink {
     }
 
     fn settle(&mut self) -> Pin<Box<dyn Future<Output = Settled> + Send + '_>> {
-        Box::pin(async move { self.blocking(Output::settle).await.unwrap_or(Settled::NotYet) })
+        Box::pin(async move { self.blocking(Output::settle).await.unwrap_or_else(gone) })
     }
 
     fn reopen(&mut self) -> Work<'_> {
@@ -274,6 +274,11 @@ impl Output {
             Err(error) => Settled::Lost(error.into()),
         }
     }
+}
+
+/// A thread died with the file.
+fn gone() -> Settled {
+    Settled::Lost(SinkError::Io(std::io::Error::other("the file is not written to any more")))
 }
 
 fn is_file(file: &File) -> bool {

@@ -231,6 +231,27 @@ fn what_is_refused_goes_aside_and_the_rest_goes_on() {
 }
 
 #[test]
+fn an_alert_on_which_the_receiver_fails_does_not_hold_the_rest() {
+    let folder = tempfile::tempdir().unwrap();
+    // An outage for all, longer than it is waited for one, and one on which the receiver always fails.
+    let receiver = Receiver::start(|number, heard| match number {
+        0..40 => says("500 Out"),
+        _ if heard.body.contains(":7}") => says("500 Oops"),
+        _ => says("200 OK"),
+    });
+    let sinks = Sinks::start(vec![receiver.spec()], &spooled(folder.path())).unwrap();
+    numbered(0..20).iter().for_each(|record| sinks.send(record));
+    wait_until(|| sinks.states()[0].counts.delivered == 19 && sinks.states()[0].rejected == 1);
+    let report = sinks.finish(SOON);
+    assert_eq!(counts(&report), (19, 0, 1));
+    let bodies: BTreeSet<String> = receiver.bodies().into_iter().collect();
+    assert_eq!(bodies, lines(&numbered(0..20)).into_iter().collect());
+    let spool = fs::read_dir(folder.path().join("spool")).unwrap().next().unwrap().unwrap().path();
+    let rejected = fs::read_to_string(spool.join("rejected.jsonl")).unwrap();
+    assert!(rejected.lines().count() == 1 && rejected.contains(r#""seq":7"#), "{rejected}");
+}
+
+#[test]
 fn an_alert_has_the_same_key_in_the_next_run() {
     let folder = tempfile::tempdir().unwrap();
     let receiver = Receiver::start(|number, _| if number < 3 { says("503 Busy") } else { says("200 OK") });

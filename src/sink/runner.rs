@@ -2,6 +2,7 @@
 //! deliveries, counted. What a receiver does not take is kept and given again, later and later. Ends when queues and
 //! spools are empty and closed, or when the time for that is up.
 
+use std::io::{self, ErrorKind};
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
@@ -179,7 +180,7 @@ impl Lane {
             Ok(Reading::Entries(entries)) => self.deliver_entries(entries).await,
             Ok(Reading::Empty) => true,
             Ok(Reading::End) => false,
-            Err(error) => self.pause_after(&Delivery::refusal(1, error.into())).await != Pause::Ending,
+            Err(error) => self.refused(error.into()).await,
         }
     }
 
@@ -195,15 +196,18 @@ impl Lane {
             rest = rest.get(taken..).unwrap_or_default();
             match self.sink.settle().await {
                 Settled::Yes => self.commit(&numbers, rest.len()).await,
-                Settled::NotYet => delivery.left = delivery.left.max(1),
+                Settled::NotYet => {
+                    delivery.left = delivery.left.max(1);
+                    delivery
+                        .error
+                        .get_or_insert_with(|| SinkError::Io(io::Error::from(ErrorKind::Interrupted)));
+                }
                 Settled::Lost(error) => {
                     // What seemed delivered was not: it is given again, and counted then.
                     if let Some(outlet) = &mut self.outlet {
                         outlet.rewind().await;
                     }
-                    let refused = Delivery::refusal(1, error);
-                    self.counters.note(&refused);
-                    return self.pause_after(&refused).await != Pause::Ending;
+                    return self.refused(error).await;
                 }
             }
             self.counters.note(&delivery);
@@ -215,6 +219,13 @@ impl Lane {
                 return false;
             }
         }
+    }
+
+    /// Tells that nothing goes on for now, and waits; answers whether to go on.
+    async fn refused(&mut self, error: SinkError) -> bool {
+        let refused = Delivery::refusal(1, error);
+        self.counters.note(&refused);
+        self.pause_after(&refused).await != Pause::Ending
     }
 
     /// Notes in the spool that all but the last `left` of these records were delivered.

@@ -48,8 +48,14 @@ impl TcpSink {
     }
 
     async fn send(&mut self, text: &[u8]) -> Result<(), SinkError> {
+        // What is written to a collector that was restarted meanwhile would be lost without an error.
+        if let Some(kept) = &mut self.connection
+            && left(kept, Duration::ZERO).await.is_some()
+        {
+            self.connection = None;
+        }
         let mut connection = match self.connection.take() {
-            Some(connection) => connection,
+            Some(kept) => kept,
             None => self.reach.connect(PATIENCE).await?,
         };
         let sent = timeout(PATIENCE, async {
@@ -61,17 +67,24 @@ impl TcpSink {
         Ok(())
     }
 
-    /// Listens for the collector's going away.
-    async fn listen(&mut self) -> Settled {
+    async fn settled(&mut self) -> Settled {
         let Some(connection) = &mut self.connection else { return Settled::Yes };
-        let mut said = [0; 256];
-        let gone = match timeout(GRACE, connection.read(&mut said)).await {
-            Err(_) | Ok(Ok(1..)) => return Settled::Yes,
-            Ok(Ok(0)) => SinkError::Io(std::io::Error::other("the collector closed the connection")),
-            Ok(Err(error)) => SinkError::Io(error),
-        };
-        self.connection = None;
-        Settled::Lost(gone)
+        match left(connection, GRACE).await {
+            None => Settled::Yes,
+            Some(error) => {
+                self.connection = None;
+                Settled::Lost(error)
+            }
+        }
+    }
+}
+
+/// Listens for a collector's going away, and answers how it went.
+async fn left(connection: &mut Box<dyn Wire>, patience: Duration) -> Option<SinkError> {
+    match timeout(patience, connection.read(&mut [0; 256])).await {
+        Err(_) | Ok(Ok(1..)) => None,
+        Ok(Ok(0)) => Some(SinkError::Io(std::io::Error::other("the collector closed the connection"))),
+        Ok(Err(error)) => Some(SinkError::Io(error)),
     }
 }
 
@@ -97,7 +110,7 @@ impl Sink for TcpSink {
     }
 
     fn settle(&mut self) -> Pin<Box<dyn Future<Output = Settled> + Send + '_>> {
-        Box::pin(self.listen())
+        Box::pin(self.settled())
     }
 
     fn attempts(&self) -> u32 {

@@ -109,6 +109,9 @@ const MAX_FIELDS: usize = 100;
 /// Attempts in a run that waits.
 const ATTEMPTS: u32 = 5;
 
+/// Answers that do not take a record, before it is tried whether another one is taken: some minutes.
+const REFUSALS: u32 = 10;
+
 const SIGNATURE: &str = "x-bongsu-signature";
 const IDEMPOTENCY_KEY: &str = "idempotency-key";
 
@@ -119,6 +122,8 @@ pub struct WebhookSink {
     reach: Reach,
     key: Option<Key>,
     connection: Option<Connection>,
+    /// Answers, one after the other, that did not take the record that is next.
+    refusals: u32,
 }
 
 /// A connection that is kept from one request to the next.
@@ -150,7 +155,7 @@ impl WebhookSink {
             false => Reach::tcp(host, *port),
         };
         let key = hook.secret.as_ref().map(SecretSource::key).transpose()?;
-        Ok(Self { hook: hook.clone(), clock, reach, key, connection: None })
+        Ok(Self { hook: hook.clone(), clock, reach, key, connection: None, refusals: 0 })
     }
 
     async fn post(&mut self, record: &Record) -> Posted {
@@ -174,6 +179,53 @@ impl WebhookSink {
         let mut connection = self.connect().await?;
         let answer = connection.requests.send_request(self.request(record)?).await.map_err(told)?;
         self.hear(connection, answer).await
+    }
+
+    /// Notes what came of a record; answers how many records are done with, or `None` where it is to be sent again later.
+    async fn judge(
+        &mut self,
+        posted: Posted,
+        index: usize,
+        records: &[Record],
+        all: &mut Delivery,
+    ) -> Option<usize> {
+        match posted {
+            Posted::Taken => all.delivered += 1,
+            Posted::Never(error) => all.reject(index, error),
+            Posted::Later(error, wait) => {
+                self.refusals += u32::from(matches!(error, SinkError::Answer { .. }));
+                (all.error, all.wait) = (Some(error), wait);
+                let (record, next) = (records.get(index)?, records.get(index + 1));
+                let next = next.filter(|_| self.refusals >= REFUSALS)?;
+                return self.try_the_next(index, record, next, all).await;
+            }
+        }
+        self.refusals = 0;
+        Some(1)
+    }
+
+    /// Whether a receiver that refuses a record again and again takes the next one, and still not this: then it is this
+    /// record on which it fails, and the rest is not to wait for it.
+    async fn try_the_next(
+        &mut self,
+        index: usize,
+        record: &Record,
+        next: &Record,
+        all: &mut Delivery,
+    ) -> Option<usize> {
+        self.refusals = 0;
+        let Posted::Taken = self.post(next).await else { return None };
+        match self.post(record).await {
+            Posted::Taken => all.delivered += 1,
+            Posted::Never(error) | Posted::Later(error @ SinkError::Answer { .. }, _) => {
+                all.reject(index, error);
+            }
+            // The next one will be sent again, under its key.
+            Posted::Later(..) => return None,
+        }
+        all.delivered += 1;
+        (all.error, all.wait) = (None, None);
+        Some(2)
     }
 
     async fn connect(&self) -> Result<Connection, SinkError> {
@@ -265,16 +317,17 @@ impl Sink for WebhookSink {
     fn deliver<'a>(&'a mut self, records: &'a [Record]) -> Work<'a> {
         Box::pin(async move {
             let mut all = Delivery { left: records.len() as u64, ..Delivery::default() };
-            for (index, record) in records.iter().take(AT_ONCE).enumerate() {
-                match self.post(record).await {
-                    Posted::Taken => all.delivered += 1,
-                    Posted::Never(error) => all.reject(index, error),
-                    Posted::Later(error, wait) => {
-                        (all.error, all.wait) = (Some(error), wait);
-                        break;
-                    }
-                }
-                all.left -= 1;
+            let mut index = 0;
+            while index < AT_ONCE
+                && all.error.is_none()
+                && let Some(record) = records.get(index)
+            {
+                let posted = self.post(record).await;
+                index += match self.judge(posted, index, records, &mut all).await {
+                    Some(passed) => passed,
+                    None => break,
+                };
+                all.left = records.len().saturating_sub(index) as u64;
             }
             all
         })
