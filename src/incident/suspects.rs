@@ -351,6 +351,7 @@ mod tests {
             let (before, home) = (Before::default(), Home::new(vec![KR]));
             let scale = Scale {
                 measure: Measure::Accesses,
+                told: Measure::Accesses,
                 seconds: 60.0,
                 second: 0,
                 before: &before,

@@ -23,7 +23,11 @@ const EVERY: [Field; 14] = [
     // allowed, denied, info; in `configuration`: access, change, creation, deletion, info.
     ("event.type", SomeOf(&["info"]), Yes),
     ("message", Text, No),
-    ("event.dataset", OneOf(&["bongsu.alert", "bongsu.stats", "bongsu.heartbeat", "bongsu.config", "bongsu.notice"]), Yes),
+    (
+        "event.dataset",
+        OneOf(&["bongsu.alert", "bongsu.stats", "bongsu.heartbeat", "bongsu.config", "bongsu.notice"]),
+        Yes,
+    ),
 ];
 
 /// Fields of alerts.
