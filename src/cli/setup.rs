@@ -126,7 +126,7 @@ impl Run {
     pub fn gather(common: &Common, begin: Begin, brought: Baselines) -> Result<Self, Failure> {
         let (config, rules) = configuration(common.config.as_deref(), &common.rules)?;
         let attributor = attributor(&config, common.country_db.as_deref(), common.asn_db.as_deref())?;
-        Self::of(common, config, rules, attributor, Learning { brought, ..Learning::default() }, begin)
+        Self::of(common, config, rules, attributor, (begin, brought))
     }
 
     /// The same from the same files as they are now; labels keep the numbers that `last` gave them, and databases that
@@ -143,7 +143,7 @@ impl Run {
         } else {
             attributor(&config, country, asn)?
         };
-        Self::of(common, config, rules, attributor, Learning::default(), Begin::Append)
+        Self::of(common, config, rules, attributor, (Begin::Append, Baselines::default()))
     }
 
     fn of(
@@ -151,8 +151,7 @@ impl Run {
         config: Config,
         rules: RuleSet,
         attributor: Attributor,
-        learning: Learning,
-        begin: Begin,
+        (begin, brought): (Begin, Baselines),
     ) -> Result<Self, Failure> {
         let services = services(&config, &common.services)?;
         let home = home(&config, &common.home)?;
@@ -195,7 +194,7 @@ impl Run {
             seed: common.sketch_seed,
             keep_query: common.keep_query,
             proxies: TrustedProxies::new(&config.trusted_proxies),
-            learning: Learning { calendar: Calendar(config.calendar), ..learning },
+            learning: Learning { brought, calendar: Calendar(config.calendar), ..Learning::default() },
             owns_databases: databases.iter().all(|database| database.is_none()),
             trusted: config.trusted_proxies,
             labels: config.labels,

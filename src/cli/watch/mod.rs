@@ -31,7 +31,7 @@ use kept::Kept;
 use reload::Reloader;
 use seen::Seen;
 use service::Attendants;
-use turns::Watch;
+use turns::{Parts, Watch};
 
 /// What sinks may take at the end; what is left waits in their spools.
 const DRAIN: Duration = Duration::from_secs(10);
@@ -74,8 +74,9 @@ pub fn run(args: &WatchArgs) -> Result<ExitCode, Failure> {
     let attendants = Attendants::start(http, &status, pipeline.progress())?;
     let reloader = Reloader::start(&args.common, &run).map_err(Failure::running)?;
     let seen = Seen::of(run.state_folder(args.state.as_deref()).as_deref(), run.remind_after);
-    let watch = Watch::new(run, pipeline, telling, Arc::clone(&sinks), signals, (Arc::clone(&status), seen));
-    let mut watch = watch.keeping(keep).counting(attendants.turns());
+    let (sinks_of, status_of) = (Arc::clone(&sinks), Arc::clone(&status));
+    let parts = Parts { run, pipeline, telling, sinks: sinks_of, signals, status: status_of, seen };
+    let mut watch = Watch::new(parts).keeping(keep).counting(attendants.turns());
     confine::forbid_calls(args)?;
     manager::ready("watching");
     watch.read(&mut lines, &reloader);

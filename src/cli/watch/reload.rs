@@ -4,7 +4,7 @@
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TryRecvError, sync_channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -44,10 +44,7 @@ impl Reloader {
 
     /// What was read since the last time, where anything was.
     pub fn take(&self) -> Option<Read> {
-        match self.read.try_recv() {
-            Ok(read) => Some(read),
-            Err(TryRecvError::Empty | TryRecvError::Disconnected) => None,
-        }
+        self.read.try_recv().ok()
     }
 
     /// Ends it.

@@ -62,6 +62,24 @@ pub struct Watch {
     reloads: (u64, u64),
 }
 
+/// What a watch is made of.
+pub struct Parts {
+    /// What it runs with.
+    pub run: Run,
+    /// The stages, joined.
+    pub pipeline: Pipeline<Teller>,
+    /// What it has told so far.
+    pub telling: Arc<Telling>,
+    /// Where records go.
+    pub sinks: Arc<Sinks>,
+    /// The signals received.
+    pub signals: Signals,
+    /// What is known of it outside.
+    pub status: Arc<Status>,
+    /// What people have seen.
+    pub seen: Seen,
+}
+
 /// The last packet: its capture time, and when it came and was last spoken for by a beat on the stopwatch.
 struct Last {
     time: Option<Timestamp>,
@@ -71,14 +89,8 @@ struct Last {
 
 impl Watch {
     /// A watch that begins now.
-    pub fn new(
-        run: Run,
-        pipeline: Pipeline<Teller>,
-        telling: Arc<Telling>,
-        sinks: Arc<Sinks>,
-        signals: Signals,
-        (status, seen): (Arc<Status>, Seen),
-    ) -> Self {
+    pub fn new(parts: Parts) -> Self {
+        let Parts { run, pipeline, telling, sinks, signals, status, seen } = parts;
         let outputs = Outputs::new(run.output_levels());
         Self {
             run,
