@@ -40,7 +40,9 @@ impl Reading<'_> {
                         pace.wait_for(frame.time, self.signals);
                     }
                     pipeline.push(&frame);
-                    if self.looks_at(pipeline.counts().read, files) {
+                    let read = pipeline.counts().read;
+                    let is_due = self.pace.is_some() || read.is_multiple_of(LOOK_EVERY);
+                    if is_due && self.look_around(read, files) {
                         return Ok(complete);
                     }
                 }
@@ -57,12 +59,9 @@ impl Reading<'_> {
         }
     }
 
-    /// Looks around every so many packets; answers whether reading is to end.
-    #[inline]
-    fn looks_at(&self, read: u64, files: &Files) -> bool {
-        if self.pace.is_none() && !read.is_multiple_of(LOOK_EVERY) {
-            return false;
-        }
+    /// Moves the bar; answers whether reading is to end.
+    #[inline(never)]
+    fn look_around(&self, read: u64, files: &Files) -> bool {
         self.bar.update(read, || files.progress());
         self.signals.stop() || self.sinks.is_some_and(Sinks::is_closed)
     }

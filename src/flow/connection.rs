@@ -191,23 +191,22 @@ impl Connection {
             Shed::Nothing => {
                 self.hear(moment, |speech, hearing, say| speech.segment(direction, segment, hearing, say));
             }
-            Shed::Payload if self.overhear(direction, segment) => moment.turns.ask(),
-            Shed::Payload => {}
-            Shed::Detail => {
-                self.overhear(direction, segment);
-            }
+            shed => self.overhear(shed, direction, segment, moment.turns),
         }
         if segment.flags.fin || segment.flags.rst {
             self.note_end(direction, segment, moment);
         }
     }
 
-    /// What a segment says is not read: where it may end a message to the server, it counts as an access; answers whether it
-    /// does.
-    fn overhear(&mut self, direction: Direction, segment: &TcpSegment<'_>) -> bool {
+    /// What a segment says is not read: where it may end a message to the server, it counts as an access, for which an
+    /// answer is waited unless nobody waits.
+    #[cold]
+    fn overhear(&mut self, shed: Shed, direction: Direction, segment: &TcpSegment<'_>, turns: &mut Turns) {
         let asks = direction == Direction::ToServer && (1..FULL).contains(&segment.payload.len());
         self.news.spoken = self.news.spoken.saturating_add(u8::from(asks));
-        asks
+        if asks && shed < Shed::Detail {
+            turns.ask();
+        }
     }
 
     /// Hears a datagram.
