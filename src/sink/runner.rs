@@ -16,7 +16,7 @@ use super::backoff::Backoff;
 use super::counters::Counters;
 use super::outlet::{Outlet, Reading};
 use super::spool::Entry;
-use super::{Delivery, Page, Record, Settled, Sink, SinkError, WhenFull};
+use super::{Delivery, EventType, Page, Record, Settled, Sink, SinkError, WhenFull};
 
 /// A sink with the receiving ends of its queue and its spool.
 pub(super) struct Lane {
@@ -52,6 +52,9 @@ impl Parcel {
 
 /// Parcels that are delivered at once: a write for each would cost a replay with many records dear.
 const BATCH: usize = 64;
+
+/// Between two attempts with alerts that no spool holds, once the run ends; until the time for that is up.
+const LAST_PAUSE: Duration = Duration::from_millis(100);
 
 /// Starts the thread; it ends by itself when `stopped` says how long it may still take, or its sender is gone.
 pub(super) fn start(
@@ -168,6 +171,8 @@ impl Lane {
             match self.pause_after(&delivery).await {
                 Pause::Over => {}
                 Pause::GivenUp => return self.counters.fail(batch.len()),
+                // Alerts come here past a spool whose disk refused them: nothing else holds them.
+                Pause::Ending if batch.has_alerts() => sleep(LAST_PAUSE).await,
                 Pause::Ending => return self.counters.discard(batch.len()),
             }
         }
@@ -309,6 +314,13 @@ impl Batch {
             (other, Parcel::Page(page)) => return Some(std::mem::replace(other, Batch::Pages(vec![page]))),
         }
         None
+    }
+
+    fn has_alerts(&self) -> bool {
+        match self {
+            Batch::Records(records) => records.iter().any(|record| record.kind == EventType::Alert),
+            Batch::Pages(_) => false,
+        }
     }
 
     fn len(&self) -> u64 {

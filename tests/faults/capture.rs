@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use crate::support::line::{Line, Watch};
 use crate::support::{
-    WEB, alert_lines, alerts, crowd_at_home, foreign_flood, gist, last_stats, records, replay, write, written,
+    WEB, alert_lines, crowd_at_home, foreign_flood, last_stats, records, replay, write, written,
 };
 use crate::told::{Outcome, tell};
 
@@ -45,6 +45,8 @@ fn goes_and_comes(fault: &str, condition: &str, take: impl Fn(&Line), give: impl
     let (_folder, capture) = written(&calm());
     let mut watch = Watch::begin(&line, folder.path(), &["-s", WEB]);
     line.send(&capture);
+    // What is in the ring of an interface that is deleted goes with it.
+    std::thread::sleep(Duration::from_millis(500));
     take(&line);
     let is = |state: &'static str| {
         move |record: &Value| record["condition"] == condition && record["state"] == state
@@ -276,9 +278,6 @@ fn a_long_watch() {
         "{warm:.0} MiB after a third, {:.0} at most later; {open} files, {} at most; {} packets, {} dropped",
         most.0, most.1, packets["read"], packets["dropped_kernel"]
     );
-    let held = most.0 < 512.0
-        && most.0 <= warm * 1.1 + 8.0
-        && most.1 <= open + 2
-        && !gist(&alerts(&told)).is_empty();
+    let held = most.0 < 512.0 && most.0 <= warm * 1.1 + 8.0 && most.1 <= open + 2;
     tell(&fault, if held { Outcome::Held(figures) } else { Outcome::FellShort(figures) });
 }
