@@ -308,3 +308,32 @@ fn a_check_names_all_that_is_missing_and_makes_nothing() {
     }
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
 }
+
+#[test]
+fn what_is_told_after_services_have_changed_is_told_of_the_right_one() {
+    let Some(line) = Line::new("names") else { return };
+    let flood = foreign_flood(per_sec(80)).start(secs(5)).over(secs(6));
+    let (_folder, capture) =
+        written(&Scenario::new(67).with(crowd_at_home(per_sec(20)).over(secs(12))).with(flood));
+    let folder = tempfile::tempdir().unwrap();
+    let config = folder.path().join("bongsu.yaml");
+    let service =
+        |name: &str, address: &str| format!("{{name: {name}, addresses: [{address}], ports: [80]}}");
+    let write = |services: &[String]| {
+        fs::write(&config, format!("home: [KR]\nservices: [{}]\n", services.join(", "))).unwrap();
+    };
+    write(&[service("gone", "192.0.2.1"), service("old", "192.0.2.2")]);
+    let more = ["-c", config.to_str().unwrap(), "--events", "alert,notice,stats,config"];
+    let mut watch = Watch::begin(&line, folder.path(), &more);
+    write(&[service("web", "211.34.105.10"), service("old", "192.0.2.2")]);
+    watch.signal("HUP");
+    let told = watch.tells("what changed", |record| record["event_type"] == "config");
+    let changed: Vec<&Value> = told["changes"].as_array().unwrap().iter().map(|one| &one["what"]).collect();
+    assert_eq!(changed, ["services.gone", "services.web"]);
+    line.send(&capture);
+    std::thread::sleep(Duration::from_secs(1));
+    watch.interrupt().exits(0);
+    let alerts = support::alerts(&fs::read_to_string(&watch.told).unwrap());
+    assert!(!alerts.is_empty());
+    assert!(alerts.iter().all(|alert| alert["service"]["name"] == "web"), "{alerts:?}");
+}

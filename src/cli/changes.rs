@@ -6,6 +6,7 @@ use std::fmt::Display;
 use super::setup::Run;
 use crate::alert::Changed;
 use crate::detect::rule::{Limit, Rule};
+use crate::service::Service;
 
 /// What differs between two runs, sorted by name.
 pub fn between(old: &Run, new: &Run) -> Vec<Changed> {
@@ -41,7 +42,8 @@ fn facts(run: &Run) -> BTreeMap<String, String> {
         format!("{}, built {}", scene.geo.country_db, scene.geo.build_epoch),
     );
     note("databases.asn".to_owned(), format!("{}, built {}", scene.geo.asn_db, scene.geo.asn_build_epoch));
-    for (_, service) in scene.services.iter() {
+    let owning = |(_, service): &(_, &Service)| !service.addresses.is_empty();
+    for (_, service) in scene.services.iter().filter(owning) {
         note(
             format!("services.{}", service.name),
             format!("{} ports {}", joined(&service.addresses), joined(&service.ports)),

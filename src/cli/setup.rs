@@ -61,6 +61,16 @@ pub struct Run {
     pub remind_after: Option<Span>,
 }
 
+/// What a run is made of, as far as the first time and a reload differ.
+struct Gathered {
+    config: Config,
+    rules: RuleSet,
+    services: Services,
+    attributor: Attributor,
+    begin: Begin,
+    brought: Baselines,
+}
+
 /// Record kinds of this version.
 const EVENTS: [EventType; 8] = [
     EventType::Alert,
@@ -125,15 +135,20 @@ impl Run {
     /// `brought` what was learned before.
     pub fn gather(common: &Common, begin: Begin, brought: Baselines) -> Result<Self, Failure> {
         let (config, rules) = configuration(common.config.as_deref(), &common.rules)?;
+        let services = services(&config, &common.services)?;
         let attributor = attributor(&config, common.country_db.as_deref(), common.asn_db.as_deref())?;
-        Self::of(common, config, rules, attributor, (begin, brought))
+        Self::of(common, Gathered { config, rules, services, attributor, begin, brought })
     }
 
-    /// The same from the same files as they are now; labels keep the numbers that `last` gave them, and databases that
-    /// travel in the binary are not read again.
+    /// The same from the same files as they are now; services and labels keep the numbers that `last` gave them, and
+    /// databases that travel in the binary are not read again.
     pub fn gather_again(common: &Common, last: &Run) -> Result<Self, Failure> {
         let (mut config, rules) = configuration(common.config.as_deref(), &common.rules)?;
         config.labels = Labels::in_order(&last.labels, &config.labels);
+        let (before, named) = (&last.scene.services, services(&config, &common.services)?);
+        // From services that are named to some that are found, or back, the pipeline does not go.
+        let is_same_kind = before.is_empty() == named.is_empty();
+        let services = if is_same_kind { before.renewed(&named).map_err(Failure::usage)? } else { named };
         let (country, asn) = (common.country_db.as_deref(), common.asn_db.as_deref());
         let own =
             country.is_none() && asn.is_none() && config.country_db.is_none() && config.asn_db.is_none();
@@ -143,35 +158,21 @@ impl Run {
         } else {
             attributor(&config, country, asn)?
         };
-        Self::of(common, config, rules, attributor, (Begin::Append, Baselines::default()))
+        let (begin, brought) = (Begin::Append, Baselines::default());
+        Self::of(common, Gathered { config, rules, services, attributor, begin, brought })
     }
 
-    fn of(
-        common: &Common,
-        config: Config,
-        rules: RuleSet,
-        attributor: Attributor,
-        (begin, brought): (Begin, Baselines),
-    ) -> Result<Self, Failure> {
-        let services = services(&config, &common.services)?;
+    fn of(common: &Common, gathered: Gathered) -> Result<Self, Failure> {
+        let Gathered { config, rules, services, attributor, begin, brought } = gathered;
         let home = home(&config, &common.home)?;
-        let zone = match &common.timezone {
-            Some(name) => Zone::named(name).ok_or_else(|| {
-                Failure::usage(format!("--timezone '{name}': no such zone, expected one as Asia/Seoul"))
-            })?,
-            None => config.timezone.clone().unwrap_or_default(),
-        };
+        let zone = zone(&config, common.timezone.as_deref())?;
         let filter = common.filter.as_deref().map(Filter::new).transpose().map_err(Failure::usage)?;
         let events = events(&common.events)?;
         let sources = sources(common, &config);
         let databases = [&common.country_db, &common.asn_db, &config.country_db, &config.asn_db];
         let sinks = sinks(&config, common, begin);
         refuse_untold(&events, &sinks)?;
-        let key = common.pseudonymize.as_deref().or(config.pseudonymize.as_deref());
-        let pseudonyms = match key.map(key_file::read).transpose()? {
-            Some(key) => Pseudonyms::new(&key, &services),
-            None => Pseudonyms::default(),
-        };
+        let pseudonyms = pseudonyms(&config, common.pseudonymize.as_deref(), &services)?;
         let scene = Scene {
             sensor: config.sensor.clone(),
             zone,
@@ -327,6 +328,20 @@ impl Run {
         };
         record.record(&self.scene.sensor, &self.scene.zone)
     }
+}
+
+fn zone(config: &Config, flag: Option<&str>) -> Result<Zone, Failure> {
+    match flag {
+        Some(name) => Zone::named(name).ok_or_else(|| {
+            Failure::usage(format!("--timezone '{name}': no such zone, expected one as Asia/Seoul"))
+        }),
+        None => Ok(config.timezone.clone().unwrap_or_default()),
+    }
+}
+
+fn pseudonyms(config: &Config, flag: Option<&Path>, services: &Services) -> Result<Pseudonyms, Failure> {
+    let key = flag.or(config.pseudonymize.as_deref()).map(key_file::read).transpose()?;
+    Ok(key.map_or_else(Pseudonyms::default, |key| Pseudonyms::new(&key, services)))
 }
 
 /// The files that a run is read from.
