@@ -25,7 +25,7 @@ use crate::detect::rule::Level;
 use crate::host::Signals;
 use crate::pipeline::{Pipeline, Teller};
 use crate::serve::{Conditions, Status, manager};
-use crate::sink::{Begin, WhenFull};
+use crate::sink::{Begin, Sinks, WhenFull};
 use crate::store::Keeper;
 use kept::Kept;
 use reload::Reloader;
@@ -48,9 +48,11 @@ pub fn run(args: &WatchArgs) -> Result<ExitCode, Failure> {
     };
     let run = Run::gather(&args.common, Begin::Append, brought)?;
     let http = service::Address::of(args)?;
-    if args.check {
-        return check::check(args, &run, http);
-    }
+    if args.check { check::check(args, &run, http) } else { watch(args, run, http) }
+}
+
+/// Opens what may be opened only now, confines the process, and watches.
+fn watch(args: &WatchArgs, run: Run, http: service::Address) -> Result<ExitCode, Failure> {
     let mut lines = interfaces(args)?;
     let keep = args.write.as_deref().map(Kept::create).transpose()?;
     if keep.is_some() && !run.scene.pseudonyms.is_empty() {
@@ -62,20 +64,19 @@ pub fn run(args: &WatchArgs) -> Result<ExitCode, Failure> {
     confine::confine(&plan)?;
     let signals = Signals::listen().map_err(Failure::running)?;
     let sinks = run.open_sinks(WhenFull::Discard, args.state.as_deref())?;
+    let keeper = args.common.baseline.as_deref().map(Keeper::start);
     let aloud: Option<fn(&str)> = if run.readable { Some(print_story) } else { None };
-    let teller = Teller::new(Arc::clone(&run.scene), Arc::clone(&sinks), run.events.clone(), aloud);
-    let keeper = file.map(Keeper::start);
-    let teller = teller.saving(keeper.as_ref().map(Keeper::line));
+    let teller = Teller::new(Arc::clone(&run.scene), Arc::clone(&sinks), run.events.clone(), aloud)
+        .saving(keeper.as_ref().map(Keeper::line));
     let notices = run.events.contains(&EventType::Notice).then(|| Arc::downgrade(&sinks));
-    let conditions = Arc::new(Conditions::new(notices, &run.scene.sensor, run.scene.zone.clone()));
-    let status = Arc::new(Status::new(Arc::clone(&conditions)));
+    let conditions = Conditions::new(notices, &run.scene.sensor, run.scene.zone.clone());
+    let status = Arc::new(Status::new(Arc::new(conditions)));
     let telling = teller.telling();
     let pipeline = Pipeline::new(run.setup(None, None), teller);
     let attendants = Attendants::start(http, &status, pipeline.progress())?;
     let reloader = Reloader::start(&args.common, &run).map_err(Failure::running)?;
     let seen = Seen::of(run.state_folder(args.state.as_deref()).as_deref(), run.remind_after);
-    let (sinks_of, status_of) = (Arc::clone(&sinks), Arc::clone(&status));
-    let parts = Parts { run, pipeline, telling, sinks: sinks_of, signals, status: status_of, seen };
+    let parts = Parts { run, pipeline, telling, sinks: Arc::clone(&sinks), signals, status, seen };
     let mut watch = Watch::new(parts).keeping(keep).counting(attendants.turns());
     confine::forbid_calls(args)?;
     manager::ready("watching");
@@ -84,6 +85,17 @@ pub fn run(args: &WatchArgs) -> Result<ExitCode, Failure> {
     reloader.finish();
     attendants.finish();
     let complete = watch.close_kept() && lines.is_whole();
+    end(args, watch, sinks, keeper, complete)
+}
+
+/// Tells what is left to tell and saves what was learned; `complete` says whether everything was read and kept.
+fn end(
+    args: &WatchArgs,
+    watch: Watch,
+    sinks: Arc<Sinks>,
+    keeper: Option<Keeper>,
+    complete: bool,
+) -> Result<ExitCode, Failure> {
     let Some((run, mut outcome)) = watch.finish() else {
         return dead(sinks);
     };
@@ -131,7 +143,7 @@ fn print_story(story: &str) {
 }
 
 /// A thread has died: what was told goes out, and the service manager begins anew.
-fn dead(sinks: Arc<crate::sink::Sinks>) -> Result<ExitCode, Failure> {
+fn dead(sinks: Arc<Sinks>) -> Result<ExitCode, Failure> {
     for loss in super::replay::finish(sinks, DRAIN) {
         tracing::error!("{loss}");
     }
