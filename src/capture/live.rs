@@ -67,6 +67,8 @@ pub struct Live {
     /// The kernel's number of it, which stays when it is renamed and never comes again.
     index: Option<u32>,
     link: LinkType,
+    /// Whether it is gone, and only what was captured before is read.
+    is_leaving: bool,
     unit: Unit,
     wait: Span,
     last: Lent,
@@ -112,6 +114,7 @@ impl Live {
             unit: unit(&handle).map_err(|error| gone(interface, error.to_string()))?,
             index: netdevice::name_to_index(&handle, interface).ok(),
             handle: Some(handle),
+            is_leaving: false,
             wait: options.wait,
             last: Lent::default(),
             drops: DropCounter::default(),
@@ -149,6 +152,12 @@ impl Live {
         !state.is_ok_and(|state| matches!(state.trim_end(), "down" | "lowerlayerdown" | "notpresent"))
     }
 
+    /// It is gone: what the kernel holds of its packets is handed over, and then it is an error.
+    pub(super) fn leave(&mut self) {
+        self.is_leaving = true;
+        rest(Span::from_millis(2 * u64::from(HAND_OVER_MS.unsigned_abs())));
+    }
+
     /// It goes on under another name.
     pub(super) fn call(&mut self, name: String) {
         self.interface = name;
@@ -174,7 +183,12 @@ impl Live {
                 self.last.data.extend_from_slice(packet.data);
                 return Ok(Step::Frame);
             }
-            Err(Error::TimeoutExpired) => return Ok(Step::Idle),
+            Err(Error::TimeoutExpired) if !self.is_leaving => return Ok(Step::Idle),
+            // What came last is still to be handed over.
+            Err(_) if !self.is_leaving => {
+                self.leave();
+                return self.take();
+            }
             Err(error) => error,
         };
         self.drops();

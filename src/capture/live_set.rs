@@ -168,7 +168,8 @@ impl Line {
             Some(live) => match live.presence() {
                 Presence::Here => {}
                 Presence::Renamed(name) => live.call(name),
-                Presence::Gone => self.lose(),
+                // The next packet that is not there is the error.
+                Presence::Gone => live.leave(),
             },
         }
         self.is_up = self.live.as_ref().is_none_or(Live::is_up);
