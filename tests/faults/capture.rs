@@ -45,8 +45,6 @@ fn goes_and_comes(fault: &str, condition: &str, take: impl Fn(&Line), give: impl
     let (_folder, capture) = written(&calm());
     let mut watch = Watch::begin(&line, folder.path(), &["-s", WEB]);
     line.send(&capture);
-    // What is in the ring of an interface that is deleted goes with it.
-    std::thread::sleep(Duration::from_millis(500));
     take(&line);
     let is = |state: &'static str| {
         move |record: &Value| record["condition"] == condition && record["state"] == state
