@@ -150,10 +150,26 @@ impl Sealed {
     /// The packet again, from a copy of its `ip` bytes and its layers: what was innermost once is not searched for
     /// tunnels or fragments again, and which fragment completed it is forgotten.
     pub fn open<'a>(&self, ip: &'a [u8], layers: &'a Layers) -> Result<Packet<'a>, Skip> {
+        match self.open_plain(ip, layers) {
+            Some(packet) => Ok(packet),
+            None => self.open_anything(ip, layers),
+        }
+    }
+
+    /// The packet of the most usual kind; [`Sealed::open_anything`] finds all. Apart for the reason that
+    /// [`Decoder::decode_plain`] is.
+    #[inline(always)]
+    pub fn open_plain<'a>(&self, ip: &'a [u8], layers: &'a Layers) -> Option<Packet<'a>> {
+        let whole = self.fragments == 1 && self.fresh_len == self.ip_len;
+        if whole { plain::read_ip(ip, layers) } else { None }
+    }
+
+    /// The general way.
+    #[inline(never)]
+    pub fn open_anything<'a>(&self, ip: &'a [u8], layers: &'a Layers) -> Result<Packet<'a>, Skip> {
         let cut = self.ip_len.saturating_sub(u32::try_from(ip.len()).unwrap_or(u32::MAX));
         let datagram =
             Datagram::read(&link::by_version(ip).map(|(version, bytes)| Inner { version, bytes, cut })?)?;
-        let packet = datagram.packet(layers)?;
-        Ok(Packet { fresh_len: self.fresh_len, fragments: self.fragments, ..packet })
+        Ok(Packet { fresh_len: self.fresh_len, fragments: self.fragments, ..datagram.packet(layers)? })
     }
 }

@@ -69,6 +69,16 @@ pub(super) fn read<'a>(frame: &Frame<'a>, layers: &'a Layers) -> Option<Packet<'
     }
 }
 
+/// The packet that these bytes of a plain IP packet are.
+#[inline(always)]
+pub(super) fn read_ip<'a>(bytes: &'a [u8], layers: &'a Layers) -> Option<Packet<'a>> {
+    match bytes.first()? >> 4 {
+        4 => over_ipv4(bytes, layers),
+        6 => over_ipv6(bytes, layers),
+        _ => None,
+    }
+}
+
 #[inline(always)]
 fn over_ipv4<'a>(behind: &'a [u8], layers: &'a Layers) -> Option<Packet<'a>> {
     let header: &[u8; IPV4] = behind.first_chunk()?;
@@ -190,7 +200,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::decode::Decoder;
+    use crate::decode::{Decoder, Sealed};
     use crate::time::Timestamp;
 
     #[derive(Debug, Clone, Copy, PartialEq)]
@@ -232,6 +242,7 @@ mod tests {
         let plain = read(&frame, &Layers::NONE);
         if let Some(plain) = plain {
             assert_eq!(Decoder::default().decode_anything(&frame, time).as_ref(), Ok(&plain));
+            assert_eq!(Sealed::of(&plain).open(plain.ip, plain.layers), Ok(plain));
         }
         plain.is_some()
     }
