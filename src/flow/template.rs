@@ -101,6 +101,27 @@ fn words(path: &[u8]) -> impl Iterator<Item = Word> {
     })
 }
 
+/// What a letter of a word is; what is more is less, too.
+const LETTER: u8 = 1;
+const HEX: u8 = 2;
+const DIGIT: u8 = 3;
+
+/// By byte, 0 for what stands between words.
+const CLASSES: [u8; 256] = {
+    let mut classes = [0; 256];
+    let mut byte = 0;
+    while byte < classes.len() {
+        classes[byte] = match byte as u8 {
+            b'0'..=b'9' => DIGIT,
+            b'a'..=b'f' | b'A'..=b'F' => HEX,
+            b'g'..=b'z' | b'G'..=b'Z' => LETTER,
+            _ => 0,
+        };
+        byte += 1;
+    }
+    classes
+};
+
 /// The length and kind of what `rest`, which is not empty, begins with.
 fn first_word(rest: &[u8]) -> (usize, Kind) {
     if !rest.first().is_some_and(u8::is_ascii_alphanumeric) {
@@ -108,10 +129,10 @@ fn first_word(rest: &[u8]) -> (usize, Kind) {
         return (len, Kind::Plain);
     }
     let (mut len, mut digits, mut hex) = (0, 0, 0);
-    for byte in rest.iter().take_while(|byte| byte.is_ascii_alphanumeric()) {
+    for class in rest.iter().map(|byte| CLASSES[usize::from(*byte)]).take_while(|class| *class != 0) {
         len += 1;
-        digits += usize::from(byte.is_ascii_digit());
-        hex += usize::from(byte.is_ascii_hexdigit());
+        digits += usize::from(class >= DIGIT);
+        hex += usize::from(class >= HEX);
     }
     if len == UUID[0] && hex == len && is_uuid(rest) {
         return (UUID.iter().sum::<usize>() + UUID.len() - 1, Kind::Identifier);

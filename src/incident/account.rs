@@ -23,7 +23,9 @@ pub(super) struct Account {
     pub sides: Sides,
     /// What there is more than before.
     pub grown: Grown,
+    /// Empty until it is described.
     pub contrast: Vec<Contrast>,
+    /// Empty until it is described.
     pub sought: Vec<Sought>,
 }
 

@@ -179,6 +179,17 @@ impl Episode {
         Reckoning::of(self, watched, keys, ground).account()
     }
 
+    /// Adds to an account what is only told: it takes long to find, and most looks at an episode are told to nobody.
+    pub fn describe(
+        &self,
+        account: &mut Account,
+        (watched, keys, ground): (&Watched, &BTreeSet<Key>, &Ground<'_>),
+    ) {
+        let reckoning = Reckoning::of(self, watched, keys, ground);
+        let beside = reckoning.beside();
+        (account.contrast, account.sought) = (beside.contrast(), beside.sought(&account.origins));
+    }
+
     fn facts<'a>(&'a self, watched: &'a Watched, before: &'a Before, seconds: f64) -> Facts<'a> {
         let (own, beside) = (&self.sums.own, &self.sums.beside);
         let second = self.until.second;

@@ -229,6 +229,7 @@ impl Incidents {
             }
             Some(_) => State::Update,
         };
+        open.episode.describe(&mut account, (watched, &open.keys, &ground));
         let incident = open.incident(subject, state, tick.end(), account);
         open.told = Some(Told { looked: tick, what });
         open.seq += 1;
@@ -248,6 +249,7 @@ impl Incidents {
         };
         let mut account = open.episode.account(watched, &open.keys, &ground);
         account.retell(open.standing.last(account.verdict.cause), self.policy.concentrated_from);
+        open.episode.describe(&mut account, (watched, &open.keys, &ground));
         let decided = if interrupted {
             watched.now().end().max(open.last_finding.end())
         } else {

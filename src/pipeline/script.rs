@@ -114,6 +114,9 @@ pub(super) fn in_order(workers: &[&Lines], mut tell: impl FnMut(Vec<Page>)) {
             index,
         }));
     }
+    if places.is_empty() {
+        return;
+    }
     // What is equal in all came from one shard, which had it in order.
     places.sort_unstable_by(|one, other| {
         let whole = || marks(*one).map(|mark| &mark.order).cmp(&marks(*other).map(|mark| &mark.order));

@@ -90,7 +90,13 @@ impl<'a> Reckoning<'a> {
         }
     }
 
-    /// What is told of it.
+    /// Its traffic beside that of before.
+    pub fn beside(&self) -> Beside<'_> {
+        let Episode { sums, ordinary, .. } = self.episode;
+        Beside { window: &sums.window, ordinary, scale: &self.scale }
+    }
+
+    /// What is told of it, without what it takes longest to find (see [`Episode::describe`]).
     pub fn account(&self) -> Account {
         let episode = self.episode;
         let rows = self.rows();
@@ -102,10 +108,9 @@ impl<'a> Reckoning<'a> {
         facts.failing = found.failing();
         let mut verdict = self.verdict(&cohorts, &facts, &found);
         let origins = self.origins(rows, &mut verdict);
-        let beside = Beside { window: &episode.sums.window, ordinary: &episode.ordinary, scale: &self.scale };
         Account {
-            contrast: beside.contrast(),
-            sought: beside.sought(&origins),
+            contrast: Vec::new(),
+            sought: Vec::new(),
             foreign: episode.foreign(self.before, self.measure, &origins, self.ground),
             load: self.load(&origins),
             neighbours: episode.neighbours(&self.scale),
