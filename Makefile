@@ -63,10 +63,11 @@ lint: ## Checks formatting, warnings, documentation, licences and banned package
 	@RUSTDOCFLAGS="-D rustdoc::broken_intra_doc_links" cargo doc --locked --no-deps --quiet
 	@cargo deny --log-level error --locked check bans licenses sources
 
+FAULT ?=
 .PHONY: faults
-faults: ## Runs faults of lines, memory, sinks and disks, a line each (root; SOAK=30m, FAULT_ROUNDS=200)
+faults: ## Runs faults of lines, memory, sinks and disks, a line each (root; SOAK=30m, FAULT_ROUNDS=200, FAULT=name)
 	@$(setup) build test
-	@cargo test --locked --release --quiet --test faults -- --ignored --nocapture --test-threads 1
+	@cargo test --locked --release --quiet --test faults -- --ignored --nocapture --test-threads 1 $(FAULT)
 
 .PHONY: deb
 deb: ## Builds a Debian package with unit, manual pages and completions (needs cargo-deb 3.8)

@@ -257,6 +257,9 @@ fn what_is_left_out_under_load_leaves_the_flood_its_origins_for_any_number_of_wo
         assert_eq!(last["capture"]["shed"], step);
         assert_eq!(origins(last), origins(whole.last().unwrap()));
         assert_eq!(last["sought"], Value::Array(Vec::new()), "paths are not read");
+        let unseen = last["verdict"]["not_visible"].as_array().unwrap().iter();
+        let shed = unseen.filter(|what| what.as_str().unwrap().contains("while packets are dropped"));
+        assert_eq!(shed.count(), usize::from(step), "{last}");
     }
 }
 
@@ -337,4 +340,46 @@ fn what_is_told_after_services_have_changed_is_told_of_the_right_one() {
     let alerts = support::alerts(&fs::read_to_string(&watch.told).unwrap());
     assert!(!alerts.is_empty());
     assert!(alerts.iter().all(|alert| alert["service"]["name"] == "web"), "{alerts:?}");
+}
+
+#[test]
+fn a_mirror_of_one_direction_is_told_while_it_is_watched() {
+    let Some(line) = Line::new("half") else { return };
+    let (_folder, capture) = written(&Scenario::new(68).with(crowd_at_home(per_sec(60)).over(secs(6))));
+    let folder = tempfile::tempdir().unwrap();
+    let more = ["-s", WEB, "-f", "dst host 211.34.105.10", "--workers", "2"];
+    let mut watch = Watch::begin(&line, folder.path(), &more);
+    line.send(&capture);
+    watch.signal("USR1");
+    let is_half = |record: &Value| record["event_type"] == "stats" && record["capture"]["one_way"] == true;
+    let told = watch.tells("one direction is missing", is_half);
+    assert_eq!(told["capture"]["one_way_services"][0]["service"], "web", "{told}");
+    watch.interrupt().exits(0);
+}
+
+#[test]
+fn a_service_that_a_reload_names_keeps_its_address_in_records_of_flows() {
+    let Some(line) = Line::new("veil") else { return };
+    let (_folder, capture) = written(&calm(69));
+    let folder = tempfile::tempdir().unwrap();
+    let (config, key) = (folder.path().join("bongsu.yaml"), folder.path().join("key"));
+    fs::write(&key, "0123456789abcdeffedcba98765432101032547698badcfeefcdab8967452301").unwrap();
+    fs::set_permissions(&key, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
+    let write = |name: &str, address: &str| {
+        let service = format!("{{name: {name}, addresses: [{address}], ports: [80]}}");
+        fs::write(&config, format!("home: [KR]\npseudonymize: key\nservices: [{service}]\n")).unwrap();
+    };
+    write("old", "192.0.2.2");
+    let more = ["-c", config.to_str().unwrap(), "--events", "flow,notice,stats,config", "--workers", "2"];
+    let mut watch = Watch::begin(&line, folder.path(), &more);
+    write("web", "211.34.105.10");
+    watch.signal("HUP");
+    watch.tells("what changed", |record| record["event_type"] == "config");
+    line.send(&capture);
+    std::thread::sleep(Duration::from_secs(1));
+    watch.interrupt().exits(0);
+    let told = records(&fs::read_to_string(&watch.told).unwrap());
+    let flows: Vec<&Value> = told.iter().filter(|record| record["event_type"] == "flow").collect();
+    assert!(flows.len() > 20, "{}", flows.len());
+    assert!(flows.iter().all(|flow| flow["dest_ip"] == "211.34.105.10"), "{:?}", flows[0]);
 }

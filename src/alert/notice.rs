@@ -26,6 +26,8 @@ pub enum Condition {
     Dead,
     /// Records do not reach an output.
     SinkFailing,
+    /// The disk does not take what must survive until an output takes it.
+    SpoolFailing,
     /// New rules, configuration or databases are not used, since they cannot be read.
     ReloadFailed,
     /// The packets that were to be kept are not kept any more.
@@ -41,7 +43,7 @@ crate::document::words! {
     Condition, "a condition of the sensor":
     InterfaceLost = "interface_lost", LinkDown = "link_down", InterfaceRenamed = "interface_renamed",
     CaptureLoss = "capture_loss", Shedding = "shedding", Stuck = "stuck", Dead = "dead",
-    SinkFailing = "sink_failing", ReloadFailed = "reload_failed", NotKept = "not_kept",
+    SinkFailing = "sink_failing", SpoolFailing = "spool_failing", ReloadFailed = "reload_failed", NotKept = "not_kept",
     StateDamaged = "state_damaged", Unacknowledged = "unacknowledged", Muted = "muted",
 }
 

@@ -60,6 +60,11 @@ words! {
 }
 
 impl EventType {
+    /// Whether it must arrive wherever it is sent: alerts, and what is wrong with the sensor itself.
+    pub const fn must_arrive(self) -> bool {
+        matches!(self, Self::Alert | Self::Notice)
+    }
+
     /// Whether it is told of single conversations, not of a service or of the sensor.
     pub const fn is_of_flows(self) -> bool {
         matches!(self, Self::Flow | Self::Http | Self::Tls)

@@ -76,7 +76,7 @@ pub struct Heartbeat {
 }
 
 /// An output: what reaches it, and what does not.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Output {
     /// Its name.
     pub name: String,

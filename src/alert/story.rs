@@ -8,7 +8,7 @@ use super::number::{duration, percent, quantity};
 use super::summary::{Paint, WIDTH, clock};
 use super::table::{Lean, Table, cut, wrapped};
 use super::text::told;
-use super::verdict::{named, unseen};
+use super::verdict::named;
 use super::{Alert, unit, verdict};
 use crate::attribute::Country;
 use crate::detect::rule::Level;
@@ -311,7 +311,7 @@ fn would_change(alert: &Alert<'_>) -> Option<String> {
 }
 
 fn not_visible(alert: &Alert<'_>) -> Option<String> {
-    let told: Vec<&str> = alert.incident.verdict.unseen.iter().map(|what| unseen(*what)).collect();
+    let told = verdict::not_visible(alert);
     (!told.is_empty()).then(|| told.join("; "))
 }
 

@@ -3,6 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::Alert;
 use super::eve::Word;
 use super::evidence::Fact;
 use super::number::{percent, quantity, rate, share};
@@ -133,8 +134,21 @@ pub(super) fn named(cause: Cause) -> String {
     kind(cause).map_or_else(|| what.to_owned(), |kind| format!("{what} ({kind})"))
 }
 
+/// What the alert cannot tell of, in words: what the mirror does not show, and what is left out while packets are dropped.
+pub(super) fn not_visible(alert: &Alert<'_>) -> Vec<&'static str> {
+    let unseen = alert.incident.verdict.unseen.iter().map(|what| unseen(*what));
+    let shed = SHED.iter().take(usize::from(alert.around.capture.shed));
+    unseen.chain(shed.copied()).collect()
+}
+
+/// What each step leaves out, beside the steps before (see [`Shed`](crate::flow::Shed)).
+const SHED: [&str; 2] = [
+    "paths, statuses and makes of clients (not read while packets are dropped)",
+    "who waits for an answer (not followed while packets are dropped)",
+];
+
 /// What cannot be seen, in words.
-pub(super) const fn unseen(what: Unseen) -> &'static str {
+const fn unseen(what: Unseen) -> &'static str {
     match what {
         Unseen::Encrypted => "paths and statuses (the conversations are encrypted)",
         Unseen::OneWay => "one direction of the conversations",

@@ -1,10 +1,17 @@
 //! The figures of a run as its stats record has them, at its end and while it goes on.
 
+use crate::aggregate::Sides;
 use crate::alert::{CaptureStats, Named, PacketStats, Quality, Stats};
 use crate::capture::Beat;
 use crate::decode::{FragmentCounts, PacketCounts};
+use crate::detect::Subject;
 use crate::flow::{FlowCounts, LedgerCounts};
 use crate::pipeline::TimeCounts;
+
+/// Whether only one side of the conversations is seen: of some service, or, where none is known, of most connections.
+pub fn is_one_way(services: &[(Subject, Sides)], known: usize, flows: &FlowCounts) -> bool {
+    !services.is_empty() || (known == 0 && flows.unproven > flows.proven)
+}
 
 /// The sums of all stages.
 pub struct Figures<'a> {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::args::ReplayArgs;
-use super::figures::Figures;
+use super::figures::{Figures, is_one_way};
 use super::progress::Bar;
 use super::reading::{Pace, Reading};
 use super::setup::Run;
@@ -15,6 +15,7 @@ use crate::alert::{self, Paint, Stats, Summary};
 use crate::capture::Files;
 use crate::detect::rule::Level;
 use crate::host::Signals;
+use crate::host::clock::Stopwatch;
 use crate::pipeline::{Outcome, Pipeline, Teller, Told};
 use crate::sink::{Begin, Sinks, WhenFull};
 use crate::time::Timestamp;
@@ -167,7 +168,6 @@ impl Ending<'_> {
 
 /// The figures of a run that has ended.
 fn figures<'a>(outcome: &'a Outcome<Teller>, services: usize, complete: bool) -> Figures<'a> {
-    let flows = &outcome.flows;
     Figures {
         packets: &outcome.packets,
         fragments: outcome.fragments,
@@ -178,8 +178,7 @@ fn figures<'a>(outcome: &'a Outcome<Teller>, services: usize, complete: bool) ->
         times: outcome.times,
         quality: alert::Quality {
             loss: outcome.quality.loss,
-            // Where no service is known, all connections tell together.
-            one_way: !outcome.one_way.is_empty() || (services == 0 && flows.unproven > flows.proven),
+            one_way: is_one_way(&outcome.one_way, services, &outcome.flows),
             duplicates: outcome.quality.duplicates,
             shed: outcome.drops.shed,
         },
@@ -188,8 +187,16 @@ fn figures<'a>(outcome: &'a Outcome<Teller>, services: usize, complete: bool) ->
     }
 }
 
+/// Between two looks at whether a thread that ends by itself still holds the outputs.
+const LOOK_AGAIN: Duration = Duration::from_millis(10);
+
 /// Delivers what is left; answers what was lost.
 pub fn finish(sinks: Arc<Sinks>, patience: Duration) -> Vec<String> {
+    let waiting = Stopwatch::start();
+    // Where a thread has died, the others may still be telling what they know.
+    while Arc::strong_count(&sinks) > 1 && waiting.elapsed() < patience {
+        std::thread::sleep(LOOK_AGAIN);
+    }
     match Arc::try_unwrap(sinks) {
         Ok(sinks) => {
             let report = sinks.finish(patience);

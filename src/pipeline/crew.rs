@@ -95,12 +95,12 @@ impl<L: Listener + 'static> Crew<L> {
             let worker = Worker::new(kit, index, workers);
             let (hand, of_line) = (progress.worker(index), progress.worker(index));
             let inbox = Inbox { batches, give_back };
-            threads.push(std::thread::spawn(move || work(worker, &inbox, &met, &hand)));
+            threads.push(begin(format!("worker {index}"), move || work(worker, &inbox, &met, &hand)));
             lines.push(Line { send, emptied, batch: Batch::default(), hand: of_line });
             meetings.push(meeting);
         }
         let (hand, judging) = (progress.reducer(), progress.reducer());
-        let reducer = std::thread::spawn(move || reduce(reducer, &over, &meetings, &hand));
+        let reducer = begin("reducer".to_owned(), move || reduce(reducer, &over, &meetings, &hand));
         Self::Threads(Threads { lines, workers: threads, reducer, closings, judging })
     }
 
@@ -241,6 +241,13 @@ impl<L: Listener + 'static> Threads<L> {
     }
 }
 
+/// Begins a thread that tools find by its name.
+fn begin<T: Send + 'static>(name: String, work: impl FnOnce() -> T + Send + 'static) -> JoinHandle<T> {
+    // What `thread::spawn` does, where the system has no thread left.
+    let failed = |error| std::panic::resume_unwind(Box::new(format!("no thread could be started: {error}")));
+    std::thread::Builder::new().name(name).spawn(work).unwrap_or_else(failed)
+}
+
 /// The result of a thread; its panic goes on here.
 fn joined<T>(thread: JoinHandle<T>) -> T {
     thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
@@ -349,6 +356,8 @@ fn work(
             let layers = copied.layers.and_then(|at| batch.layers.get(at)).unwrap_or(&Layers::NONE);
             copied.follow(ip, layers, &mut worker);
         }
+        #[cfg(test)]
+        assert!(!hand.doomed.load(std::sync::atomic::Ordering::Relaxed), "a test wants it");
         worker.show();
         if let Some(renewal) = &batch.renewal {
             worker.renew(renewal);

@@ -5,6 +5,8 @@
 
 mod bench;
 mod crew;
+#[cfg(test)]
+mod deaths;
 mod mirror;
 mod order;
 mod placement;
@@ -22,6 +24,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use crate::aggregate::{Count, LiveView, OpenTicks, Sides};
+use crate::alert::FlowWriter;
 use crate::attribute::{Attributor, Home};
 use crate::capture::{Beat, Filter, Frame, LinkType};
 use crate::decode::{Decoder, FragmentCounts, PacketCounts, Skip};
@@ -162,9 +165,10 @@ impl<L: Listener + 'static> Pipeline<L> {
         let watch = bench.watch(&rules, learning);
         let writer = listener.writer();
         let incidents = Incidents::new(bench.policy, bench.homes);
-        let reducer = Reducer::new(Arc::clone(&board), watch, incidents, listener);
         let workers = workers.min(SHARDS);
         let progress = Arc::new(Progress::of(workers));
+        let reducer = Reducer::new(Arc::clone(&board), watch, incidents, listener);
+        let reducer = reducer.showing(progress.board_of_one_way());
         let limits = FlowLimits { seed, ..FlowLimits::default() };
         let kit = Kit { attributor, board: Arc::clone(&board), limits, wanted, proxies, writer };
         Self {
@@ -191,8 +195,8 @@ impl<L: Listener + 'static> Pipeline<L> {
     }
 
     /// Goes on under other rules, services, labels, databases and homes, from the next packet on; what was learned and
-    /// what is open stays. `change` is called where the listener is told. Workers, seed, filter, times and kinds of
-    /// records stay as they are.
+    /// what is open stays. `writer` writes records of flows, and `change` is called where the listener is told. Workers,
+    /// seed, filter, times and kinds of records stay as they are.
     ///
     /// # Errors
     /// Where services are named and were not before, or the other way round, or where there are too many with those
@@ -200,6 +204,7 @@ impl<L: Listener + 'static> Pipeline<L> {
     pub fn renew(
         &mut self,
         setup: Setup,
+        writer: FlowWriter,
         change: impl FnOnce(&mut L) + Send + 'static,
     ) -> Result<(), RenewError> {
         let Setup { services, attributor, rules, home, proxies, learning, .. } = setup;
@@ -211,7 +216,7 @@ impl<L: Listener + 'static> Pipeline<L> {
         let change = Box::new(change);
         let anew =
             ForReducer { bench, rules, services: services.clone(), calendar: learning.calendar, change };
-        self.crew.renew(ForWorkers { attributor, proxies }, anew);
+        self.crew.renew(ForWorkers { attributor, proxies, writer }, anew);
         self.services = services;
         Ok(())
     }

@@ -5,6 +5,8 @@
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use crate::aggregate::Sides;
+use crate::detect::Subject;
 use crate::flow::{FlowCounts, LedgerCounts};
 
 /// How far all threads are.
@@ -12,7 +14,11 @@ use crate::flow::{FlowCounts, LedgerCounts};
 pub struct Progress {
     workers: Vec<Arc<Hand>>,
     reducer: Arc<Hand>,
+    one_way: Arc<OneWay>,
 }
+
+/// The services of which the mirror shows one direction only, and which.
+pub(super) type OneWay = Mutex<Vec<(Subject, Sides)>>;
 
 /// What one thread was given and has done.
 #[derive(Debug, Default)]
@@ -20,6 +26,9 @@ pub(super) struct Hand {
     given: AtomicU64,
     done: AtomicU64,
     moved: Mutex<(FlowCounts, LedgerCounts)>,
+    /// Whether a test wants its thread to die.
+    #[cfg(test)]
+    pub doomed: std::sync::atomic::AtomicBool,
 }
 
 /// Work of one thread.
@@ -34,7 +43,8 @@ pub struct Work {
 impl Progress {
     /// Of so many workers and a reducer.
     pub(super) fn of(workers: usize) -> Self {
-        Self { workers: (0..workers).map(|_| Arc::default()).collect(), reducer: Arc::default() }
+        let workers = (0..workers).map(|_| Arc::default()).collect();
+        Self { workers, ..Self::default() }
     }
 
     pub(super) fn worker(&self, index: usize) -> Arc<Hand> {
@@ -43,6 +53,15 @@ impl Progress {
 
     pub(super) fn reducer(&self) -> Arc<Hand> {
         Arc::clone(&self.reducer)
+    }
+
+    pub(super) fn board_of_one_way(&self) -> Arc<OneWay> {
+        Arc::clone(&self.one_way)
+    }
+
+    /// The services of which the mirror shows one direction only, and which, up to the last second that was judged.
+    pub fn one_way(&self) -> Vec<(Subject, Sides)> {
+        self.one_way.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// The work of each thread by its name; nothing where everything is done in place.

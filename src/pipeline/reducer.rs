@@ -3,8 +3,9 @@
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 
+use super::progress::OneWay;
 use super::renewal::ForReducer;
 use super::script::{self, Lines};
 use super::watermark::Over;
@@ -65,6 +66,8 @@ pub(super) struct Reducer<L> {
     epoch: u32,
     /// The second from which on what was learned is due.
     learned_due: Option<i64>,
+    /// Where others see of which services one direction only is seen.
+    one_way: Arc<OneWay>,
 }
 
 /// Segments of sampled connections.
@@ -97,7 +100,13 @@ impl<L: Listener> Reducer<L> {
             data: Data::default(),
             epoch: 0,
             learned_due: None,
+            one_way: Arc::default(),
         }
+    }
+
+    /// The same, saying there of which services one direction only is seen.
+    pub fn showing(self, one_way: Arc<OneWay>) -> Self {
+        Self { one_way, ..self }
     }
 
     /// Judges by something else from the next tick on; what is open stays open.
@@ -128,6 +137,7 @@ impl<L: Listener> Reducer<L> {
                 next = end;
             }
         }
+        *self.one_way.lock().unwrap_or_else(PoisonError::into_inner) = self.watch.one_way();
     }
 
     fn judge(&mut self, tick: Tick) {

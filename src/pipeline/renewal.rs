@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use super::bench::Bench;
+use crate::alert::FlowWriter;
 use crate::attribute::Attributor;
 use crate::detect::calendar::Calendar;
 use crate::detect::rule::RuleSet;
@@ -26,6 +27,7 @@ pub enum RenewError {
 pub(super) struct ForWorkers {
     pub attributor: Arc<Attributor>,
     pub proxies: TrustedProxies,
+    pub writer: FlowWriter,
 }
 
 /// What the reducer takes over.

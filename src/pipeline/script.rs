@@ -38,6 +38,11 @@ impl Script {
         Self { writer, lines: Lines::default() }
     }
 
+    /// Has records written otherwise from now on.
+    pub fn renew(&mut self, writer: FlowWriter) {
+        self.writer = writer;
+    }
+
     /// What was written since the last time.
     pub fn lines(&mut self) -> &mut Lines {
         &mut self.lines

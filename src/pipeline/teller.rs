@@ -48,6 +48,11 @@ impl Scene {
         Target::of(subject, &self.services, &self.pseudonyms)
     }
 
+    /// Who writes records of flows.
+    pub fn writer(&self) -> FlowWriter {
+        FlowWriter::new(&self.sensor, &self.zone, &self.pseudonyms)
+    }
+
     /// Calls `tell` with the surroundings of an incident.
     pub fn around<R>(&self, capture: alert::Quality, tell: impl FnOnce(&Surroundings<'_>) -> R) -> R {
         let organization = |address| self.attributor.organization(address);
@@ -283,7 +288,7 @@ impl Listener for Teller {
     }
 
     fn writer(&self) -> FlowWriter {
-        FlowWriter::new(&self.scene.sensor, &self.scene.zone, &self.scene.pseudonyms)
+        self.scene.writer()
     }
 
     fn told(&mut self, incident: Incident, quality: &Quality) {

@@ -59,9 +59,10 @@ impl Worker {
         self.ledgers.iter_mut().flatten().for_each(|ledger| ledger.shed(shed));
     }
 
-    /// Goes on under other databases, labels and proxies.
+    /// Goes on under other databases, labels, proxies and pseudonyms.
     pub fn renew(&mut self, renewal: &ForWorkers) {
         self.tallies.renew(Arc::clone(&renewal.attributor));
+        self.script.renew(renewal.writer.clone());
         for tracker in self.trackers.iter_mut().flatten() {
             tracker.trust(&renewal.proxies);
         }

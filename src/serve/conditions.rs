@@ -81,13 +81,6 @@ impl Conditions {
         self.lock().iter().map(told).collect()
     }
 
-    /// Those that hold and in which nobody should rely on the sensor: packets do not come, or nothing is done with them.
-    pub fn unready(&self) -> Vec<Holding> {
-        let words = [Condition::InterfaceLost, Condition::LinkDown, Condition::Stuck, Condition::Dead];
-        let is_bad = |holding: &Holding| words.iter().any(|bad| bad.word() == holding.condition);
-        self.holding().into_iter().filter(is_bad).collect()
-    }
-
     fn tell(&self, notice: &Notice<'_>) {
         if let Some(sinks) = self.sinks.as_ref().and_then(Weak::upgrade) {
             sinks.send(&notice.record(&self.sensor, &self.zone));

@@ -168,10 +168,15 @@ impl Desk {
     }
 
     fn readiness(&self) -> Response<Full<Bytes>> {
-        let unready = self.status.conditions.unready();
+        let unready = self.status.unready();
         let ready = unready.is_empty() && self.status.is_alive();
         let reasons = self.status.conditions.holding();
-        let body = serde_json::json!({ "ready": ready, "reasons": unready, "conditions": reasons });
+        let body = serde_json::json!({
+            "ready": ready,
+            "reasons": unready,
+            "conditions": reasons,
+            "unacknowledged": self.status.snapshot().unacknowledged,
+        });
         let code = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
         told(code, "application/json", format!("{body}\n"))
     }

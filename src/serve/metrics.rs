@@ -96,13 +96,15 @@ impl Figures {
     }
 
     fn sensor(&self, page: &mut Page<'_>) -> Result<(), Error> {
-        let Snapshot { rules, reloads, databases, shedding, .. } = &*self.snapshot;
+        let Snapshot { rules, reloads, databases, shedding, unacknowledged, .. } = &*self.snapshot;
         page.gauge("rules", "Rules in use", *rules as f64)?;
         page.counter("reloads", "Times that rules and configuration were read anew", reloads.0)?;
         page.counter("reload_failures", "Times that what was read anew could not be used", reloads.1)?;
         let built = databases.iter().map(|(name, built)| (name.as_str(), *built as f64));
         page.gauges("geoip_build_timestamp_seconds", "When a database was built", "database", built)?;
         page.gauge("shedding_step", "How much work is left out", *shedding as f64)?;
+        let waiting = "Severe alerts that nobody has acknowledged";
+        page.gauge("unacknowledged_alerts", waiting, *unacknowledged as f64)?;
         page.gauge("alive", "Whether all threads move", f64::from(u8::from(self.alive)))?;
         page.described("condition", "Conditions that hold", MetricType::Gauge, |page| {
             self.conditions.iter().try_for_each(|holding| {

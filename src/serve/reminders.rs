@@ -72,6 +72,14 @@ impl Reminders {
         }
     }
 
+    /// Another run goes on with them at `now`: what a clock that was set back had put off is due as late as can be, no later.
+    pub fn begin_anew(&mut self, now: i64, patience: Patience) {
+        for waiting in self.waiting.values_mut() {
+            waiting.since = waiting.since.min(now);
+            waiting.due = waiting.due.min(now.saturating_add(patience.most));
+        }
+    }
+
     /// Somebody has seen it; answers whether it waited.
     pub fn acknowledge(&mut self, incident: &str) -> bool {
         self.waiting.remove(incident).is_some()
@@ -142,7 +150,9 @@ mod tests {
         let told: Vec<_> =
             told.iter().map(|(now, incident, times)| (*now, incident.as_str(), *times)).collect();
         assert_eq!(told, expected);
-        let again: Reminders = serde_json::from_str(&serde_json::to_string(&reminders).unwrap()).unwrap();
+        let mut again: Reminders = serde_json::from_str(&serde_json::to_string(&reminders).unwrap()).unwrap();
         assert_eq!(again, reminders);
+        again.begin_anew(-1_000_000, patience);
+        assert_eq!(again.due(-1_000_000 + 200, patience).len(), 1, "by a date that is long past");
     }
 }

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::Conditions;
-use crate::alert::{Output, Stats};
+use crate::alert::{Condition, Holding, Output, Stats};
 use crate::detect::rule::Level;
 
 /// Figures of one moment.
@@ -30,6 +30,8 @@ pub struct Snapshot {
     pub databases: Vec<(String, u64)>,
     /// How much work is left out, in steps; 0 is none.
     pub shedding: u64,
+    /// Severe alerts that nobody has acknowledged.
+    pub unacknowledged: u64,
 }
 
 /// What is known of a sensor by those who ask from outside.
@@ -56,6 +58,17 @@ impl Status {
         Arc::clone(&self.snapshot.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
+    /// Why nobody should rely on the sensor now: packets do not come, nothing is done with them, alerts would not survive, or
+    /// no output takes any.
+    pub fn unready(&self) -> Vec<Holding> {
+        let snapshot = self.snapshot();
+        let unheard = !snapshot.outputs.is_empty() && snapshot.outputs.iter().all(|output| !output.ok);
+        let failing = |holding: &Holding| unheard && holding.condition == Condition::SinkFailing.word();
+        let mut holding = self.conditions.holding();
+        holding.retain(|holding| is_bad(holding) || failing(holding));
+        holding
+    }
+
     /// Says whether all threads move.
     pub fn set_alive(&self, alive: bool) {
         self.alive.store(alive, Relaxed);
@@ -65,4 +78,16 @@ impl Status {
     pub fn is_alive(&self) -> bool {
         self.alive.load(Relaxed)
     }
+}
+
+/// Whether it is reason enough by itself.
+fn is_bad(holding: &Holding) -> bool {
+    let bad = [
+        Condition::InterfaceLost,
+        Condition::LinkDown,
+        Condition::Stuck,
+        Condition::Dead,
+        Condition::SpoolFailing,
+    ];
+    bad.iter().any(|bad| bad.word() == holding.condition)
 }

@@ -5,7 +5,7 @@ use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
 
 use super::*;
-use crate::alert::Condition;
+use crate::alert::{Condition, Output};
 use crate::detect::rule::Level;
 use crate::time::{Timestamp, Zone};
 
@@ -49,6 +49,19 @@ fn health_and_readiness_follow_the_sensor() {
     assert!(unready.contains(reasons), "{unready}");
     status.conditions.end(Condition::InterfaceLost, "eth1", "eth1 is back", time);
     assert!(get(at, "/readyz", HERE).starts_with("HTTP/1.1 200 "));
+    status.conditions.begin(Condition::SpoolFailing, "webhook", "the disk is full", time);
+    let unready = get(at, "/readyz", HERE);
+    assert!(unready.starts_with("HTTP/1.1 503 ") && unready.contains("spool_failing"), "{unready}");
+    status.conditions.end(Condition::SpoolFailing, "webhook", "there is room", time);
+    let output = |ok| Output { ok, name: "webhook".to_owned(), ..Output::default() };
+    status.show(Snapshot { outputs: vec![output(true), output(false)], ..Snapshot::default() });
+    assert!(get(at, "/readyz", HERE).starts_with("HTTP/1.1 200 "), "one output takes alerts");
+    let outputs = vec![output(false)];
+    status.show(Snapshot { outputs, unacknowledged: 3, ..Snapshot::default() });
+    let unready = get(at, "/readyz", HERE);
+    assert!(unready.starts_with("HTTP/1.1 503 ") && unready.contains(r#""unacknowledged":3"#), "{unready}");
+    assert!(unready.contains(r#""reasons":[{"condition":"sink_failing""#), "{unready}");
+    status.show(Snapshot::default());
     status.set_alive(false);
     assert!(get(at, "/healthz", HERE).starts_with("HTTP/1.1 503 "));
     server.finish();

@@ -12,15 +12,19 @@ pub struct Patience {
     pub most: Duration,
     /// The longest wait that a receiver may ask for.
     pub asked: Duration,
+    /// How long a connection may leave unacknowledged what was sent on it, before it counts as broken.
+    pub unacknowledged: Duration,
 }
 
 impl Default for Patience {
-    /// Half a second at first, a minute at most; five minutes where that is asked for.
+    /// Half a second at first, a minute at most; five minutes where that is asked for. A path that takes no packet for ten
+    /// seconds will not take the next ones either.
     fn default() -> Self {
         Self {
             first: Duration::from_millis(500),
             most: Duration::from_secs(60),
             asked: Duration::from_secs(300),
+            unacknowledged: Duration::from_secs(10),
         }
     }
 }
@@ -41,7 +45,7 @@ impl Backoff {
 
     /// How long to wait after another failure.
     pub fn after_failure(&mut self, asked: Option<Duration>) -> Duration {
-        let Patience { first, most, asked: most_asked } = self.patience;
+        let Patience { first, most, asked: most_asked, .. } = self.patience;
         let ceiling = first.saturating_mul(1_u32 << self.failures.min(20)).min(most);
         self.failures = self.failures.saturating_add(1);
         let drawn = ceiling.mul_f64(self.draw());

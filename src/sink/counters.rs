@@ -36,6 +36,7 @@ struct SpoolCounters {
     bytes: AtomicU64,
     damaged: AtomicU64,
     unspooled: AtomicU64,
+    error: Mutex<Option<String>>,
 }
 
 #[derive(Debug, Default)]
@@ -144,9 +145,15 @@ impl Counters {
     pub fn cannot_spool(&self, records: u64, error: &std::io::Error) {
         let before = self.spool.unspooled.fetch_add(records, Relaxed);
         self.remember(format!("spool: {error}"));
+        *self.spool.error.lock().unwrap_or_else(PoisonError::into_inner) = Some(error.to_string());
         if before.checked_ilog2() != (before + records).checked_ilog2() {
             warn!(sink = self.name, %error, unspooled = before + records, "the spool takes no records");
         }
+    }
+
+    /// The spool's disk took what it was given.
+    pub fn can_spool(&self) {
+        *self.spool.error.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
 
     /// What is in the spool.
@@ -183,6 +190,7 @@ impl Counters {
             spooled: self.spool.waiting.load(Relaxed),
             spooled_bytes: self.spool.bytes.load(Relaxed),
             unspooled: self.spool.unspooled.load(Relaxed),
+            spool_error: self.spool.error.lock().unwrap_or_else(PoisonError::into_inner).clone(),
             damaged: self.spool.damaged.load(Relaxed),
         }
     }

@@ -268,7 +268,12 @@ impl Output {
         match synced {
             Ok(()) if self.doubtful => {
                 self.doubtful = false;
-                Settled::Lost(SinkError::Io(std::io::Error::other("what was written may not be on the disk")))
+                lost_because("what was written may not be on the disk")
+            }
+            // Nobody will ever read what went into it; whoever moves it keeps its name, and its lines.
+            Ok(()) if is_deleted(self.lines.out()) => {
+                self.reopen();
+                lost_because("the file was deleted while records were written into it")
             }
             Ok(()) => Settled::Yes,
             Err(error) => Settled::Lost(error.into()),
@@ -278,7 +283,16 @@ impl Output {
 
 /// A thread died with the file.
 fn gone() -> Settled {
-    Settled::Lost(SinkError::Io(std::io::Error::other("the file is not written to any more")))
+    lost_because("the file is not written to any more")
+}
+
+fn lost_because(why: &'static str) -> Settled {
+    Settled::Lost(SinkError::Io(std::io::Error::other(why)))
+}
+
+/// Whether no name leads to it any more.
+fn is_deleted(file: &File) -> bool {
+    file.metadata().is_ok_and(|held| held.nlink() == 0)
 }
 
 fn is_file(file: &File) -> bool {

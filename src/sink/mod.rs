@@ -6,6 +6,7 @@ mod answer;
 mod backoff;
 mod counters;
 mod datagram;
+mod doubt;
 mod file;
 mod lines;
 mod lodging;
@@ -75,6 +76,12 @@ pub trait Sink: Send {
         Box::pin(async { Settled::Yes })
     }
 
+    /// How long what was delivered and settled may still prove lost, where a receiver answers nothing: the spool keeps it
+    /// until then, and `settle` is asked once more.
+    fn doubt(&self) -> Duration {
+        Duration::ZERO
+    }
+
     /// How often a record is given in a run that waits for it, before it is lost.
     fn attempts(&self) -> u32 {
         1
@@ -101,7 +108,7 @@ pub enum Settled {
     Yes,
     /// A part of it is still on its way; nothing is lost.
     NotYet,
-    /// It may be lost and is to be delivered again.
+    /// It may be lost and is to be delivered again, with all that was still in doubt.
     Lost(SinkError),
 }
 
@@ -326,6 +333,8 @@ fn colon(said: &str) -> String {
     if said.is_empty() { String::new() } else { format!(": {said}") }
 }
 
+#[cfg(test)]
+mod lasting;
 #[cfg(test)]
 mod moved;
 #[cfg(test)]

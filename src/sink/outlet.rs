@@ -160,7 +160,10 @@ impl Shared {
     fn keep(&self, group: &[Record], past: &mpsc::Sender<Parcel>) {
         let mut spool = self.spool();
         match spool.append(group) {
-            Ok(outcome) => self.counters.refuse(outcome.refused + outcome.displaced),
+            Ok(outcome) => {
+                self.counters.can_spool();
+                self.counters.refuse(outcome.refused + outcome.displaced);
+            }
             Err(error) => {
                 self.counters.cannot_spool(group.len() as u64, &error);
                 for record in group {

@@ -12,12 +12,13 @@ use tokio::sync::{Notify, mpsc, oneshot, watch};
 
 use super::backoff::{Backoff, Patience};
 use super::counters::Counters;
+use super::doubt::Doubt;
 use super::lodging::{self, Lodging};
 use super::outlet::Outlet;
 use super::runner::{self, Lane, Parcel};
 use super::{
-    Begin, DatagramSink, EventType, FileSink, Format, Page, Record, Sink, SinkCounts, SinkError, SinkReport,
-    SinkSpec, SinkStatus, StreamSink, Target, TcpSink, WebhookSink,
+    Begin, DatagramSink, FileSink, Format, Page, Record, Sink, SinkCounts, SinkError, SinkReport, SinkSpec,
+    SinkStatus, StreamSink, Target, TcpSink, WebhookSink,
 };
 use crate::detect::rule::Level;
 
@@ -83,7 +84,7 @@ pub struct Sinks {
 /// The sender's end of a sink's queue.
 struct Entrance {
     queue: mpsc::Sender<Parcel>,
-    /// Where alerts go that must not be lost.
+    /// Where records go that must arrive.
     spool: Option<mpsc::Sender<Record>>,
     reopen: Arc<Notify>,
     counters: Arc<Counters>,
@@ -144,7 +145,7 @@ impl Sinks {
         for lane in self.lanes.iter().filter(|lane| lane.wants.wants(record)) {
             let record = record.shaped(lane.wants.format);
             match &lane.spool {
-                Some(spool) if record.kind == EventType::Alert => lane.keep(spool, record),
+                Some(spool) if record.kind.must_arrive() => lane.keep(spool, record),
                 _ => lane.send(Parcel::Record(record), self.when_full),
             }
         }
@@ -213,6 +214,7 @@ impl Builder<'_> {
         };
         let seed = self.setting.seed.wrapping_add(self.lanes.len() as u64);
         self.lanes.push(Lane {
+            doubt: Doubt::lasting(sink.doubt()),
             sink,
             parcels,
             outlet,
@@ -235,14 +237,14 @@ impl Builder<'_> {
 
 impl Wants {
     fn wants(self, record: &Record) -> bool {
-        let kind = !self.alerts_only || matches!(record.kind, EventType::Alert | EventType::Notice);
+        let kind = !self.alerts_only || record.kind.must_arrive();
         kind && self.format.tells(record.kind)
             && record.severity.is_none_or(|severity| severity >= self.min_severity)
     }
 }
 
 impl Entrance {
-    /// Sends an alert to the spool; the sender never waits for a disk.
+    /// Sends a record to the spool; the sender never waits for a disk.
     fn keep(&self, spool: &mpsc::Sender<Record>, record: Record) {
         self.counters.send(1);
         if spool.try_send(record).is_err() {
@@ -293,9 +295,9 @@ fn open(target: &Target, spooled: bool, setting: &Setting) -> Result<Box<dyn Sin
         Target::Stdout => Box::new(StreamSink::stdout()?),
         Target::Udp { host, port } => Box::new(DatagramSink::udp(host, *port, sensor)),
         Target::Unix(path) => Box::new(DatagramSink::unix(path.clone(), sensor)),
-        Target::Tcp { host, port } => Box::new(TcpSink::tcp(host, *port, sensor)),
+        Target::Tcp { host, port } => Box::new(TcpSink::tcp(host, *port, sensor).patient(setting.patience)),
         Target::Tls { host, port, ca_file } => {
-            Box::new(TcpSink::tls(host, *port, ca_file.as_deref(), sensor)?)
+            Box::new(TcpSink::tls(host, *port, ca_file.as_deref(), sensor)?.patient(setting.patience))
         }
         Target::Webhook(hook) => Box::new(WebhookSink::open(hook, *clock)?),
     })

@@ -13,9 +13,9 @@ use super::*;
 
 /// A request as it was heard.
 #[derive(Debug, Clone)]
-struct Heard {
+pub struct Heard {
     head: Vec<String>,
-    body: String,
+    pub body: String,
 }
 
 impl Heard {
@@ -29,7 +29,7 @@ impl Heard {
 }
 
 /// What a receiver does with a request.
-enum Answer {
+pub enum Answer {
     /// These bytes, and the next request.
     Says(String),
     /// Nothing, for as long as the sender waits.
@@ -42,12 +42,12 @@ enum Answer {
     HangsUp,
 }
 
-fn says(status: &str) -> Answer {
+pub fn says(status: &str) -> Answer {
     Answer::Says(format!("HTTP/1.1 {status}\r\ncontent-length: 2\r\n\r\nok"))
 }
 
 /// A receiver on this machine; what it hears is kept in its order.
-struct Receiver {
+pub struct Receiver {
     port: u16,
     heard: Arc<Mutex<Vec<Heard>>>,
     connections: Arc<Mutex<u32>>,
@@ -55,7 +55,7 @@ struct Receiver {
 
 impl Receiver {
     /// `answer` is asked with the number of the request, from 0.
-    fn start(answer: impl Fn(usize, &Heard) -> Answer + Send + Sync + 'static) -> Self {
+    pub fn start(answer: impl Fn(usize, &Heard) -> Answer + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
         let receiver = Self { port, heard: Arc::default(), connections: Arc::default() };
@@ -71,11 +71,11 @@ impl Receiver {
         receiver
     }
 
-    fn heard(&self) -> Vec<Heard> {
+    pub fn heard(&self) -> Vec<Heard> {
         self.heard.lock().unwrap().clone()
     }
 
-    fn bodies(&self) -> Vec<String> {
+    pub fn bodies(&self) -> Vec<String> {
         self.heard().into_iter().map(|heard| heard.body).collect()
     }
 
@@ -84,7 +84,7 @@ impl Receiver {
         Hook { url, secret: None, ca_file: None, timeout: Duration::from_millis(300) }
     }
 
-    fn spec(&self) -> SinkSpec {
+    pub fn spec(&self) -> SinkSpec {
         SinkSpec::all(Target::Webhook(self.hook()))
     }
 }
@@ -140,11 +140,11 @@ fn read_request(reader: &mut impl BufRead) -> Option<Heard> {
     Some(heard)
 }
 
-fn numbered(range: std::ops::Range<u32>) -> Vec<Record> {
+pub fn numbered(range: std::ops::Range<u32>) -> Vec<Record> {
     range.map(|seq| Record { seq: Some(seq), ..alert(&format!("{{\"seq\":{seq}}}")) }).collect()
 }
 
-fn lines(records: &[Record]) -> Vec<String> {
+pub fn lines(records: &[Record]) -> Vec<String> {
     records.iter().map(|record| record.line.to_string()).collect()
 }
 
@@ -277,7 +277,7 @@ fn a_replay_tries_a_receiver_a_few_times_and_ends() {
 }
 
 /// Reads messages with their length before them until the sender leaves.
-fn read_counted(stream: impl Read, heard: &Mutex<Vec<String>>, most: usize) {
+pub fn read_counted(stream: impl Read, heard: &Mutex<Vec<String>>, most: usize) {
     let mut reader = BufReader::new(stream);
     for _ in 0..most {
         let mut length = Vec::new();

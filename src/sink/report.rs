@@ -25,12 +25,14 @@ pub struct SinkStatus {
     pub counts: SinkCounts,
     /// Of those that failed, how many the receiver refused for good and were put aside.
     pub rejected: u64,
-    /// Records of incidents that wait in its spool.
+    /// Records that must arrive and wait in its spool.
     pub spooled: u64,
     /// Bytes of its spool.
     pub spooled_bytes: u64,
     /// Records that the spool's disk did not take, and that went on in memory.
     pub unspooled: u64,
+    /// Why its spool's disk took nothing when it was last asked; `None` while it does.
+    pub spool_error: Option<String>,
     /// Damaged places that were found in its spool.
     pub damaged: u64,
 }
@@ -53,7 +55,7 @@ pub struct SinkState {
     pub first_error: Option<String>,
     /// Whether its reader had gone, which is no failure.
     pub closed: bool,
-    /// Records of incidents that the next run will deliver.
+    /// Records that must arrive and that the next run will deliver.
     pub spooled: u64,
 }
 

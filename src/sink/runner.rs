@@ -14,13 +14,16 @@ use tokio::time::{sleep, timeout};
 
 use super::backoff::Backoff;
 use super::counters::Counters;
+use super::doubt::{Delivered, Doubt};
 use super::outlet::{Outlet, Reading};
 use super::spool::Entry;
-use super::{Delivery, EventType, Page, Record, Settled, Sink, SinkError, WhenFull};
+use super::{Delivery, Page, Record, Settled, Sink, SinkError, WhenFull};
 
 /// A sink with the receiving ends of its queue and its spool.
 pub(super) struct Lane {
     pub sink: Box<dyn Sink>,
+    /// What it has delivered and may still be lost.
+    pub doubt: Doubt,
     pub parcels: mpsc::Receiver<Parcel>,
     pub outlet: Option<Outlet>,
     pub reopen: Arc<Notify>,
@@ -53,7 +56,7 @@ impl Parcel {
 /// Parcels that are delivered at once: a write for each would cost a replay with many records dear.
 const BATCH: usize = 64;
 
-/// Between two attempts with alerts that no spool holds, once the run ends; until the time for that is up.
+/// Between two attempts with records that must arrive and that no spool holds, once the run ends; until the time for that is up.
 const LAST_PAUSE: Duration = Duration::from_millis(100);
 
 /// Starts the thread; it ends by itself when `stopped` says how long it may still take, or its sender is gone.
@@ -115,7 +118,7 @@ impl Lane {
         let mut parcels = Vec::with_capacity(BATCH);
         let (mut queue_open, mut spool_open) = (true, self.outlet.is_some());
         while queue_open || spool_open {
-            let Self { parcels: queue, outlet, reopen, .. } = &mut self;
+            let Self { parcels: queue, outlet, reopen, doubt, .. } = &mut self;
             tokio::select! {
                 () = reopen.notified() => self.reopen().await,
                 count = queue.recv_many(&mut parcels, BATCH), if queue_open => {
@@ -123,6 +126,7 @@ impl Lane {
                     self.take(parcels.drain(..)).await;
                 }
                 () = ready(outlet), if spool_open => spool_open = self.empty_spool().await,
+                () = doubt.lifted() => self.lift_doubt().await,
             }
         }
         if let Some(outlet) = &self.outlet {
@@ -133,6 +137,7 @@ impl Lane {
             let last = self.sink.finish().await;
             self.counters.note(&last);
         }
+        self.end_doubt().await;
     }
 
     async fn reopen(&mut self) {
@@ -171,8 +176,8 @@ impl Lane {
             match self.pause_after(&delivery).await {
                 Pause::Over => {}
                 Pause::GivenUp => return self.counters.fail(batch.len()),
-                // Alerts come here past a spool whose disk refused them: nothing else holds them.
-                Pause::Ending if batch.has_alerts() => sleep(LAST_PAUSE).await,
+                // They come here past a spool whose disk refused them: nothing else holds them.
+                Pause::Ending if batch.must_arrive() => sleep(LAST_PAUSE).await,
                 Pause::Ending => return self.counters.discard(batch.len()),
             }
         }
@@ -200,7 +205,7 @@ impl Lane {
             self.put_aside(rest, &delivery).await;
             rest = rest.get(taken..).unwrap_or_default();
             match self.sink.settle().await {
-                Settled::Yes => self.commit(&numbers, rest.len()).await,
+                Settled::Yes => self.note_settled(&mut delivery, &numbers, rest.len()).await,
                 Settled::NotYet => {
                     delivery.left = delivery.left.max(1);
                     delivery
@@ -208,10 +213,7 @@ impl Lane {
                         .get_or_insert_with(|| SinkError::Io(io::Error::from(ErrorKind::Interrupted)));
                 }
                 Settled::Lost(error) => {
-                    // What seemed delivered was not: it is given again, and counted then.
-                    if let Some(outlet) = &mut self.outlet {
-                        outlet.rewind().await;
-                    }
+                    self.give_again().await;
                     return self.refused(error).await;
                 }
             }
@@ -220,10 +222,52 @@ impl Lane {
                 self.backoff.succeed();
                 return true;
             }
+            let refused = delivery.error.is_some();
             if self.pause_after(&delivery).await == Pause::Ending {
                 return false;
             }
+            if refused {
+                // Read again with what came meanwhile: by the next record a receiver shows on which one it fails.
+                self.give_again().await;
+                return true;
+            }
         }
+    }
+
+    /// Has everything given again that is not known to have arrived; it is counted then.
+    async fn give_again(&mut self) {
+        self.doubt.take_all();
+        if let Some(outlet) = &mut self.outlet {
+            outlet.rewind().await;
+        }
+    }
+
+    /// Lets the spool go of what has been in doubt for long enough, unless it proves lost.
+    async fn lift_doubt(&mut self) {
+        let Some(lifted) = self.doubt.take_lifted().await else { return };
+        match self.sink.settle().await {
+            Settled::Yes => self.note_arrived(lifted).await,
+            Settled::NotYet => self.doubt.cast(lifted),
+            Settled::Lost(error) => {
+                self.give_again().await;
+                self.counters.note(&Delivery::refusal(1, error));
+            }
+        }
+    }
+
+    /// The end: what the sink has seen through is done with, the rest stays in the spool.
+    async fn end_doubt(&mut self) {
+        if !self.doubt.is_empty()
+            && let Settled::Yes = self.sink.settle().await
+            && let Some(all) = self.doubt.take_all()
+        {
+            self.note_arrived(all).await;
+        }
+    }
+
+    async fn note_arrived(&mut self, arrived: Delivered) {
+        self.commit(arrived.last).await;
+        self.counters.note(&Delivery { delivered: arrived.records, ..Delivery::default() });
     }
 
     /// Tells that nothing goes on for now, and waits; answers whether to go on.
@@ -233,14 +277,24 @@ impl Lane {
         self.pause_after(&refused).await != Pause::Ending
     }
 
-    /// Notes in the spool that all but the last `left` of these records were delivered.
-    async fn commit(&mut self, numbers: &[u64], left: usize) {
+    /// All but the last `left` of these records are settled: the spool lets go of them, at once or when they are in doubt no
+    /// more; they are counted then.
+    async fn note_settled(&mut self, delivery: &mut Delivery, numbers: &[u64], left: usize) {
         let done = numbers.len().saturating_sub(left);
-        let (Some(outlet), Some(last)) = (&self.outlet, done.checked_sub(1).and_then(|at| numbers.get(at)))
-        else {
-            return;
-        };
-        if let Err(error) = outlet.commit(*last).await {
+        let Some(last) = done.checked_sub(1).and_then(|at| numbers.get(at)).copied() else { return };
+        if !self.doubt.is_cast() {
+            return self.commit(last).await;
+        }
+        let records = std::mem::take(&mut delivery.delivered);
+        if records > 0 {
+            self.doubt.cast(Delivered { last, records });
+        }
+    }
+
+    /// Notes in the spool that all up to this number were delivered.
+    async fn commit(&mut self, number: u64) {
+        let Some(outlet) = &self.outlet else { return };
+        if let Err(error) = outlet.commit(number).await {
             self.counters.cannot_spool(0, &error);
         }
     }
@@ -316,9 +370,9 @@ impl Batch {
         None
     }
 
-    fn has_alerts(&self) -> bool {
+    fn must_arrive(&self) -> bool {
         match self {
-            Batch::Records(records) => records.iter().any(|record| record.kind == EventType::Alert),
+            Batch::Records(records) => records.iter().any(|record| record.kind.must_arrive()),
             Batch::Pages(_) => false,
         }
     }

@@ -42,6 +42,7 @@ pub fn setting(when_full: WhenFull) -> Setting {
         first: Duration::from_millis(2),
         most: Duration::from_millis(20),
         asked: Duration::from_millis(20),
+        unacknowledged: Duration::from_millis(500),
     };
     Setting { patience, ..Setting::new("mirror 1", when_full, clock) }
 }

@@ -1,6 +1,7 @@
 //! Connections to receivers: TCP, and TLS upon it. Comes in: a host and a port. Goes out: a stream of bytes whose other end
 //! is, with TLS, who the certificate says it is.
 
+use std::io;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,6 +10,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpStream, lookup_host};
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
 use tokio_rustls::rustls::pki_types::pem::PemObject;
 use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName};
 use tokio_rustls::rustls::{ClientConfig, RootCertStore, crypto};
@@ -16,9 +18,22 @@ use tokio_rustls::rustls::{ClientConfig, RootCertStore, crypto};
 use super::SinkError;
 
 /// Bytes there and back.
-pub(super) trait Wire: AsyncRead + AsyncWrite + Send + Unpin {}
+pub(super) trait Wire: AsyncRead + AsyncWrite + Send + Unpin {
+    /// What the system says is wrong with the connection; told once.
+    fn broken(&self) -> Option<io::Error>;
+}
 
-impl<T: AsyncRead + AsyncWrite + Send + Unpin> Wire for T {}
+impl Wire for TcpStream {
+    fn broken(&self) -> Option<io::Error> {
+        self.take_error().unwrap_or_else(Some)
+    }
+}
+
+impl Wire for TlsStream<TcpStream> {
+    fn broken(&self) -> Option<io::Error> {
+        self.get_ref().0.broken()
+    }
+}
 
 /// How to reach a receiver.
 #[derive(Clone)]
@@ -26,12 +41,14 @@ pub(super) struct Reach {
     host: String,
     port: u16,
     tls: Option<(TlsConnector, ServerName<'static>)>,
+    /// How long what was sent may stay unacknowledged.
+    unacknowledged: Duration,
 }
 
 impl Reach {
     /// A receiver in the clear.
     pub fn tcp(host: &str, port: u16) -> Self {
-        Self { host: host.to_owned(), port, tls: None }
+        Self { host: host.to_owned(), port, tls: None, unacknowledged: UNACKNOWLEDGED }
     }
 
     /// A receiver whose certificate must be one of that host, and be signed by an authority of `ca_file`, or else by one that
@@ -40,7 +57,12 @@ impl Reach {
         let name = ServerName::try_from(host.to_owned());
         let name = name.map_err(|_| SinkError::NoAddress { host: host.to_owned() })?;
         let tls = Some((TlsConnector::from(Arc::new(client(ca_file)?)), name));
-        Ok(Self { host: host.to_owned(), port, tls })
+        Ok(Self { host: host.to_owned(), port, tls, unacknowledged: UNACKNOWLEDGED })
+    }
+
+    /// The same, where what was sent may stay unacknowledged for so long.
+    pub fn unacknowledged(self, unacknowledged: Duration) -> Self {
+        Self { unacknowledged, ..self }
     }
 
     /// Connects, to the first address of the host that answers.
@@ -53,8 +75,8 @@ impl Reach {
         let stream = self.connect_to_any().await?;
         stream.set_nodelay(true)?;
         // What nobody acknowledges is to become an error in time, not in a quarter of an hour.
-        rustix::net::sockopt::set_tcp_user_timeout(&stream, UNACKNOWLEDGED_MILLIS)
-            .map_err(std::io::Error::from)?;
+        let millis = u32::try_from(self.unacknowledged.as_millis()).unwrap_or(u32::MAX);
+        rustix::net::sockopt::set_tcp_user_timeout(&stream, millis).map_err(io::Error::from)?;
         match &self.tls {
             None => Ok(Box::new(stream)),
             Some((connector, name)) => Ok(Box::new(connector.connect(name.clone(), stream).await?)),
@@ -73,8 +95,8 @@ impl Reach {
     }
 }
 
-/// Half a minute.
-const UNACKNOWLEDGED_MILLIS: u32 = 30_000;
+/// Where whoever sends waits for an answer anyway.
+const UNACKNOWLEDGED: Duration = Duration::from_secs(30);
 
 fn client(ca_file: Option<&Path>) -> Result<ClientConfig, SinkError> {
     let roots = match ca_file {

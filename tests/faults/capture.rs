@@ -1,5 +1,4 @@
-//! What may happen to a line: links and interfaces that go, a ring that overflows, files that change under way, an hour
-//! that is set back. Each makes its own network namespace; without root it is not run.
+//! What may happen to a line: links and interfaces that go, a ring that overflows. Each makes its own network namespace; without root it is not run.
 
 use std::fs;
 use std::time::{Duration, Instant};
@@ -8,9 +7,7 @@ use bongsu::synth::{Scenario, per_sec, secs};
 use serde_json::Value;
 
 use crate::support::line::{Line, Watch};
-use crate::support::{
-    WEB, alert_lines, crowd_at_home, foreign_flood, last_stats, records, replay, write, written,
-};
+use crate::support::{WEB, alert_lines, crowd_at_home, foreign_flood, last_stats, records, replay, written};
 use crate::told::{Outcome, tell};
 
 /// A few seconds of ordinary traffic.
@@ -132,91 +129,6 @@ fn what_was_kept_under_load() {
     let (lines, again) = (alert_lines(&told), kept.alert_lines());
     let figures = format!("{} alert lines, {} again", lines.len(), again.len());
     let held = !lines.is_empty() && lines == again;
-    tell(fault, if held { Outcome::Held(figures) } else { Outcome::FellShort(figures) });
-}
-
-/// The traffic of a flood, all packets from the `at`th second on moved by so many seconds.
-fn stepped(at: i64, by: i64) -> Vec<Value> {
-    let flood = foreign_flood(per_sec(80)).start(secs(60)).over(secs(20));
-    let scenario = Scenario::new(74).with(crowd_at_home(per_sec(20)).over(secs(120))).with(flood);
-    let folder = tempfile::tempdir().unwrap();
-    let capture = folder.path().join("made.pcapng");
-    write(&scenario, &capture);
-    let moved = folder.path().join("moved.pcapng");
-    crate::support::write_moved(&scenario, &moved, |second| if second >= at { by } else { 0 });
-    replay(&moved, &["-s", WEB, "--home", "KR"]).exits(0).alerts()
-}
-
-#[test]
-#[ignore = "takes seconds: make faults"]
-fn a_clock_that_steps() {
-    for (name, by) in [("+1 h", 3_600), ("-1 h", -3_600), ("+10 years", 315_576_000)] {
-        let fault = format!("clock stepped by {name}");
-        let plain = stepped(0, 0);
-        // Thirty seconds before the flood begins.
-        let alerts = stepped(30, by);
-        let services: Vec<&Value> = alerts.iter().map(|alert| &alert["origins"]).collect();
-        let found = alerts.last().is_some_and(|last| {
-            last["foreign"]["concentrated"] == true && !last["origins"].as_array().unwrap().is_empty()
-        });
-        let incidents = |alerts: &[Value]| alerts.iter().filter(|a| a["incident"]["state"] == "open").count();
-        let figures = format!("{} incidents, {} without the step", incidents(&alerts), incidents(&plain));
-        let held = found && incidents(&alerts) <= incidents(&plain) + 1 && !services.is_empty();
-        tell(&fault, if held { Outcome::Held(figures) } else { Outcome::FellShort(figures) });
-    }
-}
-
-#[test]
-#[ignore = "needs root and minutes: make faults"]
-fn files_that_change_under_load() {
-    let fault = "200 rewrites of rules and configuration, a third of them wrong";
-    let Some(line) = Line::new("files") else {
-        return tell(fault, Outcome::NotRun("no network namespace".to_owned()));
-    };
-    let folder = tempfile::tempdir().unwrap();
-    let (config, rules) = (folder.path().join("bongsu.yaml"), folder.path().join("rules.yaml"));
-    let shipped = concat!(env!("CARGO_MANIFEST_DIR"), "/rules/load.yaml");
-    let set = fs::read_to_string(shipped).unwrap();
-    fs::write(&rules, &set).unwrap();
-    let good = |home: &str| format!("home: [{home}]\nrule_files: [rules.yaml]\n");
-    fs::write(&config, good("KR")).unwrap();
-    let (_folder, capture) = written(&Scenario::new(75).with(crowd_at_home(per_sec(200)).over(secs(30))));
-    let more = ["-s", WEB, "-c", config.to_str().unwrap(), "--events", "alert,notice,stats,config"];
-    let mut watch = Watch::begin_unkept(&line, folder.path(), &more);
-    let mut sending = line
-        .inside("tcpreplay")
-        .args(["-q", "-i", "v0"])
-        .arg(&capture)
-        .stdout(std::process::Stdio::null())
-        .stderr(std::process::Stdio::null())
-        .spawn()
-        .unwrap();
-    for round in 0..200 {
-        match round % 6 {
-            0 => fs::write(&config, "home: [KOREA]\n").unwrap(),
-            3 => fs::write(&rules, &set[..set.len() * round / 400]).unwrap(),
-            4 => fs::write(&rules, &set).unwrap(),
-            _ => fs::write(&config, good(if round % 2 == 0 { "KR" } else { "JP" })).unwrap(),
-        }
-        watch.signal("HUP");
-        std::thread::sleep(Duration::from_millis(120));
-    }
-    fs::write(&rules, &set).unwrap();
-    fs::write(&config, good("KR, JP, US")).unwrap();
-    watch.signal("HUP");
-    watch.tells("the last good one is used", |record| {
-        record["event_type"] == "config" && record["home"].as_array().unwrap().len() == 3
-    });
-    sending.wait().unwrap();
-    std::thread::sleep(Duration::from_secs(1));
-    watch.interrupt().exits(0);
-    let told = fs::read_to_string(&watch.told).unwrap();
-    let sent = Scenario::new(75).with(crowd_at_home(per_sec(200)).over(secs(30))).truth().unwrap().packets;
-    let stats = last_stats(&told);
-    let (read, dropped) = (&stats["packets"]["read"], &stats["packets"]["dropped_kernel"]);
-    let refused = notices(&told, "reload_failed");
-    let figures = format!("{read} of {sent} packets, {dropped} dropped, {refused} times refused");
-    let held = read == sent && dropped == 0 && refused > 20;
     tell(fault, if held { Outcome::Held(figures) } else { Outcome::FellShort(figures) });
 }
 

@@ -7,10 +7,18 @@
     reason = "the lint does not see that helpers of tests are tests"
 )]
 
+mod busy;
 mod capture;
+mod clock;
+mod deaths;
+mod disks;
+mod files;
 mod memory;
+mod outage;
 mod receiver;
 mod sinks;
+mod spooled;
+mod stuck;
 #[path = "../support/mod.rs"]
 mod support;
 mod told;

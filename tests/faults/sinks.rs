@@ -19,7 +19,7 @@ use super::receiver::{Answer, Receiver};
 use super::told::{Outcome, tell};
 
 /// An alert as long as they usually are, with an identity of its own.
-fn alert(number: u64) -> Record {
+pub fn alert(number: u64) -> Record {
     let line = format!("{{\"number\":{number},\"text\":\"{}\"}}", "x".repeat(2_000));
     Record {
         kind: EventType::Alert,
@@ -32,31 +32,32 @@ fn alert(number: u64) -> Record {
 }
 
 /// The number in an alert's line.
-fn number(line: &str) -> u64 {
+pub fn number(line: &str) -> u64 {
     let digits = line.strip_prefix("{\"number\":").and_then(|rest| rest.split(',').next());
     digits.and_then(|digits| digits.parse().ok()).unwrap_or_else(|| panic!("torn: {line}"))
 }
 
 /// Sinks that are as patient with an hour's outage as these tests have seconds.
-fn setting(state: &Path) -> Setting {
+pub fn setting(state: &Path) -> Setting {
     let patience = Patience {
         first: Duration::from_millis(5),
         most: Duration::from_millis(200),
         asked: Duration::from_millis(200),
+        unacknowledged: Duration::from_secs(2),
     };
     let clock = bongsu::host::clock::now_secs;
     let state = Some(state.to_owned());
     Setting { state, patience, ..Setting::new("faults", WhenFull::Discard, clock) }
 }
 
-fn hook(port: u16) -> SinkSpec {
+pub fn hook(port: u16) -> SinkSpec {
     let url = HookUrl::parse(&format!("http://127.0.0.1:{port}/")).unwrap();
     let hook = Hook { url, secret: None, ca_file: None, timeout: Duration::from_millis(500) };
     SinkSpec::all(Target::Webhook(hook))
 }
 
 /// Waits for something for up to two minutes; answers whether it came.
-fn comes(holds: impl Fn() -> bool) -> bool {
+pub fn comes(holds: impl Fn() -> bool) -> bool {
     let begun = Instant::now();
     while begun.elapsed() < Duration::from_secs(120) {
         if holds() {
@@ -65,64 +66,6 @@ fn comes(holds: impl Fn() -> bool) -> bool {
         thread::sleep(Duration::from_millis(5));
     }
     false
-}
-
-/// Resident memory in MiB.
-fn resident() -> f64 {
-    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-    let kib: f64 = line.and_then(|line| line.trim().trim_end_matches(" kB").parse().ok()).unwrap_or(0.0);
-    kib / 1_024.0
-}
-
-#[test]
-#[ignore = "takes a minute: make faults"]
-fn a_webhook_that_is_away() {
-    let (folder, listener) = (tempfile::tempdir().unwrap(), TcpListener::bind("127.0.0.1:0").unwrap());
-    let port = listener.local_addr().unwrap().port();
-    drop(listener);
-    let sinks = Sinks::start(vec![hook(port)], &setting(folder.path())).unwrap();
-    let (before, mut longest, sent) = (resident(), Duration::ZERO, 20_000);
-    for number in 0..sent {
-        let alert = alert(number);
-        let begun = Instant::now();
-        sinks.send(&alert);
-        longest = longest.max(begun.elapsed());
-        if number % 10 == 9 {
-            thread::sleep(Duration::from_millis(10));
-        }
-    }
-    let memory = resident() - before;
-    let status = sinks.states().remove(0);
-    let receiver =
-        Receiver::listen(TcpListener::bind(("127.0.0.1", port)).unwrap(), |request, body| {
-            match (request, number(body)) {
-                (0..20, _) => Answer::Status(500),
-                (20..30, _) => Answer::Wait(429, 3_600),
-                (30..33, _) => Answer::Nothing,
-                (33..36, _) => Answer::Drips,
-                (_, number) if number % 1_000 == 7 => Answer::Status(400),
-                _ => Answer::Status(200),
-            }
-        });
-    let arrived = comes(|| sinks.states()[0].spooled == 0);
-    let last = sinks.states().remove(0);
-    let taken = receiver.taken();
-    let outcome = if status.spooled + status.counts.discarded == 0 || status.is_ok() {
-        Outcome::FellShort(format!("the outage was not told: {status:?}"))
-    } else if !arrived || taken.len() as u64 != sent - 20 || last.rejected != 20 {
-        Outcome::FellShort(format!("{} of {sent} arrived: {last:?}", taken.len()))
-    } else if memory > 64.0 {
-        Outcome::FellShort(format!("{memory:.0} MiB more"))
-    } else {
-        let longest = longest.as_micros();
-        Outcome::Held(format!(
-            "{} arrived after the outage, 20 put aside, {memory:.0} MiB more, no send longer than {longest} µs",
-            taken.len()
-        ))
-    };
-    sinks.finish(Duration::from_secs(10));
-    tell("sinks: a webhook that is down, answers 500, 429, nothing, a byte a second, 400 to some", outcome);
 }
 
 /// A file system with little room, for as long as it lives.

@@ -1,11 +1,14 @@
 //! A mirror port of the tests' own: a network namespace with a veth pair in it, and a watch on one end of it.
 
 use std::fs::File;
+use std::net::TcpListener;
+use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
+use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 use serde_json::Value;
 
 use super::{Answer, not_run, records};
@@ -64,10 +67,51 @@ impl Line {
         command
     }
 
+    /// Does something in a thread inside the namespace: what it opens belongs there, and so do threads that it starts.
+    pub fn within<T: Send>(&self, work: impl FnOnce() -> T + Send) -> T {
+        let file = File::open(format!("/run/netns/{}", self.namespace)).unwrap();
+        let enter = || {
+            let network = Some(LinkNameSpaceType::Network);
+            move_into_link_name_space(file.as_fd(), network).unwrap();
+            work()
+        };
+        std::thread::scope(|scope| scope.spawn(enter).join().unwrap())
+    }
+
+    /// Listens on the namespace's own loopback interface.
+    pub fn listen(&self) -> TcpListener {
+        assert!(self.ip(&["link", "set", "lo", "up"]));
+        self.within(|| TcpListener::bind("127.0.0.1:0").unwrap())
+    }
+
+    /// Sends a capture at its recorded speed again and again, until what it gives is dropped.
+    pub fn send_on(&self, capture: &Path) -> Sending {
+        let mut sending = self.inside("tcpreplay");
+        sending.args(["-q", "--loop", "0", "-i", "v0"]).arg(capture);
+        Sending(sending.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap())
+    }
+
+    /// Packets that went into the line so far.
+    pub fn sent(&self) -> u64 {
+        let shown = ip(&["-n", &self.namespace, "-s", "-j", "link", "show", "v0"]);
+        let shown: Value = serde_json::from_slice(&shown.stdout).unwrap();
+        shown[0]["stats64"]["tx"]["packets"].as_u64().unwrap()
+    }
+
     /// Sends a capture at its recorded speed.
     pub fn send(&self, capture: &Path) {
         let sent = self.inside("tcpreplay").args(["-q", "-i", "v0"]).arg(capture).output().unwrap();
         assert!(sent.status.success(), "{}", String::from_utf8_lossy(&sent.stderr));
+    }
+}
+
+/// A capture that is being sent.
+pub struct Sending(Child);
+
+impl Drop for Sending {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
     }
 }
 
@@ -106,9 +150,13 @@ impl Watch {
     }
 
     fn start(line: &Line, folder: &Path, more: &[&str]) -> Self {
+        Self::under(line.inside(env!("CARGO_BIN_EXE_bongsu")), folder, more)
+    }
+
+    /// Under a command that ends with the program's name: a tracer, say.
+    pub fn under(mut command: Command, folder: &Path, more: &[&str]) -> Self {
         let [kept, told, log] = ["kept.pcapng", "alerts.jsonl", "log"].map(|name| folder.join(name));
-        let child = line
-            .inside(env!("CARGO_BIN_EXE_bongsu"))
+        let child = command
             .args(["watch", "-i", "v1", "-o"])
             .arg(&told)
             .args(more)
@@ -118,6 +166,24 @@ impl Watch {
             .spawn()
             .unwrap();
         Self { child: Some(child), kept, told }
+    }
+
+    /// Ends it as a crash does.
+    pub fn kill(mut self) {
+        if let Some(child) = &mut self.child {
+            child.kill().unwrap();
+            child.wait().unwrap();
+        }
+        self.child = None;
+    }
+
+    /// The number of the process that a command has started in its turn; its own where it has become the program.
+    pub fn innermost(&self) -> u32 {
+        let mut id = self.id();
+        while let Some(child) = child_of(id) {
+            id = child;
+        }
+        id
     }
 
     fn waits_for(&self, path: &Path) {
@@ -132,8 +198,12 @@ impl Watch {
     pub fn interrupt(&mut self) -> Answer {
         self.signal("INT");
         let output = self.child.take().unwrap().wait_with_output().unwrap();
-        let stderr = std::fs::read_to_string(self.told.with_file_name("log")).unwrap_or_default();
-        Answer { stderr, ..Answer::of(output) }
+        Answer { stderr: self.log(), ..Answer::of(output) }
+    }
+
+    /// Waits until somebody else has ended it; answers the exit code.
+    pub fn ended(&mut self) -> Option<i32> {
+        self.child.take().unwrap().wait().unwrap().code()
     }
 
     /// The number of its process.
@@ -146,6 +216,20 @@ impl Watch {
         let words = [format!("-{name}"), self.id().to_string()];
         let killed = Command::new("kill").args(words).status().unwrap();
         assert!(killed.success());
+    }
+
+    /// What it has said to its operator.
+    fn log(&self) -> String {
+        std::fs::read_to_string(self.told.with_file_name("log")).unwrap_or_default()
+    }
+
+    /// Waits until something holds.
+    pub fn until(&self, what: &str, holds: impl Fn() -> bool) {
+        let deadline = Instant::now() + Duration::from_secs(20);
+        while !holds() {
+            assert!(Instant::now() < deadline, "not so: {what}\n{}", self.log());
+            sleep(Duration::from_millis(20));
+        }
     }
 
     /// Waits until it has told a record that `is` what is waited for, and gives that record.
@@ -161,6 +245,12 @@ impl Watch {
             sleep(Duration::from_millis(20));
         }
     }
+}
+
+/// A process that another has started.
+fn child_of(id: u32) -> Option<u32> {
+    let children = std::fs::read_to_string(format!("/proc/{id}/task/{id}/children")).ok()?;
+    children.split_whitespace().next()?.parse().ok()
 }
 
 impl Drop for Watch {

@@ -152,7 +152,7 @@ fn verdict(alert: &Alert<'_>) -> VerdictField {
         r#for: reasons,
         against: verdict::facts(&verdict.doubts),
         would_change: verdict::flips(verdict),
-        not_visible: verdict.unseen.iter().map(|what| verdict::unseen(*what).into()).collect(),
+        not_visible: verdict::not_visible(alert).into_iter().map(Word::from).collect(),
     }
 }
 

@@ -1,5 +1,5 @@
 //! How the outputs of a watch are. Comes in: what each sink says of itself. Goes out: the same for records and metrics,
-//! and a condition for each that fails.
+//! and conditions for each that fails or whose spool does.
 
 use std::collections::BTreeMap;
 
@@ -46,6 +46,12 @@ impl Outputs {
             (None, false) => "records do not reach it".to_owned(),
         };
         conditions.set(Condition::SinkFailing, &status.name, (!ok, &message), time);
+        let message = match &status.spool_error {
+            None => "its spool takes records".to_owned(),
+            Some(error) => format!("its spool takes no records: {error}; they would not survive a crash"),
+        };
+        let holds = status.spool_error.is_some();
+        conditions.set(Condition::SpoolFailing, &status.name, (holds, &message), time);
         Output {
             name: status.name,
             ok,

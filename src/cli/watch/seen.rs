@@ -7,7 +7,7 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use crate::alert::{Condition, Mutes};
-use crate::host::clock;
+use crate::host::clock::{self, Stopwatch};
 use crate::pipeline::Telling;
 use crate::serve::{Conditions, Patience, Reminders, Severe};
 use crate::store::{self, Acknowledgements};
@@ -21,6 +21,24 @@ pub struct Seen {
     state: Option<State>,
     /// What was withheld when it was looked at last, by name.
     muted: BTreeMap<String, u64>,
+    calendar: Calendar,
+}
+
+/// The date, read once: whoever sets the clock while it runs brings neither a flood of reminders nor an end of them.
+struct Calendar {
+    begun: i64,
+    running: Stopwatch,
+}
+
+impl Calendar {
+    fn begin() -> Self {
+        Self { begun: clock::now_secs(), running: Stopwatch::start() }
+    }
+
+    /// Seconds since 1970.
+    fn now(&self) -> i64 {
+        self.begun.saturating_add(i64::try_from(self.running.elapsed().as_secs()).unwrap_or(i64::MAX))
+    }
 }
 
 struct State {
@@ -42,8 +60,15 @@ impl Seen {
             file: folder.join("waiting.json"),
             acknowledgements: Acknowledgements::of(folder),
         });
-        let reminders = state.as_ref().and_then(|state| kept(&state.file)).unwrap_or_default();
-        Self { reminders, patience, state, muted: BTreeMap::new() }
+        let calendar = Calendar::begin();
+        let mut reminders = state.as_ref().and_then(|state| kept(&state.file)).unwrap_or_default();
+        reminders.begin_anew(calendar.now(), patience);
+        Self { reminders, patience, state, muted: BTreeMap::new(), calendar }
+    }
+
+    /// Severe alerts that nobody has acknowledged.
+    pub fn unacknowledged(&self) -> u64 {
+        self.reminders.len() as u64
     }
 
     /// Looks at what came since the last time.
@@ -54,7 +79,7 @@ impl Seen {
         conditions: &Conditions,
         time: Option<Timestamp>,
     ) {
-        let now = clock::now_secs();
+        let now = self.calendar.now();
         let mut moved = false;
         for alert in telling.take_severe() {
             let severity = alert.severity.word().to_owned();

@@ -12,7 +12,7 @@ use super::shedding::Shedding;
 use crate::alert::{Condition, EventType, Heartbeat, Quality, Stats};
 use crate::capture::{Beat, Change, Frame, LineState, LiveSet, Source, Step};
 use crate::cli::changes;
-use crate::cli::figures::Figures;
+use crate::cli::figures::{Figures, is_one_way};
 use crate::cli::setup::Run;
 use crate::host::Signals;
 use crate::host::clock::Stopwatch;
@@ -311,7 +311,8 @@ impl Watch {
         let time = self.last.time;
         let renewed = read.and_then(|run| {
             let scene = Arc::clone(&run.scene);
-            let renewed = self.pipeline.renew(run.setup(None, None), move |teller| teller.renew(scene));
+            let (setup, writer) = (run.setup(None, None), scene.writer());
+            let renewed = self.pipeline.renew(setup, writer, move |teller| teller.renew(scene));
             renewed.map(|()| *run).map_err(|error| format!("bongsu: {error}"))
         });
         match renewed {
@@ -394,12 +395,14 @@ impl Watch {
                 (geo.asn_db.clone(), geo.asn_build_epoch),
             ],
             shedding: u64::from(self.shedding.step()),
+            unacknowledged: self.seen.unacknowledged(),
         });
     }
 
     fn stats(&self, lines: &LiveSet) -> Stats {
         let quality = self.pipeline.quality_so_far();
         let (flows, ledgers) = self.pipeline.progress().moved();
+        let (one_way, services) = (self.pipeline.progress().one_way(), self.run.named().len());
         let figures = Figures {
             packets: self.pipeline.counts(),
             fragments: self.pipeline.fragments(),
@@ -411,17 +414,18 @@ impl Watch {
             quality: Quality {
                 loss: quality.loss,
                 duplicates: quality.duplicates,
-                one_way: false,
+                one_way: is_one_way(&one_way, services, &flows),
                 shed: quality.shed,
             },
             complete: lines.is_whole() && self.keep.as_ref().is_none_or(|kept| kept.failure().is_none()),
-            services: self.run.named().len(),
+            services,
         };
         Stats {
             alerts: self.telling.alerts(),
             withheld: self.telling.muted().values().sum(),
             digest: self.telling.digest(),
             conditions: self.status.conditions.holding(),
+            one_way: self.run.one_way(&one_way),
             ..figures.stats()
         }
     }
