@@ -8,6 +8,7 @@ use super::baseline::{Rates, Usual};
 use super::rule::Measure;
 use super::{Key, measure};
 use crate::aggregate::{Cell, ScopeTick};
+use crate::attribute::Country;
 
 /// Aged sums.
 #[derive(Debug)]
@@ -266,9 +267,17 @@ impl Before {
         self.rows.get(key, measure, self.last())
     }
 
-    /// The aged sum of a measure over labelled clients.
-    pub fn labelled_sum(&self, measure: Measure) -> f64 {
-        self.labelled.get(&Key::Service, measure, self.last())
+    /// A row's aged sum of a measure over labelled clients.
+    pub fn labelled_sum(&self, key: &Key, measure: Measure) -> f64 {
+        self.labelled.get(key, measure, self.last())
+    }
+
+    /// The countries of which there are rows, in no order.
+    pub fn countries(&self) -> impl Iterator<Item = Country> {
+        self.rows.0.keys().filter_map(|key| match key {
+            Key::Country(country) => Some(*country),
+            _ => None,
+        })
     }
 
     /// The level per second of labelled clients; 0 where nothing is known of them.

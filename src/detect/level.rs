@@ -1,0 +1,76 @@
+//! What the keys of a rule had before. Comes in: the level before, a rule's filter. Goes out: rates and shares of the clients
+//! that the filter admits. A key that is the whole service stands for those clients together: what they had is summed up
+//! from the keys that they are made up of.
+
+use std::collections::BTreeSet;
+
+use super::demand::{admits, is_of_countries, is_whole_service};
+use super::rule::{GroupBy, Rule};
+use super::window::Window;
+use super::{Before, Key};
+use crate::attribute::{Country, Home};
+
+/// What is held against the level before.
+pub(super) struct Level<'a> {
+    pub before: &'a Before,
+    pub rule: &'a Rule,
+    pub second: i64,
+}
+
+impl Level<'_> {
+    /// The rate of a key per second; 0 where nothing is known. Labelled clients are no part of what a rule about others
+    /// looks at.
+    pub fn rate(&self, key: &Key) -> f64 {
+        let (measure, second) = (self.rule.measure, self.second);
+        let whole = || self.before.row_rate(key, measure, second).unwrap_or(0.0);
+        let others = || self.before.unlabelled_rate(key, measure, second).unwrap_or(0.0);
+        match self.rule.filter.labelled {
+            None => whole(),
+            Some(false) => others(),
+            Some(true) => (whole() - others()).max(0.0),
+        }
+    }
+
+    /// The part of a key of the whole, from 0 to 1; 0 where nothing is known.
+    pub fn share(&self, key: &Key) -> f64 {
+        let (measure, second) = (self.rule.measure, self.second);
+        let whole = || self.before.row_share(key, measure, second).unwrap_or(0.0);
+        let others = || self.before.unlabelled_share(key, measure, second).unwrap_or(0.0);
+        match self.rule.filter.labelled {
+            None => whole(),
+            Some(false) => others(),
+            Some(true) => (whole() - others()).max(0.0),
+        }
+    }
+}
+
+/// The keys, sorted and all of one kind, that make up what a rule about some of a service's clients looks at as a whole; none where its
+/// keys stand for themselves.
+pub(super) fn parts(rule: &Rule, home: &Home, window: &Window, before: &Before) -> Vec<Key> {
+    let filter = &rule.filter;
+    if rule.group_by != GroupBy::Service || is_whole_service(rule) {
+        return Vec::new();
+    }
+    if !filter.prefixes.is_empty() {
+        let rows = window.prefixes.keys();
+        let within = rows.filter(|key| admits(filter, home, &key.lineage, Some(key.prefix)));
+        let prefixes: BTreeSet<Key> = within.map(|key| Key::Prefix(key.prefix)).collect();
+        return prefixes.into_iter().collect();
+    }
+    if !filter.asns.is_empty() {
+        let networks: BTreeSet<Key> = filter.asns.iter().copied().map(Key::Network).collect();
+        return networks.into_iter().collect();
+    }
+    let now = countries_of(window);
+    let countries: BTreeSet<Country> = now.into_iter().chain(before.countries()).collect();
+    let admitted = countries.into_iter().filter(|country| is_of_countries(filter, home, *country));
+    admitted.map(Key::Country).collect()
+}
+
+/// The countries of whatever rows a window keeps.
+fn countries_of(window: &Window) -> BTreeSet<Country> {
+    let networks = window.countries.keys().chain(window.networks.keys()).map(|lineage| lineage.country);
+    let prefixes = window.prefixes.keys().map(|key| key.lineage.country);
+    let sources = window.sources.keys().map(|key| key.prefix.lineage.country);
+    networks.chain(prefixes).chain(sources).collect()
+}
