@@ -110,8 +110,7 @@ pub(super) fn admits(filter: &Filter, home: &Home, lineage: &Lineage, prefix: Op
 pub(super) fn is_of_countries(filter: &Filter, home: &Home, country: Country) -> bool {
     let foreign =
         if home.is_unknown() { matches!(country, Country::Code(_)) } else { home.is_foreign(country) };
-    filter.foreign.is_none_or(|want| want == foreign)
-        && among(&filter.countries, |have| *have == country)
+    filter.foreign.is_none_or(|want| want == foreign) && among(&filter.countries, |have| *have == country)
 }
 
 /// Whether one of the list fits, or there is no list.
