@@ -5,10 +5,14 @@
 //! A turn of the client begins with its first new byte after the service's last, and ends with the service's next. So it
 //! is the same in plain HTTP and inside of TLS, and pipelined requests are one.
 
-use super::{Failure, LARGE, Proof, Served};
+use super::{Failure, Proof, Served};
 use crate::decode::TcpSegment;
 use crate::service::Direction;
 use crate::time::{Span, Timestamp};
+
+/// Payloads from here on may fill a packet: mobile networks and tunnels announce segments of 1,360 bytes and less, and what a
+/// broken path loses is all that fills one. The least that IPv6 paths carry is 1,220 (RFC 8200).
+pub(super) const LARGE: u32 = 1_200;
 
 /// The turns of one connection, in one cache line.
 #[derive(Debug, Clone, Copy, Default)]

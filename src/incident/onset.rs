@@ -65,6 +65,9 @@ pub(super) fn onset(finding: &Finding, watched: &Watched) -> TickId {
 /// Whoever pushes a service over has done so within so many seconds; what came earlier is the level.
 const PUSHES: i64 = 30;
 
+/// A level of fewer seconds says nothing of a rise: captures begin with the few who come first.
+const LEAST_LEVEL: f64 = 15.0;
+
 /// When it began that a service fails: when the load rose that pushes it over, where that rose ahead of the failures and was
 /// still up when they began; else `failing`. The seconds in between would make strangers known and a flood the level.
 pub(super) fn pushed(finding: &Finding, failing: TickId, watched: &Watched) -> TickId {
@@ -76,6 +79,9 @@ pub(super) fn pushed(finding: &Finding, failing: TickId, watched: &Watched) -> T
     let before = watched.before(Traffic::Own);
     let early = ticks().take_while(|(tick, _)| failing.second - tick.second >= PUSHES);
     let provisional = before.provisional(early.map(|(tick, seconds)| (tick.second, &seconds.own)));
+    if !before.is_known() && provisional.seconds() < LEAST_LEVEL {
+        return failing;
+    }
     let before = if before.is_known() { before } else { &provisional };
     let usual = Usual { before, wait: None, sides: watched.sides(), onset: failing };
     let mut timeline = Timeline::default();

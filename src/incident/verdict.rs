@@ -281,7 +281,7 @@ impl Case<'_> {
     fn kind_of_glitch(&self, weighed: &[Weighed]) -> Glitch {
         let shown =
             |evidence| weighed.iter().any(|(fact, parts)| fact.evidence == evidence && parts[GLITCH] >= 1.0);
-        if shown(Evidence::LargeLost) {
+        if shown(Evidence::LargeLost) || shown(Evidence::PathLost) {
             Glitch::Network
         } else if shown(Evidence::Unanswered) || self.is_silent {
             Glitch::Server
@@ -314,6 +314,10 @@ impl Case<'_> {
             _ => Some(one),
         }) {
             Some((weight, kind)) if weight >= 1.0 => kind,
+            // Who opens connections and asks for nothing on most of them is after the connections.
+            _ if self.by_packets && 2 * cohort.cell.accesses < cohort.cell.connections => {
+                Attack::ConnectionFlood
+            }
             _ if self.by_packets => Attack::HttpFlood,
             _ if matches!(self.unit, Unit::Packets | Unit::Bytes) => Attack::UdpFlood,
             _ if self.has_accesses && !self.by_connections => Attack::HttpFlood,
