@@ -61,7 +61,7 @@ pub enum Count {
     FirstByteWait,
     /// First bytes of answers that took two seconds or more.
     Late,
-    /// The service's segments with 1,400 bytes of payload or more.
+    /// The service's segments with 1,200 bytes of payload or more.
     LargeSent,
     /// Of them, retransmissions.
     LargeResent,
@@ -162,12 +162,12 @@ impl Counts {
         }
     }
 
-    /// Connection attempts whose client never completed the handshake. Where the service's packets are not seen, a third
+    /// Connection attempts whose client never completed the handshake, though it was not refused. Where the service's packets are not seen, a third
     /// packet of the client's is as much as can be had.
     pub fn half_open(&self) -> u64 {
         let answers_seen = self[Count::PacketsOut] > 0;
         let acknowledged = if answers_seen { 0 } else { self[Count::OneSided] };
-        self[Count::Attempts].saturating_sub(self[Count::Opened].max(acknowledged))
+        self[Count::Attempts].saturating_sub(self[Count::Opened].max(acknowledged) + self[Count::Refused])
     }
 
     /// Which directions these packets show; `None` where no conversation tells. One direction is missing where clients

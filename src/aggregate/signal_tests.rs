@@ -532,3 +532,19 @@ fn ports_beside_the_service_are_probed_unless_they_answer() {
     assert_eq!(rows, [tried(23), tried(8_080)]);
     assert_eq!((beside.counts.probes(), beside.counts[Count::Refused]), (2, 1));
 }
+
+#[test]
+fn a_port_is_tried_without_a_syn_as_well() {
+    const NULL: TcpFlags = TcpFlags { syn: false, ack: false, fin: false, rst: false };
+    const FIN: TcpFlags = TcpFlags { fin: true, ..NULL };
+    let mut mirror = Mirror::new();
+    for (port, flags) in [(80, NULL), (8_080, NULL), (8_081, FIN), (8_082, ACK), (8_083, RST)] {
+        let mut talk = mirror.talk(CLIENT, port);
+        mirror.sends(&mut talk, ToServer, flags, b"");
+    }
+    mirror.after(Span::from_secs(1));
+    let beside = mirror.seconds(Scope::Beside(WEB)).next().unwrap();
+    let tried: Vec<_> = beside.probed.iter().map(|(key, _)| key.tried).collect();
+    assert_eq!(tried, [Tried::Port(8_080), Tried::Port(8_081)]);
+    assert_eq!(beside.counts[Count::PacketsIn], 4);
+}

@@ -220,6 +220,7 @@ fn text(reason: &Reason) -> String {
         Evidence::LargeLost => {
             format!("{part} of the large segments had to be sent again, and hardly any small one")
         }
+        Evidence::PathLost => format!("{part} of the segments of every size had to be sent again"),
         Evidence::Dropped => format!("the load fell by {part}"),
         Evidence::Declared => "the calendar has an event at this time".to_owned(),
     }

@@ -1,6 +1,8 @@
 //! The level before: what a service's traffic was made of until now, each row aged so that the last ten minutes weigh
 //! most. Comes in: ticks that have left every window. Goes out: rates and shares per row.
 
+use std::collections::BTreeSet;
+
 use foldhash::fast::RandomState;
 use hashbrown::HashMap;
 
@@ -8,6 +10,7 @@ use super::baseline::{Rates, Usual};
 use super::rule::Measure;
 use super::{Key, measure};
 use crate::aggregate::{Cell, ScopeTick};
+use crate::attribute::Country;
 
 /// Aged sums.
 #[derive(Debug)]
@@ -16,6 +19,8 @@ pub struct Before {
     seconds: Aged<1>,
     counts: Aged<COUNTS>,
     rows: Rows,
+    /// Those of the rows that are countries: few, and asked for every second of an incident.
+    countries: BTreeSet<Country>,
     /// What labelled clients have of these rows, and all of them together as the service.
     labelled: Rows,
     /// What was learned before this run: it stands in while too little was seen, and says who is no stranger.
@@ -154,7 +159,17 @@ impl Default for Before {
     fn default() -> Self {
         let (seconds, counts) = (Aged::default(), Aged::default());
         let (rows, labelled) = (Rows::default(), Rows::default());
-        Self { least_seconds: LEAST_SECONDS, seconds, counts, rows, labelled, usual: None, season: None }
+        let countries = BTreeSet::new();
+        Self {
+            least_seconds: LEAST_SECONDS,
+            seconds,
+            counts,
+            rows,
+            countries,
+            labelled,
+            usual: None,
+            season: None,
+        }
     }
 }
 
@@ -172,6 +187,7 @@ impl Before {
                 }
             }
             if let Some((lineage, _)) = rows.first() {
+                self.countries.insert(lineage.country);
                 self.rows.add(Key::Country(lineage.country), second, &country);
             }
         }
@@ -266,9 +282,14 @@ impl Before {
         self.rows.get(key, measure, self.last())
     }
 
-    /// The aged sum of a measure over labelled clients.
-    pub fn labelled_sum(&self, measure: Measure) -> f64 {
-        self.labelled.get(&Key::Service, measure, self.last())
+    /// A row's aged sum of a measure over labelled clients.
+    pub fn labelled_sum(&self, key: &Key, measure: Measure) -> f64 {
+        self.labelled.get(key, measure, self.last())
+    }
+
+    /// The countries that anything came from, in their order.
+    pub fn countries(&self) -> impl Iterator<Item = Country> {
+        self.countries.iter().copied()
     }
 
     /// The level per second of labelled clients; 0 where nothing is known of them.

@@ -100,17 +100,18 @@ pub(super) fn least(rule: &Rule) -> Least {
 /// asked of foreign clients is asked of every country.
 pub(super) fn admits(filter: &Filter, home: &Home, lineage: &Lineage, prefix: Option<IpNet>) -> bool {
     let proven = lineage.proof == Proof::Proven;
-    let foreign = if home.is_unknown() {
-        matches!(lineage.country, Country::Code(_))
-    } else {
-        home.is_foreign(lineage.country)
-    };
-    filter.foreign.is_none_or(|want| want == foreign)
+    is_of_countries(filter, home, lineage.country)
         && filter.labelled.is_none_or(|want| want == lineage.label.is_some())
         && filter.proven.is_none_or(|want| want == proven)
-        && among(&filter.countries, |country| *country == lineage.country)
         && among(&filter.asns, |asn| Some(*asn) == lineage.asn)
         && among(&filter.prefixes, |net| prefix.is_some_and(|prefix| net.contains(&prefix)))
+}
+
+/// Whether a country is among those whose traffic the rule counts.
+pub(super) fn is_of_countries(filter: &Filter, home: &Home, country: Country) -> bool {
+    let foreign =
+        if home.is_unknown() { matches!(country, Country::Code(_)) } else { home.is_foreign(country) };
+    filter.foreign.is_none_or(|want| want == foreign) && among(&filter.countries, |have| *have == country)
 }
 
 /// Whether one of the list fits, or there is no list.

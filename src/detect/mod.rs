@@ -9,6 +9,7 @@ mod blindness;
 pub mod calendar;
 mod demand;
 mod habits;
+mod level;
 mod levels;
 mod measure;
 mod past;
@@ -112,6 +113,8 @@ pub struct Finding {
     pub rule: Arc<Rule>,
     /// For whom it holds.
     pub key: Key,
+    /// The keys that make it up, sorted and all of one kind, where it holds for some of the clients of the service as a whole.
+    pub parts: Vec<Key>,
     /// When.
     pub tick: TickId,
     /// What was observed.

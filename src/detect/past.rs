@@ -9,7 +9,7 @@ use super::measure::{labelled, of_cell, of_counts};
 use super::rule::{Measure, Traffic};
 use super::watched::Watched;
 use super::{Before, Key};
-use crate::aggregate::{Cell, ScopeTick};
+use crate::aggregate::{Cell, Lineage, ScopeTick};
 
 /// The time before a window.
 pub struct Past<'a> {
@@ -48,20 +48,21 @@ impl<'a> Past<'a> {
         if self.seconds > 0.0 { self.sum(measure) / self.seconds } else { 0.0 }
     }
 
-    /// Each key's part of the whole in it, the keys being all of one kind; `None` where all of it is learned, so that a look into the rows suffices, or
-    /// where there was nothing.
-    pub fn shares(&self, keys: &[Key], measure: Measure) -> Option<Vec<f64>> {
+    /// Each key's part of the whole in it, the keys being all of one kind, and of labelled clients or others only where
+    /// `labelled` says so; `None` where all of it is learned, so that a look into the rows suffices, or where there was
+    /// nothing.
+    pub fn shares(&self, keys: &[Key], measure: Measure, labelled: Option<bool>) -> Option<Vec<f64>> {
         let whole = self.sum(measure);
         if self.earlier.is_empty() || whole <= 0.0 {
             return None;
         }
         let mut sums: HashMap<Key, u64, RandomState> = keys.iter().map(|key| (*key, 0)).collect();
         for tick in &self.earlier {
-            add_rows(&mut sums, tick, measure);
+            add_rows(&mut sums, tick, (measure, labelled));
         }
         let share = |key: &Key| {
             let seen = sums.get(key).copied().unwrap_or(0) as f64;
-            let lately = (seen + self.before.row_sum(key, measure)) / whole;
+            let lately = (seen + self.learned(key, measure, labelled)) / whole;
             lately.max(self.before.usual_share(key)).min(1.0)
         };
         Some(keys.iter().map(share).collect())
@@ -73,8 +74,18 @@ impl<'a> Past<'a> {
             return self.before.labelled_rate(measure, 0);
         }
         let seen: u64 = self.earlier.iter().map(|tick| of_cell(measure, &labelled(tick))).sum();
-        let sum = seen as f64 + self.before.labelled_sum(measure);
+        let sum = seen as f64 + self.before.labelled_sum(&Key::Service, measure);
         if self.seconds > 0.0 { sum / self.seconds } else { 0.0 }
+    }
+
+    /// A row's sum in what is learned of this run.
+    fn learned(&self, key: &Key, measure: Measure, labelled: Option<bool>) -> f64 {
+        let (all, own) = (self.before.row_sum(key, measure), self.before.labelled_sum(key, measure));
+        match labelled {
+            None => all,
+            Some(true) => own,
+            Some(false) => (all - own).max(0.0),
+        }
     }
 
     fn sum(&self, measure: Measure) -> f64 {
@@ -84,21 +95,34 @@ impl<'a> Past<'a> {
 }
 
 /// Adds the rows of a tick to the sums of the keys that are asked for, which are all of one kind.
-fn add_rows(sums: &mut HashMap<Key, u64, RandomState>, tick: &ScopeTick, measure: Measure) {
+fn add_rows(
+    sums: &mut HashMap<Key, u64, RandomState>,
+    tick: &ScopeTick,
+    (measure, labelled): (Measure, Option<bool>),
+) {
     let Some(kind) = sums.keys().next().copied() else { return };
-    let mut add = |key: Key, cell: &Cell| {
-        if let Some(sum) = sums.get_mut(&key) {
+    let mut add = |key: Key, lineage: &Lineage, cell: &Cell| {
+        if labelled.is_none_or(|want| want == lineage.label.is_some())
+            && let Some(sum) = sums.get_mut(&key)
+        {
             *sum += of_cell(measure, cell);
         }
     };
     match kind {
         Key::Service => {}
-        Key::Country(_) => tick.networks.iter().for_each(|(row, cell)| add(Key::Country(row.country), cell)),
+        Key::Country(_) => {
+            tick.networks.iter().for_each(|(row, cell)| add(Key::Country(row.country), row, cell));
+        }
         Key::Network(_) => tick
             .networks
             .iter()
-            .for_each(|(row, cell)| row.asn.iter().for_each(|asn| add(Key::Network(*asn), cell))),
-        Key::Prefix(_) => tick.prefixes.iter().for_each(|(row, cell)| add(Key::Prefix(row.prefix), cell)),
-        Key::Source(_) => tick.sources.iter().for_each(|(row, cell)| add(Key::Source(row.address), cell)),
+            .for_each(|(row, cell)| row.asn.iter().for_each(|asn| add(Key::Network(*asn), row, cell))),
+        Key::Prefix(_) => {
+            tick.prefixes.iter().for_each(|(row, cell)| add(Key::Prefix(row.prefix), &row.lineage, cell));
+        }
+        Key::Source(_) => tick
+            .sources
+            .iter()
+            .for_each(|(row, cell)| add(Key::Source(row.address), &row.prefix.lineage, cell)),
     }
 }

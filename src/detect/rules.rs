@@ -10,6 +10,7 @@ use hashbrown::{HashMap, HashSet};
 use ipnet::IpNet;
 
 use super::demand::{admits, among, counted, is_whole_service, least, row_needs};
+use super::level::{Level, parts};
 use super::measure::{is_load, is_measurable, labelled, of_cell, of_counts, whole_of};
 use super::reach::{Reach, fails_as, is_tried, probes, tried};
 use super::rule::{Condition, GroupBy, Kind, Measure, Mode, Observed, Rule, RuleSet, Traffic};
@@ -148,6 +149,7 @@ impl Detector for RuleDetector {
             }
             let look = Look { judged, rule, home: &home, watched, second: tick.second };
             let holding = look.holding();
+            let parts = if holding.is_empty() { Vec::new() } else { look.parts() };
             self.streaks.retain(|(of, who, key), _| {
                 *of != index || *who != subject || holding.iter().any(|(have, _)| have == key)
             });
@@ -158,7 +160,8 @@ impl Detector for RuleDetector {
             for (key, observed) in holding {
                 if self.is_due(index, subject, key, tick) {
                     let opens = self.may_open(index, subject, key, tick);
-                    findings.push(Finding { rule: Arc::clone(&rule), key, tick, observed, opens });
+                    let parts = parts.clone();
+                    findings.push(Finding { rule: Arc::clone(&rule), key, parts, tick, observed, opens });
                 }
             }
         }
@@ -314,8 +317,18 @@ impl Look<'_> {
     /// Keys that are new only because nothing is learned yet are compared with what can still be looked back at. Done
     /// last, for the few keys that hold: it looks into the rows of many ticks.
     fn look_back(&self, past: &Past<'_>, holding: &mut Vec<(Key, Observed)>) {
-        let keys: Vec<Key> = holding.iter().map(|(key, _)| *key).collect();
-        let Some(shares) = past.shares(&keys, self.rule.measure) else { return };
+        if holding.is_empty() {
+            return;
+        }
+        let (parts, labelled) = (self.parts(), self.rule.filter.labelled);
+        let keys = || holding.iter().map(|(key, _)| *key).collect::<Vec<Key>>();
+        let shares = if parts.is_empty() {
+            past.shares(&keys(), self.rule.measure, labelled)
+        } else {
+            let shares = past.shares(&parts, self.rule.measure, labelled);
+            shares.map(|shares| vec![shares.iter().sum::<f64>().min(1.0)])
+        };
+        let Some(shares) = shares else { return };
         let before = past.rate(self.rule.measure);
         for ((_, observed), share) in holding.iter_mut().zip(shares) {
             observed.lift = lift_of_share(observed.share, share);
@@ -470,17 +483,33 @@ impl Look<'_> {
 
     fn excess_of(&self, key: Key, group: &Group) -> f64 {
         let seconds = self.rule.timespan.secs().max(1) as f64;
-        let before = self.watched.before(self.traffic());
-        let level = before.row_rate(&key, self.rule.measure, self.second).unwrap_or(0.0);
-        (group.count as f64 / seconds - level).max(0.0)
+        (group.count as f64 / seconds - self.before(key).0).max(0.0)
+    }
+
+    /// The rate of a key before, per second, and its part of the whole.
+    fn before(&self, key: Key) -> (f64, f64) {
+        let level =
+            Level { before: self.watched.before(self.traffic()), rule: self.rule, second: self.second };
+        let parts = self.parts();
+        if parts.is_empty() {
+            return (level.rate(&key), level.share(&key));
+        }
+        let sum = |of: &dyn Fn(&Key) -> f64| parts.iter().map(of).sum::<f64>();
+        (sum(&|key| level.rate(key)), sum(&|key| level.share(key)).min(1.0))
+    }
+
+    /// The keys that make up what it looks at, where that is a part of the clients as a whole.
+    fn parts(&self) -> Vec<Key> {
+        let (ticks, before) = (self.rule.timespan.secs(), self.watched.before(self.traffic()));
+        let window = self.watched.window(ticks, self.traffic());
+        window.map_or_else(Vec::new, |window| parts(self.rule, self.home, window, before))
     }
 
     fn observe(&self, key: Key, group: &Group, excess: f64, window: &Window) -> Observed {
         let (measure, ticks) = (self.rule.measure, self.rule.timespan.secs());
         let count = group.count as f64;
-        let before = self.watched.before(self.traffic());
         let share = ratio(count, of_counts(measure, &window.counts) as f64).min(1.0);
-        let share_before = before.row_share(&key, measure, self.second).unwrap_or(0.0);
+        let (rate_before, share_before) = self.before(key);
         let excess_share = if excess > 0.0 { ratio(self.excess_of(key, group), excess) } else { 0.0 };
         let observed = Observed {
             rate: count / ticks.max(1) as f64,
@@ -488,7 +517,7 @@ impl Look<'_> {
             share,
             excess_share,
             lift: lift_of_share(share, share_before),
-            before: before.row_rate(&key, measure, self.second).unwrap_or(0.0),
+            before: rate_before,
             paths: window.paths.len() as f64,
             ..Observed::default()
         };

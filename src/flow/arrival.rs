@@ -53,6 +53,15 @@ impl Arrival<'_, '_> {
             && datagram(self.packet).is_some_and(|payload| !payload.is_empty())
     }
 
+    /// Whether it is a segment that no connection has, to a port beside a service: with neither SYN nor ACK nor RST (FIN, NULL
+    /// and Xmas scans, <https://nmap.org/book/scan-methods-null-fin-xmas-scan.html>).
+    pub fn is_stealthy(&self, account: &Account<'_>) -> bool {
+        let bare = |segment: &TcpSegment<'_>| !(segment.flags.syn || segment.flags.ack || segment.flags.rst);
+        matches!(account.scope, Scope::Beside(_))
+            && account.direction == Direction::ToServer
+            && self.segment.is_some_and(bare)
+    }
+
     /// For whom the packet counts.
     #[inline(always)]
     pub fn account<'s>(&self, from_client: bool, sighting: &'s Sighting) -> Account<'s> {

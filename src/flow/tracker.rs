@@ -350,6 +350,10 @@ impl Tracker {
                 self.counts.attempted += 1;
                 account.tell(What::Attempted { source: account.outside, bytes: account.bytes }, observer);
             }
+            // Whoever tries a port without a SYN has tried it.
+            Outcome::Waiting if arrival.is_stealthy(&account) => {
+                account.tell(What::Attempted { source: account.outside, bytes: account.bytes }, observer);
+            }
             Outcome::Waiting => {
                 if arrival.is_reflected(&account) {
                     account.tell(What::Reflected { bytes: account.bytes }, observer);

@@ -92,6 +92,7 @@ impl Facts<'_> {
             self.late_unloaded(),
             self.unanswered(),
             self.large_lost(),
+            self.path_lost(),
             self.dropped(),
         ];
         let floods =
@@ -181,6 +182,23 @@ impl Facts<'_> {
         let lost = again as f64 / large as f64;
         let small_lost = small_again as f64 / small.max(1) as f64;
         (lost >= LARGE_OVER_SMALL * small_lost).then(|| fact(Evidence::LargeLost, lost, Some(small_lost)))
+    }
+
+    /// Segments that are lost whatever their size, at an ordinary load.
+    fn path_lost(&self) -> Option<Fact> {
+        let level = self.before.rate(Measure::Accesses, self.second).filter(|level| *level > 0.0)?;
+        let load = self.own[Count::Accesses] as f64 / self.seconds.max(1.0) / level;
+        let [large, again, small, small_again] =
+            [Count::LargeSent, Count::LargeResent, Count::SmallSent, Count::SmallResent]
+                .map(|count| self.own[count]);
+        if load > ORDINARY_LOAD || small < LEAST_SEGMENTS || self.is_lossy() {
+            return None;
+        }
+        // The rarer of the two: of large segments there may be none.
+        let small_lost = small_again as f64 / small as f64;
+        let large_lost = again as f64 / large.max(1) as f64;
+        let lost = if large < LEAST_SEGMENTS { small_lost } else { small_lost.min(large_lost) };
+        Some(fact(Evidence::PathLost, lost, Some(0.0)))
     }
 
     fn dropped(&self) -> Option<Fact> {

@@ -35,6 +35,9 @@ const LEAST_WITNESSED: u64 = 5;
 /// People give up on a page whose first byte takes three seconds.
 const GIVEN_UP: f64 = 3_000_000.0;
 
+/// Where so many exchanges fail, people do not get what they came for.
+const FAILS: f64 = 0.1;
+
 /// What a slow service counts as, in failures.
 const SLOW_COUNTS: f64 = 0.3;
 
@@ -70,7 +73,7 @@ impl Examination<'_> {
             || wait.is_some_and(|wait| wait >= GIVEN_UP);
         let state = match ratio {
             Some(ratio) if ratio >= 0.5 => Condition::Down,
-            Some(ratio) if ratio >= 0.1 => Condition::Degraded,
+            Some(ratio) if ratio >= FAILS => Condition::Degraded,
             _ if slow => Condition::Degraded,
             Some(_) => Condition::Ok,
             None => Condition::Unknown,
@@ -137,13 +140,20 @@ impl Found {
         self.health.failure_ratio.map_or(slow, |ratio| Some(ratio.max(slow.unwrap_or(0.0))))
     }
 
+    /// Whether a tenth of exchanges fail, or answers take longer than people wait.
+    pub fn is_failing(&self) -> bool {
+        self.health.failure_ratio.is_some_and(|ratio| ratio >= FAILS) || self.gives_up()
+    }
+
+    fn gives_up(&self) -> bool {
+        self.wait.is_some_and(|wait| wait >= GIVEN_UP)
+    }
+
     /// How bad it is: by the harm done where it can be seen, else `level`; `attacked` is worth a look without harm.
     pub fn severity(&self, level: Level, timeline: &Timeline, attacked: bool) -> Level {
-        let given_up = self.wait.is_some_and(|wait| wait >= GIVEN_UP);
         match self.health.failure_ratio {
             Some(ratio) if ratio >= 0.5 && timeline.down_for >= LONG => Level::Critical,
-            Some(ratio) if ratio >= 0.1 => Level::High,
-            _ if given_up => Level::High,
+            _ if self.is_failing() => Level::High,
             None => level,
             Some(_) if self.health.state == Condition::Degraded || attacked => Level::Medium,
             Some(_) => Level::Low,

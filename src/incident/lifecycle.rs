@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use super::account::Account;
 use super::episode::{Episode, Ground};
-use super::onset::{onset, weight};
+use super::onset::{onset, pushed, weight};
 use super::standing::Standing;
 use super::{Cause, Condition, Exceeded, Incident, Opening, Place, RuleHit, State};
 use crate::attribute::{Attribution, Home};
@@ -266,7 +266,7 @@ impl Incidents {
 impl Open {
     fn new(findings: &[Finding], watched: &Watched) -> Self {
         let first = strongest(findings);
-        let from = onset(&first, watched);
+        let from = pushed(&first, onset(&first, watched), watched);
         let rule = &first.rule;
         Self {
             opened: first.tick,

@@ -1,6 +1,10 @@
 //! When it began: walks back from the tick that decided, as long as the finding's key already weighed.
 
-use crate::aggregate::{Cell, ScopeTick};
+use std::slice;
+
+use super::timeline::{Timeline, Usual};
+use crate::aggregate::{Cell, Lineage, ScopeTick};
+use crate::detect::rule::{Measure, Traffic};
 use crate::detect::{Finding, Key, Watched, of_cell, of_counts};
 use crate::time::TickId;
 
@@ -10,23 +14,29 @@ const WEIGHS: f64 = 0.25;
 /// Ticks without weight that may lie inside: pulses and retries come every few seconds.
 const GAP: i64 = 5;
 
-/// What a finding's key did in one tick.
+/// What a finding's key did in one tick, or the keys that make it up.
 pub(super) fn weight(finding: &Finding, tick: &ScopeTick) -> u64 {
     let measure = finding.rule.measure;
+    let keys = if finding.parts.is_empty() { slice::from_ref(&finding.key) } else { &finding.parts };
+    let among = |key: Key| keys.binary_search(&key).is_ok();
     let sum = |cells: &mut dyn Iterator<Item = &Cell>| cells.map(|cell| of_cell(measure, cell)).sum();
-    match finding.key {
+    match keys.first().unwrap_or(&finding.key) {
         Key::Service => of_counts(measure, &tick.counts),
-        Key::Country(country) => {
-            sum(&mut tick.networks.iter().filter(|row| row.0.country == country).map(|row| &row.1))
+        Key::Country(_) => {
+            let rows = tick.networks.iter().filter(|row| among(Key::Country(row.0.country)));
+            sum(&mut rows.map(|row| &row.1))
         }
-        Key::Network(asn) => {
-            sum(&mut tick.networks.iter().filter(|row| row.0.asn == Some(asn)).map(|row| &row.1))
+        Key::Network(_) => {
+            let is = |row: &Lineage| row.asn.is_some_and(|asn| among(Key::Network(asn)));
+            sum(&mut tick.networks.iter().filter(|row| is(&row.0)).map(|row| &row.1))
         }
-        Key::Prefix(prefix) => {
-            sum(&mut tick.prefixes.iter().filter(|row| row.0.prefix == prefix).map(|row| &row.1))
+        Key::Prefix(_) => {
+            let rows = tick.prefixes.iter().filter(|row| among(Key::Prefix(row.0.prefix)));
+            sum(&mut rows.map(|row| &row.1))
         }
-        Key::Source(address) => {
-            sum(&mut tick.sources.iter().filter(|row| row.0.address == address).map(|row| &row.1))
+        Key::Source(_) => {
+            let rows = tick.sources.iter().filter(|row| among(Key::Source(row.0.address)));
+            sum(&mut rows.map(|row| &row.1))
         }
     }
 }
@@ -34,7 +44,10 @@ pub(super) fn weight(finding: &Finding, tick: &ScopeTick) -> u64 {
 /// The tick in which the finding's traffic began.
 pub(super) fn onset(finding: &Finding, watched: &Watched) -> TickId {
     let traffic = finding.rule.filter.traffic;
-    let before = watched.before(traffic).row_rate(&finding.key, finding.rule.measure, finding.tick.second);
+    let before = match finding.parts.as_slice() {
+        [] => watched.before(traffic).row_rate(&finding.key, finding.rule.measure, finding.tick.second),
+        _ => Some(finding.observed.before),
+    };
     let least = (finding.observed.rate * WEIGHS).max(before.unwrap_or(0.0) * 2.0);
     let mut began = None;
     let ticks: Vec<_> = watched.since(TickId { epoch: finding.tick.epoch, second: i64::MIN }).collect();
@@ -47,4 +60,47 @@ pub(super) fn onset(finding: &Finding, watched: &Watched) -> TickId {
         }
     }
     began.unwrap_or(finding.tick)
+}
+
+/// Whoever pushes a service over has done so within so many seconds; what came earlier is the level.
+const PUSHES: i64 = 30;
+
+/// A level of fewer seconds says nothing of a rise: captures begin with the few who come first.
+const LEAST_LEVEL: f64 = 15.0;
+
+/// When it began that a service fails: when the load rose that pushes it over, where that rose ahead of the failures and was
+/// still up when they began; else `failing`. The seconds in between would make strangers known and a flood the level.
+pub(super) fn pushed(finding: &Finding, failing: TickId, watched: &Watched) -> TickId {
+    if !is_of_health(finding.rule.measure) {
+        return failing;
+    }
+    let earliest = TickId { epoch: failing.epoch, second: i64::MIN };
+    let ticks = || watched.since(earliest).take_while(|(tick, _)| *tick <= failing);
+    let before = watched.before(Traffic::Own);
+    let early = ticks().take_while(|(tick, _)| failing.second - tick.second >= PUSHES);
+    let provisional = before.provisional(early.map(|(tick, seconds)| (tick.second, &seconds.own)));
+    if !before.is_known() && provisional.seconds() < LEAST_LEVEL {
+        return failing;
+    }
+    let before = if before.is_known() { before } else { &provisional };
+    let usual = Usual { before, wait: None, sides: watched.sides(), onset: failing };
+    let mut timeline = Timeline::default();
+    for (tick, seconds) in ticks() {
+        timeline.take(tick, &seconds.own, &usual);
+    }
+    timeline.rose.map_or(failing, |rose| rose.min(failing))
+}
+
+/// Whether a measure tells how a service fares, and not what comes.
+const fn is_of_health(measure: Measure) -> bool {
+    matches!(
+        measure,
+        Measure::ServerErrors
+            | Measure::Ignored
+            | Measure::Refused
+            | Measure::Unanswered
+            | Measure::Waiting
+            | Measure::Late
+            | Measure::LargeResent
+    )
 }

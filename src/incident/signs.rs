@@ -39,11 +39,12 @@ pub(super) const OF_PEOPLE: [Evidence; 6] = [
 
 /// Evidence that the service broke by itself: where heads of requests drip, somebody keeps its workers from their work, and
 /// needs no load for it; where it broke as few began who bring most of the excess, they may need little.
-pub(super) const OF_FAULTS: [Evidence; 6] = [
+pub(super) const OF_FAULTS: [Evidence; 7] = [
     Evidence::FailsUnloaded,
     Evidence::ErrorsUnloaded,
     Evidence::LateUnloaded,
     Evidence::BrokeFirst,
     Evidence::Unanswered,
+    Evidence::PathLost,
     Evidence::Dropped,
 ];

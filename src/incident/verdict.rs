@@ -40,6 +40,8 @@ pub(super) struct Case<'a> {
     pub few_pushed: bool,
     /// Whether clients that are no suspects are harmed.
     pub is_hurt: bool,
+    /// Whether they fail, or wait longer than people do: being slowed comes and goes with the load.
+    pub is_failing: bool,
     /// Whether the service answers next to nothing.
     pub is_silent: bool,
     /// Whether what the mirror shows cannot be trusted with a fault.
@@ -190,7 +192,7 @@ impl Case<'_> {
     /// What a cause is called that is sure.
     fn cause(&self, cohort: &Cohort, weighed: &[Weighed], best: usize) -> Cause {
         let sources = cohort.effective_sources;
-        let is_mild = !self.is_hurt && self.times.is_some_and(|times| times < MILD);
+        let is_mild = !self.is_failing && self.times.is_some_and(|times| times < MILD);
         let few = sources > 0.0 && (sources <= FEW || is_mild && sources <= SEVERAL);
         let is_loud = |evidence| {
             let fully = |fact: &Fact| fact.evidence == evidence && self.strength(evidence, fact.value) >= 1.0;
@@ -279,7 +281,7 @@ impl Case<'_> {
     fn kind_of_glitch(&self, weighed: &[Weighed]) -> Glitch {
         let shown =
             |evidence| weighed.iter().any(|(fact, parts)| fact.evidence == evidence && parts[GLITCH] >= 1.0);
-        if shown(Evidence::LargeLost) {
+        if shown(Evidence::LargeLost) || shown(Evidence::PathLost) {
             Glitch::Network
         } else if shown(Evidence::Unanswered) || self.is_silent {
             Glitch::Server
@@ -312,6 +314,10 @@ impl Case<'_> {
             _ => Some(one),
         }) {
             Some((weight, kind)) if weight >= 1.0 => kind,
+            // Who opens connections and asks for nothing on most of them is after the connections.
+            _ if self.by_packets && 2 * cohort.cell.accesses < cohort.cell.connections => {
+                Attack::ConnectionFlood
+            }
             _ if self.by_packets => Attack::HttpFlood,
             _ if matches!(self.unit, Unit::Packets | Unit::Bytes) => Attack::UdpFlood,
             _ if self.has_accesses && !self.by_connections => Attack::HttpFlood,

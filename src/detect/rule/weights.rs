@@ -70,6 +70,8 @@ pub enum Evidence {
     Unanswered,
     /// Large segments are lost and small ones are not.
     LargeLost,
+    /// The part of segments of every size that are lost while the load is ordinary.
+    PathLost,
     /// The traffic fell away.
     Dropped,
     /// The calendar has an event.
@@ -84,7 +86,7 @@ words! {
     FailsUnloaded = "fails-unloaded", ErrorsUnloaded = "errors-unloaded", LateUnloaded = "late-unloaded",
     BrokeFirst = "broke-first", LoadFirst = "load-first", HalfOpen = "half-open", Held = "held", Drips = "drips",
     Resets = "resets", Datagrams = "datagrams", Reflected = "reflected", Unanswered = "unanswered",
-    LargeLost = "large-lost", Dropped = "dropped", Declared = "declared",
+    LargeLost = "large-lost", PathLost = "path-lost", Dropped = "dropped", Declared = "declared",
 }
 
 /// What a piece of evidence weighs.

@@ -221,6 +221,7 @@ impl<'a> Reckoning<'a> {
             is_connecting: episode.is_connecting(before, seconds),
             few_pushed: timeline.few_pushed(),
             is_hurt: found.health.state >= Condition::Degraded,
+            is_failing: found.is_failing(),
             is_silent: episode.is_silent() || timeline.shut_for >= SHUT || timeline.mute_for >= MUTE,
             is_blind: watched.sides().is_one_way() || facts.is_lossy(),
             is_lossy: facts.is_lossy(),

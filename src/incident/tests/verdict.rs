@@ -66,6 +66,7 @@ impl Told {
             is_connecting: false,
             few_pushed: self.few_pushed,
             is_hurt: self.is_hurt,
+            is_failing: self.is_hurt,
             is_silent: self.is_silent,
             is_blind: self.is_blind,
             is_lossy: self.is_lossy,

@@ -91,9 +91,10 @@ impl Presser {
             Span::from_nanos(period.nanos() / 2),
             Span::from_nanos(period.nanos() / 2 + period.nanos()),
         );
-        // A slow start must not hold the whole of a long wait.
-        world.at(world.now + wait.min(LONGEST_WAIT), Event::Wake(me, 1));
-        if wait <= LONGEST_WAIT || world.rng.unit() < LONGEST_WAIT.as_secs_f64() / wait.as_secs_f64() {
+        // A slow start must not hold the whole of a long wait: the flood would lag behind its own curve.
+        let most = LONGEST_WAIT.min(plus(self.style.period, self.style.period));
+        world.at(world.now + wait.min(most), Event::Wake(me, 1));
+        if wait <= most || world.rng.unit() < most.as_secs_f64() / wait.as_secs_f64() {
             self.press(world, me);
         }
         Fate::Stays
