@@ -6,11 +6,10 @@ export PATH := $(PATH):$(or $(CARGO_HOME),$(HOME)/.cargo)/bin
 
 setup := sh .ci/setup
 nextest_profile := $(if $(CI),ci,default)
-comparisons := $(wildcard benches/*.sh)
 
 .PHONY: help
 help: ## Prints these commands
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .PHONY: demo
 demo: ## Builds bongsu and shows four outages and a flood, told apart and explained
@@ -40,10 +39,21 @@ fuzz: ## Feeds every reader hostile bytes, SECONDS=60 each (needs rustup)
 	@sh .ci/fuzz $(SECONDS)
 
 .PHONY: bench
-bench: ## Measures the stages, then the whole program against a bare loop
-	@$(setup) build
+bench: ## Measures stages and the whole program beside other tools; writes docs/performance.md (QUICK=1 prints only)
+	@$(setup) build bench
+	@sh benches/suricata.sh trixie forky
 	@cargo bench --locked
-	@set -e; for comparison in $(comparisons); do sh $$comparison; done
+	@QUICK=$(QUICK) ROUNDS=$(ROUNDS) cargo bench --locked --bench peers -- --measure
+
+.PHONY: bench-ci
+bench-ci: ## Counts the instructions of each stage; fails 3 % above the committed figures (UPDATE=1 commits)
+	@$(setup) build count
+	@UPDATE=$(UPDATE) cargo bench --locked --bench stages -- --count
+
+.PHONY: growth
+growth: ## Counts how cost grows with packets, flows, clients, services, rules, ticks; writes docs/performance.md
+	@$(setup) build count
+	@QUICK=$(QUICK) cargo bench --locked --bench growth -- --measure
 
 .PHONY: agreement
 agreement: ## Compares flows with what others say of captures; writes docs/agreement.md
