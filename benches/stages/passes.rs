@@ -38,7 +38,7 @@ pub fn pass_read(capture: &Path) -> u64 {
 pub fn pass_decode(capture: &Path) -> u64 {
     let mut decoder = Decoder::default();
     each_frame(capture, |frame| {
-        let _ = black_box(decoder.decode_at(&frame, frame.time));
+        let _ = black_box(decoder.decode(&frame));
     })
 }
 
@@ -47,7 +47,7 @@ pub fn pass_decode(capture: &Path) -> u64 {
 pub fn pass_flow(capture: &Path, flows: &mut Flows<Nobody>) -> u64 {
     let mut decoder = Decoder::default();
     let packets = each_frame(capture, |frame| {
-        if let Ok(packet) = decoder.decode_at(&frame, frame.time) {
+        if let Ok(packet) = decoder.decode(&frame) {
             flows.follow(&packet, &frame);
         }
     });
@@ -60,7 +60,7 @@ pub fn pass_flow(capture: &Path, flows: &mut Flows<Nobody>) -> u64 {
 pub fn pass_aggregate(capture: &Path, flows: &mut Flows<Sums>) -> u64 {
     let mut decoder = Decoder::default();
     let packets = each_frame(capture, |frame| {
-        if let Ok(packet) = decoder.decode_at(&frame, frame.time) {
+        if let Ok(packet) = decoder.decode(&frame) {
             flows.follow(&packet, &frame);
         }
     });
@@ -268,7 +268,7 @@ pub fn around<R>(rules: &RuleSet, attributor: &Attributor, tell: impl FnOnce(&Su
 pub fn senders(capture: &Path) -> Vec<IpAddr> {
     let (mut decoder, mut senders) = (Decoder::default(), BTreeSet::new());
     each_frame(capture, |frame| {
-        if let Ok(packet) = decoder.decode_at(&frame, frame.time) {
+        if let Ok(packet) = decoder.decode(&frame) {
             senders.insert(packet.source);
         }
     });

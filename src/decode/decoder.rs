@@ -29,6 +29,7 @@ pub struct Decoder {
 impl Decoder {
     /// Peels a frame down to its packet, or says why there is none; panics on no bytes, and allocates for fragments
     /// alone. `frame.time` ages the fragments that wait.
+    #[inline(always)]
     pub fn decode<'a>(&'a mut self, frame: &Frame<'a>) -> Result<Packet<'a>, Skip> {
         match Self::decode_plain(frame) {
             Some(packet) => Ok(packet),
