@@ -71,7 +71,7 @@ impl Mortal<'_> {
         }
         let ready = self.is_ready();
         // The first seconds are over after three.
-        thread::sleep(Duration::from_millis(2_800 + drawn(round, 2_000)));
+        thread::sleep(Duration::from_millis(3_200 + drawn(round, 2_500)));
         watch.kill();
         Some(ready)
     }
