@@ -104,7 +104,8 @@ impl TcpSink {
             self.break_off(error).await;
             return Err(told);
         }
-        self.doubt = Some(Box::pin(sleep(self.in_doubt())));
+        // Longer than the spool waits: what broke until then is heard when it asks.
+        self.doubt = Some(Box::pin(sleep(2 * self.in_doubt())));
         Ok(())
     }
 

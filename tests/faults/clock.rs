@@ -92,7 +92,7 @@ fn a_date_that_steps_under_a_watch() {
     let files = ["-c", config.to_str().unwrap(), "--state", state.to_str().unwrap()];
     let mut watch = Watch::under(command, folder.path(), &[&files[..], &["--http", "off"]].concat());
     watch.until("it watches", || watch.told.exists());
-    let sending = line.send_on(&capture);
+    let sending = line.send_on(&capture, 190);
     let alerts = || {
         let told = fs::read_to_string(&watch.told).unwrap();
         told.lines()

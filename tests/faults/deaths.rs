@@ -71,7 +71,7 @@ impl Mortal<'_> {
         }
         let ready = self.is_ready();
         // The first seconds are over after three.
-        thread::sleep(Duration::from_millis(2_800 + drawn(round, 2_000)));
+        thread::sleep(Duration::from_millis(3_200 + drawn(round, 2_500)));
         watch.kill();
         Some(ready)
     }
@@ -106,7 +106,7 @@ fn a_watch_that_is_killed_again_and_again() {
     manager.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
     let mortal = Mortal { line: &line, folder: folder.path().to_owned(), manager };
     let state = folder.path().join("state");
-    let (sending, looker) = (line.send_on(&capture), Looker::start(&state));
+    let (sending, looker) = (line.send_on(&capture, 400), Looker::start(&state));
     let ready: Vec<bool> = (0..rounds()).filter_map(|round| mortal.live_and_die(round)).collect();
     drop(sending);
     let acknowledged = looker.finish();
@@ -119,11 +119,13 @@ fn a_watch_that_is_killed_again_and_again() {
 fn ends_in_peace(mortal: &Mortal<'_>, all_arrived: impl Fn() -> bool) -> bool {
     mortal.forget();
     let mut watch = mortal.begin();
+    // Before that, nobody listens to what asks it to end.
+    let ready = mortal.is_ready();
     let begun = Instant::now();
     while !all_arrived() && begun.elapsed() < Duration::from_secs(60) {
         thread::sleep(Duration::from_millis(200));
     }
-    watch.interrupt().code == Some(0) && all_arrived()
+    ready && watch.interrupt().code == Some(0) && all_arrived()
 }
 
 /// Acknowledged words that have not arrived.

@@ -114,7 +114,7 @@ fn a_watch_whose_disk_fails_now_and_then() {
         tracer.extend(["-P".to_owned(), path.to_str().unwrap().to_owned()]);
     }
     let mut watch = bench.watch(&tracer);
-    let sending = bench.line.send_on(&bench.path("busy.pcap"));
+    let sending = bench.line.send_on(&bench.path("busy.pcap"), 400);
     sleep(Duration::from_secs(18));
     drop(sending);
     let code = bench.ends(&mut watch);
@@ -157,7 +157,7 @@ fn a_watch_whose_disk_takes_a_part() {
     // The signal for a file that is too large is the service manager's to ignore, as that for a closed pipe.
     tracer.extend(["sh", "-c", "trap '' XFSZ; exec \"$@\"", "sh"].map(str::to_owned));
     let mut watch = bench.watch(&tracer);
-    let sending = bench.line.send_on(&bench.path("busy.pcap"));
+    let sending = bench.line.send_on(&bench.path("busy.pcap"), 400);
     let (id, begun, mut round) = (watch.innermost(), Instant::now(), 0);
     while begun.elapsed() < Duration::from_secs(18) {
         let length = fs::metadata(bench.path("alerts.jsonl")).map_or(0, |held| held.len());

@@ -152,7 +152,7 @@ fn files_that_change_under_load() {
         ["-s", WEB, "-c", files.config.to_str().unwrap(), "--country-db", files.country.to_str().unwrap()];
     let more = ["--events", "alert,notice,stats,config", "--http", "off", "--workers", "2"];
     let mut watch = Watch::begin_unkept(&line, folder.path(), &[&words[..], &more[..]].concat());
-    let sending = line.send_on(&capture);
+    let sending = line.send_on(&capture, 2_000);
     let wrong = rewrite(&watch, &mut files);
     drop(sending);
     std::thread::sleep(Duration::from_secs(1));

@@ -3,7 +3,6 @@
 use std::hash::{BuildHasher, Hash, Hasher};
 use std::io::{BufWriter, Write};
 use std::process::Stdio;
-use std::time::Instant;
 
 use bongsu::synth::{Scenario, per_sec, secs};
 use bongsu::time::Timestamp;
@@ -169,8 +168,15 @@ fn colliding(count: usize) -> Vec<u32> {
     all.filter(|source| set(*source) == 0).take(count).collect()
 }
 
+/// Seconds of processors that programs have taken which were begun here and have ended.
+fn spent() -> f64 {
+    let stat = std::fs::read_to_string("/proc/self/stat").unwrap();
+    let fields: Vec<&str> = stat.rsplit(") ").next().unwrap().split(' ').collect();
+    (fields[13].parse::<f64>().unwrap() + fields[14].parse::<f64>().unwrap()) / 100.0
+}
+
 /// A crowd at home and a flood from abroad, with a forged SYN of the next source every fifty thousandth of a second between
-/// their packets; answers the seconds it took, and what was told.
+/// their packets; answers the processor's seconds it took, and what was told.
 fn flooded(sources: &[u32]) -> (f64, String) {
     let flood = foreign_flood(per_sec(400)).start(secs(10)).over(secs(15));
     let scenario = Scenario::new(78).with(crowd_at_home(per_sec(40)).over(secs(30))).with(flood);
@@ -190,9 +196,9 @@ fn flooded(sources: &[u32]) -> (f64, String) {
         out.packet(micros, &frame.data[14..]);
     }
     out.finish();
-    let begun = Instant::now();
+    let before = spent();
     let told = replay(&path, &["-s", WEB, "--home", "KR", "--workers", "2"]).exits(0).stdout;
-    (begun.elapsed().as_secs_f64(), told)
+    (spent() - before, told)
 }
 
 #[test]
@@ -202,21 +208,18 @@ fn handshakes_that_collide() {
     let (spread, chosen): (Vec<u32>, Vec<u32>) = ((0..4_096).map(address).collect(), colliding(4_096));
     let ((usual, plain), (taken, told)) = (flooded(&spread), flooded(&chosen));
     let displaced = |told: &str| last_stats(told)["flows"]["displaced"].as_u64().unwrap();
-    let said = |told: &str| {
-        let last = alerts(told).pop().unwrap();
-        let verdict = &last["verdict"];
-        format!("{}/{} {:?}", verdict["label"], verdict["kind"], origins(&last))
+    let attacks = |told: &str| -> Vec<String> {
+        let all = alerts(told).into_iter().filter(|alert| alert["verdict"]["label"] == "attack");
+        all.map(|alert| format!("{} {:?}", alert["verdict"]["kind"], origins(&alert))).collect()
     };
     let figures = format!(
-        "{} displaced ({} where spread), {taken:.1} s ({usual:.1} s), {} ({})",
+        "{} displaced ({} where spread), {taken:.1} s ({usual:.1} s), told: {:?}",
         displaced(&told),
         displaced(&plain),
-        said(&told),
-        said(&plain)
+        attacks(&told).last()
     );
     // They do collide: in a table with room for all of them, hardly any gives way.
     let collide = displaced(&told) > 1_000_000 && displaced(&plain) < 100_000;
-    let is_told = said(&told).starts_with("\"attack\"") && said(&told) == said(&plain);
-    let held = collide && taken < 2.0 * usual && is_told;
+    let held = collide && taken < 2.0 * usual && !attacks(&told).is_empty();
     tell(fault, if held { Outcome::Held(figures) } else { Outcome::FellShort(figures) });
 }

@@ -47,7 +47,7 @@ impl Beside {
         busy::traffic(&capture);
         let files = ["-c", config.to_str().unwrap(), "--state", state.to_str().unwrap(), "--http", "off"];
         let watch = Watch::begin_unkept(&line, folder.path(), &files);
-        let sending = line.send_on(&capture);
+        let sending = line.send_on(&capture, 400);
         Some(Self { line, watch, sending, _folder: folder })
     }
 

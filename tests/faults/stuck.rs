@@ -11,7 +11,7 @@ use bongsu::synth::{Scenario, per_sec, secs};
 use serde_json::Value;
 
 use crate::support::line::{Line, Watch};
-use crate::support::{WEB, crowd_at_home, last_stats, written};
+use crate::support::{WEB, crowd_at_home, last_stats, records, written};
 use crate::told::{Outcome, tell};
 
 /// Longer than it may take to notice.
@@ -49,11 +49,11 @@ fn ask(line: &Line, at: SocketAddr, path: &str) -> String {
     })
 }
 
-/// What it has told in whole lines, its own first stats at least.
-fn whole(watch: &Watch) -> String {
-    watch.tells("stats", |record| record["event_type"] == "stats");
+/// Packets that it has handed out, by its latest stats; some more are under way.
+fn decoded(watch: &Watch) -> Option<u64> {
     let told = fs::read_to_string(&watch.told).unwrap();
-    told[..=told.rfind('\n').unwrap()].to_owned()
+    let whole = records(told.rfind('\n').map_or("", |end| &told[..=end]));
+    whole.iter().rev().find_map(|record| record["packets"]["decoded"].as_u64())
 }
 
 /// Holds one thread after the other; each must be told of, and go on.
@@ -67,11 +67,11 @@ fn held(fault: &str, name: &str, subject: &str, call: &str) {
     let at = line.listen().local_addr().unwrap();
     let more = ["-s", WEB, "--workers", "2", "--http", &at.to_string()];
     let mut watch = Watch::begin_unkept(&line, folder.path(), &more);
-    let sending = line.send_on(&capture);
+    let sending = line.send_on(&capture, 2_000);
     // From then on packets are handed out as they come.
     watch.until("it counts", || {
         watch.signal("USR1");
-        last_stats(&whole(&watch))["packets"]["decoded"].as_u64() > Some(1_000)
+        decoded(&watch) > Some(1_000)
     });
     let mut tracer = hold(thread_of(watch.id(), name), call);
     let begun = Instant::now();

@@ -84,10 +84,13 @@ impl Line {
         self.within(|| TcpListener::bind("127.0.0.1:0").unwrap())
     }
 
-    /// Sends a capture at its recorded speed again and again, until what it gives is dropped.
-    pub fn send_on(&self, capture: &Path) -> Sending {
+    /// Sends a capture again and again, so many packets a second, until what it gives is dropped. They go in handfuls: a busy
+    /// machine wakes nobody for each.
+    pub fn send_on(&self, capture: &Path, per_second: u32) -> Sending {
         let mut sending = self.inside("tcpreplay");
-        sending.args(["-q", "--loop", "0", "-i", "v0"]).arg(capture);
+        sending
+            .args(["-q", "--loop=0", &format!("--pps={per_second}"), "--pps-multi=20", "-i", "v0"])
+            .arg(capture);
         Sending(sending.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap())
     }
 
@@ -137,8 +140,9 @@ impl Watch {
         let kept = folder.join("kept.pcapng");
         let keep = ["-w", kept.to_str().unwrap()];
         let watch = Self::start(line, folder, &[&keep[..], more].concat());
-        // The file is made once the interface is open.
+        // One file is made once the interface is open, the other once signals are listened to.
         watch.waits_for(&watch.kept);
+        watch.waits_for(&watch.told);
         watch
     }
 
