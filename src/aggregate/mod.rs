@@ -9,6 +9,7 @@ mod counts;
 mod finder;
 mod meeting;
 mod open;
+mod rank;
 mod scope_tally;
 mod sums;
 mod tally;
@@ -31,6 +32,7 @@ pub use bottom::{BottomMap, BottomRows, coverage};
 pub use counts::{Cell, Count, Counts, Sides};
 pub use finder::Finder;
 pub use open::{LiveView, OpenTicks};
+use rank::Ranked;
 pub use tally::Tallies;
 pub use waits::Waits;
 
@@ -87,11 +89,12 @@ impl ScopeTick {
 }
 
 /// Sorted rows as one list, those of one key added up.
-fn merged<'a, K: Ord + Copy + 'a>(lists: impl Iterator<Item = &'a [(K, Cell)]>) -> Vec<(K, Cell)> {
-    let mut rows: Vec<&(K, Cell)> = lists.flatten().collect();
-    // The stable sort finds the runs that are sorted already.
-    rows.sort_by_key(|row| row.0);
-    sums::folded(rows.into_iter().map(|(key, cell)| (*key, cell)))
+fn merged<'a, K: Ranked + Copy + 'a>(lists: impl Iterator<Item = &'a [(K, Cell)]>) -> Vec<(K, Cell)> {
+    let mut rows: Vec<(u128, &(K, Cell))> = lists.flatten().map(|row| (row.0.rank(), row)).collect();
+    rows.sort_unstable_by(|(rank, one), (other_rank, other)| {
+        rank.cmp(other_rank).then_with(|| one.0.cmp(&other.0))
+    });
+    sums::folded(rows.iter().map(|(_, (key, cell))| (*key, cell)))
 }
 
 /// Whose traffic a row counts: its country, network, label, and how well its addresses are proven.

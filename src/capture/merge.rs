@@ -208,10 +208,13 @@ impl Files {
 }
 
 impl Source for Files {
-    #[inline]
+    // A part of what reads packet after packet.
+    #[inline(always)]
     fn step(&mut self) -> Result<Step, CaptureError> {
         loop {
-            if let Some(error) = self.errors.pop_front() {
+            if !self.errors.is_empty()
+                && let Some(error) = self.errors.pop_front()
+            {
                 return Err(error);
             }
             let Some(current) = &mut self.current else {

@@ -86,7 +86,7 @@ impl Reader {
     }
 
     /// Moves on; a packet is lent in place, since it is too large to be handed from one to the next.
-    #[inline]
+    #[inline(always)]
     fn found(&mut self) -> Result<Found, Damage> {
         match &mut self.format {
             Format::Pcap(pcap) => pcap.next(&mut self.input, &mut self.lent),

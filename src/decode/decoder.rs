@@ -30,25 +30,22 @@ impl Decoder {
     /// Peels a frame down to its packet, or says why there is none; panics on no bytes, and allocates for fragments
     /// alone. `frame.time` ages the fragments that wait.
     pub fn decode<'a>(&'a mut self, frame: &Frame<'a>) -> Result<Packet<'a>, Skip> {
-        self.decode_at(frame, frame.time)
-    }
-
-    /// The same where it is `now` that ages the fragments.
-    #[inline(always)]
-    pub fn decode_at<'a>(&'a mut self, frame: &Frame<'a>, now: Timestamp) -> Result<Packet<'a>, Skip> {
-        if let Some(packet) = plain::read(frame, &Layers::NONE) {
-            return Ok(packet);
+        match Self::decode_plain(frame) {
+            Some(packet) => Ok(packet),
+            None => self.decode_anything(frame, frame.time),
         }
-        self.decode_anything(frame, now)
     }
 
-    /// The general way.
+    /// The packet of a frame of the most usual kind, which needs no decoder; [`Decoder::decode_anything`] reads all.
+    /// Apart from each other for whoever reads so many that a packet is too large to be moved once more.
+    #[inline(always)]
+    pub fn decode_plain<'a>(frame: &Frame<'a>) -> Option<Packet<'a>> {
+        plain::read(frame, &Layers::NONE)
+    }
+
+    /// The general way; it is `now` that ages the fragments.
     #[inline(never)]
-    pub(super) fn decode_anything<'a>(
-        &'a mut self,
-        frame: &Frame<'a>,
-        now: Timestamp,
-    ) -> Result<Packet<'a>, Skip> {
+    pub fn decode_anything<'a>(&'a mut self, frame: &Frame<'a>, now: Timestamp) -> Result<Packet<'a>, Skip> {
         self.layers.clear();
         let datagram = Datagram::read(&link::peel(frame, &mut self.layers)?)?;
         // Nothing can be inside: a segment in one piece, or a datagram that no tunnel begins like.
@@ -153,10 +150,26 @@ impl Sealed {
     /// The packet again, from a copy of its `ip` bytes and its layers: what was innermost once is not searched for
     /// tunnels or fragments again, and which fragment completed it is forgotten.
     pub fn open<'a>(&self, ip: &'a [u8], layers: &'a Layers) -> Result<Packet<'a>, Skip> {
+        match self.open_plain(ip, layers) {
+            Some(packet) => Ok(packet),
+            None => self.open_anything(ip, layers),
+        }
+    }
+
+    /// The packet of the most usual kind; [`Sealed::open_anything`] finds all. Apart for the reason that
+    /// [`Decoder::decode_plain`] is.
+    #[inline(always)]
+    pub fn open_plain<'a>(&self, ip: &'a [u8], layers: &'a Layers) -> Option<Packet<'a>> {
+        let whole = self.fragments == 1 && self.fresh_len == self.ip_len;
+        if whole { plain::read_ip(ip, layers) } else { None }
+    }
+
+    /// The general way.
+    #[inline(never)]
+    pub fn open_anything<'a>(&self, ip: &'a [u8], layers: &'a Layers) -> Result<Packet<'a>, Skip> {
         let cut = self.ip_len.saturating_sub(u32::try_from(ip.len()).unwrap_or(u32::MAX));
         let datagram =
             Datagram::read(&link::by_version(ip).map(|(version, bytes)| Inner { version, bytes, cut })?)?;
-        let packet = datagram.packet(layers)?;
-        Ok(Packet { fresh_len: self.fresh_len, fragments: self.fragments, ..packet })
+        Ok(Packet { fresh_len: self.fresh_len, fragments: self.fragments, ..datagram.packet(layers)? })
     }
 }

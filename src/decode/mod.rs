@@ -3,7 +3,7 @@
 //!
 //! Each header is read by etherparse's slice of that header; the lengths that decide where one layer ends are
 //! compared here, once, so that complete packets and packets cut by a snap length take the same path. What nearly all
-//! packets are, a whole TCP segment over IPv4 and Ethernet, `plain` reads at fixed places; a test holds it to the rest.
+//! packets are, a whole TCP segment over IP and Ethernet, `plain` reads at fixed places; a test holds it to the rest.
 
 use std::net::{IpAddr, SocketAddr};
 

@@ -9,6 +9,7 @@ use super::sieve::Part;
 use super::window::{Least, Needs};
 use crate::aggregate::Lineage;
 use crate::attribute::{Country, Home};
+use crate::document::Word;
 use crate::flow::Proof;
 
 /// Whether the rule looks at the service's sums rather than at its rows.
@@ -126,7 +127,12 @@ fn is_about_clients(filter: &Filter) -> bool {
         || !(filter.countries.is_empty() && filter.asns.is_empty() && filter.prefixes.is_empty())
 }
 
+/// What the condition looks at how many different ones there are of.
+pub(super) fn counted(condition: &Condition) -> Vec<Kind> {
+    Kind::WORDS.iter().map(|(_, kind)| *kind).filter(|kind| counts(condition, *kind)).collect()
+}
+
 /// Whether the condition looks at how many different ones of `kind` there are.
-pub(super) fn counts(condition: &Condition, kind: Kind) -> bool {
+fn counts(condition: &Condition, kind: Kind) -> bool {
     condition.any(&|leaf| matches!(leaf, Condition::Distinct(have, _) if *have == kind))
 }

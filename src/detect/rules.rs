@@ -9,7 +9,7 @@ use foldhash::fast::RandomState;
 use hashbrown::{HashMap, HashSet};
 use ipnet::IpNet;
 
-use super::demand::{admits, among, counts, is_whole_service, least, row_needs};
+use super::demand::{admits, among, counted, is_whole_service, least, row_needs};
 use super::level::{Level, parts};
 use super::measure::{is_load, is_measurable, labelled, of_cell, of_counts, whole_of};
 use super::reach::{Reach, fails_as, is_tried, probes, tried};
@@ -138,21 +138,24 @@ impl Detector for RuleDetector {
         let mut findings = Vec::new();
         for index in 0..self.rules.len() {
             let Some(judged) = self.rules.get(index) else { continue };
-            let rule = Arc::clone(&judged.rule);
-            if rule.mode != Mode::Alert || !self.applies(&rule, subject) {
+            let rule = &judged.rule;
+            if rule.mode != Mode::Alert || !self.applies(rule, subject) {
                 continue;
             }
-            let in_vain = rule.when.looks_for_less() && watched.is_blind_within(rule.timespan.secs());
+            let in_vain = judged.less && watched.is_blind_within(rule.timespan.secs());
             if in_vain || !is_measurable(rule.measure, watched.sides()) {
                 self.streaks.retain(|(of, who, _), _| *of != index || *who != subject);
                 continue;
             }
-            let look = Look { judged, rule: &rule, home: &home, watched, second: tick.second };
+            let look = Look { judged, rule, home: &home, watched, second: tick.second };
             let holding = look.holding();
-            let parts = if holding.is_empty() { Vec::new() } else { look.parts() };
             self.streaks.retain(|(of, who, key), _| {
                 *of != index || *who != subject || holding.iter().any(|(have, _)| have == key)
             });
+            if holding.is_empty() {
+                continue;
+            }
+            let (rule, parts) = (Arc::clone(rule), look.parts());
             for (key, observed) in holding {
                 if self.is_due(index, subject, key, tick) {
                     let opens = self.may_open(index, subject, key, tick);
@@ -179,6 +182,10 @@ struct Judged {
     excess: bool,
     /// Whether its condition looks at how many different ones there are.
     members: bool,
+    /// Whether its condition holds where there is less of something.
+    less: bool,
+    /// What its condition asks the number of different ones of.
+    counted: Vec<Kind>,
 }
 
 impl Judged {
@@ -188,9 +195,9 @@ impl Judged {
             whole: is_whole_service(rule),
             least: least(rule),
             excess: rule.when.any(&|leaf| matches!(leaf, Condition::ExcessShare(_))),
-            members: rule
-                .when
-                .any(&|leaf| matches!(leaf, Condition::Distinct(kind, _) if kind.is_of_clients())),
+            members: counted(&rule.when).iter().any(|kind| kind.is_of_clients()),
+            less: rule.when.looks_for_less(),
+            counted: counted(&rule.when),
             rule: Arc::new(rule.clone()),
         }
     }
@@ -392,7 +399,7 @@ impl Look<'_> {
 
     /// How many different ones there are, where the condition asks: counting them takes longer than all the rest.
     fn asked(&self, kind: Kind, number: impl FnOnce() -> f64) -> f64 {
-        if counts(&self.rule.when, kind) { number() } else { 0.0 }
+        if self.judged.counted.contains(&kind) { number() } else { 0.0 }
     }
 
     /// Different addresses: exact where they earned state, estimated where the measure is of those that did not.

@@ -31,8 +31,8 @@ pub enum Part {
     Network,
 }
 
-/// Rules look for a fifth of all or more: with 256 sums, thousands of equal parts come to a twentieth.
-const MESHES: usize = 256;
+/// Rules look for a fifth of all or more: with 64 sums, thousands of equal parts come to a fiftieth, hundreds to a twentieth.
+const MESHES: usize = 64;
 
 impl Sieve {
     /// Nothing yet.
@@ -55,7 +55,7 @@ impl Sieve {
         self.pass(tick, |sum, less| *sum = sum.saturating_sub(less));
     }
 
-    /// Finds the largest sum, when ticks have entered and left.
+    /// Finds the largest sum, when ticks have entered and left; until then [`Sieve::most`] is what it was before.
     pub fn settle(&mut self) {
         if std::mem::take(&mut self.moved) {
             self.most = self.sums.iter().copied().max().unwrap_or(0);

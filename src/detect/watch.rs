@@ -57,7 +57,7 @@ impl Watch {
         let mut findings = Vec::new();
         for (subject, watched) in &mut self.subjects {
             let quiet = watched.is_quiet();
-            watched.advance(id, moved.remove(subject));
+            watched.advance(id, moved.remove(subject).map(|seconds| *seconds));
             if is_protected(subject, &self.finder) {
                 if watched.baseline().is_none() {
                     watched.begin_baseline(self.learning.begin(*subject));
@@ -157,8 +157,8 @@ fn is_protected(subject: &Subject, finder: &Finder) -> bool {
 
 /// Sorts a tick's scopes to the services they belong to. What goes beside an address belongs to the first service that
 /// was found there, or else to the first candidate.
-fn by_subject(tick: Tick, finder: &Finder) -> BTreeMap<Subject, Seconds> {
-    let mut subjects: BTreeMap<Subject, Seconds> = BTreeMap::new();
+fn by_subject(tick: Tick, finder: &Finder) -> BTreeMap<Subject, Box<Seconds>> {
+    let mut subjects: BTreeMap<Subject, Box<Seconds>> = BTreeMap::new();
     let mut beside: Vec<(IpAddr, ScopeTick)> = Vec::new();
     for (scope, sums) in tick.scopes {
         match scope {

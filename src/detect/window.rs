@@ -129,18 +129,26 @@ impl Least {
 
     /// Whether it may have half of that.
     fn is_near(&self, window: &Window) -> bool {
-        self.has(window, 2)
+        self.has(window, NEAR)
+    }
+
+    /// Most services are quiet most of the time: where all of it is too little, no part can be enough.
+    fn may_have(&self, counts: &Counts, divisor: u64) -> bool {
+        of_counts(self.measure, counts) >= self.count / divisor
     }
 
     fn has(&self, window: &Window, divisor: u64) -> bool {
-        // Most services are quiet most of the time: where all of it is too little, no part can be enough.
-        of_counts(self.measure, &window.counts) >= self.count / divisor
+        self.may_have(&window.counts, divisor)
             && self.sought.is_none_or(|part| {
                 let enough = self.enough(&window.counts) / divisor;
                 window.sieve(part, self.measure).is_none_or(|sieve| sieve.most() >= enough)
             })
     }
 }
+
+/// Rows are kept until there is less than such a part of what is enough, so that a service at the border does not begin
+/// anew every second.
+const NEAR: u64 = 2;
 
 /// A window that moves on with time. Most services are quiet most of the time and most traffic is spread, so rows are
 /// summed up only while some rule could look at them, and from the ticks themselves when it begins to.
@@ -182,10 +190,9 @@ impl Sliding {
 
     /// Begins or ceases to keep rows; `ticks` are those in the window.
     pub fn settle<'a>(&mut self, ticks: impl Iterator<Item = &'a ScopeTick>) {
-        self.window.sieves.iter_mut().for_each(Sieve::settle);
+        self.window.settle_sieves(&self.asked);
         let window = &self.window;
         let have = window.needs;
-        // Until half of it, so that a service at the border does not begin anew every second.
         let kept = have.and(self.asked.where_there(|least| least.is_near(window)));
         let needs = kept.or(self.asked.where_there(|least| least.is_in(window)));
         if needs == have {
@@ -244,6 +251,17 @@ impl Window {
         self.counts.merge(&tick.counts);
         self.sieves.iter_mut().for_each(|sieve| sieve.enter(tick));
         self.enter_rows(tick);
+    }
+
+    /// Brings up to date the sieves that somebody will ask.
+    fn settle_sieves(&mut self, asked: &Asked) {
+        let Self { sieves, counts, .. } = self;
+        for sieve in sieves {
+            let asks = |least: &Least| least.sought.is_some_and(|part| sieve.is_of(part, least.measure));
+            if asked.0.iter().any(|(least, _)| asks(least) && least.may_have(counts, NEAR)) {
+                sieve.settle();
+            }
+        }
     }
 
     /// What no part of a kind has more of, where that is looked at.

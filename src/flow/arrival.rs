@@ -63,6 +63,7 @@ impl Arrival<'_, '_> {
     }
 
     /// For whom the packet counts.
+    #[inline(always)]
     pub fn account<'s>(&self, from_client: bool, sighting: &'s Sighting) -> Account<'s> {
         let direction = toward(from_client);
         let (source, destination) = (self.packet.source, self.packet.destination);

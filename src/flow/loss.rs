@@ -13,16 +13,16 @@ use crate::service::Direction;
 pub(super) struct Losses {
     by_slot: Vec<Flow>,
     /// The slots of which there may be something to tell, a bit each.
-    untold: u64,
+    untold: u16,
     /// Segments that are still looked at in this tick.
     left: u32,
     /// Counts the ticks in which none was left: what a connection was expected to send is not known any more.
     broken: u32,
 }
 
-/// Slots that are looked at, 256 KiB over all shards and 88 bytes more for a direction with holes. One client alone has one
+/// Slots that are looked at, 64 KiB over all shards and 88 bytes more for a direction with holes. One client alone has one
 /// shard: its crowd of connections must show a loss of 5 % within 2 points.
-const SAMPLED: usize = u64::BITS as usize;
+const SAMPLED: usize = u16::BITS as usize;
 
 /// Segments that are looked at in a tick, so that a busy line pays for a part of them: 32,768 over all shards.
 const A_TICK: u32 = 512;

@@ -10,10 +10,6 @@ use crate::decode::TcpSegment;
 use crate::service::Direction;
 use crate::time::{Span, Timestamp};
 
-/// Payloads from here on may fill a packet: mobile networks and tunnels announce segments of 1,360 bytes and less, and what a
-/// broken path loses is all that fills one. The least that IPv6 paths carry is 1,220 (RFC 8200).
-pub(super) const LARGE: u32 = 1_200;
-
 /// The turns of one connection, in one cache line.
 #[derive(Debug, Clone, Copy, Default)]
 #[repr(align(64))]
@@ -77,6 +73,10 @@ const TRICKLE: u32 = 200;
 
 /// Sealed records below this ask for nothing: an alert has 31 bytes, a TLS 1.3 Finished 80 with the record before it.
 const LEAST_REQUEST: u32 = 100;
+
+/// Every path carries segments of so much payload: packets of 1,280 bytes (RFC 8200 section 5) less the headers of IPv6 and
+/// TCP with time stamps. Where a path loses large packets, what is longer comes again.
+const EVERYWHERE: u32 = 1_208;
 
 /// A window below this takes no segment, however it is scaled: a scale of 8, the usual one, makes it 1.8 KB.
 const STARVING: u16 = 8;
@@ -307,7 +307,7 @@ impl Turns {
         let fresh = self.advance(Direction::ToClient, segment);
         let again = u16::from(!fresh);
         let Served { large_sent, large_resent, small_sent, small_resent, .. } = &mut self.served;
-        let (sent, resent) = match segment.payload_len >= LARGE {
+        let (sent, resent) = match segment.payload_len > EVERYWHERE {
             true => (large_sent, large_resent),
             false => (small_sent, small_resent),
         };

@@ -90,11 +90,13 @@ impl<L: Listener + 'static> Crew<L> {
         let mut threads = Vec::new();
         for index in 0..workers {
             let (send, batches) = sync_channel(WAITING);
+            let (give_back, emptied) = sync_channel(WAITING);
             let (met, meeting) = sync_channel(CLOSINGS);
             let worker = Worker::new(kit, index, workers);
             let (hand, of_line) = (progress.worker(index), progress.worker(index));
-            threads.push(std::thread::spawn(move || work(worker, &batches, &met, &hand)));
-            lines.push(Line { send, batch: Batch::default(), hand: of_line });
+            let inbox = Inbox { batches, give_back };
+            threads.push(std::thread::spawn(move || work(worker, &inbox, &met, &hand)));
+            lines.push(Line { send, emptied, batch: Batch::default(), hand: of_line });
             meetings.push(meeting);
         }
         let (hand, judging) = (progress.reducer(), progress.reducer());
@@ -247,8 +249,17 @@ fn joined<T>(thread: JoinHandle<T>) -> T {
 /// The way to one worker.
 struct Line {
     send: SyncSender<Batch>,
+    /// Batches that were worked off: large memory that is given back to the system and asked for again costs more than
+    /// the copying.
+    emptied: Receiver<Batch>,
     batch: Batch,
     hand: Arc<Hand>,
+}
+
+/// The other end of it.
+struct Inbox {
+    batches: Receiver<Batch>,
+    give_back: SyncSender<Batch>,
 }
 
 /// Innermost IP packets for one worker, copied one behind the other, and what it meets the others for after them.
@@ -264,12 +275,43 @@ struct Batch {
     shed: Option<Shed>,
 }
 
+impl Batch {
+    /// Nothing, in the same memory.
+    fn emptied(self) -> Self {
+        let Self { mut bytes, mut packets, mut layers, .. } = self;
+        bytes.clear();
+        packets.clear();
+        layers.clear();
+        Self { bytes, packets, layers, ..Self::default() }
+    }
+}
+
 struct Copied {
     end: usize,
     sealed: Sealed,
     /// Its place among the batch's layers.
     layers: Option<usize>,
     placement: Placement,
+}
+
+impl Copied {
+    /// Has the worker follow the packet that is in these bytes.
+    #[inline(always)]
+    fn follow(&self, ip: &[u8], layers: &Layers, worker: &mut Worker) {
+        let plain = self.sealed.open_plain(ip, layers);
+        let other;
+        let packet = match &plain {
+            Some(packet) => packet,
+            None => {
+                other = self.sealed.open_anything(ip, layers);
+                match &other {
+                    Ok(packet) => packet,
+                    Err(_) => return,
+                }
+            }
+        };
+        worker.packet(packet, &self.placement);
+    }
 }
 
 impl Line {
@@ -286,14 +328,7 @@ impl Line {
     }
 
     fn send(&mut self) {
-        let next = Batch {
-            bytes: Vec::with_capacity(self.batch.bytes.len()),
-            packets: Vec::with_capacity(self.batch.packets.len()),
-            layers: Vec::new(),
-            meeting: None,
-            renewal: None,
-            shed: None,
-        };
+        let next = self.emptied.try_recv().unwrap_or_default();
         self.hand.give();
         // A worker that is gone has panicked; the end of the run passes that on.
         let _ = self.send.send(std::mem::replace(&mut self.batch, next));
@@ -302,19 +337,17 @@ impl Line {
 
 fn work(
     mut worker: Worker,
-    batches: &Receiver<Batch>,
+    inbox: &Inbox,
     met: &SyncSender<Lines>,
     hand: &Hand,
 ) -> (FlowCounts, LedgerCounts) {
-    while let Ok(batch) = batches.recv() {
+    while let Ok(batch) = inbox.batches.recv() {
         let mut begin = 0;
         for copied in &batch.packets {
             let ip = batch.bytes.get(begin..copied.end).unwrap_or_default();
             begin = copied.end;
             let layers = copied.layers.and_then(|at| batch.layers.get(at)).unwrap_or(&Layers::NONE);
-            if let Ok(packet) = copied.sealed.open(ip, layers) {
-                worker.packet(&packet, &copied.placement);
-            }
+            copied.follow(ip, layers, &mut worker);
         }
         worker.show();
         if let Some(renewal) = &batch.renewal {
@@ -330,6 +363,8 @@ fn work(
         if batch.meeting.is_some() {
             let _ = met.send(std::mem::take(worker.records()));
         }
+        // Where there are enough of them it goes the way of all memory.
+        let _ = inbox.give_back.try_send(batch.emptied());
         hand.done();
     }
     let _ = met.send(std::mem::take(worker.last_records()));

@@ -34,8 +34,8 @@ const CLOSELY: u32 = 4_096;
 /// While nobody knows how many copies there are, each packet is remembered for as long as they come.
 const UNKNOWN: u8 = u8::MAX;
 
-/// Otherwise one conversation in so many is looked at, another one every [`TURN`]: 10 ns a packet on average.
-const ONE_IN: u16 = 8;
+/// Otherwise one conversation in so many is looked at, another one every [`TURN`].
+const ONE_IN: u16 = 16;
 
 /// About a second, as a number of bits of nanoseconds: this is asked of every packet, and a division takes its time.
 const TURN: u32 = 30;

@@ -434,12 +434,19 @@ impl<L: Listener + 'static> Pipeline<L> {
     // A part of what calls it, since each call on the way of every packet saves and restores registers.
     #[inline(always)]
     fn follow(&mut self, frame: &Frame<'_>, tick: TickId, now: Timestamp) {
-        // Fragments age by the time that is believed: a lone wrong date does not outdate them.
-        let decoded = self.decoder.decode_at(frame, now);
         // Looked at where it lies: a packet is too large to be moved for nothing.
-        let packet = match &decoded {
-            Ok(packet) => packet,
-            Err(skip) => return self.counts.count_skipped(*skip),
+        let plain = Decoder::decode_plain(frame);
+        let other;
+        let packet = match &plain {
+            Some(packet) => packet,
+            None => {
+                // Fragments age by the time that is believed: a lone wrong date does not outdate them.
+                other = self.decoder.decode_anything(frame, now);
+                match &other {
+                    Ok(packet) => packet,
+                    Err(skip) => return self.counts.count_skipped(*skip),
+                }
+            }
         };
         let when = When { tick, now };
         if self.mirror.is_copy(packet, frame.time) {
@@ -463,6 +470,7 @@ impl<L: Listener + 'static> Pipeline<L> {
     }
 
     /// Counted before work is shared out, so that what is told together does not depend on how many workers there are.
+    #[inline]
     fn tell_records(&mut self, bytes: usize) {
         if self.ledger && self.unrecorded.is_enough_with(bytes) {
             self.crew.tell_records();
