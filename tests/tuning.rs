@@ -37,7 +37,7 @@ const RATE: Change<'_> = Change {
 };
 
 /// The other rules that the flood would fire are off, so that the changed one decides alone.
-const OTHERS_OFF: &str = "  foreign-network: {mode: off}\n  foreign-prefix: {mode: off}\n  foreign-source: {mode: off}\n  source-flood: {mode: off}\n  server-errors: {mode: off}\n";
+const OTHERS_OFF: &str = "  foreign-network: {mode: off}\n  foreign-prefix: {mode: off}\n  foreign-source: {mode: off}\n  foreign-access: {mode: off}\n  foreign-packets: {mode: off}\n  source-flood: {mode: off}\n  server-errors: {mode: off}\n";
 
 /// Half of all requests come from abroad for 25 s: 40 of 80 a second.
 fn half_from_abroad() -> Scenario {

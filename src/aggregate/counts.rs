@@ -61,7 +61,7 @@ pub enum Count {
     FirstByteWait,
     /// First bytes of answers that took two seconds or more.
     Late,
-    /// The service's segments with 1,200 bytes of payload or more.
+    /// The service's segments with more than 1,208 bytes of payload.
     LargeSent,
     /// Of them, retransmissions.
     LargeResent,

@@ -16,6 +16,8 @@ mod past;
 mod reach;
 pub mod rule;
 mod rules;
+#[cfg(test)]
+mod rules_tests;
 mod sieve;
 mod watch;
 mod watched;

@@ -149,14 +149,13 @@ impl Detector for RuleDetector {
             }
             let look = Look { judged, rule, home: &home, watched, second: tick.second };
             let holding = look.holding();
-            let parts = if holding.is_empty() { Vec::new() } else { look.parts() };
             self.streaks.retain(|(of, who, key), _| {
                 *of != index || *who != subject || holding.iter().any(|(have, _)| have == key)
             });
             if holding.is_empty() {
                 continue;
             }
-            let rule = Arc::clone(rule);
+            let (rule, parts) = (Arc::clone(rule), look.parts());
             for (key, observed) in holding {
                 if self.is_due(index, subject, key, tick) {
                     let opens = self.may_open(index, subject, key, tick);
@@ -569,58 +568,4 @@ fn failing_paths(window: &Window, measure: Measure) -> f64 {
 
 fn distinct<T: Eq + Hash>(values: impl Iterator<Item = T>) -> f64 {
     values.collect::<HashSet<T, RandomState>>().len() as f64
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::aggregate::{Count, ScopeTick};
-    use crate::attribute::LabelId;
-    use crate::detect::watched::Seconds;
-    use crate::flow::Proof;
-
-    const SERVICE: Subject = Subject::Named(ServiceId(0));
-
-    /// A second with so many accesses of people and of labelled clients, five packets each.
-    fn second(people: u64, labelled: u64) -> Seconds {
-        let mut own = ScopeTick::default();
-        own.counts[Count::Accesses] = people + labelled;
-        own.counts[Count::PacketsIn] = 5 * (people + labelled);
-        for (label, accesses) in [(None, people), (Some(LabelId(0)), labelled)] {
-            let lineage = Lineage { country: Country::Unknown, asn: None, label, proof: Proof::Proven };
-            own.networks.push((lineage, Cell { accesses, packets: 5 * accesses, ..Cell::default() }));
-        }
-        Seconds { own, ..Seconds::default() }
-    }
-
-    /// The rules that hold after two minutes of the one and forty seconds of the other.
-    fn found((people, labelled): (u64, u64), (more_people, more_labelled): (u64, u64)) -> Vec<String> {
-        let homes: Homes = Arc::new(|_| Home::new(Vec::new()));
-        let services = Arc::new([("web".to_owned(), vec![80])]);
-        let mut detector = RuleDetector::new(&RuleSet::builtin(), Grounds { homes, services });
-        let mut watched = Watched::new(&detector.needs(SERVICE).into());
-        let mut findings = BTreeSet::new();
-        for now in 0..160 {
-            let moved = if now < 120 { second(people, labelled) } else { second(more_people, more_labelled) };
-            let tick = TickId { epoch: 0, second: now };
-            watched.advance(tick, Some(moved));
-            let found = detector.judge(SERVICE, &watched, tick);
-            findings.extend(found.into_iter().map(|finding| finding.rule.id.clone()));
-        }
-        findings.into_iter().collect()
-    }
-
-    #[test]
-    fn what_labelled_clients_bring_more_is_no_surge() {
-        assert_eq!(found((30, 0), (30, 200)), [""; 0]);
-        assert_eq!(found((30, 20), (40, 200)), [""; 0]);
-    }
-
-    #[test]
-    fn people_beside_labelled_clients_make_a_surge() {
-        let surge = ["load-surge", "packet-surge"];
-        assert_eq!(found((30, 0), (230, 0)), surge);
-        assert_eq!(found((30, 20), (230, 20)), surge);
-        assert_eq!(found((30, 20), (230, 200)), surge);
-    }
 }

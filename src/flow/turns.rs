@@ -10,10 +10,6 @@ use crate::decode::TcpSegment;
 use crate::service::Direction;
 use crate::time::{Span, Timestamp};
 
-/// Payloads from here on may fill a packet: mobile networks and tunnels announce segments of 1,360 bytes and less, and what a
-/// broken path loses is all that fills one. The least that IPv6 paths carry is 1,220 (RFC 8200).
-pub(super) const LARGE: u32 = 1_200;
-
 /// The turns of one connection, in one cache line.
 #[derive(Debug, Clone, Copy, Default)]
 #[repr(align(64))]

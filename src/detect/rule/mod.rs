@@ -194,7 +194,7 @@ pub enum Measure {
     Missing,
     /// Streams of HTTP/2 that were broken off.
     Resets,
-    /// Segments of the service with 1,200 bytes or more that it had to send again.
+    /// Segments of the service with more than 1,208 bytes that it had to send again.
     LargeResent,
     /// UDP packets.
     Udp,
