@@ -53,7 +53,7 @@ bench-ci: ## Counts the instructions of each stage; fails 3 % above the committe
 .PHONY: growth
 growth: ## Counts how cost grows with packets, flows, clients, services, rules, ticks; writes docs/performance.md
 	@$(setup) build count
-	@QUICK=$(QUICK) cargo bench --locked --bench growth -- --measure
+	@QUICK=$(QUICK) SERIES=$(SERIES) cargo bench --locked --bench growth -- --measure
 
 .PHONY: agreement
 agreement: ## Compares flows with what others say of captures; writes docs/agreement.md

@@ -78,7 +78,7 @@ fn played(story: &Scenario) -> Found {
 
 /// Seconds after which the state is steady: by then windows are full, and the lists of connections that are waited for
 /// have been as long as they become.
-const STEADY: i64 = 120;
+const STEADY: i64 = 70;
 
 /// Allocations for each packet more. One for each request or connection would be 0.04 and more; a second with more rows
 /// still has its tables doubled once more often, and now and then a list is longer than ever before.
@@ -89,11 +89,11 @@ type Story = fn(f64) -> Scenario;
 
 fn people(per_second: f64) -> Scenario {
     let people = Traffic::to(&web()).from("121.128.0.0/16").sources(20).per_connection(3);
-    Scenario::new(1).with(people.requests(per_sec(per_second)).over(secs(150)))
+    Scenario::new(1).with(people.requests(per_sec(per_second)).over(secs(100)))
 }
 
 fn forged(per_second: f64) -> Scenario {
-    Scenario::new(2).with(Traffic::to(&web()).forged().syns(per_sec(per_second)).over(secs(150)))
+    Scenario::new(2).with(Traffic::to(&web()).forged().syns(per_sec(per_second)).over(secs(100)))
 }
 
 #[test]

@@ -2,6 +2,8 @@
 //! flows, clients, services, rules or seconds grow and all else stays. `make growth` runs it and writes
 //! `docs/performance.md`; counts do not depend on what else the machine does.
 //!
+//! `SERIES=rules` counts that one alone and only prints.
+//!
 //! A step that takes more than its work has grown by is told as `worse than linear`.
 
 #[path = "../measure/mod.rs"]
@@ -33,12 +35,13 @@ fn main() -> io::Result<()> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/bench/growth");
     fs::create_dir_all(&folder)?;
     let mut told = Vec::new();
-    for series in series::all() {
+    let only = env::var("SERIES").unwrap_or_default();
+    for series in series::all().into_iter().filter(|series| series.name.contains(&only)) {
         let counted = count(&series, &folder, quick)?;
         println!("{counted}");
         told.push(counted);
     }
-    if !quick {
+    if !quick && only.is_empty() {
         page::replace(&page::page(), "growth", &told.join("\n"))?;
     }
     Ok(())

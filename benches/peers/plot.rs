@@ -7,8 +7,8 @@ use crate::report::Measured;
 
 const WIDTH: f64 = 860.0;
 /// Where the axis begins and ends.
-const LEFT: f64 = 230.0;
-const RIGHT: f64 = WIDTH - 30.0;
+const LEFT: f64 = 245.0;
+const RIGHT: f64 = WIDTH - 40.0;
 const TOP: f64 = 86.0;
 const ROW: f64 = 30.0;
 
