@@ -233,7 +233,7 @@ pub struct Progress {
 /// How the service served its client within a tick: what [`turns`](self) of a TCP connection tell.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Served {
-    /// The service's segments with 1,200 bytes of payload or more.
+    /// The service's segments with more than 1,208 bytes of payload.
     pub large_sent: u32,
     /// The service's segments with less payload, but some.
     pub small_sent: u32,

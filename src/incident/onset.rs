@@ -1,11 +1,12 @@
 //! When it began: walks back from the tick that decided, as long as the finding's key already weighed.
 
 use std::slice;
+use std::sync::Arc;
 
-use super::timeline::{Timeline, Usual};
-use crate::aggregate::{Cell, Lineage, ScopeTick};
+use super::timeline::{RISEN, Timeline, Usual};
+use crate::aggregate::{Cell, Counts, Lineage, ScopeTick};
 use crate::detect::rule::{Measure, Traffic};
-use crate::detect::{Finding, Key, Watched, of_cell, of_counts};
+use crate::detect::{Before, Finding, Key, Seconds, Watched, of_cell, of_counts};
 use crate::time::TickId;
 
 /// A tick that weighs this part of the finding's rate belongs to it.
@@ -88,7 +89,25 @@ pub(super) fn pushed(finding: &Finding, failing: TickId, watched: &Watched) -> T
     for (tick, seconds) in ticks() {
         timeline.take(tick, &seconds.own, &usual);
     }
-    timeline.rose.map_or(failing, |rose| rose.min(failing))
+    let rose = timeline.rose.filter(|rose| *rose < failing);
+    rose.filter(|rose| is_up(ticks().skip_while(|(tick, _)| tick < rose), before, (*rose, failing)))
+        .unwrap_or(failing)
+}
+
+/// Whether more came all the way from one tick to another, ticks of which are given: a rise that has gone again by then is a
+/// chance, and pushed nothing over.
+fn is_up<'a>(
+    ticks: impl Iterator<Item = (TickId, &'a Arc<Seconds>)>,
+    before: &Before,
+    (from, until): (TickId, TickId),
+) -> bool {
+    let mut moved = Counts::default();
+    ticks.take_while(|(tick, _)| *tick < until).for_each(|(_, seconds)| moved.merge(&seconds.own.counts));
+    let seconds = (until.second - from.second).max(1) as f64;
+    [Measure::Accesses, Measure::Attempts, Measure::Packets].into_iter().any(|measure| {
+        let level = before.rate(measure, from.second).filter(|level| *level > 0.0);
+        level.is_some_and(|level| of_counts(measure, &moved) as f64 / seconds >= RISEN * level)
+    })
 }
 
 /// Whether a measure tells how a service fares, and not what comes.

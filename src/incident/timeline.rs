@@ -102,7 +102,7 @@ impl Moved {
 const SPAN: usize = 5;
 
 /// A load of so many times the load before has risen.
-const RISEN: f64 = 1.5;
+pub(super) const RISEN: f64 = 1.5;
 
 /// A load of less than so many times is ordinary.
 const CALM: f64 = 1.3;
