@@ -42,7 +42,7 @@ fuzz: ## Feeds every reader hostile bytes, SECONDS=60 each (needs rustup)
 bench: ## Measures stages and the whole program beside other tools; writes docs/performance.md (QUICK=1 prints only)
 	@$(setup) build bench
 	@sh benches/suricata.sh trixie forky
-	@cargo bench --locked
+	@cargo bench --locked --bench attribute --bench decode --bench stages
 	@QUICK=$(QUICK) ROUNDS=$(ROUNDS) cargo bench --locked --bench peers -- --measure
 
 .PHONY: bench-ci

@@ -21,7 +21,7 @@ pub struct Figure {
     pub instructions: u64,
 }
 
-/// How much more is too much: what differs between two runs of the same program is thirty times less.
+/// How much more is too much: what differs between two runs of the same program is three times less, and mostly ten.
 const TOLERANCE: f64 = 0.03;
 
 impl Figure {
