@@ -74,6 +74,10 @@ const TRICKLE: u32 = 200;
 /// Sealed records below this ask for nothing: an alert has 31 bytes, a TLS 1.3 Finished 80 with the record before it.
 const LEAST_REQUEST: u32 = 100;
 
+/// Every path carries segments of so much payload: packets of 1,280 bytes (RFC 8200 section 5) less the headers of IPv6 and
+/// TCP with time stamps. Where a path loses large packets, what is longer comes again.
+const EVERYWHERE: u32 = 1_208;
+
 /// A window below this takes no segment, however it is scaled: a scale of 8, the usual one, makes it 1.8 KB.
 const STARVING: u16 = 8;
 
@@ -303,7 +307,7 @@ impl Turns {
         let fresh = self.advance(Direction::ToClient, segment);
         let again = u16::from(!fresh);
         let Served { large_sent, large_resent, small_sent, small_resent, .. } = &mut self.served;
-        let (sent, resent) = match segment.payload_len >= LARGE {
+        let (sent, resent) = match segment.payload_len > EVERYWHERE {
             true => (large_sent, large_resent),
             false => (small_sent, small_resent),
         };
