@@ -8,6 +8,7 @@ mod before;
 mod blindness;
 pub mod calendar;
 mod demand;
+mod group;
 mod habits;
 mod level;
 mod levels;

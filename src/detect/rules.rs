@@ -1,15 +1,14 @@
 //! The detector that the rules files drive. Comes in: a service's picture. Goes out: which rules hold for whom.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::hash::Hash;
-use std::net::IpAddr;
 use std::sync::Arc;
 
 use foldhash::fast::RandomState;
-use hashbrown::{HashMap, HashSet};
-use ipnet::IpNet;
+use hashbrown::HashSet;
 
-use super::demand::{admits, among, counted, is_whole_service, least, row_needs};
+use super::demand::{admits, among, counted, counts_late, is_whole_service, least, row_needs};
+use super::group::{Group, Groups, Members, Row};
 use super::level::{Level, parts};
 use super::measure::{is_load, is_measurable, labelled, of_cell, of_counts, whole_of};
 use super::reach::{Reach, fails_as, is_tried, probes, tried};
@@ -17,8 +16,8 @@ use super::rule::{Condition, GroupBy, Kind, Measure, Mode, Observed, Rule, RuleS
 use super::watched::LOOK_BACK;
 use super::window::{Asked, Least, Needs, Window};
 use super::{Detector, Finding, Key, Past, SpanNeeds, Subject, Watched};
-use crate::aggregate::{Cell, Lineage};
-use crate::attribute::{Asn, Country, Home};
+use crate::aggregate::Cell;
+use crate::attribute::Home;
 use crate::service::ServiceId;
 use crate::time::TickId;
 
@@ -182,6 +181,8 @@ struct Judged {
     excess: bool,
     /// Whether its condition looks at how many different ones there are.
     members: bool,
+    /// Whether these are counted once all else holds.
+    late: bool,
     /// Whether its condition holds where there is less of something.
     less: bool,
     /// What its condition asks the number of different ones of.
@@ -195,7 +196,8 @@ impl Judged {
             whole: is_whole_service(rule),
             least: least(rule),
             excess: rule.when.any(&|leaf| matches!(leaf, Condition::ExcessShare(_))),
-            members: counted(&rule.when).iter().any(|kind| kind.is_of_clients()),
+            members: counted(&rule.when).iter().any(|kind| kind.is_of_clients()) && !counts_late(rule),
+            late: counts_late(rule),
             less: rule.when.looks_for_less(),
             counted: counted(&rule.when),
             rule: Arc::new(rule.clone()),
@@ -220,32 +222,6 @@ struct Look<'a> {
     second: i64,
 }
 
-/// What came together under one key.
-#[derive(Default)]
-struct Group {
-    count: u64,
-    /// Different members, where the condition asks for their number.
-    members: Option<Box<Members>>,
-}
-
-#[derive(Default)]
-struct Members {
-    sources: BTreeSet<IpAddr>,
-    prefixes: BTreeSet<IpNet>,
-    networks: BTreeSet<Asn>,
-    countries: BTreeSet<Country>,
-}
-
-type Groups = HashMap<Key, Group, RandomState>;
-
-/// A row as a rule looks at it.
-struct Row<'a> {
-    lineage: &'a Lineage,
-    prefix: Option<IpNet>,
-    source: Option<IpAddr>,
-    cell: &'a Cell,
-}
-
 impl Look<'_> {
     /// The keys for which the condition holds, sorted, with what was observed.
     fn holding(&self) -> Vec<(Key, Observed)> {
@@ -258,17 +234,14 @@ impl Look<'_> {
             return Vec::new();
         }
         if self.judged.whole {
-            let observed = self.observe_service(window, 0.0);
-            if !self.rule.when.eval(&observed) {
-                return Vec::new();
-            }
+            let Some(observed) = self.holds(self.observe_service(window, 0.0)) else { return Vec::new() };
             // Done last, as it looks into the rows of many ticks.
             let labelled = self.labelled_excess();
             if labelled <= 0.0 {
                 return vec![(Key::Service, observed)];
             }
-            let others = self.observe_service(window, labelled);
-            return if self.rule.when.eval(&others) { vec![(Key::Service, observed)] } else { Vec::new() };
+            let others = self.holds(self.observe_service(window, labelled));
+            return others.map(|_| (Key::Service, observed)).into_iter().collect();
         }
         let enough = self.judged.least.enough(&window.counts);
         let groups = if self.counts_probes() { probe_groups(window) } else { self.groups(window) };
@@ -283,11 +256,40 @@ impl Look<'_> {
                 let (failing_paths, ports) = (reach.failing_paths(*key), reach.ports(*key));
                 (*key, Observed { past: past.seconds(), failing_paths, ports, ..observed })
             })
-            .filter(|(_, observed)| self.rule.when.eval(observed))
+            .filter_map(|(key, observed)| Some((key, self.holds(observed)?)))
             .collect();
         sort_largest(&mut holding);
         self.look_back(&past, &mut holding);
         holding
+    }
+
+    /// What was observed, where the condition holds; clients that are counted late are counted then.
+    fn holds(&self, observed: Observed) -> Option<Observed> {
+        let holds = |observed: Observed| self.rule.when.eval(&observed).then_some(observed);
+        if !self.judged.late {
+            return holds(observed);
+        }
+        let any = f64::INFINITY;
+        let most = Observed { sources: any, prefixes: any, networks: any, countries: any, ..observed };
+        holds(most).and_then(|most| holds(self.with_clients(most)))
+    }
+
+    /// Counts the clients of the window's ticks that the rule looks at.
+    fn with_clients(&self, observed: Observed) -> Observed {
+        let (ticks, traffic) = (self.rule.timespan.secs(), self.traffic());
+        let from = self.watched.now().plus(1 - i64::try_from(ticks).unwrap_or(LOOK_BACK));
+        let mut members = Members::default();
+        for (_, seconds) in self.watched.since(from) {
+            for (source, _) in &seconds.of(traffic).sources {
+                let (lineage, prefix) = (&source.prefix.lineage, Some(source.prefix.prefix));
+                if self.judged.whole || admits(&self.rule.filter, self.home, lineage, prefix) {
+                    members.add(lineage, prefix, Some(source.address));
+                }
+            }
+        }
+        let earned = self.with_members(observed, Some(&members));
+        let strangers = if self.judged.whole { self.strangers() } else { 0.0 };
+        Observed { sources: earned.sources.max(strangers), ..earned }
     }
 
     /// The same for connections that are held now: no window sums them up, and they are not compared with before.
@@ -305,7 +307,10 @@ impl Look<'_> {
         let observe = |(key, group): (&Key, &Group)| {
             let count = group.count as f64;
             let share = ratio(count, levels.service() as f64).min(1.0);
-            (*key, self.with_members(Observed { count, share, ..Observed::default() }, group))
+            (
+                *key,
+                self.with_members(Observed { count, share, ..Observed::default() }, group.members.as_deref()),
+            )
         };
         let mut holding: Vec<(Key, Observed)> = groups.iter().map(observe).collect();
         holding.retain(|(_, observed)| self.rule.when.eval(observed));
@@ -408,7 +413,14 @@ impl Look<'_> {
     /// Different addresses: exact where they earned state, estimated where the measure is of those that did not.
     fn distinct_sources(&self, window: &Window) -> f64 {
         let (ticks, traffic) = (self.rule.timespan.secs(), self.traffic());
-        let strangers = match self.rule.measure {
+        let earned = window.sources.len() as f64 / self.watched.coverage(ticks, traffic);
+        self.strangers().max(earned)
+    }
+
+    /// About how many addresses without earned state there were, where the measure is of those.
+    fn strangers(&self) -> f64 {
+        let (ticks, traffic) = (self.rule.timespan.secs(), self.traffic());
+        match self.rule.measure {
             Measure::HalfOpen
             | Measure::Unearned
             | Measure::Attempts
@@ -423,9 +435,7 @@ impl Look<'_> {
             | Measure::Fragments
             | Measure::Reflected => self.watched.strangers(ticks, traffic),
             _ => 0.0,
-        };
-        let earned = window.sources.len() as f64 / self.watched.coverage(ticks, traffic);
-        strangers.max(earned)
+        }
     }
 
     fn groups(&self, window: &Window) -> Groups {
@@ -464,11 +474,7 @@ impl Look<'_> {
         let group = groups.entry(key).or_default();
         group.count += of_cell(self.rule.measure, row.cell);
         if self.judged.members {
-            let members = group.members.get_or_insert_default();
-            members.sources.extend(row.source);
-            members.prefixes.extend(row.prefix);
-            members.networks.extend(row.lineage.asn);
-            members.countries.insert(row.lineage.country);
+            group.members.get_or_insert_default().add(row.lineage, row.prefix, row.source);
         }
     }
 
@@ -520,11 +526,11 @@ impl Look<'_> {
             paths: window.paths.len() as f64,
             ..Observed::default()
         };
-        self.with_members(observed, group)
+        self.with_members(observed, group.members.as_deref())
     }
 
-    fn with_members(&self, mut observed: Observed, group: &Group) -> Observed {
-        if let Some(members) = &group.members {
+    fn with_members(&self, mut observed: Observed, members: Option<&Members>) -> Observed {
+        if let Some(members) = members {
             let coverage = self.watched.coverage(self.rule.timespan.secs(), self.traffic());
             observed.sources = members.sources.len() as f64 / coverage;
             observed.prefixes = members.prefixes.len() as f64;
