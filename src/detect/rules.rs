@@ -16,7 +16,7 @@ use super::rule::{Condition, GroupBy, Kind, Measure, Mode, Observed, Rule, RuleS
 use super::watched::LOOK_BACK;
 use super::window::{Asked, Least, Needs, Window};
 use super::{Detector, Finding, Key, Past, SpanNeeds, Subject, Watched};
-use crate::aggregate::Cell;
+use crate::aggregate::{Cell, Lineage};
 use crate::attribute::Home;
 use crate::service::ServiceId;
 use crate::time::TickId;
@@ -279,13 +279,18 @@ impl Look<'_> {
         let (ticks, traffic) = (self.rule.timespan.secs(), self.traffic());
         let from = self.watched.now().plus(1 - i64::try_from(ticks).unwrap_or(LOOK_BACK));
         let mut members = Members::default();
-        for (_, seconds) in self.watched.since(from) {
-            for (source, _) in &seconds.of(traffic).sources {
-                let (lineage, prefix) = (&source.prefix.lineage, Some(source.prefix.prefix));
-                if self.judged.whole || admits(&self.rule.filter, self.home, lineage, prefix) {
-                    members.add(lineage, prefix, Some(source.address));
-                }
+        let mut add = |lineage: &Lineage, prefix, source| {
+            if self.judged.whole || admits(&self.rule.filter, self.home, lineage, prefix) {
+                members.add(lineage, prefix, source);
             }
+        };
+        for (_, seconds) in self.watched.since(from) {
+            // A cap may leave out sources, and then prefixes.
+            let tick = seconds.of(traffic);
+            tick.networks.iter().for_each(|(lineage, _)| add(lineage, None, None));
+            tick.prefixes.iter().for_each(|(key, _)| add(&key.lineage, Some(key.prefix), None));
+            let sources = tick.sources.iter().map(|(key, _)| (&key.prefix, key.address));
+            sources.for_each(|(key, address)| add(&key.lineage, Some(key.prefix), Some(address)));
         }
         let earned = self.with_members(observed, Some(&members));
         let strangers = if self.judged.whole { self.strangers() } else { 0.0 };
