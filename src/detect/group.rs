@@ -1,11 +1,10 @@
 //! What rows come to under the key that a rule groups them by. Comes in: rows. Goes out: how much there is of each key,
 //! and of how many different clients.
 
-use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 use foldhash::fast::RandomState;
-use hashbrown::HashMap;
+use hashbrown::{HashMap, HashSet};
 use ipnet::IpNet;
 
 use super::Key;
@@ -25,11 +24,14 @@ pub(super) struct Group {
 /// Different clients.
 #[derive(Default)]
 pub(super) struct Members {
-    pub sources: BTreeSet<IpAddr>,
-    pub prefixes: BTreeSet<IpNet>,
-    pub networks: BTreeSet<Asn>,
-    pub countries: BTreeSet<Country>,
+    pub sources: HashSet<IpAddr, RandomState>,
+    pub prefixes: HashSet<IpNet, RandomState>,
+    pub networks: HashSet<Asn, RandomState>,
+    pub countries: HashSet<Country, RandomState>,
 }
+
+/// Sources that are told apart: as many as a window has rows.
+const MOST_SOURCES: usize = 131_072;
 
 /// A row as a rule looks at it.
 pub(super) struct Row<'a> {
@@ -42,7 +44,7 @@ pub(super) struct Row<'a> {
 impl Members {
     /// Adds a client, or as much as is known of some.
     pub fn add(&mut self, lineage: &Lineage, prefix: Option<IpNet>, source: Option<IpAddr>) {
-        self.sources.extend(source);
+        self.sources.extend(source.filter(|_| self.sources.len() < MOST_SOURCES));
         self.prefixes.extend(prefix);
         self.networks.extend(lineage.asn);
         self.countries.insert(lineage.country);

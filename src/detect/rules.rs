@@ -284,13 +284,16 @@ impl Look<'_> {
                 members.add(lineage, prefix, source);
             }
         };
+        let asks = |kind| self.judged.counted.contains(&kind);
+        let of_prefixes = asks(Kind::Prefixes) || !self.rule.filter.prefixes.is_empty();
         for (_, seconds) in self.watched.since(from) {
             // A cap may leave out sources, and then prefixes.
             let tick = seconds.of(traffic);
             tick.networks.iter().for_each(|(lineage, _)| add(lineage, None, None));
-            tick.prefixes.iter().for_each(|(key, _)| add(&key.lineage, Some(key.prefix), None));
-            let sources = tick.sources.iter().map(|(key, _)| (&key.prefix, key.address));
-            sources.for_each(|(key, address)| add(&key.lineage, Some(key.prefix), Some(address)));
+            let prefixes = tick.prefixes.iter().filter(|_| of_prefixes);
+            prefixes.for_each(|(key, _)| add(&key.lineage, Some(key.prefix), None));
+            let sources = tick.sources.iter().filter(|_| asks(Kind::Sources)).map(|(key, _)| key);
+            sources.for_each(|key| add(&key.prefix.lineage, Some(key.prefix.prefix), Some(key.address)));
         }
         let earned = self.with_members(observed, Some(&members));
         let strangers = if self.judged.whole { self.strangers() } else { 0.0 };
@@ -504,8 +507,9 @@ impl Look<'_> {
         if parts.is_empty() {
             return (level.rate(&key), level.share(&key));
         }
-        let sum = |of: &dyn Fn(&Key) -> f64| parts.iter().map(of).sum::<f64>();
-        (sum(&|key| level.rate(key)), sum(&|key| level.share(key)).min(1.0))
+        let sums = parts.iter().map(|key| (level.rate(key), level.share(key)));
+        let (rate, share) = sums.fold((0.0, 0.0), |sum, part| (sum.0 + part.0, sum.1 + part.1));
+        (rate, share.min(1.0))
     }
 
     /// The keys that make up what it looks at, where that is a part of the clients as a whole.
