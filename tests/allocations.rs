@@ -11,9 +11,8 @@ mod support;
 
 use std::sync::Arc;
 
-use bongsu::attribute::{Attributor, Home, Labels};
+use bongsu::attribute::{Attributor, Labels};
 use bongsu::detect::rule::RuleSet;
-use bongsu::flow::{RecordKinds, TrustedProxies};
 use bongsu::incident::Incident;
 use bongsu::pipeline::{Listener, Pipeline, Quality, Setup};
 use bongsu::service::Services;
@@ -31,21 +30,9 @@ impl Listener for Nobody {
 }
 
 fn pipeline() -> Pipeline<Nobody> {
-    let setup = Setup {
-        services: Services::new(vec![web()]).unwrap(),
-        attributor: Arc::new(Attributor::embedded(Labels::default()).unwrap()),
-        rules: RuleSet::builtin(),
-        home: Home::default(),
-        workers: 1,
-        seed: 0,
-        filter: None,
-        from: None,
-        to: None,
-        wanted: RecordKinds::default(),
-        proxies: TrustedProxies::default(),
-        learning: Default::default(),
-    };
-    Pipeline::new(setup, Nobody)
+    let attributor = Arc::new(Attributor::embedded(Labels::default()).unwrap());
+    let services = Services::new(vec![web()]).unwrap();
+    Pipeline::new(Setup::of(services, attributor, RuleSet::builtin()), Nobody)
 }
 
 /// Allocations so far.

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
-use bongsu::attribute::{Attributor, Home, Labels};
+use bongsu::attribute::{Attributor, Labels};
 use bongsu::capture::{Reader, Source, Step};
 use bongsu::detect::rule::RuleSet;
 use bongsu::flow::RecordKinds;
@@ -68,18 +68,8 @@ impl Bench {
 
     fn setup(&self) -> Setup {
         Setup {
-            services: Services::default(),
-            attributor: Arc::clone(&self.attributor),
-            rules: self.rules.clone(),
-            home: Home::default(),
-            workers: 1,
-            seed: 0,
-            filter: None,
-            from: None,
-            to: None,
             wanted: RecordKinds { flows: true, requests: true, hellos: true, query: true },
-            proxies: Default::default(),
-            learning: Default::default(),
+            ..Setup::of(Services::default(), Arc::clone(&self.attributor), self.rules.clone())
         }
     }
 }

@@ -9,9 +9,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use bongsu::aggregate::Count;
-use bongsu::attribute::{Attributor, Home, Labels};
+use bongsu::attribute::{Attributor, Labels};
 use bongsu::detect::rule::RuleSet;
-use bongsu::flow::{RecordKinds, TrustedProxies};
 use bongsu::incident::Incident;
 use bongsu::pipeline::{Listener, Pipeline, Quality, Setup};
 use bongsu::service::Services;
@@ -29,21 +28,9 @@ impl Listener for Told {
 }
 
 fn pipeline(workers: usize) -> Pipeline<Told> {
-    let setup = Setup {
-        services: Services::new(vec![web()]).unwrap(),
-        attributor: Arc::new(Attributor::embedded(Labels::default()).unwrap()),
-        rules: RuleSet::builtin(),
-        home: Home::default(),
-        workers,
-        seed: 0,
-        filter: None,
-        from: None,
-        to: None,
-        wanted: RecordKinds::default(),
-        proxies: TrustedProxies::default(),
-        learning: Default::default(),
-    };
-    Pipeline::new(setup, Told::default())
+    let attributor = Arc::new(Attributor::embedded(Labels::default()).unwrap());
+    let alone = Setup::of(Services::new(vec![web()]).unwrap(), attributor, RuleSet::builtin());
+    Pipeline::new(Setup { workers, ..alone }, Told::default())
 }
 
 /// 20,000 packets a second and more for three seconds: five connections a millisecond, some requests among them.

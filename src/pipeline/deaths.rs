@@ -21,21 +21,9 @@ impl Listener for Mortal {
 
 fn pipeline(listener: Mortal) -> Pipeline<Mortal> {
     let web = Service::parse("web=211.34.105.10:80").unwrap();
-    let setup = Setup {
-        services: Services::new(vec![web]).unwrap(),
-        attributor: Arc::new(Attributor::embedded(Labels::default()).unwrap()),
-        rules: RuleSet::builtin(),
-        home: Home::default(),
-        workers: 2,
-        seed: 0,
-        filter: None,
-        from: None,
-        to: None,
-        wanted: RecordKinds::default(),
-        proxies: TrustedProxies::default(),
-        learning: Learning::default(),
-    };
-    Pipeline::new(setup, listener)
+    let attributor = Arc::new(Attributor::embedded(Labels::default()).unwrap());
+    let alone = Setup::of(Services::new(vec![web]).unwrap(), attributor, RuleSet::builtin());
+    Pipeline::new(Setup { workers: 2, ..alone }, listener)
 }
 
 /// A crowd, and a flood of forged handshakes that becomes an incident.

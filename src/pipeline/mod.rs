@@ -81,6 +81,26 @@ pub struct Setup {
     pub learning: Learning,
 }
 
+impl Setup {
+    /// One worker that leaves nothing out, tells no records of flows, knows no home and has learned nothing.
+    pub fn of(services: Services, attributor: Arc<Attributor>, rules: RuleSet) -> Self {
+        Self {
+            services,
+            attributor,
+            rules,
+            home: Home::default(),
+            workers: 1,
+            seed: 0,
+            filter: None,
+            from: None,
+            to: None,
+            wanted: RecordKinds::default(),
+            proxies: TrustedProxies::default(),
+            learning: Learning::default(),
+        }
+    }
+}
+
 /// The stages, joined.
 pub struct Pipeline<L: Listener + 'static> {
     services: Services,

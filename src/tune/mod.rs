@@ -8,7 +8,6 @@ use crate::attribute::{Attributor, Country, Home};
 use crate::detect::rule::{
     Expect, Mode, Origin, Rule, RuleSet, RuleTest, SynAnswer, TestTraffic, TrafficKind,
 };
-use crate::flow::{RecordKinds, TrustedProxies};
 use crate::incident::{Incident, State};
 use crate::pipeline::{Listener, Pipeline, Quality, Setup};
 use crate::service::{Service, ServiceError, Services};
@@ -73,19 +72,10 @@ pub fn play(rule: &Rule, test: &RuleTest, attributor: &Arc<Attributor>) -> Resul
     let service = Service::parse(&format!("test={ADDRESS}:{port}"))?;
     // A rule that is only to be observed is tried as if it alerted.
     let alone = Rule { mode: Mode::Alert, ..rule.clone() };
+    let rules = RuleSet { rules: vec![alone], ..RuleSet::default() };
     let setup = Setup {
-        services: Services::new(vec![service])?,
-        attributor: Arc::clone(attributor),
-        rules: RuleSet { rules: vec![alone], ..RuleSet::default() },
         home: Home::new(Country::parse(HOME).into_iter().collect()),
-        workers: 1,
-        seed: 0,
-        filter: None,
-        from: None,
-        to: None,
-        wanted: RecordKinds::default(),
-        proxies: TrustedProxies::default(),
-        learning: Default::default(),
+        ..Setup::of(Services::new(vec![service])?, Arc::clone(attributor), rules)
     };
     let wrong = |error: SynthError| TestError::Traffic {
         rule: rule.id.clone(),

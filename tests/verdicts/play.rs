@@ -8,7 +8,6 @@ use bongsu::attribute::{Attributor, Country, Home, Labels, Role};
 use bongsu::detect::baseline::Learning;
 use bongsu::detect::calendar::{Calendar, Event, EventKind};
 use bongsu::detect::rule::{RuleSet, Weights};
-use bongsu::flow::{RecordKinds, TrustedProxies};
 use bongsu::incident::Incident as Judged;
 use bongsu::pipeline::{Listener, Pipeline, Quality, Scene, Setup};
 use bongsu::service::{Service, Services};
@@ -75,18 +74,9 @@ impl Listener for Heard {
 fn setup(truth: &Truth, scene: &Scene) -> Setup {
     let countries = truth.home.iter().filter_map(|code| Country::parse(code)).collect();
     Setup {
-        services: scene.services.clone(),
-        attributor: Arc::clone(&scene.attributor),
-        rules: scene.rules.clone(),
         home: Home::new(countries),
-        workers: 1,
-        seed: 0,
-        filter: None,
-        from: None,
-        to: None,
-        wanted: RecordKinds::default(),
-        proxies: TrustedProxies::default(),
         learning: Learning { calendar: calendar(truth), ..Learning::default() },
+        ..Setup::of(scene.services.clone(), Arc::clone(&scene.attributor), scene.rules.clone())
     }
 }
 

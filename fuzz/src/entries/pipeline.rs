@@ -3,7 +3,7 @@
 use std::sync::{Arc, LazyLock};
 
 use bongsu::alert::{self, Alert, FlowWriter, Geo, Page, Paint, Pseudonyms};
-use bongsu::attribute::{Attributor, Home, Labels};
+use bongsu::attribute::{Attributor, Labels};
 use bongsu::detect::rule::RuleSet;
 use bongsu::document::Source;
 use bongsu::flow::record::{Record, Scribe};
@@ -28,18 +28,10 @@ pub fn told(bytes: &[u8], workers: usize) -> Vec<String> {
     let named = if bytes.len().is_multiple_of(2) { vec![web()] } else { Vec::new() };
     let services = Services::new(named).unwrap_or_else(|error| panic!("{error}"));
     let setup = Setup {
-        services: services.clone(),
-        attributor: Arc::clone(&BENCH.attributor),
-        rules: BENCH.rules.clone(),
-        home: Home::default(),
         workers,
-        seed: 0,
-        filter: None,
-        from: None,
-        to: None,
         wanted: RecordKinds { flows: true, requests: true, hellos: true, query: true },
         proxies: trusted(),
-        learning: Default::default(),
+        ..Setup::of(services.clone(), Arc::clone(&BENCH.attributor), BENCH.rules.clone())
     };
     let mut pipeline = Pipeline::new(setup, Teller { services, lines: Vec::new() });
     let mut frames = 0;
