@@ -162,8 +162,8 @@ impl Counts {
         }
     }
 
-    /// Connection attempts whose client never completed the handshake, though it was not refused. Where the service's packets are not seen, a third
-    /// packet of the client's is as much as can be had.
+    /// Connection attempts whose client never completed the handshake, though it was not refused. Where the service's
+    /// packets are not seen, a third packet of the client's is as much as can be had.
     pub fn half_open(&self) -> u64 {
         let answers_seen = self[Count::PacketsOut] > 0;
         let acknowledged = if answers_seen { 0 } else { self[Count::OneSided] };

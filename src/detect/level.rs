@@ -44,8 +44,8 @@ impl Level<'_> {
     }
 }
 
-/// The keys, sorted and all of one kind, that make up what a rule about some of a service's clients looks at as a whole; none where its
-/// keys stand for themselves.
+/// The keys, sorted and all of one kind, that make up what a rule about some of a service's clients looks at as a whole;
+/// none where its keys stand for themselves.
 pub(super) fn parts(rule: &Rule, home: &Home, window: &Window, before: &Before) -> Vec<Key> {
     let filter = &rule.filter;
     if rule.group_by != GroupBy::Service || is_whole_service(rule) {

@@ -116,7 +116,8 @@ pub struct Finding {
     pub rule: Arc<Rule>,
     /// For whom it holds.
     pub key: Key,
-    /// The keys that make it up, sorted and all of one kind, where it holds for some of the clients of the service as a whole.
+    /// The keys that make it up, sorted and all of one kind, where it holds for some of the clients of the service as a
+    /// whole.
     pub parts: Vec<Key>,
     /// When.
     pub tick: TickId,

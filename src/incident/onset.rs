@@ -1,4 +1,5 @@
-//! When it began: walks back from the tick that decided, as long as the finding's key already weighed.
+//! When it began: walks back from the tick that decided, as long as the finding's key already weighed; where a service
+//! fails, to the rise of the load that pushed it over.
 
 use std::slice;
 use std::sync::Arc;

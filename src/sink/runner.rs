@@ -56,7 +56,8 @@ impl Parcel {
 /// Parcels that are delivered at once: a write for each would cost a replay with many records dear.
 const BATCH: usize = 64;
 
-/// Between two attempts with records that must arrive and that no spool holds, once the run ends; until the time for that is up.
+/// Between two attempts with records that must arrive and that no spool holds, once the run ends; until the time for that
+/// is up.
 const LAST_PAUSE: Duration = Duration::from_millis(100);
 
 /// Starts the thread; it ends by itself when `stopped` says how long it may still take, or its sender is gone.
