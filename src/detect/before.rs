@@ -359,7 +359,8 @@ impl Before {
         self.share_of(self.unlabelled_rate(key, measure, second)?, key, (measure, second))
     }
 
-    fn share_of(&self, rate: f64, key: &Key, (measure, second): (Measure, i64)) -> Option<f64> {
+    /// The part of the whole before that a row has with this rate, or that was learned of it, whichever is more.
+    pub fn share_of(&self, rate: f64, key: &Key, (measure, second): (Measure, i64)) -> Option<f64> {
         let whole = self.rate(measure, second).filter(|whole| *whole > 0.0)?;
         Some((rate / whole).max(self.usual_share(key)).min(1.0))
     }

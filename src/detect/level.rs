@@ -18,28 +18,23 @@ pub(super) struct Level<'a> {
 }
 
 impl Level<'_> {
-    /// The rate of a key per second; 0 where nothing is known. Labelled clients are no part of what a rule about others
-    /// looks at.
-    pub fn rate(&self, key: &Key) -> f64 {
+    /// The rate of a key per second and its part of the whole, from 0 to 1; 0 where nothing is known. Labelled clients are no
+    /// part of what a rule about others looks at.
+    pub fn of(&self, key: &Key) -> (f64, f64) {
         let (measure, second) = (self.rule.measure, self.second);
-        let whole = || self.before.row_rate(key, measure, second).unwrap_or(0.0);
-        let others = || self.before.unlabelled_rate(key, measure, second).unwrap_or(0.0);
+        let level = |rate: Option<f64>| {
+            let share = rate.and_then(|rate| self.before.share_of(rate, key, (measure, second)));
+            (rate.unwrap_or(0.0), share.unwrap_or(0.0))
+        };
+        let whole = || level(self.before.row_rate(key, measure, second));
+        let others = || level(self.before.unlabelled_rate(key, measure, second));
         match self.rule.filter.labelled {
             None => whole(),
             Some(false) => others(),
-            Some(true) => (whole() - others()).max(0.0),
-        }
-    }
-
-    /// The part of a key of the whole, from 0 to 1; 0 where nothing is known.
-    pub fn share(&self, key: &Key) -> f64 {
-        let (measure, second) = (self.rule.measure, self.second);
-        let whole = || self.before.row_share(key, measure, second).unwrap_or(0.0);
-        let others = || self.before.unlabelled_share(key, measure, second).unwrap_or(0.0);
-        match self.rule.filter.labelled {
-            None => whole(),
-            Some(false) => others(),
-            Some(true) => (whole() - others()).max(0.0),
+            Some(true) => {
+                let (whole, others) = (whole(), others());
+                ((whole.0 - others.0).max(0.0), (whole.1 - others.1).max(0.0))
+            }
         }
     }
 }

@@ -505,10 +505,10 @@ impl Look<'_> {
             Level { before: self.watched.before(self.traffic()), rule: self.rule, second: self.second };
         let parts = self.parts();
         if parts.is_empty() {
-            return (level.rate(&key), level.share(&key));
+            return level.of(&key);
         }
-        let sums = parts.iter().map(|key| (level.rate(key), level.share(key)));
-        let (rate, share) = sums.fold((0.0, 0.0), |sum, part| (sum.0 + part.0, sum.1 + part.1));
+        let of_parts = parts.iter().map(|key| level.of(key));
+        let (rate, share) = of_parts.fold((0.0, 0.0), |sum, part| (sum.0 + part.0, sum.1 + part.1));
         (rate, share.min(1.0))
     }
 
