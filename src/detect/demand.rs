@@ -128,26 +128,13 @@ fn is_about_clients(filter: &Filter) -> bool {
         || !(filter.countries.is_empty() && filter.asns.is_empty() && filter.prefixes.is_empty())
 }
 
-/// Whether clients are counted only once all else holds: rows of clients in every window would cost more than all other
-/// rules together. More clients must only ever make the condition hold.
+/// Whether clients are counted only where all else may hold: rows of clients in every window would cost more than all
+/// other rules together.
 pub(super) fn counts_late(rule: &Rule) -> bool {
     rule.group_by == GroupBy::Service
         && rule.measure != Measure::Holding
         && !is_tried(rule.measure)
         && counted(&rule.when).iter().any(|kind| kind.is_of_clients())
-        && rises_with_clients(&rule.when)
-}
-
-/// Whether more clients never keep a condition from holding.
-fn rises_with_clients(condition: &Condition) -> bool {
-    match condition {
-        Condition::Distinct(kind, bound) => {
-            !kind.is_of_clients() || (bound.lte.is_none() && bound.lt.is_none())
-        }
-        Condition::All(list) | Condition::Any(list) => list.iter().all(rises_with_clients),
-        Condition::Not(one) => !counted(one).iter().any(|kind| kind.is_of_clients()),
-        _ => true,
-    }
 }
 
 /// What the condition looks at how many different ones there are of.

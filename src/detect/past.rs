@@ -43,7 +43,7 @@ impl<'a> Past<'a> {
     /// The service's level in it per second; 0 where nothing is known.
     pub fn rate(&self, measure: Measure) -> f64 {
         if self.is_learned {
-            return self.before.rate(measure, 0).unwrap_or(0.0);
+            return self.before.rate(measure).unwrap_or(0.0);
         }
         if self.seconds > 0.0 { self.sum(measure) / self.seconds } else { 0.0 }
     }
@@ -56,22 +56,21 @@ impl<'a> Past<'a> {
         if self.earlier.is_empty() || whole <= 0.0 {
             return None;
         }
-        let mut sums: HashMap<Key, u64, RandomState> = keys.iter().map(|key| (*key, 0)).collect();
+        let mut sums = RowSums::of(keys);
         for tick in &self.earlier {
-            add_rows(&mut sums, tick, (measure, labelled));
+            sums.add(tick, (measure, labelled));
         }
-        let share = |key: &Key| {
-            let seen = sums.get(key).copied().unwrap_or(0) as f64;
-            let lately = (seen + self.learned(key, measure, labelled)) / whole;
+        let share = |(key, seen): (&Key, u64)| {
+            let lately = (seen as f64 + self.learned(key, measure, labelled)) / whole;
             lately.max(self.before.usual_share(key)).min(1.0)
         };
-        Some(keys.iter().map(share).collect())
+        Some(keys.iter().zip(sums.sums).map(share).collect())
     }
 
     /// The level per second of labelled clients in it; 0 where nothing is known.
     pub fn labelled_rate(&self, measure: Measure) -> f64 {
         if self.is_learned {
-            return self.before.labelled_rate(measure, 0);
+            return self.before.labelled_rate(measure);
         }
         let seen: u64 = self.earlier.iter().map(|tick| of_cell(measure, &labelled(tick))).sum();
         let sum = seen as f64 + self.before.labelled_sum(&Key::Service, measure);
@@ -94,35 +93,50 @@ impl<'a> Past<'a> {
     }
 }
 
-/// Adds the rows of a tick to the sums of the keys that are asked for, which are all of one kind.
-fn add_rows(
-    sums: &mut HashMap<Key, u64, RandomState>,
-    tick: &ScopeTick,
-    (measure, labelled): (Measure, Option<bool>),
-) {
-    let Some(kind) = sums.keys().next().copied() else { return };
-    let mut add = |key: Key, lineage: &Lineage, cell: &Cell| {
-        if labelled.is_none_or(|want| want == lineage.label.is_some())
-            && let Some(sum) = sums.get_mut(&key)
-        {
-            *sum += of_cell(measure, cell);
+/// What the rows of ticks come to for the keys that are asked for, which are all of one kind.
+struct RowSums {
+    kind: Option<Key>,
+    places: HashMap<Key, usize, RandomState>,
+    sums: Vec<u64>,
+}
+
+impl RowSums {
+    fn of(keys: &[Key]) -> Self {
+        let places = keys.iter().enumerate().map(|(place, key)| (*key, place)).collect();
+        Self { kind: keys.first().copied(), places, sums: vec![0; keys.len()] }
+    }
+
+    fn add(&mut self, tick: &ScopeTick, (measure, labelled): (Measure, Option<bool>)) {
+        let (places, sums) = (&self.places, &mut self.sums);
+        // Rows of one key often follow each other.
+        let (mut last, mut place) = (None, None);
+        let mut add = |key: Key, lineage: &Lineage, cell: &Cell| {
+            if labelled.is_some_and(|want| want != lineage.label.is_some()) {
+                return;
+            }
+            if last != Some(key) {
+                (last, place) = (Some(key), places.get(&key));
+            }
+            if let Some(sum) = place.and_then(|place| sums.get_mut(*place)) {
+                *sum += of_cell(measure, cell);
+            }
+        };
+        match self.kind {
+            None | Some(Key::Service) => {}
+            Some(Key::Country(_)) => {
+                tick.networks.iter().for_each(|(row, cell)| add(Key::Country(row.country), row, cell));
+            }
+            Some(Key::Network(_)) => tick
+                .networks
+                .iter()
+                .for_each(|(row, cell)| row.asn.iter().for_each(|asn| add(Key::Network(*asn), row, cell))),
+            Some(Key::Prefix(_)) => {
+                tick.prefixes.iter().for_each(|(row, cell)| add(Key::Prefix(row.prefix), &row.lineage, cell));
+            }
+            Some(Key::Source(_)) => tick
+                .sources
+                .iter()
+                .for_each(|(row, cell)| add(Key::Source(row.address), &row.prefix.lineage, cell)),
         }
-    };
-    match kind {
-        Key::Service => {}
-        Key::Country(_) => {
-            tick.networks.iter().for_each(|(row, cell)| add(Key::Country(row.country), row, cell));
-        }
-        Key::Network(_) => tick
-            .networks
-            .iter()
-            .for_each(|(row, cell)| row.asn.iter().for_each(|asn| add(Key::Network(*asn), row, cell))),
-        Key::Prefix(_) => {
-            tick.prefixes.iter().for_each(|(row, cell)| add(Key::Prefix(row.prefix), &row.lineage, cell));
-        }
-        Key::Source(_) => tick
-            .sources
-            .iter()
-            .for_each(|(row, cell)| add(Key::Source(row.address), &row.prefix.lineage, cell)),
     }
 }

@@ -239,8 +239,8 @@ impl Split<'_> {
         &self,
         networks: impl Iterator<Item = &'n (Country, Option<Asn>)>,
     ) -> BTreeMap<(Country, Option<Asn>), f64> {
-        let Scale { before, measure, second, .. } = *self.scale;
-        let level = |key| before.unlabelled_rate(&key, measure, second).unwrap_or(0.0);
+        let Scale { before, measure, .. } = *self.scale;
+        let level = |key| before.unlabelled_rate(&key, measure).unwrap_or(0.0);
         let (named, unnamed): (Vec<_>, Vec<_>) = networks.copied().partition(|(_, asn)| asn.is_some());
         let mut levels: BTreeMap<(Country, Option<Asn>), f64> = BTreeMap::new();
         let mut told: BTreeMap<Country, f64> = BTreeMap::new();
@@ -310,7 +310,7 @@ impl Split<'_> {
 
     /// How much of each cohort's excess comes from where traffic came from before.
     fn compare_networks(&self, cohorts: &mut BTreeMap<Who, Cohort>, parts: &[Part]) {
-        let level = self.scale.before.rate(self.scale.measure, self.scale.second).unwrap_or(0.0);
+        let level = self.scale.before.rate(self.scale.measure).unwrap_or(0.0);
         if level <= 0.0 {
             return;
         }

@@ -107,10 +107,10 @@ impl<'a> Beside<'a> {
             .into_iter()
             .map(|(asn, count)| (Attribute::Network, asn.to_string(), Key::Network(asn), count));
         let row = |(attribute, value, key, count): (Attribute, String, Key, u64)| {
-            let Scale { before, measure, second, seconds, total, .. } = *self.scale;
+            let Scale { before, measure, seconds, total, .. } = *self.scale;
             let share = (count as f64 / total.max(1.0)).min(1.0);
-            let expected = before.row_rate(&key, measure, second)? * seconds;
-            let before = before.row_share(&key, measure, second)?;
+            let expected = before.row_rate(&key, measure)? * seconds;
+            let before = before.row_share(&key, measure)?;
             apart(attribute, value, (count as f64, expected), (share, before))
         };
         countries.chain(networks).filter_map(row).collect()

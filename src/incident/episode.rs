@@ -192,7 +192,6 @@ impl Episode {
 
     fn facts<'a>(&'a self, watched: &'a Watched, before: &'a Before, seconds: f64) -> Facts<'a> {
         let (own, beside) = (&self.sums.own, &self.sums.beside);
-        let second = self.until.second;
         Facts {
             watched,
             before,
@@ -200,7 +199,6 @@ impl Episode {
             own,
             beside,
             seconds,
-            second,
             held: self.held_by_holders(before, seconds),
             drawn_out: drawn_out_by_few(&self.sums.window),
             failing: None,
@@ -238,7 +236,6 @@ impl Episode {
             timeline: &self.timeline,
             own: &self.sums.own,
             sides: watched.sides(),
-            second: self.until.second,
             is_forged,
             seconds: facts.seconds,
         }
@@ -260,14 +257,14 @@ impl Episode {
     /// Connections held by those who do little else, unless what is asked for beside them is what there is more of.
     fn held_by_holders(&self, before: &Before, seconds: f64) -> u64 {
         // A service that is asked much is asked a little more or less at any time.
-        let usual = before.rate(Measure::Accesses, self.until.second).map(|level| (1.0 + LEAST_MORE) * level);
+        let usual = before.rate(Measure::Accesses).map(|level| (1.0 + LEAST_MORE) * level);
         let more = usual.map_or(0.0, |usual| self.sums.own[Count::Accesses] as f64 - usual * seconds);
         held_by_holders(&self.sums.window, more)
     }
 
     /// Whether the many ask notably more as well, beside few who send very many packets.
     fn is_crowded(&self, before: &Before, seconds: f64, few: &[Origin]) -> bool {
-        let level = before.rate(Measure::Accesses, self.until.second).filter(|level| *level > 0.0);
+        let level = before.rate(Measure::Accesses).filter(|level| *level > 0.0);
         let of_few: u64 = self
             .sums
             .window
@@ -283,7 +280,7 @@ impl Episode {
     /// Whether connections come and go far beyond what is held at a time: a flood of them, while who is after the
     /// workers opens as many as he keeps.
     fn is_connecting(&self, before: &Before, seconds: f64) -> bool {
-        let usual = before.rate(Measure::Connections, self.until.second).unwrap_or(0.0) * seconds;
+        let usual = before.rate(Measure::Connections).unwrap_or(0.0) * seconds;
         let more = self.sums.own[Count::Opened] as f64 - usual;
         more >= RENEWED * self.held as f64 && more >= LEAST_CONNECTING * seconds
     }
@@ -340,7 +337,7 @@ impl Episode {
 
     /// What there is more than before.
     fn excess<'a>(&'a self, before: &'a Before, seconds: f64) -> Excess<'a> {
-        Excess { window: &self.sums.window, before, seconds, second: self.until.second }
+        Excess { window: &self.sums.window, before, seconds }
     }
 
     /// Accesses are requests where most of them could be read.
@@ -371,8 +368,7 @@ impl Episode {
             .filter(|(country, _)| ground.home.is_foreign(*country))
             .collect();
         let count: f64 = abroad.iter().map(|(_, count)| count).sum::<f64>() + 0.0;
-        let level =
-            |country| before.row_share(&Key::Country(country), measure, self.until.second).unwrap_or(0.0);
+        let level = |country| before.row_share(&Key::Country(country), measure).unwrap_or(0.0);
         Some(Foreign {
             concentrated: is_concentrated(origins, ground.concentrated_from),
             share: if total > 0.0 { count / total } else { 0.0 },

@@ -15,8 +15,6 @@ pub(super) struct Excess<'a> {
     pub before: &'a Before,
     /// Seconds of the episode.
     pub seconds: f64,
-    /// The second at which it is looked at.
-    pub second: i64,
 }
 
 /// The part of the level before that an excess must come to.
@@ -27,7 +25,7 @@ impl Excess<'_> {
     pub fn of_rows(&self, measure: Measure) -> f64 {
         let level = |country| {
             let key = Key::Country(country);
-            self.before.unlabelled_rate(&key, measure, self.second).unwrap_or(0.0)
+            self.before.unlabelled_rate(&key, measure).unwrap_or(0.0)
         };
         let countries = by_country(self.window, measure, |lineage| lineage.label.is_none()).into_iter();
         countries.map(|(country, count)| (count - level(country) * self.seconds).max(0.0)).sum()
@@ -36,12 +34,12 @@ impl Excess<'_> {
     /// What labelled clients together bring more than before.
     pub fn of_labelled(&self, measure: Measure) -> f64 {
         let count: f64 = by_country(self.window, measure, |lineage| lineage.label.is_some()).values().sum();
-        (count - self.before.labelled_rate(measure, self.second) * self.seconds).max(0.0)
+        (count - self.before.labelled_rate(measure) * self.seconds).max(0.0)
     }
 
     /// Whether rows hold notably more than before; what rows scatter is not to be blamed on anybody.
     pub fn is_notable(&self, measure: Measure) -> bool {
-        let level = self.before.rate(measure, self.second);
+        let level = self.before.rate(measure);
         level.is_none_or(|level| self.of_rows(measure) >= LEAST_MORE * level * self.seconds)
     }
 }
@@ -84,7 +82,7 @@ mod tests {
         (-300..0).for_each(|second| before.learn(second, 1, &usual));
         let mut window = Window::default();
         window.networks.extend(rows(people, crawler));
-        let excess = Excess { window: &window, before: &before, seconds: 10.0, second: 9 };
+        let excess = Excess { window: &window, before: &before, seconds: 10.0 };
         let measure = Measure::Accesses;
         (excess.of_rows(measure).round(), excess.of_labelled(measure).round(), excess.is_notable(measure))
     }

@@ -19,8 +19,6 @@ pub(super) struct Facts<'a> {
     pub beside: &'a Counts,
     /// Seconds since the onset.
     pub seconds: f64,
-    /// The second at which it is looked at.
-    pub second: i64,
     /// Connections held by those who hold most of theirs.
     pub held: u64,
     /// Requests that few draw out.
@@ -115,10 +113,10 @@ impl Facts<'_> {
 
     /// Server errors that were not there before, at an ordinary load: a part of the service fails, however small.
     fn errors_unloaded(&self) -> Option<Fact> {
-        let level = self.before.rate(Measure::Accesses, self.second).filter(|level| *level > 0.0)?;
+        let level = self.before.rate(Measure::Accesses).filter(|level| *level > 0.0)?;
         let [responses, errors] = [Count::Responses, Count::ServerErrors].map(|count| self.own[count] as f64);
         let load = self.own[Count::Accesses] as f64 / self.seconds.max(1.0) / level;
-        let usual = self.before.rate(Measure::ServerErrors, self.second).unwrap_or(0.0) / level;
+        let usual = self.before.rate(Measure::ServerErrors).unwrap_or(0.0) / level;
         let part = errors / responses.max(1.0);
         (load <= ORDINARY_LOAD && errors >= LEAST_ERRORS && part >= MORE_ERRORS * usual)
             .then(|| fact(Evidence::ErrorsUnloaded, part, Some(usual)))
@@ -126,10 +124,10 @@ impl Facts<'_> {
 
     /// Answers that come late as they did not before, at an ordinary load: what stands behind a part of the service is slow.
     fn late_unloaded(&self) -> Option<Fact> {
-        let level = self.before.rate(Measure::Accesses, self.second).filter(|level| *level > 0.0)?;
+        let level = self.before.rate(Measure::Accesses).filter(|level| *level > 0.0)?;
         let [late, heard] = [Count::Late, Count::FirstBytes].map(|count| self.own[count] as f64);
         let load = self.own[Count::Accesses] as f64 / self.seconds.max(1.0) / level;
-        let usual = self.before.rate(Measure::Late, self.second).unwrap_or(0.0) / level;
+        let usual = self.before.rate(Measure::Late).unwrap_or(0.0) / level;
         let part = late / heard.max(1.0);
         let is_more = late >= LEAST_ERRORS && part >= MORE_ERRORS * usual;
         (load <= ORDINARY_LOAD && is_more && !self.is_lossy())
@@ -186,7 +184,7 @@ impl Facts<'_> {
 
     /// Segments that are lost whatever their size, at an ordinary load.
     fn path_lost(&self) -> Option<Fact> {
-        let level = self.before.rate(Measure::Accesses, self.second).filter(|level| *level > 0.0)?;
+        let level = self.before.rate(Measure::Accesses).filter(|level| *level > 0.0)?;
         let load = self.own[Count::Accesses] as f64 / self.seconds.max(1.0) / level;
         let [large, again, small, small_again] =
             [Count::LargeSent, Count::LargeResent, Count::SmallSent, Count::SmallResent]
@@ -202,7 +200,7 @@ impl Facts<'_> {
     }
 
     fn dropped(&self) -> Option<Fact> {
-        let before = self.before.rate(Measure::Accesses, self.second)?;
+        let before = self.before.rate(Measure::Accesses)?;
         let rate = self.own[Count::Accesses] as f64 / self.seconds.max(1.0);
         (before >= LEAST_BEFORE && rate < before && !self.is_lossy())
             .then(|| fact(Evidence::Dropped, 1.0 - rate / before, Some(0.0)))
@@ -216,7 +214,7 @@ impl Facts<'_> {
     fn half_open(&self) -> Option<Fact> {
         let (attempts, open) = (self.own[Count::Attempts], self.abandoned()?);
         let rate = open as f64 / self.seconds.max(1.0);
-        let before = self.before.rate(Measure::Attempts, self.second).unwrap_or(0.0);
+        let before = self.before.rate(Measure::Attempts).unwrap_or(0.0);
         (rate >= LEAST_HALF_OPEN.max(2.0 * before))
             .then(|| fact(Evidence::HalfOpen, open as f64 / attempts.max(1) as f64, Some(0.0)))
     }

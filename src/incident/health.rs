@@ -19,7 +19,6 @@ pub(super) struct Examination<'a> {
     pub timeline: &'a Timeline,
     pub own: &'a Counts,
     pub sides: Sides,
-    pub second: i64,
     /// Whether most attempts to connect come from forged addresses, so that whether they are answered says nothing.
     pub is_forged: bool,
     /// Seconds of the episode.
@@ -87,7 +86,7 @@ impl Examination<'_> {
         if !self.is_forged {
             return self.timeline.shut_out();
         }
-        let before = self.before.rate(Measure::Connections, self.second).filter(|rate| *rate >= 1.0)?;
+        let before = self.before.rate(Measure::Connections).filter(|rate| *rate >= 1.0)?;
         let now = self.own[Count::Opened] as f64 / self.seconds.max(1.0);
         Some((1.0 - now / before).max(0.0))
     }

@@ -47,7 +47,7 @@ pub(super) fn weight(finding: &Finding, tick: &ScopeTick) -> u64 {
 pub(super) fn onset(finding: &Finding, watched: &Watched) -> TickId {
     let traffic = finding.rule.filter.traffic;
     let before = match finding.parts.as_slice() {
-        [] => watched.before(traffic).row_rate(&finding.key, finding.rule.measure, finding.tick.second),
+        [] => watched.before(traffic).row_rate(&finding.key, finding.rule.measure),
         _ => Some(finding.observed.before),
     };
     let least = (finding.observed.rate * WEIGHS).max(before.unwrap_or(0.0) * 2.0);
@@ -106,7 +106,7 @@ fn is_up<'a>(
     ticks.take_while(|(tick, _)| *tick < until).for_each(|(_, seconds)| moved.merge(&seconds.own.counts));
     let seconds = (until.second - from.second).max(1) as f64;
     [Measure::Accesses, Measure::Attempts, Measure::Packets].into_iter().any(|measure| {
-        let level = before.rate(measure, from.second).filter(|level| *level > 0.0);
+        let level = before.rate(measure).filter(|level| *level > 0.0);
         level.is_some_and(|level| of_counts(measure, &moved) as f64 / seconds >= RISEN * level)
     })
 }

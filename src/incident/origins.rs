@@ -31,8 +31,6 @@ pub(super) struct Scale<'a> {
     pub told: Measure,
     /// Seconds of the episode.
     pub seconds: f64,
-    /// The second at which it is looked at.
-    pub second: i64,
     /// The level before.
     pub before: &'a Before,
     /// What all rows and all that has no row have more than before, in the measure.
@@ -128,7 +126,7 @@ pub(super) struct Row<'a> {
 impl Scale<'_> {
     /// What a row of unlabelled clients has more than they had before, in the measure.
     pub fn excess_of(&self, key: &Key, cell: &Cell) -> f64 {
-        let before = self.before.unlabelled_rate(key, self.measure, self.second).unwrap_or(0.0);
+        let before = self.before.unlabelled_rate(key, self.measure).unwrap_or(0.0);
         (of_cell(self.measure, cell) as f64 - before * self.seconds).max(0.0)
     }
 
@@ -136,10 +134,10 @@ impl Scale<'_> {
     /// it is the part that it would have of what there is now.
     pub fn share_before(&self, key: &Key) -> f64 {
         let share = if self.measure == Measure::Held {
-            let usual = self.before.unlabelled_rate(key, self.measure, self.second);
+            let usual = self.before.unlabelled_rate(key, self.measure);
             usual.map(|rate| (rate * self.seconds / self.total.max(1.0)).min(1.0))
         } else {
-            self.before.unlabelled_share(key, self.measure, self.second)
+            self.before.unlabelled_share(key, self.measure)
         };
         share.unwrap_or(0.0)
     }
@@ -406,7 +404,6 @@ mod tests {
             measure: Measure::Accesses,
             told: Measure::Accesses,
             seconds: 10.0,
-            second: 0,
             before: &before,
             excess: total as f64,
             total: total as f64,
@@ -501,7 +498,6 @@ mod tests {
             measure: Measure::Held,
             told: Measure::Accesses,
             seconds: 10.0,
-            second: 0,
             before: &before,
             excess: 80.0,
             total: 100.0,
@@ -545,7 +541,6 @@ mod tests {
             measure: Measure::Accesses,
             told: Measure::Accesses,
             seconds: 10.0,
-            second: 9,
             before: &before,
             excess: 400.0,
             total: 900.0,

@@ -86,13 +86,13 @@ impl Moved {
 
     /// How much of a measure, without what labelled clients have more of it than before. Of what was learned before this
     /// run their part is not known.
-    fn count(&self, measure: Measure, before: &Before, second: i64) -> f64 {
+    fn count(&self, measure: Measure, before: &Before) -> f64 {
         if !before.is_seen() {
             return of_counts(measure, &self.counts) as f64;
         }
         // Attempts have no rows: those of labelled clients are told by the connections that came of them.
         let by_rows = if measure == Measure::Attempts { Measure::Connections } else { measure };
-        let usual = before.labelled_rate(by_rows, second) * self.seconds;
+        let usual = before.labelled_rate(by_rows) * self.seconds;
         let more = (of_cell(by_rows, &self.labelled) as f64 - usual).max(0.0);
         (of_counts(measure, &self.counts) as f64 - more).max(0.0)
     }
@@ -139,12 +139,12 @@ impl Timeline {
         self.recent.push_back(Second { tick, counts: *counts, labelled: labelled(sums_of) });
         let moved = Moved::of(&self.recent);
         let sums = moved.counts;
-        let load = load(&moved, usual.before, tick.second);
+        let load = load(&moved, usual.before);
         if let Some(load) = load {
-            let no_chance = is_no_chance(&moved, usual.before, tick.second);
+            let no_chance = is_no_chance(&moved, usual.before);
             self.loaded(tick, load, no_chance);
             if self.rose.is_none() {
-                self.rose = self.stayed_up(usual.before.rate(Measure::Accesses, tick.second));
+                self.rose = self.stayed_up(usual.before.rate(Measure::Accesses));
             }
         }
         if self.broke.is_some() {
@@ -248,12 +248,12 @@ impl Timeline {
 
 /// How many times the load before: of attempts to connect or of accesses, whichever rose more; where requests are sealed
 /// of packets, too, since who keeps a connection open asks on it without either.
-fn load(moved: &Moved, before: &Before, second: i64) -> Option<f64> {
+fn load(moved: &Moved, before: &Before) -> Option<f64> {
     let sums = &moved.counts;
     let times = |measure| {
-        let level = before.rate_to_rise_from(measure, second)?;
+        let level = before.rate_to_rise_from(measure)?;
         // Below one a second a service has no load that could be said to rise by so many times.
-        Some(moved.count(measure, before, second) / moved.seconds / level.max(1.0))
+        Some(moved.count(measure, before) / moved.seconds / level.max(1.0))
     };
     let (attempts, accesses) = (times(Measure::Attempts)?, times(Measure::Accesses)?);
     if is_sealed(sums) {
@@ -273,12 +273,12 @@ fn is_sealed(sums: &Counts) -> bool {
 }
 
 /// Whether chance would hardly bring as much: three standard deviations above the level.
-fn is_no_chance(moved: &Moved, before: &Before, second: i64) -> bool {
+fn is_no_chance(moved: &Moved, before: &Before) -> bool {
     let is_sealed = is_sealed(&moved.counts);
     let measures = BURSTS.into_iter().filter(|(measure, _)| *measure != Measure::Packets || is_sealed);
     measures.into_iter().any(|(measure, scatter)| {
-        let level = before.rate_to_rise_from(measure, second).unwrap_or(0.0) * moved.seconds;
-        let count = moved.count(measure, before, second);
+        let level = before.rate_to_rise_from(measure).unwrap_or(0.0) * moved.seconds;
+        let count = moved.count(measure, before);
         count >= RISEN * level && count >= level + 3.0 * (scatter * level.max(1.0)).sqrt()
     })
 }

@@ -346,9 +346,9 @@ fn what_labelled_clients_use_to_bring_is_learned_and_brought() {
         learning.feed(at(second), Some(&tick));
     }
     let mut before = Before::default();
-    assert_eq!(before.labelled_rate(Measure::Accesses, BEGIN + 900), 0.0);
+    assert_eq!(before.labelled_rate(Measure::Accesses), 0.0);
     before.bring(restored(&saved(&learning)).usual(BEGIN + 900));
-    let rate = |measure| before.labelled_rate(measure, BEGIN + 900);
+    let rate = |measure| before.labelled_rate(measure);
     assert!((rate(Measure::Accesses) - 10.0).abs() < 0.5, "{}", rate(Measure::Accesses));
     assert!((rate(Measure::Packets) - 100.0).abs() < 5.0, "{}", rate(Measure::Packets));
     assert_eq!(rate(Measure::Missing), 0.0);

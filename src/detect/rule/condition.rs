@@ -139,18 +139,30 @@ pub const MAX_CONDITIONS: usize = 64;
 impl Condition {
     /// Whether the condition holds of what was observed.
     pub fn eval(&self, observed: &Observed) -> bool {
+        self.eval_known(observed, &|_| true) == Some(true)
+    }
+
+    /// The same as far as what is known says so; `None` where it depends on what is not (Kleene's logic of three values).
+    pub fn eval_known(&self, observed: &Observed, is_known: &impl Fn(Metric) -> bool) -> Option<bool> {
+        let joined = |list: &[Self], decides: bool| {
+            let mut all = Some(!decides);
+            for one in list {
+                match one.eval_known(observed, is_known) {
+                    Some(holds) if holds == decides => return Some(decides),
+                    Some(_) => {}
+                    None => all = None,
+                }
+            }
+            all
+        };
         match self {
-            Condition::Rate(bound) => bound.holds(observed.rate),
-            Condition::Count(bound) => bound.holds(observed.count),
-            Condition::Share(bound) => bound.holds(observed.share),
-            Condition::ExcessShare(bound) => bound.holds(observed.excess_share),
-            Condition::Lift(bound) => bound.holds(observed.lift),
-            Condition::Before(bound) => bound.holds(observed.before),
-            Condition::Past(bound) => bound.holds(observed.past),
-            Condition::Distinct(kind, bound) => bound.holds(observed.get(Metric::Distinct(*kind))),
-            Condition::All(list) => list.iter().all(|condition| condition.eval(observed)),
-            Condition::Any(list) => list.iter().any(|condition| condition.eval(observed)),
-            Condition::Not(condition) => !condition.eval(observed),
+            Condition::All(list) => joined(list, false),
+            Condition::Any(list) => joined(list, true),
+            Condition::Not(condition) => condition.eval_known(observed, is_known).map(|holds| !holds),
+            leaf => {
+                let (metric, bound) = leaf.leaf().filter(|(metric, _)| is_known(*metric))?;
+                Some(bound.holds(observed.get(metric)))
+            }
         }
     }
 
@@ -365,6 +377,23 @@ mod tests {
         assert!(!when.eval(&Observed { share: 0.29, ..flood }));
         assert_eq!(when.to_string(), "rate ≥ 20/s and share ≥ 30 % and lift ≥ 5×");
         assert_eq!(when.limits()[1], Limit { metric: Metric::Share, op: Op::Gte, limit: 0.3 });
+    }
+
+    #[test]
+    fn what_is_not_known_leaves_open_only_what_depends_on_it() {
+        let when =
+            read("any: [{rate: {gt: 1k/s}}, {lift: {gte: 5}}]\nnot: {distinct: {sources: {gte: 3}}}\n")
+                .unwrap();
+        let low = Observed { rate: 10.0, lift: 9.0, sources: 2.0, ..Observed::default() };
+        let high = Observed { rate: 2_000.0, ..low };
+        let but = |unknown: Metric| move |metric| metric != unknown;
+        let sources = Metric::Distinct(Kind::Sources);
+        assert_eq!(when.eval_known(&low, &but(Metric::Lift)), None);
+        assert_eq!(when.eval_known(&high, &but(Metric::Lift)), Some(true));
+        assert_eq!(when.eval_known(&low, &but(sources)), None);
+        assert_eq!(when.eval_known(&Observed { lift: 4.0, ..low }, &but(sources)), Some(false));
+        assert_eq!(when.eval_known(&Observed { sources: 3.0, ..low }, &but(Metric::Lift)), Some(false));
+        assert!(when.eval(&low) && !when.eval(&Observed { lift: 4.0, ..low }));
     }
 
     #[test]

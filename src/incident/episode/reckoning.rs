@@ -51,7 +51,6 @@ impl<'a> Reckoning<'a> {
     ) -> Self {
         let before = episode.before(watched);
         let seconds = (episode.until.second - episode.from.second + 1).max(1) as f64;
-        let second = episode.until.second;
         let measure = episode.told_measure(before, seconds);
         let total = of_counts(measure, &episode.sums.window.counts) as f64;
         let by_held = episode.is_about_holding(before, seconds);
@@ -61,12 +60,11 @@ impl<'a> Reckoning<'a> {
         let row_excess = excess.of_rows(whose);
         let counted = of_counts(whose, &episode.sums.window.counts) as f64;
         let labelled = excess.of_labelled(whose);
-        let usual = before.rate(whose, second).unwrap_or(0.0) * seconds;
+        let usual = before.rate(whose).unwrap_or(0.0) * seconds;
         let scale = Scale {
             measure: whose,
             told: measure,
             seconds,
-            second,
             before,
             excess: row_excess.max(counted - labelled - usual),
             total: counted,
@@ -74,7 +72,7 @@ impl<'a> Reckoning<'a> {
             coverage: episode.coverage,
         };
         Self {
-            level: before.rate(measure, second),
+            level: before.rate(measure),
             judged: total - excess.of_labelled(measure),
             episode,
             watched,

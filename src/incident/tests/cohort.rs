@@ -100,7 +100,6 @@ impl Scene {
             measure: Measure::Accesses,
             told: Measure::Accesses,
             seconds: SECONDS as f64,
-            second: SECONDS as i64,
             before: &before,
             excess: total.saturating_sub(level) as f64,
             total: total as f64,

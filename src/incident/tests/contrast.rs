@@ -34,7 +34,6 @@ fn told(now: &ScopeTick, before: &ScopeTick) -> (Vec<Contrast>, Vec<Sought>) {
         measure: Measure::Accesses,
         told: Measure::Accesses,
         seconds: 10.0,
-        second: 10,
         before: &level,
         excess: 1.0,
         total: window.counts[Count::Accesses] as f64,

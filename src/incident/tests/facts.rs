@@ -27,7 +27,6 @@ fn told(own: &[(Count, u64)], beside: &[(Count, u64)], timeline: &Timeline) -> V
         own: &own,
         beside: &beside,
         seconds: 10.0,
-        second: 10,
         held: 0,
         drawn_out: 0,
         failing: Some(0.8),

@@ -80,7 +80,6 @@ fn found(rows: &[(PrefixKey, Given)], known: &[PrefixKey], timeline: &Timeline) 
         timeline,
         own: &Counts::default(),
         sides: Sides::Both,
-        second: 10,
         is_forged: false,
         seconds: 10.0,
     }

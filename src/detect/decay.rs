@@ -1,0 +1,179 @@
+//! Sums that halve with time, by forward decay (Cormode, Shkapenyuk, Srivastava and Xu, 2009): what is added weighs more
+//! the later it comes, so that no sum is touched for time that goes by, and two of them are divided as they stand. Comes
+//! in: seconds and amounts. Goes out: weighed sums, of one thing or by key.
+
+use foldhash::fast::RandomState;
+use hashbrown::HashMap;
+
+use super::rule::Measure;
+use super::{Key, measure};
+use crate::aggregate::Cell;
+
+/// What is added counts half after this many seconds: a crowd that has been there for half an hour is the level, one
+/// that came a minute ago is not.
+const HALF_LIFE: f64 = 600.0;
+
+/// Half-lives after which all sums are brought down again: far below where a number ends.
+const MOST_HALF_LIVES: f64 = 256.0;
+
+/// What is added now weighs.
+#[derive(Debug)]
+pub(super) struct Decay {
+    /// When what is added weighs 1.
+    landmark: i64,
+    /// The last second that anything was added in.
+    last: i64,
+    weight: f64,
+}
+
+impl Default for Decay {
+    fn default() -> Self {
+        Self { landmark: 0, last: 0, weight: 1.0 }
+    }
+}
+
+impl Decay {
+    /// Goes on to a second, if it is later; what all sums are to be multiplied by where their weights grew too large.
+    pub fn advance(&mut self, second: i64) -> Option<f64> {
+        self.last = second.max(self.last);
+        let half_lives = self.last.saturating_sub(self.landmark) as f64 / HALF_LIFE;
+        if half_lives <= MOST_HALF_LIVES {
+            self.weight = half_lives.exp2();
+            return None;
+        }
+        (self.landmark, self.weight) = (self.last, 1.0);
+        Some((-half_lives).exp2())
+    }
+
+    /// What an amount of now is to be multiplied by before it is added.
+    pub fn weight(&self) -> f64 {
+        self.weight
+    }
+
+    /// What each of `seconds` seconds that end now still weighs, together.
+    pub fn weight_of(&self, seconds: i64) -> f64 {
+        let step = (-1.0 / HALF_LIFE).exp2();
+        self.weight * (1.0 - step.powf(seconds.max(0) as f64)) / (1.0 - step)
+    }
+
+    /// A weighed sum as it stands now.
+    pub fn now(&self, sum: f64) -> f64 {
+        sum / self.weight
+    }
+}
+
+/// What rows are summed up by: the rest has no rows, or none that a share before would say something of.
+const ROW_MEASURES: [Measure; 11] = [
+    Measure::Packets,
+    Measure::Bytes,
+    Measure::Connections,
+    Measure::Requests,
+    Measure::Accesses,
+    Measure::ClientErrors,
+    Measure::ServerErrors,
+    Measure::Unanswered,
+    Measure::Held,
+    Measure::Denied,
+    Measure::Missing,
+];
+const CELL: usize = ROW_MEASURES.len();
+
+/// Rows that are remembered; the faintest give way.
+const MAX_ROWS: usize = 32_768;
+
+/// Weighed sums by key.
+#[derive(Debug, Default)]
+pub(super) struct Rows(HashMap<Key, [f64; CELL], RandomState>);
+
+impl Rows {
+    pub fn add(&mut self, key: Key, weight: f64, cell: &Cell) {
+        let sums = self.0.entry(key).or_default();
+        for (sum, measure) in sums.iter_mut().zip(ROW_MEASURES) {
+            *sum += weight * measure::of_cell(measure, cell) as f64;
+        }
+    }
+
+    /// A row's sum; 0 for what there is no row of.
+    pub fn get(&self, key: &Key, measure: Measure) -> f64 {
+        let sum = |row: &[f64; CELL]| row.get(index(measure)).copied();
+        self.0.get(key).and_then(sum).unwrap_or(0.0)
+    }
+
+    pub fn scale(&mut self, factor: f64) {
+        self.0.values_mut().flatten().for_each(|sum| *sum *= factor);
+    }
+
+    /// Keeps at most [`MAX_ROWS`].
+    pub fn bound(&mut self) {
+        if self.0.len() <= MAX_ROWS {
+            return;
+        }
+        let packets = index(Measure::Packets);
+        let weight = |row: &[f64; CELL]| row.get(packets).copied().unwrap_or(0.0);
+        // Positive floats keep their order as bits.
+        let mut weights: Vec<(u64, Key)> =
+            self.0.iter().map(|(key, row)| (weight(row).max(0.0).to_bits(), *key)).collect();
+        weights.sort_unstable();
+        // A tick may bring many times more rows than a quarter: what is left is always three quarters.
+        let surplus = weights.len().saturating_sub(MAX_ROWS / 4 * 3);
+        for (_, key) in weights.iter().take(surplus) {
+            self.0.remove(key);
+        }
+    }
+}
+
+/// Beyond the end, where a sum is nothing, for what rows are not summed up by.
+fn index(measure: Measure) -> usize {
+    ROW_MEASURES.iter().position(|have| *have == measure).unwrap_or(CELL)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::{IpAddr, Ipv4Addr};
+
+    use super::*;
+
+    fn packets(packets: u64) -> Cell {
+        Cell { packets, ..Cell::default() }
+    }
+
+    #[test]
+    fn rows_stay_bounded_and_the_faintest_give_way() {
+        let key = |number: u32| Key::Source(IpAddr::from(Ipv4Addr::from(number)));
+        let mut rows = Rows::default();
+        rows.add(key(u32::MAX), 1.0, &packets(7));
+        for number in 0..100_000 {
+            rows.add(key(number), 1.0, &packets(1));
+            rows.bound();
+            assert!(rows.0.len() <= MAX_ROWS, "{} rows", rows.0.len());
+        }
+        assert_eq!(rows.get(&key(u32::MAX), Measure::Packets), 7.0);
+    }
+
+    #[test]
+    fn sums_stay_the_same_when_their_weights_are_brought_down() {
+        let (mut decay, mut rows) = (Decay::default(), Rows::default());
+        let (mut brought_down, mut level) = (0, 0.0);
+        for second in (0..2_000_000).step_by(60) {
+            if let Some(factor) = decay.advance(second) {
+                rows.scale(factor);
+                brought_down += 1;
+            }
+            rows.add(Key::Service, decay.weight(), &packets(10));
+            level = level * (-60.0 / HALF_LIFE).exp2() + 10.0;
+            let sum = decay.now(rows.get(&Key::Service, Measure::Packets));
+            assert!((sum / level - 1.0).abs() < 1e-9, "{sum} {level} after {second} s");
+        }
+        assert!(brought_down > 5, "{brought_down}");
+    }
+
+    #[test]
+    fn no_second_is_too_far() {
+        let (mut decay, mut rows) = (Decay::default(), Rows::default());
+        for second in [i64::MIN, 0, i64::MAX, 5] {
+            decay.advance(second).into_iter().for_each(|factor| rows.scale(factor));
+            rows.add(Key::Service, decay.weight(), &packets(10));
+            assert!(decay.now(rows.get(&Key::Service, Measure::Packets)) >= 10.0);
+        }
+    }
+}
