@@ -1,8 +1,6 @@
 //! The level before: what a service's traffic was made of until now, each row aged so that the last ten minutes weigh
 //! most. Comes in: ticks that have left every window. Goes out: rates and shares per row.
 
-use std::collections::BTreeSet;
-
 use super::baseline::{Rates, Usual};
 use super::decay::{Decay, Rows};
 use super::rule::Measure;
@@ -18,8 +16,6 @@ pub struct Before {
     seconds: f64,
     counts: [f64; COUNTS],
     rows: Rows,
-    /// Those of the rows that are countries: few, and asked for every second of an incident.
-    countries: BTreeSet<Country>,
     /// What labelled clients have of these rows, and all of them together as the service.
     labelled: Rows,
     /// What was learned before this run: it stands in while too little was seen, and says who is no stranger.
@@ -73,7 +69,6 @@ impl Default for Before {
             seconds: 0.0,
             counts: [0.0; COUNTS],
             rows: Rows::default(),
-            countries: BTreeSet::new(),
             labelled: Rows::default(),
             usual: None,
             season: None,
@@ -98,7 +93,6 @@ impl Before {
                 }
             }
             if let Some((lineage, _)) = rows.first() {
-                self.countries.insert(lineage.country);
                 self.rows.add(Key::Country(lineage.country), weight, &country);
             }
         }
@@ -209,7 +203,17 @@ impl Before {
 
     /// The countries that anything came from, in their order.
     pub fn countries(&self) -> impl Iterator<Item = Country> {
-        self.countries.iter().copied()
+        self.rows.countries(Measure::Packets).map(|(country, _)| country)
+    }
+
+    /// Each country's level per second in what this run has seen, and what of it labelled clients have.
+    pub fn country_rates(&self, measure: Measure) -> impl Iterator<Item = (Country, f64, f64)> {
+        let any_labelled = self.labelled.countries(measure).next().is_some();
+        self.rows.countries(measure).map(move |(country, sum)| {
+            let key = Key::Country(country);
+            let labelled = if any_labelled { self.labelled.get(&key, measure) } else { 0.0 };
+            (country, sum / self.seconds, labelled / self.seconds)
+        })
     }
 
     /// The level per second of labelled clients; 0 where nothing is known of them.

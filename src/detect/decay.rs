@@ -2,12 +2,15 @@
 //! the later it comes, so that no sum is touched for time that goes by, and two of them are divided as they stand. Comes
 //! in: seconds and amounts. Goes out: weighed sums, of one thing or by key.
 
+use std::collections::BTreeMap;
+
 use foldhash::fast::RandomState;
 use hashbrown::HashMap;
 
 use super::rule::Measure;
 use super::{Key, measure};
 use crate::aggregate::Cell;
+use crate::attribute::Country;
 
 /// What is added counts half after this many seconds: a crowd that has been there for half an hour is the level, one
 /// that came a minute ago is not.
@@ -83,11 +86,20 @@ const MAX_ROWS: usize = 32_768;
 
 /// Weighed sums by key.
 #[derive(Debug, Default)]
-pub(super) struct Rows(HashMap<Key, [f64; CELL], RandomState>);
+pub(super) struct Rows {
+    /// Few, and asked for together every second.
+    countries: BTreeMap<Country, Sums>,
+    others: HashMap<Key, Sums, RandomState>,
+}
+
+type Sums = [f64; CELL];
 
 impl Rows {
     pub fn add(&mut self, key: Key, weight: f64, cell: &Cell) {
-        let sums = self.0.entry(key).or_default();
+        let sums = match key {
+            Key::Country(country) => self.countries.entry(country).or_default(),
+            _ => self.others.entry(key).or_default(),
+        };
         for (sum, measure) in sums.iter_mut().zip(ROW_MEASURES) {
             *sum += weight * measure::of_cell(measure, cell) as f64;
         }
@@ -95,29 +107,39 @@ impl Rows {
 
     /// A row's sum; 0 for what there is no row of.
     pub fn get(&self, key: &Key, measure: Measure) -> f64 {
-        let sum = |row: &[f64; CELL]| row.get(index(measure)).copied();
-        self.0.get(key).and_then(sum).unwrap_or(0.0)
+        let row = match key {
+            Key::Country(country) => self.countries.get(country),
+            _ => self.others.get(key),
+        };
+        row.and_then(|row| row.get(index(measure))).copied().unwrap_or(0.0)
+    }
+
+    /// The sums of all countries, in their order.
+    pub fn countries(&self, measure: Measure) -> impl Iterator<Item = (Country, f64)> {
+        let index = index(measure);
+        self.countries.iter().map(move |(country, row)| (*country, row.get(index).copied().unwrap_or(0.0)))
     }
 
     pub fn scale(&mut self, factor: f64) {
-        self.0.values_mut().flatten().for_each(|sum| *sum *= factor);
+        let rows = self.countries.values_mut().chain(self.others.values_mut());
+        rows.flatten().for_each(|sum| *sum *= factor);
     }
 
-    /// Keeps at most [`MAX_ROWS`].
+    /// Keeps at most [`MAX_ROWS`], and the few countries.
     pub fn bound(&mut self) {
-        if self.0.len() <= MAX_ROWS {
+        if self.others.len() <= MAX_ROWS {
             return;
         }
         let packets = index(Measure::Packets);
-        let weight = |row: &[f64; CELL]| row.get(packets).copied().unwrap_or(0.0);
+        let weight = |row: &Sums| row.get(packets).copied().unwrap_or(0.0);
         // Positive floats keep their order as bits.
         let mut weights: Vec<(u64, Key)> =
-            self.0.iter().map(|(key, row)| (weight(row).max(0.0).to_bits(), *key)).collect();
+            self.others.iter().map(|(key, row)| (weight(row).max(0.0).to_bits(), *key)).collect();
         weights.sort_unstable();
         // A tick may bring many times more rows than a quarter: what is left is always three quarters.
         let surplus = weights.len().saturating_sub(MAX_ROWS / 4 * 3);
         for (_, key) in weights.iter().take(surplus) {
-            self.0.remove(key);
+            self.others.remove(key);
         }
     }
 }
@@ -145,7 +167,7 @@ mod tests {
         for number in 0..100_000 {
             rows.add(key(number), 1.0, &packets(1));
             rows.bound();
-            assert!(rows.0.len() <= MAX_ROWS, "{} rows", rows.0.len());
+            assert!(rows.others.len() <= MAX_ROWS, "{} rows", rows.others.len());
         }
         assert_eq!(rows.get(&key(u32::MAX), Measure::Packets), 7.0);
     }

@@ -4,7 +4,7 @@
 
 use super::demand::{admits, is_of_countries, is_whole_service};
 use super::rule::{GroupBy, Rule};
-use super::window::Window;
+use super::window::{Needs, Window};
 use super::{Before, Key};
 use crate::attribute::{Country, Home};
 
@@ -34,35 +34,70 @@ impl Level<'_> {
             }
         }
     }
+
+    /// The same of all countries together that the filter admits; `None` where what was learned before this run counts
+    /// as well.
+    pub fn of_countries(&self, home: &Home) -> Option<(f64, f64)> {
+        if self.before.is_brought() {
+            return None;
+        }
+        let (measure, filter) = (self.rule.measure, &self.rule.filter);
+        let Some(whole) = self.before.rate(measure) else { return Some((0.0, 0.0)) };
+        let rate: f64 = self
+            .before
+            .country_rates(measure)
+            .filter(|(country, _, _)| is_of_countries(filter, home, *country))
+            .map(|(_, all, labelled)| match filter.labelled {
+                None => all,
+                Some(false) => (all - labelled).max(0.0),
+                Some(true) => labelled.min(all),
+            })
+            .sum();
+        Some((rate, if whole > 0.0 { (rate / whole).min(1.0) } else { 0.0 }))
+    }
+}
+
+/// Whether what a rule looks at as a whole is made up of countries.
+pub(super) fn is_made_of_countries(rule: &Rule) -> bool {
+    let filter = &rule.filter;
+    let of_clients = rule.group_by == GroupBy::Service && !is_whole_service(rule);
+    of_clients && filter.prefixes.is_empty() && filter.asns.is_empty()
 }
 
 /// The keys, sorted and all of one kind, that make up what a rule about some of a service's clients looks at as a whole;
 /// none where its keys stand for themselves.
-pub(super) fn parts(rule: &Rule, home: &Home, window: &Window, before: &Before) -> Vec<Key> {
+pub(super) fn parts(
+    (rule, needs): (&Rule, Needs),
+    home: &Home,
+    window: &Window,
+    before: &Before,
+) -> Vec<Key> {
     let filter = &rule.filter;
     if rule.group_by != GroupBy::Service || is_whole_service(rule) {
         return Vec::new();
     }
-    let mut keys: Vec<Key> = if !filter.prefixes.is_empty() {
+    let mut keys: Vec<Key> = if is_made_of_countries(rule) {
+        let countries = before.countries().chain(countries_of(window, needs));
+        countries.filter(|country| is_of_countries(filter, home, *country)).map(Key::Country).collect()
+    } else if filter.prefixes.is_empty() {
+        filter.asns.iter().copied().map(Key::Network).collect()
+    } else {
         let rows = window.prefixes.keys();
         let within = rows.filter(|key| admits(filter, home, &key.lineage, Some(key.prefix)));
         within.map(|key| Key::Prefix(key.prefix)).collect()
-    } else if !filter.asns.is_empty() {
-        filter.asns.iter().copied().map(Key::Network).collect()
-    } else {
-        let countries = countries_of(window).chain(before.countries());
-        let admitted = countries.filter(|country| is_of_countries(filter, home, *country));
-        admitted.map(Key::Country).collect()
     };
     keys.sort_unstable();
     keys.dedup();
     keys
 }
 
-/// The countries of whatever rows a window keeps.
-fn countries_of(window: &Window) -> impl Iterator<Item = Country> {
-    let networks = window.countries.keys().chain(window.networks.keys()).map(|lineage| lineage.country);
-    let prefixes = window.prefixes.keys().map(|key| key.lineage.country);
-    let sources = window.sources.keys().map(|key| key.prefix.lineage.country);
-    networks.chain(prefixes).chain(sources)
+/// The countries of the rows that a rule looks at.
+fn countries_of(window: &Window, needs: Needs) -> impl Iterator<Item = Country> {
+    let countries = needs.countries.then(|| window.countries.keys()).into_iter().flatten();
+    let networks = needs.networks.then(|| window.networks.keys()).into_iter().flatten();
+    let prefixes = needs.prefixes.then(|| window.prefixes.keys()).into_iter().flatten();
+    let sources = needs.sources.then(|| window.sources.keys()).into_iter().flatten();
+    let lineages = countries.chain(networks);
+    let clients = prefixes.map(|key| &key.lineage).chain(sources.map(|key| &key.prefix.lineage));
+    lineages.chain(clients).map(|lineage| lineage.country)
 }

@@ -1,6 +1,7 @@
 //! One rule's look at one service. Comes in: the service's picture. Goes out: the keys for which the rule's condition
 //! holds, with what was observed. What takes longer to observe is observed later, where the condition may still hold.
 
+use std::cell::OnceCell;
 use std::hash::Hash;
 use std::sync::Arc;
 
@@ -9,7 +10,7 @@ use hashbrown::HashSet;
 
 use super::demand::{admits, counted, counts_late, is_whole_service, least, row_needs};
 use super::group::{Group, Groups, Members, Row};
-use super::level::{Level, parts};
+use super::level::{Level, is_made_of_countries, parts};
 use super::measure::{is_load, labelled, of_cell, of_counts, whole_of};
 use super::reach::{Reach, fails_as, is_tried, probes, tried};
 use super::rule::{Condition, GroupBy, Kind, Measure, Metric, Observed, Rule, Traffic};
@@ -78,10 +79,11 @@ impl Judged {
 
 /// One rule looking at one service.
 pub(super) struct Look<'a> {
-    pub judged: &'a Judged,
-    pub rule: &'a Rule,
-    pub home: &'a Home,
-    pub watched: &'a Watched,
+    judged: &'a Judged,
+    rule: &'a Rule,
+    home: &'a Home,
+    watched: &'a Watched,
+    parts: OnceCell<Vec<Key>>,
 }
 
 /// How much is observed.
@@ -93,7 +95,11 @@ enum Stage {
     Compared,
 }
 
-impl Look<'_> {
+impl<'a> Look<'a> {
+    pub fn new(judged: &'a Judged, home: &'a Home, watched: &'a Watched) -> Self {
+        Self { judged, rule: &judged.rule, home, watched, parts: OnceCell::new() }
+    }
+
     /// The keys for which the condition holds, sorted, with what was observed.
     pub fn holding(&self) -> Vec<(Key, Observed)> {
         let Some(window) = self.watched.window(self.rule.timespan.secs(), self.traffic()) else {
@@ -113,10 +119,9 @@ impl Look<'_> {
         if holding.is_empty() {
             return holding;
         }
-        let parts = self.parts();
-        self.compare(&mut holding, &groups, &parts);
+        self.compare(&mut holding, &groups);
         sort_largest(&mut holding);
-        self.look_back(&mut holding, &parts);
+        self.look_back(&mut holding);
         if self.judged.late {
             holding.iter_mut().for_each(|(_, observed)| *observed = self.with_clients(*observed));
         }
@@ -167,10 +172,10 @@ impl Look<'_> {
     }
 
     /// Compares keys with before, and keeps those for which the condition may hold still.
-    fn compare(&self, holding: &mut Vec<(Key, Observed)>, groups: &Groups, parts: &[Key]) {
-        let excess = if self.judged.excess { self.excess(groups, parts) } else { 0.0 };
+    fn compare(&self, holding: &mut Vec<(Key, Observed)>, groups: &Groups) {
+        let excess = if self.judged.excess { self.excess(groups) } else { 0.0 };
         holding.retain_mut(|(key, observed)| {
-            let (rate, share) = self.before(*key, parts);
+            let (rate, share) = self.before(*key);
             observed.before = rate;
             observed.lift = lift_of_share(observed.share, share);
             observed.excess_share = ratio((observed.rate - rate).max(0.0), excess);
@@ -232,12 +237,12 @@ impl Look<'_> {
 
     /// Keys that are new only because nothing is learned yet are compared with what can still be looked back at. Done
     /// for the few keys that may hold: it looks into the rows of many ticks.
-    fn look_back(&self, holding: &mut Vec<(Key, Observed)>, parts: &[Key]) {
+    fn look_back(&self, holding: &mut Vec<(Key, Observed)>) {
         if holding.is_empty() {
             return;
         }
         let past = Past::of(self.watched, self.rule.timespan.secs(), self.traffic(), self.rule.measure);
-        let labelled = self.rule.filter.labelled;
+        let (parts, labelled) = (self.parts(), self.rule.filter.labelled);
         let keys = || holding.iter().map(|(key, _)| *key).collect::<Vec<Key>>();
         let shares = if parts.is_empty() {
             past.shares(&keys(), self.rule.measure, labelled)
@@ -392,11 +397,10 @@ impl Look<'_> {
     }
 
     /// What all keys together have more than before, per second.
-    fn excess(&self, groups: &Groups, parts: &[Key]) -> f64 {
+    fn excess(&self, groups: &Groups) -> f64 {
         let seconds = self.rule.timespan.secs().max(1) as f64;
-        let excess_of = |(key, group): (&Key, &Group)| {
-            (group.count as f64 / seconds - self.before(*key, parts).0).max(0.0)
-        };
+        let excess_of =
+            |(key, group): (&Key, &Group)| (group.count as f64 / seconds - self.before(*key).0).max(0.0);
         let mut excesses: Vec<f64> = groups.iter().map(excess_of).collect();
         // Floating-point sums depend on order, and the map's order on the process.
         excesses.sort_by(f64::total_cmp);
@@ -404,8 +408,14 @@ impl Look<'_> {
     }
 
     /// The rate of a key before, per second, and its part of the whole; of a key that stands for parts, theirs together.
-    fn before(&self, key: Key, parts: &[Key]) -> (f64, f64) {
+    fn before(&self, key: Key) -> (f64, f64) {
         let level = Level { before: self.watched.before(self.traffic()), rule: self.rule };
+        if is_made_of_countries(self.rule)
+            && let Some(together) = level.of_countries(self.home)
+        {
+            return together;
+        }
+        let parts = self.parts();
         if parts.is_empty() {
             return level.of(&key);
         }
@@ -415,10 +425,10 @@ impl Look<'_> {
     }
 
     /// The keys that make up what it looks at, where that is a part of the clients as a whole.
-    pub fn parts(&self) -> Vec<Key> {
+    pub fn parts(&self) -> &[Key] {
         let (ticks, before) = (self.rule.timespan.secs(), self.watched.before(self.traffic()));
-        let window = self.watched.window(ticks, self.traffic());
-        window.map_or_else(Vec::new, |window| parts(self.rule, self.home, window, before))
+        let find = |window| parts((self.rule, self.judged.needs), self.home, window, before);
+        self.parts.get_or_init(|| self.watched.window(ticks, self.traffic()).map_or_else(Vec::new, find))
     }
 
     /// What the window shows of a key.

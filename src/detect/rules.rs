@@ -126,7 +126,7 @@ impl Detector for RuleDetector {
                 self.streaks.retain(|(of, who, _), _| *of != index || *who != subject);
                 continue;
             }
-            let look = Look { judged, rule, home: &home, watched };
+            let look = Look::new(judged, &home, watched);
             let holding = look.holding();
             self.streaks.retain(|(of, who, key), _| {
                 *of != index || *who != subject || holding.iter().any(|(have, _)| have == key)
@@ -134,7 +134,7 @@ impl Detector for RuleDetector {
             if holding.is_empty() {
                 continue;
             }
-            let (rule, parts) = (Arc::clone(rule), look.parts());
+            let (rule, parts) = (Arc::clone(rule), look.parts().to_vec());
             for (key, observed) in holding {
                 if self.is_due(index, subject, key, tick) {
                     let opens = self.may_open(index, subject, key, tick);
