@@ -221,6 +221,9 @@ fn text(reason: &Reason) -> String {
             format!("{part} of the large segments had to be sent again, and hardly any small one")
         }
         Evidence::PathLost => format!("{part} of the segments of every size had to be sent again"),
+        Evidence::Replaced => {
+            format!("networks abroad that had hardly any of the traffic have {part} of it")
+        }
         Evidence::Dropped => format!("the load fell by {part}"),
         Evidence::Declared => "the calendar has an event at this time".to_owned(),
     }

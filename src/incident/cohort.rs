@@ -93,13 +93,18 @@ const LEAST_RISE: f64 = 0.1;
 const CHANCE: f64 = 2.0;
 const BURSTS: f64 = 8.0;
 
+/// Who waits for slow answers stays for longer: as many people as ever who ask for no more are seen up to so many times
+/// as often in a minute.
+const LINGERING: f64 = 2.0;
+
 /// As many clients as ever that ask for so much more, at least, do so for a reason.
 const MUCH_MORE: f64 = 0.5;
 
 impl Cohort {
     /// Whether its clients are so many more than before that they are a crowd, however little they are served.
     pub fn is_gathered(&self) -> bool {
-        self.gathering.is_some_and(Gathering::is_crowd)
+        let lingers = |gathering: Gathering| self.excess <= 0.0 && gathering.times() < LINGERING;
+        self.gathering.is_some_and(|gathering| gathering.is_crowd() && !lingers(gathering))
     }
 
     /// Whether it has more than people who come and go would bring. What is usual is known the less the shorter the past

@@ -13,6 +13,7 @@ use super::excess::{Excess, LEAST_MORE, by_country};
 use super::facts::Facts;
 use super::health::{Examination, Found, holds_prefix};
 use super::holders::{drawn_out_by_few, held_by_holders, is_about_holding};
+use super::onset::is_of_health;
 use super::origins::Scale;
 use super::timeline::{Timeline, Usual};
 use super::{Attack, Cause, Foreign, Neighbour, Origin, Scan, Unit, Unseen, Verdict};
@@ -43,8 +44,9 @@ pub(super) struct Episode {
     held: u64,
     /// Ticks up to and including this one are in the timeline.
     timed: TickId,
-    /// The level of the seconds before the onset, where nothing is known of longer ago.
+    /// The level of the seconds before the onset, where nothing is known of longer ago, and the first of them.
     provisional: Option<Before>,
+    first: Option<TickId>,
     /// The traffic of the minute before the onset.
     ordinary: Ordinary,
     /// The clients of that minute.
@@ -127,13 +129,13 @@ impl Episode {
             held: 0,
             timed: earliest,
             provisional: None,
+            first: None,
             ordinary: ordinary(watched, from, traffic),
             clients: Clients::before(watched, from, traffic),
         };
         if !watched.before(traffic).is_known() {
-            let earlier = watched.since(earliest).take_while(|(tick, _)| *tick < from);
-            let ticks = earlier.map(|(tick, seconds)| (tick.second, seconds.of(traffic)));
-            episode.provisional = Some(watched.before(traffic).provisional(ticks));
+            episode.first = watched.since(earliest).map(|(tick, _)| tick).next();
+            episode.provisional = Some(provisional(watched, (from, traffic), measure));
         }
         episode
     }
@@ -190,7 +192,12 @@ impl Episode {
         (account.contrast, account.sought) = (beside.contrast(), beside.sought(&account.origins));
     }
 
-    fn facts<'a>(&'a self, watched: &'a Watched, before: &'a Before, seconds: f64) -> Facts<'a> {
+    fn facts<'a>(
+        &'a self,
+        watched: &'a Watched,
+        before: &'a Before,
+        (seconds, home): (f64, &Home),
+    ) -> Facts<'a> {
         let (own, beside) = (&self.sums.own, &self.sums.beside);
         Facts {
             watched,
@@ -201,6 +208,10 @@ impl Episode {
             seconds,
             held: self.held_by_holders(before, seconds),
             drawn_out: drawn_out_by_few(&self.sums.window),
+            replaced: self
+                .excess(before, seconds)
+                .of_newcomers(self.told_measure(before, seconds), |lineage| home.is_foreign(lineage.country)),
+            first: self.first,
             failing: None,
         }
     }
@@ -237,6 +248,7 @@ impl Episode {
             own: &self.sums.own,
             sides: watched.sides(),
             is_forged,
+            was_well: facts.was_well(),
             seconds: facts.seconds,
         }
         .found()
@@ -383,6 +395,27 @@ impl Episode {
     }
 }
 
+/// The level of the seconds before a tick, as far as they can be looked back at. Who makes a service fail comes before it
+/// is seen to: where somebody new came in the last of these seconds, they are no part of it.
+fn provisional(watched: &Watched, (from, traffic): (TickId, Traffic), measure: Measure) -> Before {
+    let earliest = TickId { epoch: from.epoch, second: i64::MIN };
+    let level = |until: TickId| {
+        let ticks = watched.since(earliest).take_while(|(tick, _)| *tick < until);
+        watched.before(traffic).provisional(ticks.map(|(tick, seconds)| (tick.second, seconds.of(traffic))))
+    };
+    let led = from.plus(-LEAD);
+    let before = level(led);
+    if !is_of_health(measure) || before.rate(Measure::Packets).is_none() {
+        return level(from);
+    }
+    let mut window = Window::new(Needs::ALL);
+    let lead = watched.since(led).take_while(|(tick, _)| *tick < from);
+    lead.for_each(|(_, seconds)| window.enter(seconds.of(traffic)));
+    let newcomers = Excess { window: &window, before: &before, seconds: LEAD as f64 };
+    let is_led = newcomers.of_newcomers(Measure::Packets, |_| true) > 0.0;
+    if is_led { before } else { level(from) }
+}
+
 /// What moved in the minute before a tick, as far as it can be looked back at.
 fn ordinary(watched: &Watched, from: TickId, traffic: Traffic) -> Ordinary {
     let earlier = || watched.since(from.plus(-ORDINARY)).take_while(|(tick, _)| *tick < from);
@@ -392,6 +425,9 @@ fn ordinary(watched: &Watched, from: TickId, traffic: Traffic) -> Ordinary {
 
 /// Seconds before an onset that tell what is ordinary.
 const ORDINARY: i64 = 60;
+
+/// Seconds before a service is seen to fail that may hold the beginning of what makes it.
+const LEAD: i64 = 10;
 
 /// Where there are more connections and no more accesses, or connections are held, the many are people who connect again
 /// and wait: no crowd.

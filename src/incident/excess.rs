@@ -3,10 +3,10 @@
 
 use std::collections::BTreeMap;
 
-use crate::aggregate::Lineage;
-use crate::attribute::Country;
+use crate::aggregate::{Lineage, SourceKey};
+use crate::attribute::{Asn, Country};
 use crate::detect::rule::Measure;
-use crate::detect::{Before, Key, Window, of_cell};
+use crate::detect::{Before, Key, Window, of_cell, of_counts};
 
 /// What is held against what.
 pub(super) struct Excess<'a> {
@@ -19,6 +19,15 @@ pub(super) struct Excess<'a> {
 
 /// The part of the level before that an excess must come to.
 pub(super) const LEAST_MORE: f64 = 0.2;
+
+/// A network with less than this part is one of many, one that has not so many times its part before is no newcomer, and
+/// fewer clients may fetch a few large files.
+const LEAST_PLACE: f64 = 0.1;
+const NEW: f64 = 3.0;
+const SEVERAL: usize = 5;
+
+/// Parts before of less than this are taken for this.
+const LEAST_BEFORE: f64 = 0.002;
 
 impl Excess<'_> {
     /// What the countries' rows have more than before, labelled clients left out.
@@ -35,6 +44,29 @@ impl Excess<'_> {
     pub fn of_labelled(&self, measure: Measure) -> f64 {
         let count: f64 = by_country(self.window, measure, |lineage| lineage.label.is_some()).values().sum();
         (count - self.before.labelled_rate(measure) * self.seconds).max(0.0)
+    }
+
+    /// The part of a measure that networks with several clients have which had hardly any of it before, of those that
+    /// `counts` takes.
+    pub fn of_newcomers(&self, measure: Measure, counts: impl Fn(&Lineage) -> bool) -> f64 {
+        let total = of_counts(measure, &self.window.counts) as f64;
+        let mut networks: BTreeMap<Asn, u64> = BTreeMap::new();
+        let counts = |lineage: &Lineage| lineage.label.is_none() && counts(lineage);
+        for (lineage, cell) in self.window.networks.iter().filter(|(lineage, _)| counts(lineage)) {
+            lineage.asn.iter().for_each(|asn| *networks.entry(*asn).or_default() += of_cell(measure, cell));
+        }
+        let newcomer = |(asn, count): (Asn, u64)| {
+            let share = (count as f64 / total.max(1.0)).min(1.0);
+            let before = self.before.unlabelled_share(&Key::Network(asn), measure)?;
+            let is_new = share >= LEAST_PLACE && share >= NEW * before.max(LEAST_BEFORE);
+            (is_new && self.clients_of(asn) >= SEVERAL).then_some(share - before)
+        };
+        networks.into_iter().filter_map(newcomer).sum()
+    }
+
+    fn clients_of(&self, asn: Asn) -> usize {
+        let of_network = |key: &&SourceKey| key.prefix.lineage.asn == Some(asn);
+        self.window.sources.keys().filter(of_network).take(SEVERAL).count()
     }
 
     /// Whether rows hold notably more than before; what rows scatter is not to be blamed on anybody.

@@ -7,6 +7,7 @@ use crate::detect::rule::{Evidence, Measure};
 use crate::detect::{Before, Watched};
 
 use super::timeline::Timeline;
+use crate::time::TickId;
 
 /// An incident as a whole.
 pub(super) struct Facts<'a> {
@@ -23,6 +24,10 @@ pub(super) struct Facts<'a> {
     pub held: u64,
     /// Requests that few draw out.
     pub drawn_out: u64,
+    /// The part of the traffic that networks abroad have which had hardly any before.
+    pub replaced: f64,
+    /// The first tick of all that is known, where that is little.
+    pub first: Option<TickId>,
     /// The part of exchanges that fail for clients that are no suspects.
     pub failing: Option<f64>,
 }
@@ -40,6 +45,9 @@ const LEAST_HALF_OPEN: f64 = 50.0;
 
 /// A load of less than so many times that before is ordinary.
 pub(super) const ORDINARY_LOAD: f64 = 1.4;
+
+/// A service that failed within so many seconds from when it was first seen was never seen to be well.
+const WELL: i64 = 10;
 
 /// Server errors, or late answers, of which fewer are chance, and how many times as large a part of the responses they must be as before.
 const LEAST_ERRORS: f64 = 10.0;
@@ -81,7 +89,7 @@ impl Facts<'_> {
         });
         // Who is shut out tries again at once: what rose before a server is seen to be gone are his attempts.
         let is_echo = |fact: &Fact| fact.evidence == Evidence::LoadFirst && self.is_gone();
-        let order = order.filter(|fact| !self.is_lossy() && !is_echo(fact));
+        let order = order.filter(|fact| !self.is_lossy() && !is_echo(fact) && self.was_well());
         let known = [
             surge,
             order,
@@ -91,6 +99,7 @@ impl Facts<'_> {
             self.unanswered(),
             self.large_lost(),
             self.path_lost(),
+            Some(fact(Evidence::Replaced, self.replaced, Some(0.0))),
             self.dropped(),
         ];
         let floods =
@@ -99,9 +108,16 @@ impl Facts<'_> {
         known.into_iter().chain(floods).chain([declared]).flatten().collect()
     }
 
+    /// Whether it was seen to be well: what is late or open from the first seconds on may be meant to be.
+    pub fn was_well(&self) -> bool {
+        let well = |(first, broke): (TickId, TickId)| broke.second - first.second >= WELL;
+        self.first.zip(self.timeline.broke).is_none_or(well)
+    }
+
     /// Whether the load was ordinary when the service broke.
     fn broke_unloaded(&self) -> bool {
         self.timeline.broke.is_some()
+            && self.was_well()
             && self.timeline.load_when_broke.is_some_and(|load| load <= ORDINARY_LOAD)
             && self.timeline.broke_ahead().is_none_or(|ahead| ahead > 0.0)
     }
@@ -130,7 +146,7 @@ impl Facts<'_> {
         let usual = self.before.rate(Measure::Late).unwrap_or(0.0) / level;
         let part = late / heard.max(1.0);
         let is_more = late >= LEAST_ERRORS && part >= MORE_ERRORS * usual;
-        (load <= ORDINARY_LOAD && is_more && !self.is_lossy())
+        (load <= ORDINARY_LOAD && is_more && !self.is_lossy() && self.was_well())
             .then(|| fact(Evidence::LateUnloaded, part, Some(usual)))
     }
 

@@ -21,6 +21,8 @@ pub(super) struct Examination<'a> {
     pub sides: Sides,
     /// Whether most attempts to connect come from forged addresses, so that whether they are answered says nothing.
     pub is_forged: bool,
+    /// Whether the service was seen to be well.
+    pub was_well: bool,
     /// Seconds of the episode.
     pub seconds: f64,
 }
@@ -48,6 +50,8 @@ pub(super) struct Found {
     pub is_slow: bool,
     /// Microseconds to the first byte of an answer.
     pub wait: Option<f64>,
+    /// Whether it was ever otherwise.
+    pub was_well: bool,
 }
 
 impl Examination<'_> {
@@ -78,7 +82,7 @@ impl Examination<'_> {
             None => Condition::Unknown,
         };
         let since = self.timeline.broke.filter(|_| state > Condition::Ok).map(|tick| tick.start());
-        Found { health: Health { state, failure_ratio: ratio, witnesses, since }, is_slow: slow, wait }
+        Found { health: Health { state, failure_ratio: ratio, witnesses, since }, is_slow: slow, wait, was_well: self.was_well }
     }
 
     /// The part of clients that cannot connect: in a forged flood those who came before and do not any more.

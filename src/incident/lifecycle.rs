@@ -341,7 +341,13 @@ impl Open {
         // Harm does not wait until it is sure who does it.
         let attacked =
             [account.judged, account.verdict.cause].iter().any(|cause| matches!(cause, Cause::Attack(_)));
-        account.found.severity(self.severity, &self.episode.timeline, attacked)
+        // What was never seen otherwise may be meant to be so.
+        let is_new = account.found.was_well || !matches!(account.verdict.cause, Cause::Unknown(_));
+        if is_new || attacked {
+            account.found.severity(self.severity, &self.episode.timeline, attacked)
+        } else {
+            Level::Low
+        }
     }
 
     fn what(&self, account: &Account) -> What {

@@ -112,7 +112,7 @@ fn is_up<'a>(
 }
 
 /// Whether a measure tells how a service fares, and not what comes.
-const fn is_of_health(measure: Measure) -> bool {
+pub(super) const fn is_of_health(measure: Measure) -> bool {
     matches!(
         measure,
         Measure::ServerErrors

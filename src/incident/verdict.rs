@@ -38,6 +38,8 @@ pub(super) struct Case<'a> {
     pub is_connecting: bool,
     /// Whether the service broke as those began who stand out.
     pub few_pushed: bool,
+    /// Whether the service was seen to be well: where it never was, nobody knows whether more come than did then.
+    pub was_well: bool,
     /// Whether clients that are no suspects are harmed.
     pub is_hurt: bool,
     /// Whether they fail, or wait longer than people do: being slowed comes and goes with the load.
@@ -201,6 +203,7 @@ impl Case<'_> {
         match best {
             ATTACK if few && !shows(weighed, &INTENT) && !self.by_connections => Cause::HeavyClient,
             ATTACK => Cause::Attack(self.kind_of_attack(cohort, weighed)),
+            FLASH_CROWD if !self.was_well => Cause::Unknown(Unknown::LeaningFlashCrowd),
             FLASH_CROWD => Cause::FlashCrowd,
             // Few who send very much where there was nobody may be why it broke, however little of it can be read.
             _ if cohort.who.is_few() && is_loud(Evidence::HighRate) && is_loud(Evidence::Concentration) => {
@@ -229,7 +232,9 @@ impl Case<'_> {
             let held = self.value(Evidence::Held).filter(|held| fully(Evidence::Held, *held));
             held.is_some_and(|held| self.holds(cohort, held))
         };
-        cohort.who.is_few() && fully(Evidence::Concentration, cohort.share) && (self.few_pushed || holds())
+        let replaces = || self.value(Evidence::Replaced).is_some_and(|part| fully(Evidence::Replaced, part));
+        let is_theirs = || self.few_pushed || holds() || replaces();
+        cohort.who.is_few() && fully(Evidence::Concentration, cohort.share) && is_theirs()
     }
 
     /// Whether a cohort is among those who hold connections: there is no other, it holds most of what it opens, or most

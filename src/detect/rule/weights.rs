@@ -72,6 +72,8 @@ pub enum Evidence {
     LargeLost,
     /// The part of segments of every size that are lost while the load is ordinary.
     PathLost,
+    /// The part of the traffic that networks abroad have which had hardly any.
+    Replaced,
     /// The traffic fell away.
     Dropped,
     /// The calendar has an event.
@@ -86,7 +88,7 @@ words! {
     FailsUnloaded = "fails-unloaded", ErrorsUnloaded = "errors-unloaded", LateUnloaded = "late-unloaded",
     BrokeFirst = "broke-first", LoadFirst = "load-first", HalfOpen = "half-open", Held = "held", Drips = "drips",
     Resets = "resets", Datagrams = "datagrams", Reflected = "reflected", Unanswered = "unanswered",
-    LargeLost = "large-lost", PathLost = "path-lost", Dropped = "dropped", Declared = "declared",
+    LargeLost = "large-lost", PathLost = "path-lost", Replaced = "replaced", Dropped = "dropped", Declared = "declared",
 }
 
 /// What a piece of evidence weighs.

@@ -101,7 +101,7 @@ impl<'a> Reckoning<'a> {
         let gathering = self.gathering(&rows);
         let grown = self.grown(&rows, gathering);
         let cohorts = self.cohorts(&rows, gathering);
-        let mut facts = episode.facts(self.watched, self.before, self.seconds);
+        let mut facts = episode.facts(self.watched, self.before, (self.seconds, self.ground.home));
         let found = episode.examine(self.watched, self.before, self.ground, (&rows, &facts));
         facts.failing = found.failing();
         let mut verdict = self.verdict(&cohorts, &facts, &found);
@@ -218,6 +218,7 @@ impl<'a> Reckoning<'a> {
             by_packets: self.by_packets(),
             is_connecting: episode.is_connecting(before, seconds),
             few_pushed: timeline.few_pushed(),
+            was_well: facts.was_well(),
             is_hurt: found.health.state >= Condition::Degraded,
             is_failing: found.is_failing(),
             is_silent: episode.is_silent() || timeline.shut_for >= SHUT || timeline.mute_for >= MUTE,

@@ -181,6 +181,7 @@ fn how_many_come_beside_few_tells_a_crowd_from_people_who_ask_for_more() {
     };
     let (few, many) = ((Who::FewAbroad, false), Who::Many);
     assert_eq!(with(1, 200.0), [few, (many, true)], "people who come and are not served");
+    assert_eq!(with(1, 190.0), [few], "people who wait for longer");
     assert_eq!(with(1, 140.0), [few], "hardly more");
     assert_eq!(with(4, 140.0), [few, (many, false)]);
     assert_eq!(with(3, 100.0), [few], "as many as ever, who ask for half as much more at most");

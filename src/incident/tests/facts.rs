@@ -29,6 +29,8 @@ fn told(own: &[(Count, u64)], beside: &[(Count, u64)], timeline: &Timeline) -> V
         seconds: 10.0,
         held: 0,
         drawn_out: 0,
+        replaced: 0.0,
+        first: None,
         failing: Some(0.8),
     };
     facts.all(false).into_iter().map(|fact| (fact.evidence, fact.value)).collect()

@@ -81,6 +81,7 @@ fn found(rows: &[(PrefixKey, Given)], known: &[PrefixKey], timeline: &Timeline) 
         own: &Counts::default(),
         sides: Sides::Both,
         is_forged: false,
+        was_well: true,
         seconds: 10.0,
     }
     .found()
@@ -145,7 +146,7 @@ fn severity(failing: Option<f64>, down_for: u64, attacked: bool) -> Level {
         Some(_) => Condition::Ok,
     };
     let health = Health { state, failure_ratio: failing, witnesses: Witnesses::Known, since: None };
-    let found = Found { health, is_slow: false, wait: None };
+    let found = Found { health, is_slow: false, wait: None, was_well: true };
     let mut timeline = Timeline::default();
     timeline.down_for = down_for;
     found.severity(Level::Medium, &timeline, attacked)
@@ -169,7 +170,7 @@ fn answers_that_nobody_waits_for_are_harm() {
         witnesses: Witnesses::Known,
         since: None,
     };
-    let slow = |wait| Found { health, is_slow: true, wait: Some(wait) };
+    let slow = |wait| Found { health, is_slow: true, wait: Some(wait), was_well: true };
     let level = |wait| slow(wait).severity(Level::Low, &Timeline::default(), false);
     assert_eq!((level(900_000.0), level(4_000_000.0)), (Level::Medium, Level::High));
     assert_eq!(slow(900_000.0).failing(), Some(0.3));

@@ -65,6 +65,7 @@ impl Told {
             by_packets: false,
             is_connecting: false,
             few_pushed: self.few_pushed,
+            was_well: true,
             is_hurt: self.is_hurt,
             is_failing: self.is_hurt,
             is_silent: self.is_silent,
