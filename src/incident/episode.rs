@@ -65,13 +65,14 @@ struct Sums {
 }
 
 /// Where an account is given: who is home, from which share on foreign origins count as concentrated, what evidence
-/// weighs, and what the rules say it is.
+/// weighs, what the rules say it is, and what was told of it last.
 pub(super) struct Ground<'a> {
     pub home: &'a Home,
     pub concentrated_from: f64,
     pub attribute: &'a dyn Fn(IpAddr) -> Attribution,
     pub weights: &'a Weights,
     pub said: Option<Cause>,
+    pub told: Option<Cause>,
     pub is_declared: bool,
 }
 

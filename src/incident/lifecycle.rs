@@ -215,6 +215,7 @@ impl Incidents {
             attribute: &*policy.attribute,
             weights: &policy.weights,
             said: open.said(),
+            told: open.told.as_ref().map(|told| told.what.cause),
             is_declared: open.is_declared,
         };
         let mut account = open.episode.account(watched, &open.keys, &ground);
@@ -245,6 +246,7 @@ impl Incidents {
             attribute: &*self.policy.attribute,
             weights: &self.policy.weights,
             said: open.said(),
+            told: open.told.as_ref().map(|told| told.what.cause),
             is_declared: open.is_declared,
         };
         let mut account = open.episode.account(watched, &open.keys, &ground);

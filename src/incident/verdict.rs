@@ -24,6 +24,8 @@ pub(super) struct Case<'a> {
     pub stage: usize,
     /// What the rules say it is, whatever else.
     pub said: Option<Cause>,
+    /// Whether a heavy client was told of last.
+    pub was_heavy: bool,
     pub unit: Unit,
     /// Whether requests, or hellos and first words, were seen.
     pub has_accesses: bool,
@@ -81,6 +83,9 @@ const SEVERAL: f64 = 16.0;
 
 /// A load of less than so many times that before is hardly raised.
 const MILD: f64 = 2.0;
+
+/// Who was told to be a heavy client is one until the load is so many times as much again.
+const STAYS: f64 = 1.25;
 
 /// Reasons of less weight are not worth a line.
 const LEAST_REASON: f64 = 0.15;
@@ -194,7 +199,8 @@ impl Case<'_> {
     /// What a cause is called that is sure.
     fn cause(&self, cohort: &Cohort, weighed: &[Weighed], best: usize) -> Cause {
         let sources = cohort.effective_sources;
-        let is_mild = !self.is_failing && self.times.is_some_and(|times| times < MILD);
+        let mild = if self.was_heavy { MILD * STAYS } else { MILD };
+        let is_mild = !self.is_failing && self.times.is_some_and(|times| times < mild);
         let few = sources > 0.0 && (sources <= FEW || is_mild && sources <= SEVERAL);
         let is_loud = |evidence| {
             let fully = |fact: &Fact| fact.evidence == evidence && self.strength(evidence, fact.value) >= 1.0;

@@ -57,6 +57,7 @@ impl Told {
             busy_client: Some(30.0),
             stage: self.stage,
             said: self.said,
+            was_heavy: false,
             unit: self.unit,
             has_accesses: self.unit == Unit::Requests,
             unseen: vec![Unseen::Before],
