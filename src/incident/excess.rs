@@ -91,9 +91,11 @@ pub(super) fn by_country(
 
 #[cfg(test)]
 mod tests {
+    use std::net::IpAddr;
+
     use super::*;
-    use crate::aggregate::{Cell, Count, ScopeTick};
-    use crate::attribute::{Asn, LabelId};
+    use crate::aggregate::{Cell, Count, PrefixKey, ScopeTick};
+    use crate::attribute::LabelId;
     use crate::flow::Proof;
 
     /// So many accesses of people and of a labelled crawler, in one country.
@@ -129,5 +131,38 @@ mod tests {
         assert_eq!(excess(300, 100), (200.0, 0.0, true));
         assert_eq!(excess(300, 900), (200.0, 800.0, true));
         assert_eq!(excess(300, 0), (200.0, 0.0, true), "a crawler that stays away hides nobody");
+    }
+
+    /// The part of newcomers abroad where so many clients of a network that had a tenth of the accesses have half of them.
+    fn newcomers(clients: u8, had: u64) -> f64 {
+        let proof = Proof::Proven;
+        let of = |country, asn| Lineage {
+            country: Country::Code(country),
+            asn: Some(Asn(asn)),
+            label: None,
+            proof,
+        };
+        let (home, abroad) = (of(*b"KR", 4766), of(*b"CA", 577));
+        let row = |lineage, accesses| (lineage, Cell { accesses, ..Cell::default() });
+        let mut usual = ScopeTick { networks: vec![row(home, 10), row(abroad, had)], ..ScopeTick::default() };
+        usual.counts[Count::Accesses] = 10 + had;
+        let mut before = Before::default();
+        (-300..0).for_each(|second| before.learn(second, 1, &usual));
+        let mut window = Window::default();
+        window.networks.extend([row(home, 50), row(abroad, 50)]);
+        window.counts[Count::Accesses] = 100;
+        let prefix = PrefixKey { lineage: abroad, prefix: "99.0.1.0/24".parse().unwrap(), reach: 24 };
+        let source = |host| SourceKey { prefix, address: IpAddr::from([99, 0, 1, host]) };
+        window.sources.extend((0..clients).map(|host| (source(host), Cell::default())));
+        let excess = Excess { window: &window, before: &before, seconds: 10.0 };
+        excess.of_newcomers(Measure::Accesses, |lineage| lineage.country == abroad.country)
+    }
+
+    #[test]
+    fn newcomers_are_several_clients_of_who_had_hardly_any() {
+        assert_eq!(newcomers(5, 0), 0.5);
+        assert_eq!(newcomers(4, 0), 0.0, "few may fetch large files");
+        assert!((newcomers(5, 1) - (0.5 - 1.0 / 11.0)).abs() < 1e-9, "five times as much is new");
+        assert_eq!(newcomers(5, 3), 0.0, "twice as much is not");
     }
 }

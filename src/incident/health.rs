@@ -82,7 +82,12 @@ impl Examination<'_> {
             None => Condition::Unknown,
         };
         let since = self.timeline.broke.filter(|_| state > Condition::Ok).map(|tick| tick.start());
-        Found { health: Health { state, failure_ratio: ratio, witnesses, since }, is_slow: slow, wait, was_well: self.was_well }
+        Found {
+            health: Health { state, failure_ratio: ratio, witnesses, since },
+            is_slow: slow,
+            wait,
+            was_well: self.was_well,
+        }
     }
 
     /// The part of clients that cannot connect: in a forged flood those who came before and do not any more.

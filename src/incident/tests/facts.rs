@@ -11,6 +11,16 @@ use crate::incident::timeline::{Timeline, Usual};
 
 /// Ten seconds of a service that had ten clients a second before; what moved on it, and what moved beside it.
 fn told(own: &[(Count, u64)], beside: &[(Count, u64)], timeline: &Timeline) -> Vec<(Evidence, f64)> {
+    told_since(None, own, beside, timeline)
+}
+
+/// The same of a service that was first seen in that second.
+fn told_since(
+    first: Option<i64>,
+    own: &[(Count, u64)],
+    beside: &[(Count, u64)],
+    timeline: &Timeline,
+) -> Vec<(Evidence, f64)> {
     let none: Arc<[SpanNeeds]> = Arc::from([]);
     let watched = Watched::new(&none);
     let before = before(10);
@@ -30,7 +40,7 @@ fn told(own: &[(Count, u64)], beside: &[(Count, u64)], timeline: &Timeline) -> V
         held: 0,
         drawn_out: 0,
         replaced: 0.0,
-        first: None,
+        first: first.map(at),
         failing: Some(0.8),
     };
     facts.all(false).into_iter().map(|fact| (fact.evidence, fact.value)).collect()
@@ -121,6 +131,18 @@ fn a_mirror_that_misses_packets_proves_no_fault() {
     for evidence in [Evidence::Unanswered, Evidence::FailsUnloaded, Evidence::Dropped, Evidence::BrokeFirst] {
         assert!(value(&seen, evidence).is_some(), "{evidence:?}");
         assert_eq!(value(&told(&lossy, &[], &fallen()), evidence), None, "{evidence:?}");
+    }
+}
+
+#[test]
+fn what_fails_from_the_first_seconds_on_is_compared_with_nothing() {
+    let late = [(Count::Accesses, 100), (Count::FirstBytes, 90), (Count::Late, 60)];
+    let compared = [Evidence::FailsUnloaded, Evidence::LateUnloaded, Evidence::BrokeFirst];
+    let (known, new) =
+        (told_since(Some(0), &late, &[], &fallen()), told_since(Some(8), &late, &[], &fallen()));
+    for evidence in compared {
+        assert!(value(&known, evidence).is_some(), "{evidence:?}");
+        assert_eq!(value(&new, evidence), None, "{evidence:?}");
     }
 }
 

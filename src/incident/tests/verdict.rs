@@ -19,6 +19,8 @@ struct Told {
     is_lossy: bool,
     times: Option<f64>,
     few_pushed: bool,
+    was_well: bool,
+    was_heavy: bool,
 }
 
 impl Told {
@@ -40,6 +42,8 @@ impl Told {
             is_lossy: false,
             times: None,
             few_pushed: false,
+            was_well: true,
+            was_heavy: false,
         }
     }
 
@@ -57,7 +61,7 @@ impl Told {
             busy_client: Some(30.0),
             stage: self.stage,
             said: self.said,
-            was_heavy: false,
+            was_heavy: self.was_heavy,
             unit: self.unit,
             has_accesses: self.unit == Unit::Requests,
             unseen: vec![Unseen::Before],
@@ -66,7 +70,7 @@ impl Told {
             by_packets: false,
             is_connecting: false,
             few_pushed: self.few_pushed,
-            was_well: true,
+            was_well: self.was_well,
             is_hurt: self.is_hurt,
             is_failing: self.is_hurt,
             is_silent: self.is_silent,
@@ -289,6 +293,37 @@ fn few_who_begin_as_a_service_breaks_may_have_pushed_it() {
     assert_eq!(told(true, quiet()).verdict().cause, Cause::Attack(Attack::HttpFlood));
     assert_ne!(told(false, quiet()).verdict().cause, Cause::Attack(Attack::HttpFlood));
     assert_eq!(told(true, people(1.0)).verdict().cause, Cause::Glitch(Glitch::Backend), "they try again");
+}
+
+#[test]
+fn few_who_take_what_a_busy_service_can_carry_are_no_fault_of_it() {
+    let broken = [(Evidence::FailsUnloaded, 0.8), (Evidence::LateUnloaded, 0.8), (Evidence::BrokeFirst, 8.0)];
+    let told = |part, cohort| {
+        let facts = [&broken[..], &[(Evidence::Replaced, part)]].concat();
+        Told::new(&facts, vec![cohort]).hurt().verdict().cause
+    };
+    assert_eq!(told(0.46, machines(1.0)), Cause::Attack(Attack::HttpFlood));
+    assert_eq!(told(0.1, people(1.0)), Cause::Glitch(Glitch::Backend));
+    assert!(!matches!(told(0.46, people(1.0)), Cause::Attack(_)));
+}
+
+#[test]
+fn of_a_service_that_was_never_well_nobody_knows_that_a_crowd_came() {
+    let told = |was_well| Told { was_well, ..Told::new(&[RISEN], vec![people(1.0)]) }.verdict().cause;
+    assert_eq!(told(true), Cause::FlashCrowd);
+    assert_eq!(told(false), Cause::Unknown(Unknown::LeaningFlashCrowd));
+}
+
+#[test]
+fn a_heavy_client_stays_one_at_the_edge() {
+    let dozen = || Cohort { sources: 12.0, effective_sources: 12.0, ..machines(1.0) };
+    let told = |times, was_heavy| {
+        let told = Told { was_heavy, ..Told::new(&[(Evidence::Surge, 2.0)], vec![dozen()]) };
+        Told { times: Some(times), ..told }.verdict().cause
+    };
+    assert_eq!(told(2.1, false), Cause::Attack(Attack::HttpFlood));
+    assert_eq!(told(2.1, true), Cause::HeavyClient);
+    assert_eq!(told(2.6, true), Cause::Attack(Attack::HttpFlood));
 }
 
 #[test]
