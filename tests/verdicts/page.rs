@@ -153,8 +153,8 @@ pub fn held_out(scored: &[Scored]) -> String {
     );
     let _ = writeln!(page, "{TITLES}| held-out seeds | {} |", figures.cells());
     let missed = figures.missed();
-    let met = if missed.is_empty() { "All demands are met.".to_owned() } else { missed.join("; ") };
-    let _ = write!(page, "\nMissed: {met}\n");
+    let missed = if missed.is_empty() { "nothing".to_owned() } else { missed.join("; ") };
+    let _ = write!(page, "\nMissed of what is demanded: {missed}.\n");
     let _ = write!(
         page,
         "\n{} of the episodes are detected in the time that their truth allows, {} decided; of {} several incidents tell.\n",
