@@ -443,15 +443,40 @@ fn failing_paths_are_told_apart_by_their_templates() {
     assert_eq!(rows.len(), 3);
 }
 
+/// A client's hello of an unknown make: what begins with a record is not read on.
+fn hello() -> Vec<u8> {
+    let mut hello = vec![22, 3, 1, 0, 47, 1, 0, 0, 43, 3, 3];
+    hello.extend([7; 32]);
+    hello.extend([0, 0, 2, 0x13, 1, 1, 0, 0, 0]);
+    hello
+}
+
+#[test]
+fn who_adds_little_to_a_sealed_request_draws_it_out_until_he_is_given_up() {
+    // A request's first lines, and more of them after so many seconds, or none.
+    for (more, pause, drawn_out) in [(33, 11, 1), (33, 3, 0), (0, 11, 0), (400, 11, 0)] {
+        let mut mirror = Mirror::new();
+        let mut talk = mirror.open(CLIENT);
+        mirror.sends(&mut talk, ToServer, ACK, &hello());
+        mirror.sends(&mut talk, ToClient, ACK, &[22; 1_200]);
+        mirror.sends(&mut talk, ToServer, ACK, &[23; 64]);
+        mirror.sends(&mut talk, ToServer, ACK, &[23; 97]);
+        mirror.wait(Span::from_secs(pause));
+        mirror.sends(&mut talk, ToServer, ACK, &vec![23; more]);
+        mirror.wait(Span::from_secs(15 - pause));
+        mirror.sends(&mut talk, ToClient, FIN, b"");
+        let counts = mirror.after(Span::from_secs(1));
+        let (held, released) = (counts[Count::Held], counts[Count::Released]);
+        let of_client = mirror.of(ADDRESS).drawn_out;
+        assert_eq!((of_client, held, released), (drawn_out, held, held), "{more} bytes after {pause} s");
+    }
+}
+
 #[test]
 fn what_is_sealed_is_waited_for_like_what_is_not() {
     let mut mirror = Mirror::new();
     let mut talk = mirror.open(CLIENT);
-    // Some hello of an unknown make is enough: what begins with a record is not read on.
-    let mut hello = vec![22, 3, 1, 0, 47, 1, 0, 0, 43, 3, 3];
-    hello.extend([7; 32]);
-    hello.extend([0, 0, 2, 0x13, 1, 1, 0, 0, 0]);
-    mirror.sends(&mut talk, ToServer, ACK, &hello);
+    mirror.sends(&mut talk, ToServer, ACK, &hello());
     mirror.wait(Span::from_millis(100));
     mirror.sends(&mut talk, ToClient, ACK, &[22; 900]);
     mirror.sends(&mut talk, ToServer, ACK, &[20; 80]);

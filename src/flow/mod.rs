@@ -257,7 +257,7 @@ pub struct Served {
     /// Whether the connection came to be held: open without a word, with an unfinished request, or with a client that
     /// takes nothing, for 10 s.
     pub held: bool,
-    /// Whether it came to be held by a request that its client draws out.
+    /// Whether it came to be held by a request that its client draws out, or was so until the service gave it up.
     pub drawn_out: bool,
     /// Whether its client came to let the head of a request drip: it added to it after five seconds or more, and it is
     /// still not whole after ten.

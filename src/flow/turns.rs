@@ -64,8 +64,8 @@ const LONGEST_WAIT: u32 = 60_000_000;
 /// a body.
 const LEAST_PROGRESS: u32 = 5_000;
 
-/// A head that goes on after so long and is still not whole drips: a segment that got lost is sent again sooner, and
-/// brings nothing new.
+/// A head that goes on after so long and is still not whole drips, and what is sealed trickles: a segment that got lost is
+/// sent again sooner, and brings nothing new.
 const DRIP: Span = Span::from_secs(5);
 
 /// What a client that draws out a sealed request sends within [`PATIENCE`]: a header line of 20 bytes is a record of 50.
@@ -193,6 +193,10 @@ impl Turns {
         if self.is(WAITING) && !self.is(UNANSWERED | HELD) && !heard.unfinished {
             self.served.unanswered = self.served.unanswered.saturating_add(1);
         }
+        // Servers give up a request that does not end after some seconds, often before anybody looks.
+        if self.trickles() && !self.is(HELD) {
+            (self.served.held, self.served.drawn_out, self.served.released) = (true, true, true);
+        }
         self.state &= !(TURN | WAITING);
     }
 
@@ -253,7 +257,7 @@ impl Turns {
     }
 
     fn next_look(&self, at: Moment, heard: Heard) -> Option<Span> {
-        let drawn_out = self.is(TURN) && (heard.unfinished || (self.is(SEALED) && self.is(WAITING)));
+        let drawn_out = self.is(TURN) && (heard.unfinished || self.is(SEALED));
         let waits = [
             (self.is(HELD), at),
             (self.is(STARVED), self.starved),
@@ -279,13 +283,24 @@ impl Turns {
         if heard.unfinished {
             return moved < LEAST_PROGRESS;
         }
-        self.is(SEALED) && self.is(WAITING) && (1..=TRICKLE).contains(&moved)
+        self.is(SEALED) && (self.is(WAITING) || self.goes_on()) && (1..=TRICKLE).contains(&moved)
+    }
+
+    /// Whether a client adds little to what it said, sealed and unanswered, as none does that asked for something.
+    fn trickles(&self) -> bool {
+        let moved = self.top[0].wrapping_sub(self.mark);
+        self.is(SEALED) && self.is(TURN) && self.goes_on() && (1..=TRICKLE).contains(&moved)
+    }
+
+    /// Whether the client's turn goes on after so long that no lost segment explains it.
+    fn goes_on(&self) -> bool {
+        self.last.span_since(self.since) >= DRIP
     }
 
     /// Whether a client lets the head of its request drip, as no browser does: its connection is well, and it goes on
     /// adding to a head that stays unfinished.
     fn drips(&self, heard: Heard) -> bool {
-        heard.in_head && self.last.span_since(self.since) >= DRIP
+        heard.in_head && self.goes_on()
     }
 
     fn client_sends(&mut self, segment: &TcpSegment<'_>, now: Timestamp) {

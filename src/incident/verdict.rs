@@ -24,8 +24,8 @@ pub(super) struct Case<'a> {
     pub stage: usize,
     /// What the rules say it is, whatever else.
     pub said: Option<Cause>,
-    /// Whether a heavy client was told of last.
-    pub was_heavy: bool,
+    /// What was told of it last.
+    pub told: Option<Cause>,
     pub unit: Unit,
     /// Whether requests, or hellos and first words, were seen.
     pub has_accesses: bool,
@@ -199,7 +199,12 @@ impl Case<'_> {
     /// What a cause is called that is sure.
     fn cause(&self, cohort: &Cohort, weighed: &[Weighed], best: usize) -> Cause {
         let sources = cohort.effective_sources;
-        let mild = if self.was_heavy { MILD * STAYS } else { MILD };
+        let mild = match self.told {
+            Some(Cause::HeavyClient) => MILD * STAYS,
+            // Who was seen to hurt somebody is an attacker still when he hurts them less.
+            Some(Cause::Attack(_)) => 0.0,
+            _ => MILD,
+        };
         let is_mild = !self.is_failing && self.times.is_some_and(|times| times < mild);
         let few = sources > 0.0 && (sources <= FEW || is_mild && sources <= SEVERAL);
         let is_loud = |evidence| {

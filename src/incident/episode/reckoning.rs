@@ -210,7 +210,7 @@ impl<'a> Reckoning<'a> {
             busy_client: watched.habits().busy_client(),
             stage: episode.stage(watched, before),
             said: ground.said,
-            was_heavy: ground.told == Some(Cause::HeavyClient),
+            told: ground.told,
             unit: episode.unit(self.measure),
             has_accesses: 2 * episode.sums.own[Count::Accesses] >= episode.sums.own[Count::Opened],
             unseen: episode.unseen(watched, level),

@@ -20,7 +20,7 @@ struct Told {
     times: Option<f64>,
     few_pushed: bool,
     was_well: bool,
-    was_heavy: bool,
+    told: Option<Cause>,
 }
 
 impl Told {
@@ -43,7 +43,7 @@ impl Told {
             times: None,
             few_pushed: false,
             was_well: true,
-            was_heavy: false,
+            told: None,
         }
     }
 
@@ -61,7 +61,7 @@ impl Told {
             busy_client: Some(30.0),
             stage: self.stage,
             said: self.said,
-            was_heavy: self.was_heavy,
+            told: self.told,
             unit: self.unit,
             has_accesses: self.unit == Unit::Requests,
             unseen: vec![Unseen::Before],
@@ -315,15 +315,16 @@ fn of_a_service_that_was_never_well_nobody_knows_that_a_crowd_came() {
 }
 
 #[test]
-fn a_heavy_client_stays_one_at_the_edge() {
+fn a_heavy_client_stays_one_at_the_edge_and_an_attacker_what_he_was() {
     let dozen = || Cohort { sources: 12.0, effective_sources: 12.0, ..machines(1.0) };
-    let told = |times, was_heavy| {
-        let told = Told { was_heavy, ..Told::new(&[(Evidence::Surge, 2.0)], vec![dozen()]) };
-        Told { times: Some(times), ..told }.verdict().cause
+    let (heavy, flood) = (Cause::HeavyClient, Cause::Attack(Attack::HttpFlood));
+    let told = |times, told| {
+        let now = Told { told, ..Told::new(&[(Evidence::Surge, 2.0)], vec![dozen()]) };
+        Told { times: Some(times), ..now }.verdict().cause
     };
-    assert_eq!(told(2.1, false), Cause::Attack(Attack::HttpFlood));
-    assert_eq!(told(2.1, true), Cause::HeavyClient);
-    assert_eq!(told(2.6, true), Cause::Attack(Attack::HttpFlood));
+    assert_eq!([told(1.9, None), told(2.1, None)], [heavy, flood]);
+    assert_eq!([told(2.1, Some(heavy)), told(2.6, Some(heavy))], [heavy, flood]);
+    assert_eq!(told(1.5, Some(flood)), flood);
 }
 
 #[test]
