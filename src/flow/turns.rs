@@ -279,17 +279,24 @@ impl Turns {
         if !self.is(TURN) || !at.has_waited(self.since) {
             return false;
         }
-        let moved = self.top[0].wrapping_sub(self.mark);
         if heard.unfinished {
-            return moved < LEAST_PROGRESS;
+            return self.moved() < LEAST_PROGRESS;
         }
-        self.is(SEALED) && (self.is(WAITING) || self.goes_on()) && (1..=TRICKLE).contains(&moved)
+        self.is(SEALED) && self.is(WAITING) && self.adds_little() || self.trickles()
     }
 
     /// Whether a client adds little to what it said, sealed and unanswered, as none does that asked for something.
     fn trickles(&self) -> bool {
-        let moved = self.top[0].wrapping_sub(self.mark);
-        self.is(SEALED) && self.is(TURN) && self.goes_on() && (1..=TRICKLE).contains(&moved)
+        self.is(SEALED) && self.is(TURN) && self.goes_on() && self.adds_little()
+    }
+
+    fn adds_little(&self) -> bool {
+        (1..=TRICKLE).contains(&self.moved())
+    }
+
+    /// The client's bytes since it was last looked at, or since its turn began.
+    fn moved(&self) -> u32 {
+        self.top[0].wrapping_sub(self.mark)
     }
 
     /// Whether the client's turn goes on after so long that no lost segment explains it.
