@@ -299,6 +299,7 @@ impl Before {
 
 #[cfg(test)]
 mod tests {
+    use super::super::decay::MAX_ROWS;
     use super::*;
     use crate::aggregate::Count;
 
@@ -325,6 +326,24 @@ mod tests {
         }
         let rate = before.rate(Measure::Requests).unwrap();
         assert!((rate - 10.0).abs() < 1e-6, "{rate}");
+    }
+
+    #[test]
+    fn rows_stay_bounded_however_many_a_tick_brings() {
+        use crate::aggregate::{Lineage, PrefixKey, SourceKey};
+        let source = |number: u32| {
+            let address = std::net::IpAddr::from(std::net::Ipv4Addr::from(number));
+            let (country, proof) = (Country::Unknown, crate::flow::Proof::Unproven);
+            let lineage = Lineage { country, asn: None, label: None, proof };
+            let prefix = PrefixKey { lineage, prefix: address.into(), reach: 24 };
+            (SourceKey { prefix, address }, Cell { packets: 1, ..Cell::default() })
+        };
+        let mut before = Before::default();
+        for second in 0..8_u32 {
+            let sources = (0..20_000).map(|number| source(second * 20_000 + number)).collect();
+            before.learn(i64::from(second), 1, &ScopeTick { sources, ..ScopeTick::default() });
+            assert!(before.rows.len() <= MAX_ROWS, "{} rows", before.rows.len());
+        }
     }
 
     #[test]

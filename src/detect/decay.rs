@@ -19,12 +19,12 @@ const HALF_LIFE: f64 = 600.0;
 /// Half-lives after which all sums are brought down again: far below where a number ends.
 const MOST_HALF_LIVES: f64 = 256.0;
 
-/// What is added now weighs.
+/// How much what is added weighs.
 #[derive(Debug)]
 pub(super) struct Decay {
-    /// When what is added weighs 1.
+    /// The second in which what is added weighs 1.
     landmark: i64,
-    /// The last second that anything was added in.
+    /// The last second that anything was added in, and what it weighs.
     last: i64,
     weight: f64,
 }
@@ -82,7 +82,7 @@ const ROW_MEASURES: [Measure; 11] = [
 const CELL: usize = ROW_MEASURES.len();
 
 /// Rows that are remembered; the faintest give way.
-const MAX_ROWS: usize = 32_768;
+pub(super) const MAX_ROWS: usize = 32_768;
 
 /// Weighed sums by key.
 #[derive(Debug, Default)]
@@ -120,12 +120,18 @@ impl Rows {
         self.countries.iter().map(move |(country, row)| (*country, row.get(index).copied().unwrap_or(0.0)))
     }
 
+    /// How many rows there are beside the countries.
+    #[cfg(test)]
+    pub fn len(&self) -> usize {
+        self.others.len()
+    }
+
     pub fn scale(&mut self, factor: f64) {
         let rows = self.countries.values_mut().chain(self.others.values_mut());
         rows.flatten().for_each(|sum| *sum *= factor);
     }
 
-    /// Keeps at most [`MAX_ROWS`], and the few countries.
+    /// Keeps at most [`MAX_ROWS`] beside the countries, of which there are no more than codes.
     pub fn bound(&mut self) {
         if self.others.len() <= MAX_ROWS {
             return;
@@ -167,7 +173,7 @@ mod tests {
         for number in 0..100_000 {
             rows.add(key(number), 1.0, &packets(1));
             rows.bound();
-            assert!(rows.others.len() <= MAX_ROWS, "{} rows", rows.others.len());
+            assert!(rows.len() <= MAX_ROWS, "{} rows", rows.len());
         }
         assert_eq!(rows.get(&key(u32::MAX), Measure::Packets), 7.0);
     }

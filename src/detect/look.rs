@@ -133,13 +133,11 @@ impl<'a> Look<'a> {
     fn of_service(&self, window: &Window) -> Option<Observed> {
         let holds = |excess| {
             let observed = self.observe_service(window, excess);
-            if !self.judged.late {
-                return Some(observed).filter(|observed| self.rule.when.eval(observed));
+            if !self.may_hold(&observed, Stage::Compared) {
+                return None;
             }
-            let counted = Some(observed).filter(|observed| self.may_hold(observed, Stage::Compared));
-            counted
-                .map(|observed| self.with_clients(observed))
-                .filter(|observed| self.rule.when.eval(observed))
+            let observed = if self.judged.late { self.with_clients(observed) } else { observed };
+            self.rule.when.eval(&observed).then_some(observed)
         };
         let observed = holds(0.0)?;
         // Done last, as it looks into the rows of many ticks.
