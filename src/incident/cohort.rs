@@ -80,7 +80,7 @@ const LEAST_LIFT: f64 = 3.0;
 const MOST_BEFORE: f64 = 0.1;
 
 /// Shares before of less than this are taken for this: a network that nobody has seen is no infinite surprise.
-const LEAST_BEFORE: f64 = 0.002;
+pub(super) const LEAST_BEFORE: f64 = 0.002;
 
 /// A minute is long enough for most visits; shorter episodes are scaled up from this many seconds at least.
 const LEAST_SECONDS: f64 = 20.0;

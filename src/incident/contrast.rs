@@ -4,6 +4,7 @@
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::cohort::LEAST_BEFORE;
 use super::origins::Scale;
 use super::{Attribute, Contrast, Origin, Sought};
 use crate::aggregate::{Fingerprint, ScopeTick};
@@ -31,9 +32,6 @@ const MOST_OF_ONE: usize = 2;
 /// What has less of the traffic than this, or is not so many times what it was, sets nothing apart.
 const LEAST_SHARE: f64 = 0.1;
 const LEAST_LIFT: f64 = 2.0;
-
-/// What was not there before counts as having had this share: fewer than one in five hundred is chance.
-const LEAST_BEFORE: f64 = 0.002;
 
 /// Fewer before tell nothing.
 const LEAST_COUNT: u64 = 20;

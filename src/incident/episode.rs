@@ -44,8 +44,9 @@ pub(super) struct Episode {
     held: u64,
     /// Ticks up to and including this one are in the timeline.
     timed: TickId,
-    /// The level of the seconds before the onset, where nothing is known of longer ago, and the first of them.
+    /// The level of the seconds before the onset, where nothing is known of longer ago.
     provisional: Option<Before>,
+    /// The first tick of all that is known then.
     first: Option<TickId>,
     /// The traffic of the minute before the onset.
     ordinary: Ordinary,

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use super::cohort::LEAST_BEFORE;
 use crate::aggregate::{Lineage, SourceKey};
 use crate::attribute::{Asn, Country};
 use crate::detect::rule::Measure;
@@ -25,9 +26,6 @@ pub(super) const LEAST_MORE: f64 = 0.2;
 const LEAST_PLACE: f64 = 0.1;
 const NEW: f64 = 3.0;
 const SEVERAL: usize = 5;
-
-/// Parts before of less than this are taken for this.
-const LEAST_BEFORE: f64 = 0.002;
 
 impl Excess<'_> {
     /// What the countries' rows have more than before, labelled clients left out.

@@ -344,8 +344,8 @@ impl Open {
         let attacked =
             [account.judged, account.verdict.cause].iter().any(|cause| matches!(cause, Cause::Attack(_)));
         // What was never seen otherwise may be meant to be so.
-        let is_new = account.found.was_well || !matches!(account.verdict.cause, Cause::Unknown(_));
-        if is_new || attacked {
+        let may_tell = account.found.was_well || !matches!(account.verdict.cause, Cause::Unknown(_));
+        if may_tell || attacked {
             account.found.severity(self.severity, &self.episode.timeline, attacked)
         } else {
             Level::Low
