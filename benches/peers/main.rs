@@ -89,8 +89,8 @@ const fn packets(workload: Workload) -> u64 {
     }
 }
 
-/// Packets of SYN floods of which nine in ten are forged: one million forged sources, and ten.
-const FORGED: [u64; 2] = [1_111_111, 11_111_111];
+/// Forged sources of a SYN flood of a minute. Ordinary use beside it stays the same: more of it would hold more.
+const FORGED: [u64; 2] = [1_000_000, 10_000_000];
 
 impl Plan {
     fn of_environment() -> Self {
@@ -145,21 +145,24 @@ impl Plan {
             let peak = runs.pairs.iter().map(|(_, own)| own.peak).max().unwrap_or(0);
             rows.push(vec![measured.workload.name().to_owned(), page::mib(anonymous), page::mib(peak)]);
         }
-        for packets in FORGED.map(|packets| self.size(packets)) {
-            let cost = self.forged(packets)?;
-            let what = format!("SYNs from {} forged sources", page::thousands(packets * 9 / 10));
+        for sources in FORGED.map(|sources| self.size(sources)) {
+            let cost = self.forged(sources)?;
+            let what = format!(
+                "a minute of ordinary use, and SYNs from {} forged sources",
+                page::thousands(sources)
+            );
             rows.push(vec![what, page::mib(cost.anonymous), page::mib(cost.peak)]);
         }
         Ok(page::table(&["workload", "anonymous memory MiB", "peak memory MiB, files included"], &rows))
     }
 
     /// Replays a SYN flood as it is made.
-    fn forged(&self, packets: u64) -> io::Result<Cost> {
+    fn forged(&self, sources: u64) -> io::Result<Cost> {
         let bongsu = tools::all(&self.folder).swap_remove(0);
         let mut command = measure::pinned(&bongsu.command(Path::new("-"), &self.folder)?);
         let mut child = command.stdin(Stdio::piped()).stdout(Stdio::null()).spawn()?;
         let input = child.stdin.take().ok_or_else(|| io::Error::other("no standard input"))?;
-        let frames = Workload::SynFlood.frames(packets)?;
+        let frames = workloads::forged_in_a_minute(sources)?;
         let writer = std::thread::spawn(move || {
             workloads::write(frames, io::BufWriter::with_capacity(1 << 20, input))
         });

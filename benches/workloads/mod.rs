@@ -84,6 +84,13 @@ impl Workload {
     }
 }
 
+/// A minute of ordinary use, and in it SYNs from so many forged sources.
+pub fn forged_in_a_minute(sources: u64) -> io::Result<impl Iterator<Item = SynthFrame>> {
+    let minute = Span::from_secs(60);
+    let flood = forged(sources as f64 / minute.as_secs_f64()).over(minute);
+    Scenario::new(1).with_people(ORDINARY, minute).with(flood).frames().map_err(io::Error::other)
+}
+
 /// Ordinary use.
 trait WithPeople {
     fn with_people(self, packets_per_sec: f64, long: Span) -> Self;

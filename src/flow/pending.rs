@@ -23,7 +23,7 @@ const MEMORY_MILLIS: u32 = 30_000;
 #[derive(Debug)]
 pub(super) struct Pending {
     sets: Vec<Set>,
-    place: FixedState,
+    hasher: FixedState,
     displaced: u64,
 }
 
@@ -106,26 +106,33 @@ enum Stage {
     Datagram { answered: bool },
 }
 
-/// The entries of one place, on the borders of cache lines.
+/// The entries of one place. What a flood costs is the cache lines it waits for: whatever tells which entry it is lies in
+/// the first, and to the second most packets only write.
 #[derive(Debug, Clone, Copy)]
-#[repr(align(64))]
-struct Set([Entry; WAYS]);
+#[repr(C, align(64))]
+struct Set {
+    /// Whose entries they are; [`NOBODY`]'s are free.
+    tags: [u64; WAYS],
+    /// When each was last seen, in milliseconds of capture time; only differences are looked at, so it may wrap around.
+    seen: [u32; WAYS],
+    entries: [Entry; WAYS],
+}
 
-/// Two fit a cache line: what a flood costs is the cache lines it touches.
 #[derive(Debug, Clone, Copy)]
 struct Entry {
-    tag: u64,
-    /// When, in milliseconds of capture time; only differences are looked at, so it may wrap around.
-    seen: u32,
     stage: Option<Stage>,
     client: Side,
     packets: u8,
     bytes: u32,
 }
 
-const FREE: Entry = Entry { tag: 0, seen: 0, stage: None, client: Side::Low, packets: 0, bytes: 0 };
+const NOBODY: u64 = 0;
 
-const _: () = assert!(size_of::<Entry>() <= 32);
+const FREE: Entry = Entry { stage: None, client: Side::Low, packets: 0, bytes: 0 };
+
+const EMPTY: Set = Set { tags: [NOBODY; WAYS], seen: [0; WAYS], entries: [FREE; WAYS] };
+
+const _: () = assert!(size_of::<Set>() == 128);
 
 fn millis(time: Timestamp) -> u32 {
     time.nanos().div_euclid(1_000_000) as u32
@@ -146,24 +153,25 @@ impl Pending {
     /// process, because places decide what is displaced.
     pub fn new(entries: usize, seed: u64) -> Self {
         let sets = entries.div_ceil(WAYS).next_power_of_two();
-        Self { sets: vec![Set([FREE; WAYS]); sets], place: FixedState::with_seed(seed), displaced: 0 }
+        Self { sets: vec![EMPTY; sets], hasher: FixedState::with_seed(seed), displaced: 0 }
     }
 
     /// Takes a packet of a conversation that has earned no state; answers what it means and which side is the client.
     pub fn knock(&mut self, knock: &Knock<'_>) -> (Outcome, Side) {
-        let entry = self.entry(knock);
+        let (set, way) = self.place(knock);
+        let entry = &mut set.entries[way];
         let first = matches!(entry.stage, None | Some(Stage::Refused { .. }));
         let step = match knock.tcp {
             Some(segment) => entry.segment(segment, knock),
             None => entry.datagram(knock),
         };
-        entry.seen = millis(knock.now);
+        set.seen[way] = millis(knock.now);
         let client = entry.client;
         let outcome = match step {
             Step::Earned { proof, opened } => {
                 let earlier = Volume { packets: u64::from(entry.packets), bytes: u64::from(entry.bytes) };
                 let (first, strayed) = (entry.first_numbers(), entry.strayed());
-                *entry = FREE;
+                set.free(way);
                 let admission = Admission { proof, opened, earlier, client, first, strayed };
                 return (Outcome::Admit(admission), client);
             }
@@ -179,6 +187,9 @@ impl Pending {
             entry.packets = entry.packets.saturating_add(1);
             entry.bytes = entry.bytes.saturating_add(knock.bytes);
         }
+        if entry.stage.is_none() {
+            set.free(way);
+        }
         (outcome, client)
     }
 
@@ -187,28 +198,47 @@ impl Pending {
         self.displaced
     }
 
-    fn locate(&self, key: &FlowKey) -> (u64, usize) {
-        let tag = self.place.hash_one(*key);
+    /// The set and the way of a conversation's entry; a new one where it has none.
+    fn place(&mut self, knock: &Knock<'_>) -> (&mut Set, usize) {
+        let hash = self.hasher.hash_one(knock.key);
         // The upper half picks the set, so that the tag still tells apart what shares one.
-        (tag, (tag >> 32) as usize & (self.sets.len() - 1))
-    }
-
-    fn entry(&mut self, knock: &Knock<'_>) -> &mut Entry {
-        let (tag, set) = self.locate(&knock.key);
-        let ways = &mut self.sets[set].0;
-        let now = millis(knock.now);
-        let found = ways.iter().position(|entry| entry.holds(tag, now));
-        let way = found.unwrap_or_else(|| {
-            let age = |entry: &Entry| entry.stage.map_or(u32::MAX, |_| now.wrapping_sub(entry.seen));
-            let oldest =
-                ways.iter().enumerate().max_by_key(|(_, entry)| age(entry)).map_or(0, |(way, _)| way);
+        let set = (hash >> 32) as usize & (self.sets.len() - 1);
+        let (set, tag, now) = (&mut self.sets[set], hash.max(NOBODY + 1), millis(knock.now));
+        let way = set.find(tag, now).unwrap_or_else(|| {
+            let oldest = set.oldest(now);
+            self.displaced += u64::from(set.holds(oldest, now));
             let (Client::Known(client) | Client::Guessed(client)) = knock.client;
-            let old = &ways[oldest];
-            self.displaced += u64::from(old.holds(old.tag, now));
-            ways[oldest] = Entry { tag, client, ..FREE };
+            set.tags[oldest] = tag;
+            set.entries[oldest] = Entry { client, ..FREE };
             oldest
         });
-        &mut ways[way]
+        (set, way)
+    }
+}
+
+impl Set {
+    fn find(&self, tag: u64, now: u32) -> Option<usize> {
+        (0..WAYS).find(|way| self.tags[*way] == tag && self.holds(*way, now))
+    }
+
+    /// Whether somebody's entry is still remembered.
+    fn holds(&self, way: usize, now: u32) -> bool {
+        // A little older than the newest is no wrapped-around age.
+        let age = (now.wrapping_sub(self.seen[way]) as i32).max(0) as u32;
+        self.tags[way] != NOBODY && age <= MEMORY_MILLIS
+    }
+
+    /// Which gives way.
+    fn oldest(&self, now: u32) -> usize {
+        let age = |way: &usize| match self.tags[*way] {
+            NOBODY => u32::MAX,
+            _ => now.wrapping_sub(self.seen[*way]),
+        };
+        (0..WAYS).max_by_key(age).unwrap_or_default()
+    }
+
+    fn free(&mut self, way: usize) {
+        self.tags[way] = NOBODY;
     }
 }
 
@@ -225,12 +255,6 @@ enum Step {
 const SYN: TcpFlags = TcpFlags { syn: true, ack: false, fin: false, rst: false };
 
 impl Entry {
-    fn holds(&self, tag: u64, now: u32) -> bool {
-        // A little older than the newest is no wrapped-around age.
-        let age = (now.wrapping_sub(self.seen) as i32).max(0) as u32;
-        self.stage.is_some() && self.tag == tag && age <= MEMORY_MILLIS
-    }
-
     /// The numbers of the first bytes of client and service.
     fn first_numbers(&self) -> [Option<u32>; 2] {
         match self.stage {
@@ -304,8 +328,8 @@ impl Entry {
             return Step::Waiting;
         }
         let first = matches!(self.stage, None | Some(Stage::Refused { .. }));
-        *self = Entry { tag: self.tag, client: knock.from, ..FREE };
-        self.stage = Some(Stage::Syn { client_isn: segment.sequence, at: units(knock.now) });
+        let stage = Some(Stage::Syn { client_isn: segment.sequence, at: units(knock.now) });
+        *self = Entry { stage, client: knock.from, ..FREE };
         // Another number on the same ports is another attempt, but the caller told the first one already only when
         // the entry was new; a reused pair of ports within the memory counts as a retry of the same attempt.
         if first { Step::Attempt } else { Step::Waiting }
