@@ -141,10 +141,11 @@ impl Run {
     }
 
     /// The same from the same files as they are now; services and labels keep the numbers that `last` gave them, and
-    /// databases that travel in the binary are not read again.
+    /// databases that travel in the binary are not read again. So does the sensor's name: open incidents are called by it.
     pub fn gather_again(common: &Common, last: &Run) -> Result<Self, Failure> {
         let (mut config, rules) = configuration(common.config.as_deref(), &common.rules)?;
         config.labels = Labels::in_order(&last.labels, &config.labels);
+        config.sensor.clone_from(&last.sensor);
         let (before, named) = (&last.scene.services, services(&config, &common.services)?);
         // From services that are named to some that are found, or back, the pipeline does not go.
         let is_same_kind = before.is_empty() == named.is_empty();

@@ -136,7 +136,13 @@ fn mark(path: &Path) -> Mark {
 
 #[cfg(test)]
 mod tests {
+    use clap::Parser;
+
     use super::*;
+    use crate::attribute::Country;
+    use crate::cli::args::{Cli, Command};
+    use crate::detect::baseline::Baselines;
+    use crate::sink::Begin;
 
     #[test]
     fn a_file_is_taken_once_it_has_settled_and_only_once() {
@@ -151,5 +157,29 @@ mod tests {
         fs::remove_file(&rules).unwrap();
         assert!(!files.have_changed());
         assert!(files.have_changed());
+    }
+
+    #[test]
+    fn open_incidents_are_called_as_they_were() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("c.yaml");
+        let write = |sensor: &str, home: &str| {
+            fs::write(&path, format!("sensor: {sensor}\nhome: [{home}]\n")).unwrap();
+        };
+        let words = [
+            "bongsu".as_ref(),
+            "watch".as_ref(),
+            "-i".as_ref(),
+            "lo".as_ref(),
+            "-c".as_ref(),
+            path.as_os_str(),
+        ];
+        let Command::Watch(args) = Cli::try_parse_from(words).unwrap().command else { panic!("no watch") };
+        write("mirror-1", "KR");
+        let run = Run::gather(&args.common, Begin::Append, Baselines::default()).unwrap();
+        write("mirror-2", "JP");
+        let again = Run::gather_again(&args.common, &run).unwrap();
+        assert_eq!(again.scene.sensor, "mirror-1");
+        assert_eq!(again.home, [Country::parse("JP").unwrap()]);
     }
 }
