@@ -1,5 +1,6 @@
-//! Events and attributions added up to [`Tick`]s: per scope, network, prefix, source, path and client make.
-//! Comes in: [`FlowEvent`](crate::flow::FlowEvent)s. Goes out: one frozen, sorted [`Tick`] a second. Judges nothing.
+//! Events and attributions added up to [`Tick`]s: per scope, network, prefix, source, path, client make and
+//! server name. Comes in: [`FlowEvent`](crate::flow::FlowEvent)s. Goes out: one frozen, sorted [`Tick`] a second. Judges
+//! nothing.
 //!
 //! Everything kept here adds without order. Workers tally alone ([`Tallies`]) and meet once a tick in the shared maps
 //! of the open ticks ([`OpenTicks`]), where a reader also sees rates rise before a tick closes.
@@ -62,6 +63,8 @@ pub struct ScopeTick {
     pub paths: Vec<(PathKey, u64)>,
     /// Accesses per make of client.
     pub makes: Vec<(MakeKey, u64)>,
+    /// Hellos per server name.
+    pub names: Vec<(NameKey, u64)>,
     /// Packets per address, port and protocol of the service.
     pub ends: Vec<(ServerEnd, u64)>,
     /// How long first bytes of answers took, where there were any.
@@ -177,6 +180,15 @@ pub struct PathKey {
     pub path: Box<str>,
 }
 
+/// A server name asked for by clients of one country.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct NameKey {
+    /// Whose clients asked.
+    pub country: Country,
+    /// The name as their hellos have it; empty where they name none.
+    pub name: Box<str>,
+}
+
 /// A path that fails for a source.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct FailingKey {
@@ -264,6 +276,8 @@ pub mod caps {
     pub const PATHS: usize = 2_048;
     /// Makes of clients.
     pub const MAKES: usize = 1_024;
+    /// Server names: a host has dozens; random ones are sampled.
+    pub const NAMES: usize = 1_024;
     /// Addresses and ports of services: a port scan touches 65,536.
     pub const ENDS: usize = 1_024;
     /// Failing paths of sources: a scan asks for hundreds a second.

@@ -451,6 +451,30 @@ fn hello() -> Vec<u8> {
     hello
 }
 
+/// The same to a server of that name (RFC 6066 section 3), which is short.
+fn hello_to(name: &str) -> Vec<u8> {
+    let (mut hello, len) = (hello(), name.len() as u8);
+    (hello[4], hello[8]) = (hello[4] + len + 9, hello[8] + len + 9);
+    let end = hello.len() - 1;
+    hello[end] = len + 9;
+    hello.extend([0, 0, 0, len + 5, 0, len + 3, 0, 0, len]);
+    hello.extend(name.as_bytes());
+    hello
+}
+
+#[test]
+fn server_names_are_counted_as_hellos_have_them_and_where_they_have_none() {
+    let mut mirror = Mirror::new();
+    for (port, hello) in [hello_to("a.example"), hello_to("a.example"), hello()].iter().enumerate() {
+        let mut talk = mirror.open(&format!("{ADDRESS}:{}", 2_000 + port));
+        mirror.sends(&mut talk, ToServer, ACK, hello);
+    }
+    mirror.wait(Span::from_secs(1));
+    let rows = mirror.seconds(Scope::Service(WEB)).flat_map(|tick| &tick.names);
+    let names: Vec<_> = rows.map(|(key, count)| (&*key.name, *count)).collect();
+    assert_eq!(names, [("", 1), ("a.example", 2)]);
+}
+
 #[test]
 fn who_adds_little_to_a_sealed_request_draws_it_out_until_he_is_given_up() {
     // A request's first lines, and more of them after so many seconds, or none.

@@ -265,6 +265,7 @@ impl Tallies {
         sums.counts[Count::Hellos] += 1;
         let country = tally.client(client, &Cell { accesses: 1, ..Cell::default() }, known);
         tally.made(country, Print::Ja4(ja4));
+        tally.named(country, hello.sni.unwrap_or_default());
     }
 }
 

@@ -12,8 +12,8 @@ use super::scope_tally::ScopeTally;
 use super::sums::{KeptOut, Place, Sums};
 use super::tally::Attributions;
 use super::{
-    BottomMap, BottomRows, Cell, FailingKey, Fingerprint, Lineage, MakeKey, PathKey, PrefixKey, Probe,
-    ProbedKey, SourceKey, Tried, caps,
+    BottomMap, BottomRows, Cell, FailingKey, Fingerprint, Lineage, MakeKey, NameKey, PathKey, PrefixKey,
+    Probe, ProbedKey, SourceKey, Tried, caps,
 };
 use crate::attribute::{Attribution, Country};
 use crate::flow::{Client, FlowEvent, Ja4, RequestHead, ServerEnd};
@@ -31,6 +31,7 @@ pub(super) struct Tally {
     kept_out: KeptOut,
     paths: BottomMap<(Place, PathKey), u64>,
     makes: BottomMap<(Place, MakeKey), u64>,
+    names: BottomMap<(Place, NameKey), u64>,
     ends: BottomMap<(Place, ServerEnd), u64>,
     failing: BottomMap<(Place, FailingKey), u64>,
     probed: BottomMap<(Place, ProbedKey), Probe>,
@@ -99,6 +100,7 @@ impl Tally {
             kept_out: KeptOut::new(hasher.clone()),
             paths: BottomMap::expecting(caps::PATHS, expected.paths),
             makes: BottomMap::expecting(caps::MAKES, expected.makes),
+            names: BottomMap::new(caps::NAMES),
             ends: BottomMap::new(caps::ENDS),
             failing: BottomMap::new(caps::FAILING),
             probed: BottomMap::new(caps::PROBED),
@@ -196,6 +198,17 @@ impl Tally {
         }
     }
 
+    /// Counts a hello by the server name that it asks for, by its client's country.
+    pub fn named(&mut self, country: Country, name: &str) {
+        let Some((place, scope)) = self.whereabouts() else { return };
+        let hash = self.hasher.hash_one((scope, country, name));
+        let is = |(of, key): &(Place, NameKey)| *of == place && key.country == country && *key.name == *name;
+        let make = || ((place, NameKey { country, name: name.into() }), 0);
+        if let Some(sum) = self.names.entry(hash, is, make, |_, _| {}) {
+            *sum += 1;
+        }
+    }
+
     /// Counts a request that was refused or found nothing.
     pub fn failed(&mut self, key: FailingKey) {
         let Some((place, scope)) = self.whereabouts() else { return };
@@ -277,6 +290,7 @@ impl Tally {
             kept_out: self.kept_out,
             paths: as_they_are(self.paths),
             makes: as_they_are(self.makes),
+            names: as_they_are(self.names),
             ends: as_they_are(self.ends),
             failing: as_they_are(self.failing),
             probed: as_they_are(self.probed),

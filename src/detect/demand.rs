@@ -42,6 +42,7 @@ pub(super) fn row_needs(rule: &Rule) -> Needs {
         troubled,
         paths: distinct(Kind::Paths),
         makes: false,
+        names: false,
         ends: false,
         failing: distinct(Kind::FailingPaths) && rule.measure != Measure::Strays,
         probed: distinct(Kind::Ports) || is_tried(rule.measure),

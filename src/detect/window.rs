@@ -10,7 +10,8 @@ use super::measure::of_counts;
 use super::rule::Measure;
 use super::sieve::{Part, Sieve};
 use crate::aggregate::{
-    Cell, Counts, FailingKey, Lineage, MakeKey, PathKey, PrefixKey, Probe, ProbedKey, ScopeTick, SourceKey,
+    Cell, Counts, FailingKey, Lineage, MakeKey, NameKey, PathKey, PrefixKey, Probe, ProbedKey, ScopeTick,
+    SourceKey,
 };
 use crate::flow::ServerEnd;
 
@@ -31,6 +32,8 @@ pub struct Needs {
     pub paths: bool,
     /// Makes of clients.
     pub makes: bool,
+    /// Server names.
+    pub names: bool,
     /// Ends of the service.
     pub ends: bool,
     /// Failing paths of sources.
@@ -49,6 +52,7 @@ impl Needs {
         troubled: false,
         paths: true,
         makes: true,
+        names: true,
         ends: true,
         failing: true,
         probed: true,
@@ -78,6 +82,7 @@ impl Needs {
             troubled: join(self.troubled, other.troubled),
             paths: join(self.paths, other.paths),
             makes: join(self.makes, other.makes),
+            names: join(self.names, other.names),
             ends: join(self.ends, other.ends),
             failing: join(self.failing, other.failing),
             probed: join(self.probed, other.probed),
@@ -228,6 +233,8 @@ pub struct Window {
     pub paths: HashMap<PathKey, u64, RandomState>,
     /// Accesses per make of client.
     pub makes: HashMap<MakeKey, u64, RandomState>,
+    /// Hellos per server name.
+    pub names: HashMap<NameKey, u64, RandomState>,
     /// Packets per end of the service.
     pub ends: HashMap<ServerEnd, u64, RandomState>,
     /// Failing responses per source and path.
@@ -280,6 +287,7 @@ impl Window {
         enter(&mut self.troubled, rows(needs.troubled, &tick.sources).filter(in_trouble));
         enter_counts(&mut self.paths, rows(needs.paths, &tick.paths));
         enter_counts(&mut self.makes, rows(needs.makes, &tick.makes));
+        enter_counts(&mut self.names, rows(needs.names, &tick.names));
         enter_counts(&mut self.ends, rows(needs.ends, &tick.ends));
         enter_counts(&mut self.failing, rows(needs.failing, &tick.failing));
         for (key, probe) in rows(needs.probed, &tick.probed) {
@@ -301,6 +309,7 @@ impl Window {
         absorb(&mut self.troubled, other.troubled, Cell::merge);
         absorb(&mut self.paths, other.paths, |sum, more| *sum += more);
         absorb(&mut self.makes, other.makes, |sum, more| *sum += more);
+        absorb(&mut self.names, other.names, |sum, more| *sum += more);
         absorb(&mut self.ends, other.ends, |sum, more| *sum += more);
         absorb(&mut self.failing, other.failing, |sum, more| *sum += more);
         absorb(&mut self.probed, other.probed, |sum, more| sum.merge(*more));
@@ -315,6 +324,7 @@ impl Window {
         forget(rows.troubled, &mut self.troubled);
         forget(rows.paths, &mut self.paths);
         forget(rows.makes, &mut self.makes);
+        forget(rows.names, &mut self.names);
         forget(rows.ends, &mut self.ends);
         forget(rows.failing, &mut self.failing);
         forget(rows.probed, &mut self.probed);
@@ -331,6 +341,7 @@ impl Window {
         leave(&mut self.troubled, rows(needs.troubled, &tick.sources).filter(in_trouble));
         leave_counts(&mut self.paths, rows(needs.paths, &tick.paths));
         leave_counts(&mut self.makes, rows(needs.makes, &tick.makes));
+        leave_counts(&mut self.names, rows(needs.names, &tick.names));
         leave_counts(&mut self.ends, rows(needs.ends, &tick.ends));
         leave_counts(&mut self.failing, rows(needs.failing, &tick.failing));
         for (key, probe) in rows(needs.probed, &tick.probed) {

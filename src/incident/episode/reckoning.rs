@@ -90,8 +90,8 @@ impl<'a> Reckoning<'a> {
 
     /// Its traffic beside that of before.
     pub fn beside(&self) -> Beside<'_> {
-        let Episode { sums, ordinary, .. } = self.episode;
-        Beside { window: &sums.window, ordinary, scale: &self.scale }
+        let Episode { sums, ordinary, traffic, .. } = self.episode;
+        Beside { window: &sums.window, ordinary, scale: &self.scale, traffic: *traffic }
     }
 
     /// What is told of it, without what it takes longest to find (see [`Episode::describe`]).
