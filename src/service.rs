@@ -103,6 +103,9 @@ pub struct Services {
 /// The most services a run can protect.
 pub const MAX_SERVICES: usize = 256;
 
+/// One IPv4 and one IPv6 address, twice: whoever tries them all has tried one host or two.
+const FEW_ADDRESSES: usize = 4;
+
 /// Why a service could not be read or added.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum ServiceError {
@@ -200,6 +203,15 @@ impl Services {
     /// Whether no service was named, so that services are to be found.
     pub fn is_empty(&self) -> bool {
         self.list.is_empty()
+    }
+
+    /// The services of which one source may try many addresses: with a prefix, or with more than [`FEW_ADDRESSES`]; sorted.
+    pub fn spread(&self) -> Vec<ServiceId> {
+        let is_one = |net: &IpNet| net.prefix_len() == net.max_prefix_len();
+        let is_spread = |service: &Service| {
+            service.addresses.len() > FEW_ADDRESSES || !service.addresses.iter().all(is_one)
+        };
+        self.iter().filter(|(_, service)| is_spread(service)).map(|(id, _)| id).collect()
     }
 
     /// The service of that place.

@@ -94,6 +94,10 @@ pub enum Count {
     UdpIn,
     /// Their IP bytes.
     UdpBytesIn,
+    /// First datagrams to ports beside the service.
+    UdpProbes,
+    /// Of them, those that a datagram answered.
+    UdpReplies,
     /// ICMP packets to the service.
     IcmpIn,
     /// Fragments to the service.
@@ -188,6 +192,11 @@ impl Counts {
     /// Attempts that the service did not answer, refused ones among them.
     pub fn probes(&self) -> u64 {
         self[Count::Attempts].saturating_sub(self[Count::Answered])
+    }
+
+    /// First datagrams beside the service that no datagram answered.
+    pub fn udp_probes(&self) -> u64 {
+        self[Count::UdpProbes].saturating_sub(self[Count::UdpReplies])
     }
 
     /// Requests that belong to no conversation.

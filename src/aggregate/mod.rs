@@ -71,7 +71,7 @@ pub struct ScopeTick {
     pub waits: Option<Box<Waits>>,
     /// Failing responses per source and path.
     pub failing: Vec<(FailingKey, u64)>,
-    /// Attempts beside the service, per source and port.
+    /// Attempts beside the service, per source, address and port.
     pub probed: Vec<(ProbedKey, Probe)>,
     /// The part of the sources that the cap left, from 0 to 1.
     pub coverage: f64,
@@ -212,10 +212,30 @@ pub struct ProbedKey {
 /// What can be tried without a conversation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Tried {
-    /// A port beside the service.
-    Port(u16),
+    /// A TCP port of an address: beside the service, or its own where it has many addresses.
+    Port(IpAddr, u16),
+    /// A UDP port of an address beside the service.
+    Datagram(IpAddr, u16),
     /// A path of the service, by its [`template_hash`](crate::flow::template_hash).
     Path(u32),
+}
+
+impl Tried {
+    /// The address, where it was a port of one.
+    pub const fn host(self) -> Option<IpAddr> {
+        match self {
+            Self::Port(host, _) | Self::Datagram(host, _) => Some(host),
+            Self::Path(_) => None,
+        }
+    }
+
+    /// The port, where it was one.
+    pub const fn port(self) -> Option<u16> {
+        match self {
+            Self::Port(_, port) | Self::Datagram(_, port) => Some(port),
+            Self::Path(_) => None,
+        }
+    }
 }
 
 /// What came of attempts.
@@ -223,7 +243,7 @@ pub enum Tried {
 pub struct Probe {
     /// Attempts.
     pub attempts: u32,
-    /// Of them, those that were answered: with SYN-ACK, or in a conversation that went on.
+    /// Of them, those that were answered: with SYN-ACK, with a datagram, or in a conversation that went on.
     pub answered: u32,
 }
 

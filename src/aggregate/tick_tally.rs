@@ -4,6 +4,7 @@
 
 use std::hash::BuildHasher;
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use foldhash::fast::{FixedState, RandomState};
 use hashbrown::HashMap;
@@ -17,10 +18,11 @@ use super::{
 };
 use crate::attribute::{Attribution, Country};
 use crate::flow::{Client, FlowEvent, Ja4, RequestHead, ServerEnd};
-use crate::service::Scope;
+use crate::service::{Scope, ServiceId};
 
 /// One worker's sums for one tick.
 pub(super) struct Tally {
+    spread: Arc<[ServiceId]>,
     places: HashMap<Scope, usize, RandomState>,
     /// The place that was used last: events come in runs.
     last: usize,
@@ -89,9 +91,10 @@ impl Print<'_> {
 }
 
 impl Tally {
-    /// An empty tick, with room for as many rows as are expected.
-    pub fn new(hasher: FixedState, expected: Expected) -> Self {
+    /// An empty tick, with room for as many rows as are expected; `spread` are the services of many addresses, sorted.
+    pub fn new(hasher: FixedState, expected: Expected, spread: Arc<[ServiceId]>) -> Self {
         Self {
+            spread,
             places: HashMap::default(),
             last: 0,
             scopes: Vec::new(),
@@ -139,9 +142,12 @@ impl Tally {
         }
         let index = place.get();
         self.places.insert(scope, index);
+        let place = self.scopes.get(index).map_or_else(|| Place::at(index), |old| old.place.again());
+        let mut sums = ScopeTally::new(scope, place, hash);
+        sums.is_probed |= matches!(scope, Scope::Service(id) if self.spread.binary_search(&id).is_ok());
         match self.scopes.get_mut(index) {
-            Some(old) => *old = ScopeTally::new(scope, old.place.again(), hash),
-            None => self.scopes.push(ScopeTally::new(scope, Place::at(index), hash)),
+            Some(old) => *old = sums,
+            None => self.scopes.push(sums),
         }
         Some(index)
     }
@@ -219,11 +225,12 @@ impl Tally {
         }
     }
 
-    /// Counts what came of attempts at a port beside the service; at its own ports everybody knocks.
+    /// Counts what came of attempts at a port, where that is kept of the scope used last.
     #[inline]
     pub fn probed(&mut self, event: &FlowEvent<'_>, source: IpAddr, probe: Probe) {
-        if matches!(event.scope, Scope::Beside(_) | Scope::CandidateHost(_)) {
-            self.tried(source, Tried::Port(event.server.address.port()), probe);
+        if self.scopes.get(self.last).is_some_and(|sums| sums.is_probed) {
+            let end = event.server.address;
+            self.tried(source, Tried::Port(end.ip(), end.port()), probe);
         }
     }
 

@@ -45,7 +45,7 @@ pub(super) fn row_needs(rule: &Rule) -> Needs {
         names: false,
         ends: false,
         failing: distinct(Kind::FailingPaths) && rule.measure != Measure::Strays,
-        probed: distinct(Kind::Ports) || is_tried(rule.measure),
+        probed: distinct(Kind::Ports) || distinct(Kind::Hosts) || is_tried(rule.measure),
     }
 }
 
@@ -144,6 +144,6 @@ pub(super) fn counted(condition: &Condition) -> Vec<Kind> {
 }
 
 /// Whether the condition looks at how many different ones of `kind` there are.
-fn counts(condition: &Condition, kind: Kind) -> bool {
+pub(super) fn counts(condition: &Condition, kind: Kind) -> bool {
     condition.any(&|leaf| matches!(leaf, Condition::Distinct(have, _) if *have == kind))
 }

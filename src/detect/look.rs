@@ -114,7 +114,8 @@ impl<'a> Look<'a> {
         if self.judged.whole {
             return self.of_service(window).map(|observed| (Key::Service, observed)).into_iter().collect();
         }
-        let groups = if self.counts_probes() { probe_groups(window) } else { self.groups(window) };
+        let groups =
+            if self.counts_probes() { probe_groups(window, self.rule.measure) } else { self.groups(window) };
         let mut holding = self.in_window(window, &groups);
         if holding.is_empty() {
             return holding;
@@ -162,8 +163,7 @@ impl<'a> Look<'a> {
             Past::of(self.watched, self.rule.timespan.secs(), self.traffic(), self.rule.measure).seconds();
         let reach = self.reach(window);
         let observe = |(key, group): (&Key, &Group)| {
-            let (failing_paths, ports) = (reach.failing_paths(*key), reach.ports(*key));
-            (*key, Observed { past, failing_paths, ports, ..self.observe(group, window) })
+            (*key, reach.observed(*key, Observed { past, ..self.observe(group, window) }))
         };
         let large = groups.iter().filter(|(_, group)| group.count >= enough);
         large.map(observe).filter(|(_, observed)| self.may_hold(observed, Stage::Window)).collect()
@@ -317,7 +317,10 @@ impl<'a> Look<'a> {
                 .asked(Kind::Countries, || distinct(window.countries.keys().map(|key| key.country))),
             paths: self.asked(Kind::Paths, || window.paths.len() as f64),
             failing_paths: self.asked(Kind::FailingPaths, || failing_paths(window, measure)),
-            ports: self.asked(Kind::Ports, || distinct(tried(window).map(|key| key.tried))),
+            ports: self
+                .asked(Kind::Ports, || distinct(tried(window, measure).filter_map(|key| key.tried.port()))),
+            hosts: self
+                .asked(Kind::Hosts, || distinct(tried(window, measure).filter_map(|key| key.tried.host()))),
         }
     }
 
@@ -343,6 +346,7 @@ impl<'a> Look<'a> {
             | Measure::Ignored
             | Measure::Refused
             | Measure::Probes
+            | Measure::UdpProbes
             | Measure::Strays
             | Measure::Packets
             | Measure::Bytes
@@ -464,9 +468,9 @@ fn sort_largest(holding: &mut Vec<(Key, Observed)>) {
 }
 
 /// What was tried and not answered, by the address that it came from.
-fn probe_groups(window: &Window) -> Groups {
+fn probe_groups(window: &Window, measure: Measure) -> Groups {
     let group = |count| Group { count, members: None };
-    probes(window).into_iter().map(|(source, count)| (Key::Source(source), group(count))).collect()
+    probes(window, measure).into_iter().map(|(source, count)| (Key::Source(source), group(count))).collect()
 }
 
 fn lift_of_share(share: f64, before: f64) -> f64 {
@@ -480,7 +484,7 @@ fn ratio(part: f64, whole: f64) -> f64 {
 /// How many different paths fail as the measure counts it.
 fn failing_paths(window: &Window, measure: Measure) -> f64 {
     if measure == Measure::Strays {
-        return distinct(tried(window).map(|key| key.tried));
+        return distinct(tried(window, measure).map(|key| key.tried));
     }
     distinct(window.failing.keys().filter(|key| fails_as(measure, key.failure)).map(|key| key.path))
 }

@@ -19,6 +19,7 @@ pub fn of_counts(measure: Measure, counts: &Counts) -> u64 {
         Measure::Ignored => counts.probes().saturating_sub(counts[Count::Refused]),
         Measure::Refused => counts[Count::Refused],
         Measure::Probes => counts.probes(),
+        Measure::UdpProbes => counts.udp_probes(),
         Measure::Strays => counts.strays(),
         Measure::Unanswered => counts[Count::Unanswered],
         Measure::Waiting => counts[Count::FirstByteWait] / 1_000,
@@ -51,6 +52,7 @@ pub fn whole_of(measure: Measure, counts: &Counts) -> u64 {
         Measure::Unearned | Measure::Udp | Measure::Icmp | Measure::Fragments | Measure::Reflected => {
             counts[Count::PacketsIn]
         }
+        Measure::UdpProbes => counts[Count::UdpProbes],
         Measure::Strays => counts[Count::Strays],
         Measure::Unanswered => counts[Count::Accesses],
         Measure::Late => counts[Count::FirstBytes],
@@ -91,6 +93,7 @@ pub fn of_cell(measure: Measure, cell: &Cell) -> u64 {
         | Measure::Ignored
         | Measure::Refused
         | Measure::Probes
+        | Measure::UdpProbes
         | Measure::Strays
         | Measure::Late
         | Measure::LargeResent
@@ -148,13 +151,14 @@ fn requires(measure: Measure) -> Requires {
         | Measure::Reflected => Requires::ToServer,
         // A client that shows no data shows by the service's data that it came through.
         Measure::Connections | Measure::Accesses => Requires::EitherSide,
-        // Responses belong to requests, and without the answers nobody proves an address, and no conversation is seen to
-        // go on.
+        // Responses belong to requests, and without the answers nobody proves an address, no conversation is seen to go on,
+        // and an answer to the service's own datagram looks like a question.
         Measure::ClientErrors
         | Measure::ServerErrors
         | Measure::Unearned
         | Measure::Ignored
         | Measure::Refused
+        | Measure::UdpProbes
         | Measure::Strays
         | Measure::Unanswered
         | Measure::Waiting

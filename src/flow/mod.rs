@@ -157,6 +157,17 @@ pub enum What<'a> {
         /// Bytes of the IP packet.
         bytes: u32,
     },
+    /// The first datagram of a conversation goes to a port beside the service, from a port that nothing answers from; it is
+    /// told as [`What::Unearned`] as well.
+    Probed {
+        /// The address it claims to come from.
+        source: IpAddr,
+    },
+    /// The first datagram back from such a port; it is told as [`What::Unearned`] as well.
+    Replied {
+        /// Where the first one claimed to come from.
+        source: IpAddr,
+    },
     /// One side of a handshake alone is on the mirror: a client's third packet without the answer that it acknowledges,
     /// or an answer without its SYN, as far as their numbers tell. Told once for a conversation.
     OneSided,

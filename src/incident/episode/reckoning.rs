@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use super::{Episode, Ground, LEAST_ATTRIBUTED, MUTE, SHUT, is_access, told, without_the_many};
 use crate::aggregate::{Count, SourceKey};
 use crate::detect::rule::Measure;
-use crate::detect::{Before, Key, Watched, of_counts};
+use crate::detect::{Before, Key, Watched, is_tried, of_counts};
 use crate::incident::account::{Account, Grown};
 use crate::incident::clients::Gathering;
 use crate::incident::cohort::{Cohort, Split, stands_out};
@@ -132,7 +132,7 @@ impl<'a> Reckoning<'a> {
     fn rows(&self) -> Vec<Origin> {
         let window = &self.episode.sums.window;
         if self.is_tried() {
-            return probing(window, self.keys, &self.scale, self.ground);
+            return probing((window, self.episode.measure), self.keys, &self.scale, self.ground);
         }
         if !self.is_attributed() {
             return Vec::new();
@@ -189,7 +189,7 @@ impl<'a> Reckoning<'a> {
 
     /// Whether it is about what was only tried, for which no source earns a row.
     fn is_tried(&self) -> bool {
-        matches!(self.episode.measure, Measure::Probes | Measure::Strays)
+        is_tried(self.episode.measure)
     }
 
     fn by_connections(&self) -> bool {
