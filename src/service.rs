@@ -282,6 +282,15 @@ mod tests {
     }
 
     #[test]
+    fn services_of_many_addresses_are_known() {
+        let parse = |text: &str| Service::parse(text).unwrap();
+        let two = parse("two=192.0.2.1,[2001:db8::1]:80");
+        let five = parse("five=192.0.2.1,192.0.2.2,192.0.2.3,192.0.2.4,192.0.2.5:80");
+        let services = Services::new(vec![two, five, parse("net=198.51.100.0/24:80")]).unwrap();
+        assert_eq!(services.spread(), [ServiceId(1), ServiceId(2)]);
+    }
+
+    #[test]
     fn own_ports_and_beside_traffic_are_told_apart() {
         let web = Service::parse("web=192.0.2.1:80").unwrap();
         let net = Service::parse("net=192.0.2.0/24:443").unwrap();

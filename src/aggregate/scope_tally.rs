@@ -101,6 +101,8 @@ impl ScopeTally {
             (Count::Missing, u64::from(served.missing)),
             (Count::Held, u64::from(served.held)),
             (Count::Drips, u64::from(served.drips)),
+            (Count::BareHandshakes, u64::from(served.bare)),
+            (Count::Renegotiations, u64::from(served.renegotiations)),
             (Count::Released, u64::from(served.released)),
         ] {
             self.counts[count] += more;

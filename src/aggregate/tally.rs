@@ -242,6 +242,8 @@ impl Tallies {
             drawn_out: u32::from(served.drawn_out),
             drips: u32::from(served.drips),
             released: u32::from(served.released),
+            bare: u32::from(served.bare),
+            renegotiations: u32::from(served.renegotiations),
             ..Cell::default()
         };
         sums.moved(&amount, *to_client);

@@ -81,6 +81,8 @@ pub(super) fn counted(measure: Measure) -> &'static str {
         Measure::Late => "answers that took two seconds or more",
         Measure::Held => "connections that came to be held",
         Measure::Drips => "requests whose heads drip",
+        Measure::BareHandshakes => "TLS handshakes behind which nothing was asked",
+        Measure::Renegotiations => "TLS handshakes begun anew",
         Measure::Holding => "connections that are held",
         Measure::Denied => "responses that deny access (401, 403)",
         Measure::Missing => "responses to what is not there (4xx)",
@@ -98,6 +100,7 @@ pub(super) fn each(measure: Measure) -> Option<&'static str> {
     match measure {
         Measure::Unanswered => Some("access"),
         Measure::Held | Measure::Drips => Some("connection opened"),
+        Measure::BareHandshakes => Some("hello"),
         Measure::Resets => Some("request"),
         _ => None,
     }
@@ -135,6 +138,7 @@ pub(super) fn part(measure: Measure, by: GroupBy) -> String {
         Measure::Late => "first bytes of answers took two seconds or more".to_owned(),
         Measure::Held => format!("connections{from} came to be held"),
         Measure::Drips => format!("connections{from} let the head of a request drip"),
+        Measure::BareHandshakes => format!("TLS handshakes{from} asked for nothing"),
         Measure::Holding => format!("connections{from} are held"),
         Measure::Denied => format!("responses deny access (401, 403){}", from.replace(" from ", " to ")),
         Measure::Missing => {

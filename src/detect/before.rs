@@ -30,7 +30,7 @@ const LEAST_SECONDS: f64 = 30.0;
 /// What begins within a minute of the event has seconds to go by.
 const LEAST_PROVISIONAL: f64 = 5.0;
 
-const MEASURES: [Measure; 28] = [
+const MEASURES: [Measure; 30] = [
     Measure::Packets,
     Measure::Bytes,
     Measure::Attempts,
@@ -51,6 +51,8 @@ const MEASURES: [Measure; 28] = [
     Measure::Late,
     Measure::Held,
     Measure::Drips,
+    Measure::BareHandshakes,
+    Measure::Renegotiations,
     Measure::Denied,
     Measure::Missing,
     Measure::Resets,

@@ -58,6 +58,8 @@ fn is_of_troubled(rule: &Rule) -> bool {
             | Measure::Unanswered
             | Measure::Held
             | Measure::Drips
+            | Measure::BareHandshakes
+            | Measure::Renegotiations
             | Measure::Resets
     );
     let least = least_count(&rule.when, rule.timespan.secs() as f64);

@@ -26,6 +26,8 @@ pub fn of_counts(measure: Measure, counts: &Counts) -> u64 {
         Measure::Late => counts[Count::Late],
         Measure::Held => counts[Count::Held],
         Measure::Drips => counts[Count::Drips],
+        Measure::BareHandshakes => counts[Count::BareHandshakes],
+        Measure::Renegotiations => counts[Count::Renegotiations],
         // A level is no sum of seconds: see `Levels`.
         Measure::Holding => 0,
         Measure::Denied => counts[Count::Denied],
@@ -57,6 +59,7 @@ pub fn whole_of(measure: Measure, counts: &Counts) -> u64 {
         Measure::Unanswered => counts[Count::Accesses],
         Measure::Late => counts[Count::FirstBytes],
         Measure::Held | Measure::Drips => counts[Count::Opened],
+        Measure::BareHandshakes => counts[Count::Hellos],
         Measure::Resets => counts[Count::Http2Requests],
         Measure::LargeResent => counts[Count::LargeSent],
         Measure::Packets
@@ -65,6 +68,7 @@ pub fn whole_of(measure: Measure, counts: &Counts) -> u64 {
         | Measure::Requests
         | Measure::Accesses
         | Measure::Waiting
+        | Measure::Renegotiations
         | Measure::Holding => of_counts(measure, counts),
     }
 }
@@ -84,6 +88,8 @@ pub fn of_cell(measure: Measure, cell: &Cell) -> u64 {
         Measure::Waiting => cell.wait_us / 1_000,
         Measure::Held | Measure::Holding => u64::from(cell.held),
         Measure::Drips => u64::from(cell.drips),
+        Measure::BareHandshakes => u64::from(cell.bare),
+        Measure::Renegotiations => u64::from(cell.renegotiations),
         Measure::Denied => u64::from(cell.denied),
         Measure::Missing => u64::from(cell.missing),
         Measure::Resets => u64::from(cell.resets),
@@ -143,6 +149,8 @@ fn requires(measure: Measure) -> Requires {
         | Measure::Probes
         | Measure::Held
         | Measure::Drips
+        | Measure::BareHandshakes
+        | Measure::Renegotiations
         | Measure::Holding
         | Measure::Resets
         | Measure::Udp

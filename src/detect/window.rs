@@ -227,7 +227,8 @@ pub struct Window {
     pub prefixes: HashMap<PrefixKey, Cell, RandomState>,
     /// Per source.
     pub sources: HashMap<SourceKey, Cell, RandomState>,
-    /// Per source that has anything denied, missing, unanswered, held, dripping or broken off: few of many.
+    /// Per source that has anything denied, missing, unanswered, held, dripping, broken off, or in vain handshakes: few of
+    /// many.
     pub troubled: HashMap<SourceKey, Cell, RandomState>,
     /// Requests per path.
     pub paths: HashMap<PathKey, u64, RandomState>,
@@ -384,9 +385,10 @@ fn rows<T>(needed: bool, rows: &[T]) -> std::slice::Iter<'_, T> {
     if needed { rows.iter() } else { [].iter() }
 }
 
-/// Whether a source has anything denied, missing, unanswered, held, dripping or broken off.
+/// Whether a source has anything denied, missing, unanswered, held, dripping, broken off, or in vain handshakes.
 fn in_trouble((_, cell): &&(SourceKey, Cell)) -> bool {
-    cell.denied | cell.missing | cell.unanswered | cell.held | cell.drips | cell.resets > 0
+    let failed = cell.denied | cell.missing | cell.unanswered;
+    failed | cell.held | cell.drips | cell.resets | cell.bare | cell.renegotiations > 0
 }
 
 fn enter_counts<'a, K: Clone + Eq + Hash + 'a>(

@@ -11,7 +11,7 @@ use crate::detect::rule::{
 use crate::incident::{Incident, State};
 use crate::pipeline::{Listener, Pipeline, Quality, Setup};
 use crate::service::{Service, ServiceError, Services};
-use crate::synth::{Close, HalfOpen, Scenario, Streams, SynthError, Traffic, per_sec};
+use crate::synth::{Close, HalfOpen, Scenario, Sealed, Streams, SynthError, Traffic, per_sec};
 
 /// The address of the service that rules are tested before: one set aside for documentation (RFC 5737).
 const ADDRESS: Ipv4Addr = Ipv4Addr::new(203, 0, 113, 10);
@@ -21,6 +21,9 @@ const PORT: u16 = 80;
 
 /// Streams of an HTTP/2 connection.
 const STREAMS: f64 = 100.0;
+
+/// Handshakes that are begun anew on a TLS connection.
+const RENEGOTIATIONS: u32 = 50;
 
 /// Where its people are: the rules' tests speak of Korean and other addresses.
 const HOME: &str = "KR";
@@ -156,6 +159,12 @@ fn part(index: usize, end: SocketAddr, traffic: &TestTraffic) -> Traffic {
         TrafficKind::Datagrams => part.datagrams(rate),
         TrafficKind::Pings => part.pings(rate),
         TrafficKind::Fragments => part.fragments(rate),
+        TrafficKind::Sealed => part.tls(rate),
+        TrafficKind::Handshakes => part.sealed(rate, Sealed::Leaves),
+        TrafficKind::Renegotiations => {
+            let connections = traffic.rate / f64::from(RENEGOTIATIONS);
+            part.sealed(per_sec(connections), Sealed::BeginsAnew(RENEGOTIATIONS))
+        }
         TrafficKind::Streams => part.http2(per_sec(traffic.rate / STREAMS), Streams::Served),
         TrafficKind::Resets => part.http2(per_sec(traffic.rate / STREAMS), Streams::BrokenOff),
     }

@@ -96,12 +96,19 @@ pub enum TrafficKind {
     Drips,
     /// HTTP requests alone: no handshake before, no answer after.
     Strays,
+    /// TLS connections on which something is asked and answered.
+    Sealed,
+    /// TLS connections that end behind the handshake, nothing asked.
+    Handshakes,
+    /// TLS handshakes begun anew, fifty on a connection.
+    Renegotiations,
 }
 words! {
     TrafficKind, "a kind of traffic":
     Requests = "requests", Connections = "connections", Held = "held", Syns = "syns", Datagrams = "datagrams",
     Pings = "pings", Fragments = "fragments", Streams = "streams", Resets = "resets",
-    Drips = "drips", Strays = "strays",
+    Drips = "drips", Strays = "strays", Sealed = "sealed", Handshakes = "handshakes",
+    Renegotiations = "renegotiations",
 }
 
 /// What becomes of SYNs.
