@@ -29,7 +29,7 @@ pub(super) fn row_needs(rule: &Rule) -> Needs {
     let by_source = rule.group_by == GroupBy::Source && !is_tried(rule.measure);
     let sources = !troubled && (by_source || distinct(Kind::Sources));
     let prefixes =
-        rule.group_by == GroupBy::Prefix || distinct(Kind::Prefixes) || !rule.filter.prefixes.is_empty();
+        rule.group_by == GroupBy::Prefix || distinct(Kind::Prefixes) || looks_at_prefixes(&rule.filter);
     // The finest rows hold all that the coarser ones do.
     let finer = troubled || sources || prefixes;
     let networks =
@@ -123,11 +123,17 @@ pub(super) fn among<T>(list: &[T], fits: impl Fn(&T) -> bool) -> bool {
     list.is_empty() || list.iter().any(fits)
 }
 
+/// Whether the filter tells prefixes apart.
+pub(super) fn looks_at_prefixes(filter: &Filter) -> bool {
+    !filter.prefixes.is_empty() || filter.new.is_some()
+}
+
 /// Whether the filter asks for a part of the clients.
 fn is_about_clients(filter: &Filter) -> bool {
     filter.foreign.is_some()
         || filter.labelled.is_some()
         || filter.proven.is_some()
+        || filter.new.is_some()
         || !(filter.countries.is_empty() && filter.asns.is_empty() && filter.prefixes.is_empty())
 }
 

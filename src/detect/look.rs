@@ -7,8 +7,9 @@ use std::sync::Arc;
 
 use foldhash::fast::RandomState;
 use hashbrown::HashSet;
+use ipnet::IpNet;
 
-use super::demand::{admits, counted, counts_late, is_whole_service, least, row_needs};
+use super::demand::{admits, counted, counts_late, is_whole_service, least, looks_at_prefixes, row_needs};
 use super::group::{Group, Groups, Members, Row};
 use super::level::{Level, is_made_of_countries, parts};
 use super::measure::{is_load, labelled, of_cell, of_counts, whole_of};
@@ -187,12 +188,12 @@ impl<'a> Look<'a> {
         let from = self.watched.now().plus(1 - i64::try_from(ticks).unwrap_or(LOOK_BACK));
         let mut members = Members::default();
         let mut add = |lineage: &Lineage, prefix, source| {
-            if self.judged.whole || admits(&self.rule.filter, self.home, lineage, prefix) {
+            if self.judged.whole || self.admits(lineage, prefix) {
                 members.add(lineage, prefix, source);
             }
         };
         let asks = |kind| self.judged.counted.contains(&kind);
-        let of_prefixes = asks(Kind::Prefixes) || !self.rule.filter.prefixes.is_empty();
+        let of_prefixes = asks(Kind::Prefixes) || looks_at_prefixes(&self.rule.filter);
         for (_, seconds) in self.watched.since(from) {
             // A cap may leave out sources, and then prefixes.
             let tick = seconds.of(traffic);
@@ -236,7 +237,7 @@ impl<'a> Look<'a> {
     /// Keys that are new only because nothing is learned yet are compared with what can still be looked back at. Done
     /// for the few keys that may hold: it looks into the rows of many ticks.
     fn look_back(&self, holding: &mut Vec<(Key, Observed)>) {
-        if holding.is_empty() {
+        if holding.is_empty() || self.rule.filter.new == Some(true) {
             return;
         }
         let past = Past::of(self.watched, self.rule.timespan.secs(), self.traffic(), self.rule.measure);
@@ -379,8 +380,14 @@ impl<'a> Look<'a> {
         groups
     }
 
+    /// Whether the rule counts a row.
+    fn admits(&self, lineage: &Lineage, prefix: Option<IpNet>) -> bool {
+        let level = Level { before: self.watched.before(self.traffic()), rule: self.rule };
+        admits(&self.rule.filter, self.home, lineage, prefix) && level.admits(prefix)
+    }
+
     fn add(&self, groups: &mut Groups, row: &Row<'_>) {
-        if !admits(&self.rule.filter, self.home, row.lineage, row.prefix) {
+        if !self.admits(row.lineage, row.prefix) {
             return;
         }
         let key = match self.rule.group_by {
