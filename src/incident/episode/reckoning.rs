@@ -231,6 +231,7 @@ impl<'a> Reckoning<'a> {
 
     /// The rows to tell, which the verdict's parts then name.
     fn origins(&self, rows: Vec<Origin>, verdict: &mut Verdict) -> Vec<Origin> {
+        let is_of_tries = matches!(verdict.cause, Cause::Scan(Scan::Port | Scan::Host));
         let is_of_one = match verdict.cause {
             Cause::Scan(Scan::Path) | Cause::BruteForce(BruteForce::Single) => true,
             // Who holds many connections is told as whoever else brings more than before.
@@ -238,12 +239,16 @@ impl<'a> Reckoning<'a> {
             _ => false,
         };
         let is_unnamed = verdict.cause == Cause::Attack(Attack::Slow) && rows.is_empty();
-        if !is_of_one || !is_unnamed && self.ground.said != Some(verdict.cause) {
+        // Where another rule was first: hosts that do not answer look like a service that does not.
+        let is_hidden = is_of_tries && !self.is_tried();
+        if !is_hidden && (!is_of_one || !is_unnamed && self.ground.said != Some(verdict.cause)) {
             return told(rows, verdict);
         }
+        let window = &self.episode.sums.window;
         let rows = match self.is_tried() {
             true => rows,
-            false => failing(&self.episode.sums.window, self.keys, &self.scale, self.ground),
+            false if is_hidden => probing((window, Measure::Probes), self.keys, &self.scale, self.ground),
+            false => failing(window, self.keys, &self.scale, self.ground),
         };
         verdict.parts = vec![Part { cause: verdict.cause, share: 1.0, origins: (0..rows.len()).collect() }];
         rows
