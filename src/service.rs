@@ -103,6 +103,9 @@ pub struct Services {
 /// The most services a run can protect.
 pub const MAX_SERVICES: usize = 256;
 
+/// One IPv4 and one IPv6 address, twice: whoever tries them all has tried one host or two.
+const FEW_ADDRESSES: usize = 4;
+
 /// Why a service could not be read or added.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum ServiceError {
@@ -202,6 +205,15 @@ impl Services {
         self.list.is_empty()
     }
 
+    /// The services of which one source may try many addresses: with a prefix, or with more than [`FEW_ADDRESSES`]; sorted.
+    pub fn spread(&self) -> Vec<ServiceId> {
+        let is_one = |net: &IpNet| net.prefix_len() == net.max_prefix_len();
+        let is_spread = |service: &Service| {
+            service.addresses.len() > FEW_ADDRESSES || !service.addresses.iter().all(is_one)
+        };
+        self.iter().filter(|(_, service)| is_spread(service)).map(|(id, _)| id).collect()
+    }
+
     /// The service of that place.
     pub fn get(&self, id: ServiceId) -> &Service {
         &self.list[usize::from(id.0)]
@@ -267,6 +279,15 @@ mod tests {
         assert_eq!(scope("192.0.2.3", 80), Some(Named::Own(ServiceId(2))));
         assert_eq!((scope("192.0.2.1", 80), scope("192.0.2.2", 80)), (None, None));
         assert_eq!(new.get(ServiceId(0)).name, "a");
+    }
+
+    #[test]
+    fn services_of_many_addresses_are_known() {
+        let parse = |text: &str| Service::parse(text).unwrap();
+        let two = parse("two=192.0.2.1,[2001:db8::1]:80");
+        let five = parse("five=192.0.2.1,192.0.2.2,192.0.2.3,192.0.2.4,192.0.2.5:80");
+        let services = Services::new(vec![two, five, parse("net=198.51.100.0/24:80")]).unwrap();
+        assert_eq!(services.spread(), [ServiceId(1), ServiceId(2)]);
     }
 
     #[test]

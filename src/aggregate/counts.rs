@@ -76,6 +76,10 @@ pub enum Count {
     Held,
     /// Connections on which the head of a request came to drip.
     Drips,
+    /// Connections that ended behind a TLS hello without having asked for anything.
+    BareHandshakes,
+    /// Turns of clients that began the TLS handshake of a connection anew.
+    Renegotiations,
     /// Connections that are held no more; what was held and not released is held now.
     Released,
     /// Requests without a conversation: none was seen to begin.
@@ -94,6 +98,10 @@ pub enum Count {
     UdpIn,
     /// Their IP bytes.
     UdpBytesIn,
+    /// First datagrams to ports beside the service.
+    UdpProbes,
+    /// Of them, those that a datagram answered.
+    UdpReplies,
     /// ICMP packets to the service.
     IcmpIn,
     /// Fragments to the service.
@@ -190,6 +198,11 @@ impl Counts {
         self[Count::Attempts].saturating_sub(self[Count::Answered])
     }
 
+    /// First datagrams beside the service that no datagram answered.
+    pub fn udp_probes(&self) -> u64 {
+        self[Count::UdpProbes].saturating_sub(self[Count::UdpReplies])
+    }
+
     /// Requests that belong to no conversation.
     pub fn strays(&self) -> u64 {
         self[Count::Strays].saturating_sub(self[Count::Found])
@@ -245,6 +258,10 @@ pub struct Cell {
     pub released: u32,
     /// Streams of HTTP/2 that were broken off.
     pub resets: u32,
+    /// Connections that ended behind a TLS hello without having asked for anything.
+    pub bare: u32,
+    /// Turns that began the TLS handshake of a connection anew.
+    pub renegotiations: u32,
 }
 
 impl Cell {
@@ -283,18 +300,64 @@ impl Cell {
     }
 
     /// What is rare enough for 32 bits.
-    fn rare(&mut self) -> [&mut u32; 9] {
+    fn rare(&mut self) -> [&mut u32; 11] {
         let Self {
-            first_bytes, unanswered, denied, missing, held, drawn_out, drips, released, resets, ..
+            first_bytes,
+            unanswered,
+            denied,
+            missing,
+            held,
+            drawn_out,
+            drips,
+            released,
+            resets,
+            bare,
+            renegotiations,
+            ..
         } = self;
-        [first_bytes, unanswered, denied, missing, held, drawn_out, drips, released, resets]
+        [
+            first_bytes,
+            unanswered,
+            denied,
+            missing,
+            held,
+            drawn_out,
+            drips,
+            released,
+            resets,
+            bare,
+            renegotiations,
+        ]
     }
 
-    fn rare_sums(&self) -> [u32; 9] {
+    fn rare_sums(&self) -> [u32; 11] {
         let Self {
-            first_bytes, unanswered, denied, missing, held, drawn_out, drips, released, resets, ..
+            first_bytes,
+            unanswered,
+            denied,
+            missing,
+            held,
+            drawn_out,
+            drips,
+            released,
+            resets,
+            bare,
+            renegotiations,
+            ..
         } = *self;
-        [first_bytes, unanswered, denied, missing, held, drawn_out, drips, released, resets]
+        [
+            first_bytes,
+            unanswered,
+            denied,
+            missing,
+            held,
+            drawn_out,
+            drips,
+            released,
+            resets,
+            bare,
+            renegotiations,
+        ]
     }
 
     /// Whether nothing is left.

@@ -12,7 +12,7 @@ use foldhash::fast::{FixedState, RandomState};
 use hashbrown::HashMap;
 
 use super::sums::{KeptOut, Place, ScopeSum, Sums};
-use super::{BottomRows, Cell, FailingKey, MakeKey, PathKey, Probe, ProbedKey, SourceKey, caps};
+use super::{BottomRows, Cell, FailingKey, MakeKey, NameKey, PathKey, Probe, ProbedKey, SourceKey, caps};
 use crate::flow::ServerEnd;
 use crate::service::Scope;
 
@@ -43,6 +43,7 @@ struct Joint {
     kept_out: Mutex<Vec<(Scopes, KeptOut)>>,
     paths: Shared<PathKey, u64>,
     makes: Shared<MakeKey, u64>,
+    names: Shared<NameKey, u64>,
     ends: Shared<ServerEnd, u64>,
     failing: Shared<FailingKey, u64>,
     probed: Shared<ProbedKey, Probe>,
@@ -96,6 +97,7 @@ impl Joint {
         self.sources.add(sums.sources, scope_of, |sum, more| sum.merge(&more));
         self.paths.add(sums.paths, scope_of, |sum, more| *sum += more);
         self.makes.add(sums.makes, scope_of, |sum, more| *sum += more);
+        self.names.add(sums.names, scope_of, |sum, more| *sum += more);
         self.ends.add(sums.ends, scope_of, |sum, more| *sum += more);
         self.failing.add(sums.failing, scope_of, |sum, more| *sum += more);
         self.probed.add(sums.probed, scope_of, Probe::merge);
@@ -130,6 +132,7 @@ impl Joint {
             kept_out,
             paths: self.paths.together(caps::PATHS, &places).0,
             makes: self.makes.together(caps::MAKES, &places).0,
+            names: self.names.together(caps::NAMES, &places).0,
             ends: self.ends.together(caps::ENDS, &places).0,
             failing: self.failing.together(caps::FAILING, &places).0,
             probed: self.probed.together(caps::PROBED, &places).0,

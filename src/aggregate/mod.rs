@@ -1,5 +1,6 @@
-//! Events and attributions added up to [`Tick`]s: per scope, network, prefix, source, path and client make.
-//! Comes in: [`FlowEvent`](crate::flow::FlowEvent)s. Goes out: one frozen, sorted [`Tick`] a second. Judges nothing.
+//! Events and attributions added up to [`Tick`]s: per scope, network, prefix, source, path, client make and
+//! server name. Comes in: [`FlowEvent`](crate::flow::FlowEvent)s. Goes out: one frozen, sorted [`Tick`] a second. Judges
+//! nothing.
 //!
 //! Everything kept here adds without order. Workers tally alone ([`Tallies`]) and meet once a tick in the shared maps
 //! of the open ticks ([`OpenTicks`]), where a reader also sees rates rise before a tick closes.
@@ -62,13 +63,15 @@ pub struct ScopeTick {
     pub paths: Vec<(PathKey, u64)>,
     /// Accesses per make of client.
     pub makes: Vec<(MakeKey, u64)>,
+    /// Hellos per server name.
+    pub names: Vec<(NameKey, u64)>,
     /// Packets per address, port and protocol of the service.
     pub ends: Vec<(ServerEnd, u64)>,
     /// How long first bytes of answers took, where there were any.
     pub waits: Option<Box<Waits>>,
     /// Failing responses per source and path.
     pub failing: Vec<(FailingKey, u64)>,
-    /// Attempts beside the service, per source and port.
+    /// Attempts beside the service, per source, address and port.
     pub probed: Vec<(ProbedKey, Probe)>,
     /// The part of the sources that the cap left, from 0 to 1.
     pub coverage: f64,
@@ -177,6 +180,15 @@ pub struct PathKey {
     pub path: Box<str>,
 }
 
+/// A server name asked for by clients of one country.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct NameKey {
+    /// Whose clients asked.
+    pub country: Country,
+    /// The name as their hellos have it; empty where they name none.
+    pub name: Box<str>,
+}
+
 /// A path that fails for a source.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct FailingKey {
@@ -200,10 +212,30 @@ pub struct ProbedKey {
 /// What can be tried without a conversation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Tried {
-    /// A port beside the service.
-    Port(u16),
+    /// A TCP port of an address: beside the service, or its own where it has many addresses.
+    Port(IpAddr, u16),
+    /// A UDP port of an address beside the service.
+    Datagram(IpAddr, u16),
     /// A path of the service, by its [`template_hash`](crate::flow::template_hash).
     Path(u32),
+}
+
+impl Tried {
+    /// The address, where it was a port of one.
+    pub const fn host(self) -> Option<IpAddr> {
+        match self {
+            Self::Port(host, _) | Self::Datagram(host, _) => Some(host),
+            Self::Path(_) => None,
+        }
+    }
+
+    /// The port, where it was one.
+    pub const fn port(self) -> Option<u16> {
+        match self {
+            Self::Port(_, port) | Self::Datagram(_, port) => Some(port),
+            Self::Path(_) => None,
+        }
+    }
 }
 
 /// What came of attempts.
@@ -211,7 +243,7 @@ pub enum Tried {
 pub struct Probe {
     /// Attempts.
     pub attempts: u32,
-    /// Of them, those that were answered: with SYN-ACK, or in a conversation that went on.
+    /// Of them, those that were answered: with SYN-ACK, with a datagram, or in a conversation that went on.
     pub answered: u32,
 }
 
@@ -264,6 +296,8 @@ pub mod caps {
     pub const PATHS: usize = 2_048;
     /// Makes of clients.
     pub const MAKES: usize = 1_024;
+    /// Server names: a host has dozens; random ones are sampled.
+    pub const NAMES: usize = 1_024;
     /// Addresses and ports of services: a port scan touches 65,536.
     pub const ENDS: usize = 1_024;
     /// Failing paths of sources: a scan asks for hundreds a second.

@@ -20,6 +20,8 @@ pub(super) struct ScopeTally {
     pub shown: Counts,
     /// Where its rows' hashes begin.
     pub hash: u64,
+    /// Whether it is kept who tries its ports: at the only address of a service everybody does.
+    pub is_probed: bool,
     /// The end that packets reached last, and how many, before they are added to the table.
     pub end: Option<(ServerEnd, u64)>,
 }
@@ -28,7 +30,8 @@ impl ScopeTally {
     /// Nothing was counted yet; its rows' hashes begin with `hash`.
     pub fn new(scope: Scope, place: Place, hash: u64) -> Self {
         let (counts, shown) = (Counts::default(), Counts::default());
-        Self { scope, place, counts, shown, strangers: None, waits: None, hash, end: None }
+        let is_probed = matches!(scope, Scope::Beside(_) | Scope::CandidateHost(_));
+        Self { scope, place, counts, shown, strangers: None, waits: None, hash, is_probed, end: None }
     }
 
     /// Counts a packet to the service from an address that has earned nothing.
@@ -98,6 +101,8 @@ impl ScopeTally {
             (Count::Missing, u64::from(served.missing)),
             (Count::Held, u64::from(served.held)),
             (Count::Drips, u64::from(served.drips)),
+            (Count::BareHandshakes, u64::from(served.bare)),
+            (Count::Renegotiations, u64::from(served.renegotiations)),
             (Count::Released, u64::from(served.released)),
         ] {
             self.counts[count] += more;

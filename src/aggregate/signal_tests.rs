@@ -11,6 +11,8 @@ use crate::service::Direction::{self, ToClient, ToServer};
 use crate::service::{Named, Scope, ServiceId};
 use crate::time::{Span, TickId, Timestamp};
 
+mod abuse;
+
 const WEB: ServiceId = ServiceId(0);
 const ACK: TcpFlags = TcpFlags { syn: false, ack: true, fin: false, rst: false };
 const SYN: TcpFlags = TcpFlags { syn: true, ack: false, fin: false, rst: false };
@@ -163,6 +165,7 @@ fn ends(talk: &Talk, from: Direction) -> (SocketAddr, SocketAddr) {
 
 const CLIENT: &str = "198.51.100.7:4000";
 const ADDRESS: &str = "198.51.100.7";
+const SERVER: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 1));
 
 #[test]
 fn an_answer_to_an_attempt_is_counted_once_with_its_wait() {
@@ -553,7 +556,7 @@ fn ports_beside_the_service_are_probed_unless_they_answer() {
     let beside = mirror.seconds(Scope::Beside(WEB)).next().unwrap();
     let rows = beside.probed.iter().filter(|(_, probe)| probe.unanswered() > 0);
     let rows: Vec<_> = rows.map(|(key, _)| (key.source.to_string(), key.tried)).collect();
-    let tried = |port| (ADDRESS.to_owned(), Tried::Port(port));
+    let tried = |port| (ADDRESS.to_owned(), Tried::Port(SERVER, port));
     assert_eq!(rows, [tried(23), tried(8_080)]);
     assert_eq!((beside.counts.probes(), beside.counts[Count::Refused]), (2, 1));
 }
@@ -570,6 +573,6 @@ fn a_port_is_tried_without_a_syn_as_well() {
     mirror.after(Span::from_secs(1));
     let beside = mirror.seconds(Scope::Beside(WEB)).next().unwrap();
     let tried: Vec<_> = beside.probed.iter().map(|(key, _)| key.tried).collect();
-    assert_eq!(tried, [Tried::Port(8_080), Tried::Port(8_081)]);
+    assert_eq!(tried, [8_080, 8_081].map(|port| Tried::Port(SERVER, port)));
     assert_eq!(beside.counts[Count::PacketsIn], 4);
 }

@@ -7,8 +7,8 @@ use std::hash::{BuildHasher, Hash};
 use foldhash::fast::FixedState;
 
 use super::{
-    BottomMap, BottomRows, Cell, Counts, FailingKey, Lineage, MakeKey, PathKey, PrefixKey, Probe, ProbedKey,
-    Ranked, ScopeTick, SourceKey, Strangers, Tick, Waits, caps, coverage,
+    BottomMap, BottomRows, Cell, Counts, FailingKey, Lineage, MakeKey, NameKey, PathKey, PrefixKey, Probe,
+    ProbedKey, Ranked, ScopeTick, SourceKey, Strangers, Tick, Waits, caps, coverage,
 };
 use crate::flow::ServerEnd;
 use crate::service::Scope;
@@ -49,6 +49,7 @@ pub(super) struct Sums {
     pub kept_out: KeptOut,
     pub paths: BottomRows<(Place, PathKey), u64>,
     pub makes: BottomRows<(Place, MakeKey), u64>,
+    pub names: BottomRows<(Place, NameKey), u64>,
     pub ends: BottomRows<(Place, ServerEnd), u64>,
     pub failing: BottomRows<(Place, FailingKey), u64>,
     pub probed: BottomRows<(Place, ProbedKey), Probe>,
@@ -151,6 +152,7 @@ impl Sums {
         frozen.share_out(self.sources.rows, |tick| &mut tick.sources);
         frozen.share_out(self.paths.rows, |tick| &mut tick.paths);
         frozen.share_out(self.makes.rows, |tick| &mut tick.makes);
+        frozen.share_out(self.names.rows, |tick| &mut tick.names);
         frozen.share_out(self.ends.rows, |tick| &mut tick.ends);
         frozen.share_out(self.failing.rows, |tick| &mut tick.failing);
         frozen.share_out(self.probed.rows, |tick| &mut tick.probed);
@@ -290,6 +292,7 @@ impl ScopeTick {
         self.probed.sort_unstable_by_key(|row| row.0);
         self.paths.sort_unstable_by(|one, other| one.0.cmp(&other.0));
         self.makes.sort_unstable_by(|one, other| one.0.cmp(&other.0));
+        self.names.sort_unstable_by(|one, other| one.0.cmp(&other.0));
     }
 }
 
@@ -347,6 +350,7 @@ mod tests {
             kept_out,
             paths: none(),
             makes: BottomRows { rows: Vec::new(), limit: None },
+            names: BottomRows { rows: Vec::new(), limit: None },
             ends: BottomRows { rows: Vec::new(), limit: None },
             failing: BottomRows { rows: Vec::new(), limit: None },
             probed: BottomRows { rows: Vec::new(), limit: None },

@@ -18,7 +18,7 @@ use crate::attribute::{Attribution, Attributor};
 use crate::flow::{
     Client, ClientHello, Failure, FlowEvent, Ja4Memo, Observer, Progress, Proof, RequestHead, Volume, What,
 };
-use crate::service::{Direction, Scope};
+use crate::service::{Direction, Scope, ServiceId};
 use crate::time::TickId;
 
 /// The sums of one worker.
@@ -30,6 +30,8 @@ pub struct Tallies {
     /// The open ticks, at most a handful.
     open: Vec<(TickId, Tally)>,
     hasher: FixedState,
+    /// The services of many addresses, sorted.
+    spread: Arc<[ServiceId]>,
 }
 
 /// Looks addresses up once and remembers the answer.
@@ -68,7 +70,13 @@ impl Tallies {
             expected: Expected::default(),
             open: Vec::new(),
             hasher: FixedState::with_seed(seed),
+            spread: Arc::default(),
         }
+    }
+
+    /// Keeps, from the next tick on, who tries the addresses of these services, which have many.
+    pub fn keep_probes_of(&mut self, spread: Arc<[ServiceId]>) {
+        self.spread = spread;
     }
 
     /// Attributes addresses otherwise from now on.
@@ -109,12 +117,12 @@ impl Tallies {
     /// The sums of a tick, and who knows whose addresses are.
     #[inline]
     fn tally(&mut self, tick: TickId) -> (&mut Tally, &mut Attributions) {
-        let Self { attributions, prints: _, expected, open, hasher } = self;
+        let Self { attributions, prints: _, expected, open, hasher, spread } = self;
         // The newest is the one that nearly all events belong to.
         let at = match open.iter().rposition(|(have, _)| *have == tick) {
             Some(at) => at,
             None => {
-                open.push((tick, Tally::new(hasher.clone(), *expected)));
+                open.push((tick, Tally::new(hasher.clone(), *expected, Arc::clone(spread))));
                 open.len() - 1
             }
         };
@@ -163,6 +171,16 @@ impl Tallies {
         if !matches!(event.scope, Scope::Beside(_) | Scope::CandidateHost(_)) {
             tally.tried(source, Tried::Path(path), probe);
         }
+    }
+
+    /// A datagram to a port beside the service, or word that it was answered.
+    fn probed(&mut self, event: &FlowEvent<'_>, source: IpAddr, probe: Probe) {
+        let (tally, _) = self.tally(event.tick);
+        let Some(sums) = tally.scope(event.scope) else { return };
+        sums.counts[Count::UdpProbes] += u64::from(probe.attempts);
+        sums.counts[Count::UdpReplies] += u64::from(probe.answered);
+        let end = event.server.address;
+        tally.tried(source, Tried::Datagram(end.ip(), end.port()), probe);
     }
 
     fn failed(&mut self, event: &FlowEvent<'_>, source: IpAddr, (path, failure): (u32, Failure)) {
@@ -224,6 +242,8 @@ impl Tallies {
             drawn_out: u32::from(served.drawn_out),
             drips: u32::from(served.drips),
             released: u32::from(served.released),
+            bare: u32::from(served.bare),
+            renegotiations: u32::from(served.renegotiations),
             ..Cell::default()
         };
         sums.moved(&amount, *to_client);
@@ -265,6 +285,7 @@ impl Tallies {
         sums.counts[Count::Hellos] += 1;
         let country = tally.client(client, &Cell { accesses: 1, ..Cell::default() }, known);
         tally.made(country, Print::Ja4(ja4));
+        tally.named(country, hello.sni.unwrap_or_default());
     }
 }
 
@@ -279,6 +300,8 @@ impl Observer for Tallies {
             What::Strayed { source, path } => {
                 self.strayed(&event, source, (path, Probe { attempts: 1, answered: 0 }));
             }
+            What::Probed { source } => self.probed(&event, source, Probe { attempts: 1, answered: 0 }),
+            What::Replied { source } => self.probed(&event, source, Probe { attempts: 0, answered: 1 }),
             What::Found { source, path } => {
                 self.strayed(&event, source, (path, Probe { attempts: 0, answered: 1 }));
             }

@@ -4,6 +4,7 @@
 
 use std::hash::BuildHasher;
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use foldhash::fast::{FixedState, RandomState};
 use hashbrown::HashMap;
@@ -12,15 +13,16 @@ use super::scope_tally::ScopeTally;
 use super::sums::{KeptOut, Place, Sums};
 use super::tally::Attributions;
 use super::{
-    BottomMap, BottomRows, Cell, FailingKey, Fingerprint, Lineage, MakeKey, PathKey, PrefixKey, Probe,
-    ProbedKey, SourceKey, Tried, caps,
+    BottomMap, BottomRows, Cell, FailingKey, Fingerprint, Lineage, MakeKey, NameKey, PathKey, PrefixKey,
+    Probe, ProbedKey, SourceKey, Tried, caps,
 };
 use crate::attribute::{Attribution, Country};
 use crate::flow::{Client, FlowEvent, Ja4, RequestHead, ServerEnd};
-use crate::service::Scope;
+use crate::service::{Scope, ServiceId};
 
 /// One worker's sums for one tick.
 pub(super) struct Tally {
+    spread: Arc<[ServiceId]>,
     places: HashMap<Scope, usize, RandomState>,
     /// The place that was used last: events come in runs.
     last: usize,
@@ -31,6 +33,7 @@ pub(super) struct Tally {
     kept_out: KeptOut,
     paths: BottomMap<(Place, PathKey), u64>,
     makes: BottomMap<(Place, MakeKey), u64>,
+    names: BottomMap<(Place, NameKey), u64>,
     ends: BottomMap<(Place, ServerEnd), u64>,
     failing: BottomMap<(Place, FailingKey), u64>,
     probed: BottomMap<(Place, ProbedKey), Probe>,
@@ -88,9 +91,10 @@ impl Print<'_> {
 }
 
 impl Tally {
-    /// An empty tick, with room for as many rows as are expected.
-    pub fn new(hasher: FixedState, expected: Expected) -> Self {
+    /// An empty tick, with room for as many rows as are expected; `spread` are the services of many addresses, sorted.
+    pub fn new(hasher: FixedState, expected: Expected, spread: Arc<[ServiceId]>) -> Self {
         Self {
+            spread,
             places: HashMap::default(),
             last: 0,
             scopes: Vec::new(),
@@ -99,6 +103,7 @@ impl Tally {
             kept_out: KeptOut::new(hasher.clone()),
             paths: BottomMap::expecting(caps::PATHS, expected.paths),
             makes: BottomMap::expecting(caps::MAKES, expected.makes),
+            names: BottomMap::new(caps::NAMES),
             ends: BottomMap::new(caps::ENDS),
             failing: BottomMap::new(caps::FAILING),
             probed: BottomMap::new(caps::PROBED),
@@ -137,9 +142,12 @@ impl Tally {
         }
         let index = place.get();
         self.places.insert(scope, index);
+        let place = self.scopes.get(index).map_or_else(|| Place::at(index), |old| old.place.again());
+        let mut sums = ScopeTally::new(scope, place, hash);
+        sums.is_probed |= matches!(scope, Scope::Service(id) if self.spread.binary_search(&id).is_ok());
         match self.scopes.get_mut(index) {
-            Some(old) => *old = ScopeTally::new(scope, old.place.again(), hash),
-            None => self.scopes.push(ScopeTally::new(scope, Place::at(index), hash)),
+            Some(old) => *old = sums,
+            None => self.scopes.push(sums),
         }
         Some(index)
     }
@@ -196,6 +204,17 @@ impl Tally {
         }
     }
 
+    /// Counts a hello by the server name that it asks for, by its client's country.
+    pub fn named(&mut self, country: Country, name: &str) {
+        let Some((place, scope)) = self.whereabouts() else { return };
+        let hash = self.hasher.hash_one((scope, country, name));
+        let is = |(of, key): &(Place, NameKey)| *of == place && key.country == country && *key.name == *name;
+        let make = || ((place, NameKey { country, name: name.into() }), 0);
+        if let Some(sum) = self.names.entry(hash, is, make, |_, _| {}) {
+            *sum += 1;
+        }
+    }
+
     /// Counts a request that was refused or found nothing.
     pub fn failed(&mut self, key: FailingKey) {
         let Some((place, scope)) = self.whereabouts() else { return };
@@ -206,11 +225,12 @@ impl Tally {
         }
     }
 
-    /// Counts what came of attempts at a port beside the service; at its own ports everybody knocks.
+    /// Counts what came of attempts at a port, where that is kept of the scope used last.
     #[inline]
     pub fn probed(&mut self, event: &FlowEvent<'_>, source: IpAddr, probe: Probe) {
-        if matches!(event.scope, Scope::Beside(_) | Scope::CandidateHost(_)) {
-            self.tried(source, Tried::Port(event.server.address.port()), probe);
+        if self.scopes.get(self.last).is_some_and(|sums| sums.is_probed) {
+            let end = event.server.address;
+            self.tried(source, Tried::Port(end.ip(), end.port()), probe);
         }
     }
 
@@ -277,6 +297,7 @@ impl Tally {
             kept_out: self.kept_out,
             paths: as_they_are(self.paths),
             makes: as_they_are(self.makes),
+            names: as_they_are(self.names),
             ends: as_they_are(self.ends),
             failing: as_they_are(self.failing),
             probed: as_they_are(self.probed),

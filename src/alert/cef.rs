@@ -5,7 +5,7 @@
 use std::fmt::{Display, Write as _};
 use std::net::IpAddr;
 
-use super::eve::Eve;
+use super::eve::{Eve, SoughtField};
 use super::number::quantity;
 use super::shape::{PRODUCT, Said, VERSION, millis};
 
@@ -119,7 +119,7 @@ impl Line {
         let mut places: Vec<String> = eve.origins.iter().map(place).collect();
         places.dedup();
         places.truncate(MOST_ROWS);
-        let asked = eve.sought.iter().take(MOST_ROWS).map(|one| format!("{} {}", one.method, one.path));
+        let asked = eve.sought.iter().take(MOST_ROWS).map(SoughtField::words);
         let load = format!("{} {}", quantity(eve.load.rate), eve.load.unit);
         let fields = [
             ("cs1", "Verdict", eve.verdict_told()),

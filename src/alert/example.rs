@@ -8,8 +8,8 @@ use crate::detect::Subject;
 use crate::detect::rule::{Evidence, Level, Observed, RuleSet};
 use crate::flow::ServerEnd;
 use crate::incident::{
-    Attack, Attribute, Cause, Condition, Contrast, Exceeded, Flip, Foreign, Health, Incident, Load, Opening,
-    Origin, Part, Place, Reason, RuleHit, Sought, State, Unit, Unknown, Unseen, Verdict, Witnesses,
+    Aim, Attack, Attribute, Cause, Condition, Contrast, Exceeded, Flip, Foreign, Health, Incident, Load,
+    Opening, Origin, Part, Place, Reason, RuleHit, Sought, State, Unit, Unknown, Unseen, Verdict, Witnesses,
 };
 use crate::service::{Service, ServiceId, Services};
 use crate::time::{TickId, Timestamp, Zone};
@@ -146,8 +146,7 @@ pub fn incident() -> Incident {
             prefix("203.0.113.0/24", 0.25, 650.0, 70),
         ],
         sought: vec![Sought {
-            method: "GET".to_owned(),
-            path: "/bid/list".to_owned(),
+            what: Aim::Path { path: "/bid/list".to_owned(), method: "GET".to_owned() },
             share: 0.91,
             baseline_share: None,
         }],

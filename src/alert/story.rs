@@ -1,7 +1,7 @@
 //! One incident for a reader at three in the morning: when, which service, how bad, who, how much against before,
 //! what for, how the service fares, and what is not known. Comes in: an [`Alert`]. Goes out: lines of text.
 
-use super::eve::{attribute, cohort, condition, label_told};
+use super::eve::{SoughtField, attribute, cohort, condition, label_told, sought as asked_for};
 use super::evidence::facts;
 use super::message::{origins as origins_told, place_told, share_before};
 use super::number::{duration, percent, quantity};
@@ -206,18 +206,13 @@ const MOST_CONTRASTS: usize = 4;
 const LONGEST_VALUE: usize = 32;
 
 fn sought(alert: &Alert<'_>) -> Option<String> {
-    let sought = alert.incident.sought.iter();
-    let told: Vec<String> = sought
-        .map(|one| {
-            let path = cut(&told(&one.path), LONGEST_PATH);
-            format!("{} {path} ({})", told(&one.method), percent(one.share))
-        })
-        .collect();
+    let row = |one: SoughtField| format!("{} ({})", cut(&one.words(), LONGEST_ASKED), percent(one.share));
+    let told: Vec<String> = asked_for(&alert.incident).into_iter().map(row).collect();
     (!told.is_empty()).then(|| told.join(", "))
 }
 
-/// Two paths stand on a line.
-const LONGEST_PATH: usize = 36;
+/// Two paths with their methods stand on a line.
+const LONGEST_ASKED: usize = 40;
 
 fn service(alert: &Alert<'_>) -> String {
     let health = &alert.incident.health;

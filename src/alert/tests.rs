@@ -10,7 +10,7 @@ use super::{Alert, Pseudonyms, told};
 use crate::attribute::{Asn, Country, LabelId};
 use crate::detect::Subject;
 use crate::flow::ServerEnd;
-use crate::incident::{Incident, Origin, Place, Sought, State, Unit};
+use crate::incident::{Aim, Incident, Origin, Place, Sought, State, Unit};
 use crate::service::{ServiceId, Services};
 use crate::time::Timestamp;
 
@@ -211,8 +211,9 @@ fn hostile_text_stays_text_on_one_line() {
     let hostile = ["\x1b]0;owned\x07", "a\r\n{\"event_type\":\"alert\"}", "\u{202e}gpj", "\0", "\u{2028}"];
     for text in hostile.into_iter().map(str::to_owned).chain(["\x1b조\"\\".repeat(16_384)]) {
         let mut incident = incident();
-        incident.sought =
-            vec![Sought { method: "GET".to_owned(), path: text.clone(), share: 1.0, baseline_share: None }];
+        let path = Aim::Path { path: text.clone(), method: "GET".to_owned() };
+        let asked = [path, Aim::ServerName(text.clone())];
+        incident.sought = asked.map(|what| Sought { what, share: 1.0, baseline_share: None }).to_vec();
         incident.opening.title = text.clone();
         incident.rules[0].id = text.clone();
         let scene = Scene { labels: vec![text.clone()], ..Scene::new() };
@@ -220,6 +221,7 @@ fn hostile_text_stays_text_on_one_line() {
         let (line, story) = scene.tell(&incident, |alert| (alert.eve(), alert.story(1, Paint::Plain)));
         let record: Value = serde_json::from_str(&line).unwrap();
         assert_eq!(record["sought"][0]["path"], told(&text));
+        assert_eq!(record["sought"][1]["sni"], told(&text));
         assert_eq!(record["origins"][0]["label"], told(&text));
         assert!(line.len() < 16_384, "{}", line.len());
         let hidden = |letter: char| letter.is_control() || ('\u{2028}'..='\u{202e}').contains(&letter);

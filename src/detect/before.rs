@@ -30,7 +30,7 @@ const LEAST_SECONDS: f64 = 30.0;
 /// What begins within a minute of the event has seconds to go by.
 const LEAST_PROVISIONAL: f64 = 5.0;
 
-const MEASURES: [Measure; 27] = [
+const MEASURES: [Measure; 30] = [
     Measure::Packets,
     Measure::Bytes,
     Measure::Attempts,
@@ -44,12 +44,15 @@ const MEASURES: [Measure; 27] = [
     Measure::Ignored,
     Measure::Refused,
     Measure::Probes,
+    Measure::UdpProbes,
     Measure::Strays,
     Measure::Unanswered,
     Measure::Waiting,
     Measure::Late,
     Measure::Held,
     Measure::Drips,
+    Measure::BareHandshakes,
+    Measure::Renegotiations,
     Measure::Denied,
     Measure::Missing,
     Measure::Resets,

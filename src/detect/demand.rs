@@ -29,7 +29,7 @@ pub(super) fn row_needs(rule: &Rule) -> Needs {
     let by_source = rule.group_by == GroupBy::Source && !is_tried(rule.measure);
     let sources = !troubled && (by_source || distinct(Kind::Sources));
     let prefixes =
-        rule.group_by == GroupBy::Prefix || distinct(Kind::Prefixes) || !rule.filter.prefixes.is_empty();
+        rule.group_by == GroupBy::Prefix || distinct(Kind::Prefixes) || looks_at_prefixes(&rule.filter);
     // The finest rows hold all that the coarser ones do.
     let finer = troubled || sources || prefixes;
     let networks =
@@ -42,9 +42,10 @@ pub(super) fn row_needs(rule: &Rule) -> Needs {
         troubled,
         paths: distinct(Kind::Paths),
         makes: false,
+        names: false,
         ends: false,
         failing: distinct(Kind::FailingPaths) && rule.measure != Measure::Strays,
-        probed: distinct(Kind::Ports) || is_tried(rule.measure),
+        probed: distinct(Kind::Ports) || distinct(Kind::Hosts) || is_tried(rule.measure),
     }
 }
 
@@ -57,6 +58,8 @@ fn is_of_troubled(rule: &Rule) -> bool {
             | Measure::Unanswered
             | Measure::Held
             | Measure::Drips
+            | Measure::BareHandshakes
+            | Measure::Renegotiations
             | Measure::Resets
     );
     let least = least_count(&rule.when, rule.timespan.secs() as f64);
@@ -120,11 +123,17 @@ pub(super) fn among<T>(list: &[T], fits: impl Fn(&T) -> bool) -> bool {
     list.is_empty() || list.iter().any(fits)
 }
 
+/// Whether the filter tells prefixes apart.
+pub(super) fn looks_at_prefixes(filter: &Filter) -> bool {
+    !filter.prefixes.is_empty() || filter.new.is_some()
+}
+
 /// Whether the filter asks for a part of the clients.
 fn is_about_clients(filter: &Filter) -> bool {
     filter.foreign.is_some()
         || filter.labelled.is_some()
         || filter.proven.is_some()
+        || filter.new.is_some()
         || !(filter.countries.is_empty() && filter.asns.is_empty() && filter.prefixes.is_empty())
 }
 
@@ -143,6 +152,6 @@ pub(super) fn counted(condition: &Condition) -> Vec<Kind> {
 }
 
 /// Whether the condition looks at how many different ones of `kind` there are.
-fn counts(condition: &Condition, kind: Kind) -> bool {
+pub(super) fn counts(condition: &Condition, kind: Kind) -> bool {
     condition.any(&|leaf| matches!(leaf, Condition::Distinct(have, _) if *have == kind))
 }

@@ -2,6 +2,8 @@
 //! that the filter admits. A key that is the whole service stands for those clients together: what they had is summed up
 //! from the keys that they are made up of.
 
+use ipnet::IpNet;
+
 use super::demand::{admits, is_of_countries, is_whole_service};
 use super::rule::{GroupBy, Rule};
 use super::window::{Needs, Window};
@@ -15,9 +17,18 @@ pub(super) struct Level<'a> {
 }
 
 impl Level<'_> {
+    /// Whether the rule counts a prefix as one that was there before, or was not.
+    pub fn admits(&self, prefix: Option<IpNet>) -> bool {
+        let is_new = |prefix| !self.before.was_there(&Key::Prefix(prefix));
+        self.rule.filter.new.is_none_or(|want| prefix.is_some_and(|prefix| is_new(prefix) == want))
+    }
+
     /// The rate of a key per second and its part of the whole, from 0 to 1; 0 where nothing is known. Labelled clients are no
     /// part of what a rule about others looks at.
     pub fn of(&self, key: &Key) -> (f64, f64) {
+        if self.rule.filter.new == Some(true) {
+            return (0.0, 0.0);
+        }
         let measure = self.rule.measure;
         let level = |rate: Option<f64>| {
             let share = rate.and_then(|rate| self.before.share_of(rate, key, measure));
@@ -61,7 +72,7 @@ impl Level<'_> {
 pub(super) fn is_made_of_countries(rule: &Rule) -> bool {
     let filter = &rule.filter;
     let of_clients = rule.group_by == GroupBy::Service && !is_whole_service(rule);
-    of_clients && filter.prefixes.is_empty() && filter.asns.is_empty()
+    of_clients && filter.prefixes.is_empty() && filter.asns.is_empty() && filter.new.is_none()
 }
 
 /// The keys, sorted and all of one kind, that make up what a rule about some of a service's clients looks at as a whole;

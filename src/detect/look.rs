@@ -7,8 +7,9 @@ use std::sync::Arc;
 
 use foldhash::fast::RandomState;
 use hashbrown::HashSet;
+use ipnet::IpNet;
 
-use super::demand::{admits, counted, counts_late, is_whole_service, least, row_needs};
+use super::demand::{admits, counted, counts_late, is_whole_service, least, looks_at_prefixes, row_needs};
 use super::group::{Group, Groups, Members, Row};
 use super::level::{Level, is_made_of_countries, parts};
 use super::measure::{is_load, labelled, of_cell, of_counts, whole_of};
@@ -114,7 +115,8 @@ impl<'a> Look<'a> {
         if self.judged.whole {
             return self.of_service(window).map(|observed| (Key::Service, observed)).into_iter().collect();
         }
-        let groups = if self.counts_probes() { probe_groups(window) } else { self.groups(window) };
+        let groups =
+            if self.counts_probes() { probe_groups(window, self.rule.measure) } else { self.groups(window) };
         let mut holding = self.in_window(window, &groups);
         if holding.is_empty() {
             return holding;
@@ -162,8 +164,7 @@ impl<'a> Look<'a> {
             Past::of(self.watched, self.rule.timespan.secs(), self.traffic(), self.rule.measure).seconds();
         let reach = self.reach(window);
         let observe = |(key, group): (&Key, &Group)| {
-            let (failing_paths, ports) = (reach.failing_paths(*key), reach.ports(*key));
-            (*key, Observed { past, failing_paths, ports, ..self.observe(group, window) })
+            (*key, reach.observed(*key, Observed { past, ..self.observe(group, window) }))
         };
         let large = groups.iter().filter(|(_, group)| group.count >= enough);
         large.map(observe).filter(|(_, observed)| self.may_hold(observed, Stage::Window)).collect()
@@ -187,12 +188,12 @@ impl<'a> Look<'a> {
         let from = self.watched.now().plus(1 - i64::try_from(ticks).unwrap_or(LOOK_BACK));
         let mut members = Members::default();
         let mut add = |lineage: &Lineage, prefix, source| {
-            if self.judged.whole || admits(&self.rule.filter, self.home, lineage, prefix) {
+            if self.judged.whole || self.admits(lineage, prefix) {
                 members.add(lineage, prefix, source);
             }
         };
         let asks = |kind| self.judged.counted.contains(&kind);
-        let of_prefixes = asks(Kind::Prefixes) || !self.rule.filter.prefixes.is_empty();
+        let of_prefixes = asks(Kind::Prefixes) || looks_at_prefixes(&self.rule.filter);
         for (_, seconds) in self.watched.since(from) {
             // A cap may leave out sources, and then prefixes.
             let tick = seconds.of(traffic);
@@ -236,7 +237,7 @@ impl<'a> Look<'a> {
     /// Keys that are new only because nothing is learned yet are compared with what can still be looked back at. Done
     /// for the few keys that may hold: it looks into the rows of many ticks.
     fn look_back(&self, holding: &mut Vec<(Key, Observed)>) {
-        if holding.is_empty() {
+        if holding.is_empty() || self.rule.filter.new == Some(true) {
             return;
         }
         let past = Past::of(self.watched, self.rule.timespan.secs(), self.traffic(), self.rule.measure);
@@ -317,7 +318,10 @@ impl<'a> Look<'a> {
                 .asked(Kind::Countries, || distinct(window.countries.keys().map(|key| key.country))),
             paths: self.asked(Kind::Paths, || window.paths.len() as f64),
             failing_paths: self.asked(Kind::FailingPaths, || failing_paths(window, measure)),
-            ports: self.asked(Kind::Ports, || distinct(tried(window).map(|key| key.tried))),
+            ports: self
+                .asked(Kind::Ports, || distinct(tried(window, measure).filter_map(|key| key.tried.port()))),
+            hosts: self
+                .asked(Kind::Hosts, || distinct(tried(window, measure).filter_map(|key| key.tried.host()))),
         }
     }
 
@@ -343,6 +347,7 @@ impl<'a> Look<'a> {
             | Measure::Ignored
             | Measure::Refused
             | Measure::Probes
+            | Measure::UdpProbes
             | Measure::Strays
             | Measure::Packets
             | Measure::Bytes
@@ -375,8 +380,14 @@ impl<'a> Look<'a> {
         groups
     }
 
+    /// Whether the rule counts a row.
+    fn admits(&self, lineage: &Lineage, prefix: Option<IpNet>) -> bool {
+        let level = Level { before: self.watched.before(self.traffic()), rule: self.rule };
+        admits(&self.rule.filter, self.home, lineage, prefix) && level.admits(prefix)
+    }
+
     fn add(&self, groups: &mut Groups, row: &Row<'_>) {
-        if !admits(&self.rule.filter, self.home, row.lineage, row.prefix) {
+        if !self.admits(row.lineage, row.prefix) {
             return;
         }
         let key = match self.rule.group_by {
@@ -464,9 +475,9 @@ fn sort_largest(holding: &mut Vec<(Key, Observed)>) {
 }
 
 /// What was tried and not answered, by the address that it came from.
-fn probe_groups(window: &Window) -> Groups {
+fn probe_groups(window: &Window, measure: Measure) -> Groups {
     let group = |count| Group { count, members: None };
-    probes(window).into_iter().map(|(source, count)| (Key::Source(source), group(count))).collect()
+    probes(window, measure).into_iter().map(|(source, count)| (Key::Source(source), group(count))).collect()
 }
 
 fn lift_of_share(share: f64, before: f64) -> f64 {
@@ -480,7 +491,7 @@ fn ratio(part: f64, whole: f64) -> f64 {
 /// How many different paths fail as the measure counts it.
 fn failing_paths(window: &Window, measure: Measure) -> f64 {
     if measure == Measure::Strays {
-        return distinct(tried(window).map(|key| key.tried));
+        return distinct(tried(window, measure).map(|key| key.tried));
     }
     distinct(window.failing.keys().filter(|key| fails_as(measure, key.failure)).map(|key| key.path))
 }

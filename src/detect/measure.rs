@@ -19,12 +19,15 @@ pub fn of_counts(measure: Measure, counts: &Counts) -> u64 {
         Measure::Ignored => counts.probes().saturating_sub(counts[Count::Refused]),
         Measure::Refused => counts[Count::Refused],
         Measure::Probes => counts.probes(),
+        Measure::UdpProbes => counts.udp_probes(),
         Measure::Strays => counts.strays(),
         Measure::Unanswered => counts[Count::Unanswered],
         Measure::Waiting => counts[Count::FirstByteWait] / 1_000,
         Measure::Late => counts[Count::Late],
         Measure::Held => counts[Count::Held],
         Measure::Drips => counts[Count::Drips],
+        Measure::BareHandshakes => counts[Count::BareHandshakes],
+        Measure::Renegotiations => counts[Count::Renegotiations],
         // A level is no sum of seconds: see `Levels`.
         Measure::Holding => 0,
         Measure::Denied => counts[Count::Denied],
@@ -51,10 +54,12 @@ pub fn whole_of(measure: Measure, counts: &Counts) -> u64 {
         Measure::Unearned | Measure::Udp | Measure::Icmp | Measure::Fragments | Measure::Reflected => {
             counts[Count::PacketsIn]
         }
+        Measure::UdpProbes => counts[Count::UdpProbes],
         Measure::Strays => counts[Count::Strays],
         Measure::Unanswered => counts[Count::Accesses],
         Measure::Late => counts[Count::FirstBytes],
         Measure::Held | Measure::Drips => counts[Count::Opened],
+        Measure::BareHandshakes => counts[Count::Hellos],
         Measure::Resets => counts[Count::Http2Requests],
         Measure::LargeResent => counts[Count::LargeSent],
         Measure::Packets
@@ -63,6 +68,7 @@ pub fn whole_of(measure: Measure, counts: &Counts) -> u64 {
         | Measure::Requests
         | Measure::Accesses
         | Measure::Waiting
+        | Measure::Renegotiations
         | Measure::Holding => of_counts(measure, counts),
     }
 }
@@ -82,6 +88,8 @@ pub fn of_cell(measure: Measure, cell: &Cell) -> u64 {
         Measure::Waiting => cell.wait_us / 1_000,
         Measure::Held | Measure::Holding => u64::from(cell.held),
         Measure::Drips => u64::from(cell.drips),
+        Measure::BareHandshakes => u64::from(cell.bare),
+        Measure::Renegotiations => u64::from(cell.renegotiations),
         Measure::Denied => u64::from(cell.denied),
         Measure::Missing => u64::from(cell.missing),
         Measure::Resets => u64::from(cell.resets),
@@ -91,6 +99,7 @@ pub fn of_cell(measure: Measure, cell: &Cell) -> u64 {
         | Measure::Ignored
         | Measure::Refused
         | Measure::Probes
+        | Measure::UdpProbes
         | Measure::Strays
         | Measure::Late
         | Measure::LargeResent
@@ -140,6 +149,8 @@ fn requires(measure: Measure) -> Requires {
         | Measure::Probes
         | Measure::Held
         | Measure::Drips
+        | Measure::BareHandshakes
+        | Measure::Renegotiations
         | Measure::Holding
         | Measure::Resets
         | Measure::Udp
@@ -148,13 +159,14 @@ fn requires(measure: Measure) -> Requires {
         | Measure::Reflected => Requires::ToServer,
         // A client that shows no data shows by the service's data that it came through.
         Measure::Connections | Measure::Accesses => Requires::EitherSide,
-        // Responses belong to requests, and without the answers nobody proves an address, and no conversation is seen to
-        // go on.
+        // Responses belong to requests, and without the answers nobody proves an address, no conversation is seen to go on,
+        // and an answer to the service's own datagram looks like a question.
         Measure::ClientErrors
         | Measure::ServerErrors
         | Measure::Unearned
         | Measure::Ignored
         | Measure::Refused
+        | Measure::UdpProbes
         | Measure::Strays
         | Measure::Unanswered
         | Measure::Waiting

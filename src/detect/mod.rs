@@ -44,6 +44,7 @@ pub use habits::{Habits, is_asset};
 pub use levels::Levels;
 pub use measure::{is_measurable, labelled, of_cell, of_counts, switched_off, whole_of};
 pub use past::Past;
+pub use reach::{counts_as, is_tried};
 pub use rules::{Grounds, Homes, RuleDetector};
 pub use watch::Watch;
 pub use watched::{LOOK_BACK, Seconds, SpanNeeds, Watched};

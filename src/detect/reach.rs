@@ -1,14 +1,16 @@
-//! How far sources reach: how many different paths fail for each, how many different ports each tries beside the
-//! service, how many paths without a conversation. Comes in: a window's rows. Goes out: numbers per address; addresses
-//! that only tried are proven by nothing.
+//! How far sources reach: how many different paths fail for each, how many different ports and addresses each tries
+//! beside the service, how many paths without a conversation. Comes in: a window's rows. Goes out: numbers per address;
+//! addresses that only tried are proven by nothing.
 
+use std::hash::Hash;
 use std::net::IpAddr;
 
 use foldhash::fast::RandomState;
-use hashbrown::HashMap;
+use hashbrown::{HashMap, HashSet};
 
 use super::Key;
-use super::rule::{Measure, Rule};
+use super::demand::counts;
+use super::rule::{Kind, Measure, Observed, Rule};
 use super::window::Window;
 use crate::aggregate::{ProbedKey, Tried};
 use crate::flow::Failure;
@@ -16,43 +18,60 @@ use crate::flow::Failure;
 /// How many different things each source went for, in the window of a rule that asks for it.
 #[derive(Default)]
 pub(super) struct Reach {
-    failing_paths: HashMap<IpAddr, u32, RandomState>,
-    ports: HashMap<IpAddr, u32, RandomState>,
+    failing_paths: Numbers,
+    ports: Numbers,
+    hosts: Numbers,
 }
 
+/// How many, by source.
+type Numbers = HashMap<IpAddr, u32, RandomState>;
+
 impl Reach {
-    /// Rows differ in their path or port, so their number is that of different ones.
+    /// Counts what the rule's condition looks at.
     pub(super) fn of(rule: &Rule, window: &Window) -> Self {
+        let (measure, asks) = (rule.measure, |kind| counts(&rule.when, kind));
         let mut reach = Self::default();
-        for key in window.failing.keys().filter(|key| fails_as(rule.measure, key.failure)) {
-            *reach.failing_paths.entry(key.source).or_default() += 1;
+        if asks(Kind::FailingPaths) {
+            let failing = window.failing.keys().filter(|key| fails_as(measure, key.failure));
+            let strays = tried(window, measure).filter(|key| matches!(key.tried, Tried::Path(_)));
+            // Rows differ in their path, so their number is that of different ones.
+            for source in failing.map(|key| key.source).chain(strays.map(|key| key.source)) {
+                *reach.failing_paths.entry(source).or_default() += 1;
+            }
         }
-        for key in tried(window) {
-            let numbers = match key.tried {
-                Tried::Port(_) => &mut reach.ports,
-                Tried::Path(_) if rule.measure == Measure::Strays => &mut reach.failing_paths,
-                Tried::Path(_) => continue,
-            };
-            *numbers.entry(key.source).or_default() += 1;
+        if asks(Kind::Ports) {
+            reach.ports = distinct(tried(window, measure), Tried::port);
+        }
+        if asks(Kind::Hosts) {
+            reach.hosts = distinct(tried(window, measure), Tried::host);
         }
         reach
     }
 
-    pub(super) fn failing_paths(&self, key: Key) -> f64 {
-        of_key(&self.failing_paths, key)
-    }
-
-    pub(super) fn ports(&self, key: Key) -> f64 {
-        of_key(&self.ports, key)
+    /// What was observed of a key, with how far it reaches; only sources have such rows.
+    pub(super) fn observed(&self, key: Key, observed: Observed) -> Observed {
+        let Key::Source(source) = key else { return observed };
+        let of = |numbers: &Numbers| numbers.get(&source).copied().map_or(0.0, f64::from);
+        let (failing_paths, ports, hosts) = (of(&self.failing_paths), of(&self.ports), of(&self.hosts));
+        Observed { failing_paths, ports, hosts, ..observed }
     }
 }
 
-/// The number of a source; of any other key nothing, since only sources have such rows.
-fn of_key(numbers: &HashMap<IpAddr, u32, RandomState>, key: Key) -> f64 {
-    match key {
-        Key::Source(source) => numbers.get(&source).copied().map_or(0.0, f64::from),
-        _ => 0.0,
+/// How many different ones each source tried.
+fn distinct<'w, T: Eq + Hash>(
+    tried: impl Iterator<Item = &'w ProbedKey>,
+    what: impl Fn(Tried) -> Option<T>,
+) -> Numbers {
+    let mut seen: HashSet<(IpAddr, T), RandomState> = HashSet::default();
+    let mut numbers = Numbers::default();
+    for key in tried {
+        if let Some(one) = what(key.tried)
+            && seen.insert((key.source, one))
+        {
+            *numbers.entry(key.source).or_default() += 1;
+        }
     }
+    numbers
 }
 
 /// Whether a failure is one that the measure counts; other measures count both.
@@ -66,20 +85,31 @@ pub(super) fn fails_as(measure: Measure, failure: Failure) -> bool {
 }
 
 /// Whether a measure is of what is only tried, for which no source earns a row.
-pub(super) const fn is_tried(measure: Measure) -> bool {
-    matches!(measure, Measure::Probes | Measure::Strays)
+pub const fn is_tried(measure: Measure) -> bool {
+    matches!(measure, Measure::Probes | Measure::UdpProbes | Measure::Strays)
 }
 
-/// What was tried and did not answer.
-pub(super) fn tried(window: &Window) -> impl Iterator<Item = &ProbedKey> {
-    window.probed.iter().filter(|(_, probe)| probe.unanswered() > 0).map(|(key, _)| key)
+/// Whether a measure that is of what is only tried counts this; any other looks at all ports.
+pub const fn counts_as(measure: Measure, tried: Tried) -> bool {
+    match (measure, tried) {
+        (Measure::Strays, tried) => matches!(tried, Tried::Path(_)),
+        (Measure::Probes, tried) => matches!(tried, Tried::Port(..)),
+        (Measure::UdpProbes, tried) => matches!(tried, Tried::Datagram(..)),
+        (_, tried) => !matches!(tried, Tried::Path(_)),
+    }
+}
+
+/// What was tried, as the measure counts it, and did not answer.
+pub(super) fn tried(window: &Window, measure: Measure) -> impl Iterator<Item = &ProbedKey> {
+    let unanswered = window.probed.iter().filter(|(_, probe)| probe.unanswered() > 0).map(|(key, _)| key);
+    unanswered.filter(move |key| counts_as(measure, key.tried))
 }
 
 /// What was tried and not answered, by the address that it came from. Who asks without a conversation and is answered at
 /// times is a client whose conversations began before they were seen: each answer speaks for another that is on its way.
-pub(super) fn probes(window: &Window) -> HashMap<IpAddr, u64, RandomState> {
+pub(super) fn probes(window: &Window, measure: Measure) -> HashMap<IpAddr, u64, RandomState> {
     let mut probes: HashMap<IpAddr, (u64, u64), RandomState> = HashMap::default();
-    for (key, probe) in &window.probed {
+    for (key, probe) in window.probed.iter().filter(|(key, _)| counts_as(measure, key.tried)) {
         let (unanswered, answered) = probes.entry(key.source).or_default();
         *unanswered += u64::from(probe.unanswered());
         *answered += if matches!(key.tried, Tried::Path(_)) { u64::from(probe.answered) } else { 0 };

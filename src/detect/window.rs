@@ -10,7 +10,8 @@ use super::measure::of_counts;
 use super::rule::Measure;
 use super::sieve::{Part, Sieve};
 use crate::aggregate::{
-    Cell, Counts, FailingKey, Lineage, MakeKey, PathKey, PrefixKey, Probe, ProbedKey, ScopeTick, SourceKey,
+    Cell, Counts, FailingKey, Lineage, MakeKey, NameKey, PathKey, PrefixKey, Probe, ProbedKey, ScopeTick,
+    SourceKey,
 };
 use crate::flow::ServerEnd;
 
@@ -31,6 +32,8 @@ pub struct Needs {
     pub paths: bool,
     /// Makes of clients.
     pub makes: bool,
+    /// Server names.
+    pub names: bool,
     /// Ends of the service.
     pub ends: bool,
     /// Failing paths of sources.
@@ -49,6 +52,7 @@ impl Needs {
         troubled: false,
         paths: true,
         makes: true,
+        names: true,
         ends: true,
         failing: true,
         probed: true,
@@ -78,6 +82,7 @@ impl Needs {
             troubled: join(self.troubled, other.troubled),
             paths: join(self.paths, other.paths),
             makes: join(self.makes, other.makes),
+            names: join(self.names, other.names),
             ends: join(self.ends, other.ends),
             failing: join(self.failing, other.failing),
             probed: join(self.probed, other.probed),
@@ -222,12 +227,15 @@ pub struct Window {
     pub prefixes: HashMap<PrefixKey, Cell, RandomState>,
     /// Per source.
     pub sources: HashMap<SourceKey, Cell, RandomState>,
-    /// Per source that has anything denied, missing, unanswered, held, dripping or broken off: few of many.
+    /// Per source that has anything denied, missing, unanswered, held, dripping, broken off, or in vain handshakes: few of
+    /// many.
     pub troubled: HashMap<SourceKey, Cell, RandomState>,
     /// Requests per path.
     pub paths: HashMap<PathKey, u64, RandomState>,
     /// Accesses per make of client.
     pub makes: HashMap<MakeKey, u64, RandomState>,
+    /// Hellos per server name.
+    pub names: HashMap<NameKey, u64, RandomState>,
     /// Packets per end of the service.
     pub ends: HashMap<ServerEnd, u64, RandomState>,
     /// Failing responses per source and path.
@@ -280,6 +288,7 @@ impl Window {
         enter(&mut self.troubled, rows(needs.troubled, &tick.sources).filter(in_trouble));
         enter_counts(&mut self.paths, rows(needs.paths, &tick.paths));
         enter_counts(&mut self.makes, rows(needs.makes, &tick.makes));
+        enter_counts(&mut self.names, rows(needs.names, &tick.names));
         enter_counts(&mut self.ends, rows(needs.ends, &tick.ends));
         enter_counts(&mut self.failing, rows(needs.failing, &tick.failing));
         for (key, probe) in rows(needs.probed, &tick.probed) {
@@ -301,6 +310,7 @@ impl Window {
         absorb(&mut self.troubled, other.troubled, Cell::merge);
         absorb(&mut self.paths, other.paths, |sum, more| *sum += more);
         absorb(&mut self.makes, other.makes, |sum, more| *sum += more);
+        absorb(&mut self.names, other.names, |sum, more| *sum += more);
         absorb(&mut self.ends, other.ends, |sum, more| *sum += more);
         absorb(&mut self.failing, other.failing, |sum, more| *sum += more);
         absorb(&mut self.probed, other.probed, |sum, more| sum.merge(*more));
@@ -315,6 +325,7 @@ impl Window {
         forget(rows.troubled, &mut self.troubled);
         forget(rows.paths, &mut self.paths);
         forget(rows.makes, &mut self.makes);
+        forget(rows.names, &mut self.names);
         forget(rows.ends, &mut self.ends);
         forget(rows.failing, &mut self.failing);
         forget(rows.probed, &mut self.probed);
@@ -331,6 +342,7 @@ impl Window {
         leave(&mut self.troubled, rows(needs.troubled, &tick.sources).filter(in_trouble));
         leave_counts(&mut self.paths, rows(needs.paths, &tick.paths));
         leave_counts(&mut self.makes, rows(needs.makes, &tick.makes));
+        leave_counts(&mut self.names, rows(needs.names, &tick.names));
         leave_counts(&mut self.ends, rows(needs.ends, &tick.ends));
         leave_counts(&mut self.failing, rows(needs.failing, &tick.failing));
         for (key, probe) in rows(needs.probed, &tick.probed) {
@@ -373,9 +385,10 @@ fn rows<T>(needed: bool, rows: &[T]) -> std::slice::Iter<'_, T> {
     if needed { rows.iter() } else { [].iter() }
 }
 
-/// Whether a source has anything denied, missing, unanswered, held, dripping or broken off.
+/// Whether a source has anything denied, missing, unanswered, held, dripping, broken off, or in vain handshakes.
 fn in_trouble((_, cell): &&(SourceKey, Cell)) -> bool {
-    cell.denied | cell.missing | cell.unanswered | cell.held | cell.drips | cell.resets > 0
+    let failed = cell.denied | cell.missing | cell.unanswered;
+    failed | cell.held | cell.drips | cell.resets | cell.bare | cell.renegotiations > 0
 }
 
 fn enter_counts<'a, K: Clone + Eq + Hash + 'a>(

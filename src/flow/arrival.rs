@@ -30,6 +30,9 @@ const AMPLIFIERS: [u16; 24] = [
     5_683, 10_001, 11_211, 17_185, 27_960, 37_810,
 ];
 
+/// Clients have ports from here on; below are those of servers (RFC 6335 section 6).
+const FIRST_OF_CLIENTS: u16 = 1_024;
+
 impl Arrival<'_, '_> {
     /// Which side is the client's, as far as the packet alone tells: the sender of a SYN or a datagram, the receiver of
     /// a SYN-ACK, else the one with the higher port.
@@ -51,6 +54,18 @@ impl Arrival<'_, '_> {
             && from != to
             && AMPLIFIERS.binary_search(&from).is_ok()
             && datagram(self.packet).is_some_and(|payload| !payload.is_empty())
+    }
+
+    /// Whether it may be a question to a port beside a service, or the answer to one: from a port that clients have. What
+    /// comes from ports of servers is their answer to something that was not seen.
+    pub fn is_question(&self, account: &Account<'_>) -> bool {
+        let clients = match account.direction {
+            Direction::ToServer => self.ports.0,
+            Direction::ToClient => self.ports.1,
+        };
+        matches!(account.scope, Scope::Beside(_) | Scope::CandidateHost(_))
+            && clients >= FIRST_OF_CLIENTS
+            && AMPLIFIERS.binary_search(&clients).is_err()
     }
 
     /// Whether it is a segment that no connection has, to a port beside a service: with neither SYN nor ACK nor RST (FIN, NULL
@@ -133,6 +148,14 @@ impl Account<'_> {
         } else if let Some(payload) = datagram(arrival.packet) {
             connection.datagram(self.direction, payload, moment);
         }
+    }
+
+    /// Tells of what belongs to no conversation, whether it is an answer that nobody asked for.
+    pub fn unexpected<O: Observer>(&self, arrival: &Arrival<'_, '_>, observer: &mut O) {
+        if arrival.is_reflected(self) {
+            self.tell(What::Reflected { bytes: self.bytes }, observer);
+        }
+        self.unearned(observer);
     }
 
     /// Tells that it proves nothing.

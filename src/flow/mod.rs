@@ -16,6 +16,7 @@ mod loss;
 mod marks;
 mod pending;
 pub mod record;
+mod records;
 mod speech;
 mod table;
 mod tcp;
@@ -157,6 +158,17 @@ pub enum What<'a> {
         /// Bytes of the IP packet.
         bytes: u32,
     },
+    /// The first datagram of a conversation goes to a port beside the service, from a port that nothing answers from; it is
+    /// told as [`What::Unearned`] as well.
+    Probed {
+        /// The address it claims to come from.
+        source: IpAddr,
+    },
+    /// The first datagram back from such a port; it is told as [`What::Unearned`] as well.
+    Replied {
+        /// Where the first one claimed to come from.
+        source: IpAddr,
+    },
     /// One side of a handshake alone is on the mirror: a client's third packet without the answer that it acknowledges,
     /// or an answer without its SYN, as far as their numbers tell. Told once for a conversation.
     OneSided,
@@ -264,6 +276,10 @@ pub struct Served {
     pub drips: bool,
     /// Whether it is held no more.
     pub released: bool,
+    /// Whether it ended behind a TLS hello without having asked for anything.
+    pub bare: bool,
+    /// How often its client began the TLS handshake anew, the first time apart: turns that begin with a handshake record.
+    pub renegotiations: u8,
 }
 
 /// What happened on a connection within a tick, besides packets and heads.
@@ -346,7 +362,8 @@ impl Served {
     pub fn has_trouble(&self) -> bool {
         let again = self.large_resent | self.small_resent | self.zero_windows;
         let failed = self.unanswered | self.denied | self.missing;
-        (again | failed) != 0 || self.held || self.drips || self.released
+        let sealed = self.bare || self.renegotiations > 0;
+        (again | failed) != 0 || self.held || self.drips || self.released || sealed
     }
 }
 

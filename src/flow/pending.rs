@@ -42,6 +42,10 @@ pub(super) enum Outcome {
     OneSided,
     /// A request before which nothing was seen of its conversation; the hash of its path.
     Strayed(u32),
+    /// The first datagram of a client, before which nothing was seen of its conversation.
+    Probed,
+    /// The first datagram that answers such a one.
+    Replied,
     /// The client has earned state.
     Admit(Admission),
 }
@@ -178,6 +182,8 @@ impl Pending {
             Step::Attempt if first => Outcome::Attempt,
             Step::OneSided => Outcome::OneSided,
             Step::Strayed(path) => Outcome::Strayed(path),
+            Step::Probed => Outcome::Probed,
+            Step::Replied => Outcome::Replied,
             Step::Answered(micros) => Outcome::Answered(micros),
             Step::Refused => Outcome::Refused,
             Step::Attempt | Step::Waiting => Outcome::Waiting,
@@ -248,6 +254,8 @@ enum Step {
     Refused,
     OneSided,
     Strayed(u32),
+    Probed,
+    Replied,
     Waiting,
     Earned { proof: Proof, opened: bool },
 }
@@ -282,13 +290,15 @@ impl Entry {
             Some(Stage::Datagram { answered: true }) if knock.from == self.client => {
                 Step::Earned { proof: Proof::Proven, opened: false }
             }
-            Some(Stage::Datagram { answered }) => {
-                self.stage = Some(Stage::Datagram { answered: answered || knock.from != self.client });
-                Step::Waiting
+            Some(Stage::Datagram { answered: false }) if knock.from != self.client => {
+                self.stage = Some(Stage::Datagram { answered: true });
+                Step::Replied
             }
+            Some(Stage::Datagram { .. }) => Step::Waiting,
             _ => {
-                self.stage = Some(Stage::Datagram { answered: knock.from != self.client });
-                Step::Waiting
+                let asks = knock.from == self.client;
+                self.stage = Some(Stage::Datagram { answered: !asks });
+                if asks { Step::Probed } else { Step::Waiting }
             }
         }
     }

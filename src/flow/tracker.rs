@@ -354,11 +354,18 @@ impl Tracker {
             Outcome::Waiting if arrival.is_stealthy(&account) => {
                 account.tell(What::Attempted { source: account.outside, bytes: account.bytes }, observer);
             }
-            Outcome::Waiting => {
-                if arrival.is_reflected(&account) {
-                    account.tell(What::Reflected { bytes: account.bytes }, observer);
+            Outcome::Waiting => account.unexpected(arrival, observer),
+            Outcome::Probed => {
+                if arrival.is_question(&account) {
+                    account.tell(What::Probed { source: account.outside }, observer);
                 }
-                account.unearned(observer);
+                account.unexpected(arrival, observer);
+            }
+            Outcome::Replied => {
+                if arrival.is_question(&account) {
+                    account.tell(What::Replied { source: account.outside }, observer);
+                }
+                account.unexpected(arrival, observer);
             }
             Outcome::Answered(micros) => {
                 let (source, bytes) = (account.outside, account.bytes);

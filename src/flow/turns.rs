@@ -5,7 +5,7 @@
 //! A turn of the client begins with its first new byte after the service's last, and ends with the service's next. So it
 //! is the same in plain HTTP and inside of TLS, and pipelined requests are one.
 
-use super::{Failure, Proof, Served};
+use super::{Failure, Proof, Served, records};
 use crate::decode::TcpSegment;
 use crate::service::Direction;
 use crate::time::{Span, Timestamp};
@@ -50,6 +50,13 @@ const ANSWERED: u16 = 1 << 9;
 const ARMED: u16 = 1 << 10;
 /// That its head drips was told.
 const DRIPS: u16 = 1 << 11;
+/// Behind its hello, the client began a turn with a handshake record, as it does to end the handshake (TLS 1.2), or with
+/// another hello where the first one's keys did not suit (TLS 1.3).
+const SHOOK: u16 = 1 << 12;
+/// It did so again, as where it is asked for a certificate on a connection that goes on.
+const SHOOK_AGAIN: u16 = 1 << 13;
+/// Behind the handshake it asked for something.
+const USED: u16 = 1 << 14;
 
 /// Nobody waits longer for an answer or for the next byte: a head that takes 10 s is no browser's.
 pub(super) const PATIENCE: Span = Span::from_secs(10);
@@ -216,6 +223,7 @@ impl Turns {
     /// The connection is over.
     pub fn end(&mut self) {
         self.served.released |= self.is(HELD);
+        self.served.bare |= self.is(SEALED) && !self.is(USED);
         self.state &= ARMED;
     }
 
@@ -315,6 +323,9 @@ impl Turns {
             return;
         }
         self.last = Moment::of(now);
+        if self.is(SEALED) {
+            self.note_records(segment);
+        }
         if !self.is(TURN) {
             self.since = self.last;
             self.mark = segment.sequence;
@@ -322,6 +333,25 @@ impl Turns {
         self.state |= TURN;
         if self.is(SEALED) && segment.payload_len >= LEAST_REQUEST {
             self.ask();
+        }
+    }
+
+    /// Notes what a client does behind its hello: whether it begins the handshake anew, whether it asks for anything.
+    fn note_records(&mut self, segment: &TcpSegment<'_>) {
+        if !records::begins_with_handshake(segment.payload) {
+            let asks = segment.payload_len >= LEAST_REQUEST;
+            self.set(USED, self.is(USED) || asks);
+            return;
+        }
+        self.set(USED, self.is(USED) || records::hold_a_request(segment.payload));
+        if self.is(TURN) {
+            return;
+        }
+        let shaken = self.state & (SHOOK | SHOOK_AGAIN);
+        match shaken {
+            0 => self.state |= SHOOK,
+            SHOOK => self.state |= SHOOK_AGAIN,
+            _ => self.served.renegotiations = self.served.renegotiations.saturating_add(1),
         }
     }
 

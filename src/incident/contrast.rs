@@ -1,29 +1,25 @@
-//! What sets an incident's traffic apart from the minute before it: attribute by attribute, its part now and then, and what
-//! was asked for. Comes in: rows since the onset and before it. Goes out: [`Contrast`] and [`Sought`], what tells most first.
+//! What sets an incident's traffic apart from the minute before it: attribute by attribute, its part now and then. Comes in:
+//! rows since the onset and before it. Goes out: [`Contrast`], what tells most first.
 
 use std::borrow::Cow;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use super::cohort::LEAST_BEFORE;
 use super::origins::Scale;
-use super::{Attribute, Contrast, Origin, Sought};
+use super::sought::{kind_of, lower_case};
+use super::{Attribute, Contrast};
 use crate::aggregate::{Fingerprint, ScopeTick};
 use crate::attribute::{Asn, Country};
+use crate::detect::rule::Traffic;
 use crate::detect::{Key, Needs, Window, of_cell};
 use crate::flow::template_of;
 
 /// The traffic of the seconds before an onset.
 #[derive(Debug)]
 pub(super) struct Ordinary {
-    window: Window,
+    pub window: Window,
     seconds: f64,
 }
-
-/// Paths that are told.
-const MOST_SOUGHT: usize = 5;
-
-/// A path with less than this part of the requests is not told.
-const LEAST_SOUGHT: f64 = 0.05;
 
 /// Rows of a contrast table, and of one attribute: it is to be read at a glance.
 const MOST_ROWS: usize = 8;
@@ -34,12 +30,12 @@ const LEAST_SHARE: f64 = 0.1;
 const LEAST_LIFT: f64 = 2.0;
 
 /// Fewer before tell nothing.
-const LEAST_COUNT: u64 = 20;
+pub(super) const LEAST_COUNT: u64 = 20;
 
 impl Ordinary {
     /// What moved in these ticks, which span so many seconds.
     pub fn of<'a>(ticks: impl Iterator<Item = &'a ScopeTick>, seconds: f64) -> Self {
-        let needs = Needs { paths: true, makes: true, ends: true, ..Needs::default() };
+        let needs = Needs { paths: true, makes: true, names: true, ends: true, ..Needs::default() };
         let mut window = Window::new(needs);
         ticks.for_each(|tick| window.enter(tick));
         Self { window, seconds }
@@ -49,14 +45,13 @@ impl Ordinary {
 /// How much of something there is, by what it is.
 type Counts<'a> = BTreeMap<Cow<'a, str>, u64>;
 
-/// How often what was asked for, by method and template of the path, and two of the paths.
-type Asked<'a> = BTreeMap<(&'a str, Cow<'a, str>), (u64, BTreeSet<&'a str>)>;
-
 /// What an incident's rows show beside those before it.
 pub(super) struct Beside<'a> {
     pub window: &'a Window,
     pub ordinary: &'a Ordinary,
     pub scale: &'a Scale<'a>,
+    /// Which of the service's traffic it is.
+    pub traffic: Traffic,
 }
 
 impl<'a> Beside<'a> {
@@ -67,6 +62,7 @@ impl<'a> Beside<'a> {
         let attributes = [
             (Attribute::UserAgent, agents(now), agents(before)),
             (Attribute::Ja4, hellos(now), hellos(before)),
+            (Attribute::ServerName, names(now), names(before)),
             (Attribute::Method, methods(now), methods(before)),
             (Attribute::Path, paths(now), paths(before)),
             (Attribute::Port, ports(now), ports(before)),
@@ -128,36 +124,6 @@ impl<'a> Beside<'a> {
         };
         now.into_iter().filter_map(row).collect()
     }
-
-    /// What the origins' countries asked for, everybody where there are no origins: what sets it apart first.
-    pub fn sought(&self, origins: &[Origin]) -> Vec<Sought> {
-        let countries: BTreeSet<Country> = origins.iter().map(|row| row.country).collect();
-        let all_before = asked(&self.ordinary.window, &BTreeSet::new());
-        let whole_before: u64 = all_before.values().map(|(sum, _)| sum).sum();
-        let asked = asked(self.window, &countries);
-        let whole: u64 = asked.values().map(|(sum, _)| sum).sum();
-        let row = |((method, template), (count, paths)): (_, (u64, BTreeSet<&str>))| {
-            let earlier = all_before.get(&(method, Cow::clone(&template))).map_or(0, |(sum, _)| *sum);
-            let before = (whole_before >= LEAST_COUNT).then(|| earlier as f64 / whole_before as f64);
-            Sought {
-                method: method.to_owned(),
-                // Paths that differ in identifiers only are one; where there is but one, it is told as it is.
-                path: match paths.first() {
-                    Some(only) if paths.len() == 1 => (*only).to_owned(),
-                    _ => template.into_owned(),
-                },
-                share: count as f64 / whole.max(1) as f64,
-                baseline_share: before,
-            }
-        };
-        let mut sought: Vec<Sought> = asked.into_iter().map(row).collect();
-        sought.retain(|sought| sought.share >= LEAST_SOUGHT);
-        let told = |one: &Sought| told_by(one.share, one.baseline_share.unwrap_or(LEAST_BEFORE));
-        sought
-            .sort_by(|one, other| told(other).total_cmp(&told(one)).then_with(|| one.path.cmp(&other.path)));
-        sought.truncate(MOST_SOUGHT);
-        sought
-    }
 }
 
 /// A value with its counts (now and expected) and shares (now and before), if it sets the traffic apart.
@@ -180,29 +146,12 @@ pub(super) fn lift(share: f64, before: f64) -> f64 {
 
 /// How much a row tells: its term of the relative entropy (Kullback and Leibler 1951). A large share that was always large
 /// tells little, and so does a small one that is new.
-fn told_by(share: f64, before: f64) -> f64 {
+pub(super) fn told_by(share: f64, before: f64) -> f64 {
     share * lift(share, before).max(1e-9).ln()
 }
 
 fn told(row: &Contrast) -> f64 {
     told_by(row.share, row.baseline_share)
-}
-
-/// What clients of these countries asked for, or all clients where there is none.
-fn asked<'w>(window: &'w Window, countries: &BTreeSet<Country>) -> Asked<'w> {
-    let mut asked = Asked::new();
-    for (key, count) in &window.paths {
-        if countries.is_empty() || countries.contains(&key.country) {
-            let (sum, paths) = asked.entry((&key.method, template_of(&key.path))).or_default();
-            *sum += count;
-            paths.insert(&key.path);
-            if paths.len() > 2 {
-                // Rows come in no order: the lowest two stay.
-                paths.pop_last();
-            }
-        }
-    }
-    asked
 }
 
 fn paths(window: &Window) -> Counts<'_> {
@@ -225,6 +174,10 @@ fn hellos(window: &Window) -> Counts<'_> {
         Fingerprint::Ja4(ja4) => Some((Cow::from(ja4.as_str()), *count)),
         Fingerprint::UserAgent(_) => None,
     }))
+}
+
+fn names(window: &Window) -> Counts<'_> {
+    sums(window.names.iter().map(|(key, count)| (kind_of(&lower_case(&key.name)), *count)))
 }
 
 fn ports(window: &Window) -> Counts<'_> {

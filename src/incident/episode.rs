@@ -449,6 +449,7 @@ fn is_access(measure: Measure) -> bool {
             | Measure::Fragments
             | Measure::Reflected
             | Measure::Probes
+            | Measure::UdpProbes
             | Measure::Strays
     )
 }

@@ -17,6 +17,7 @@ mod named;
 mod onset;
 mod origins;
 mod signs;
+mod sought;
 mod standing;
 mod suspects;
 #[cfg(test)]
@@ -37,6 +38,7 @@ use crate::time::{TickId, Timestamp};
 
 pub use but_for::ButFor;
 pub use lifecycle::{Incidents, Policy};
+pub use sought::{Aim, Sought};
 
 /// Why an incident is told now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -345,26 +347,6 @@ pub struct Neighbour {
     pub rate: f64,
 }
 
-/// What was asked for.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Sought {
-    /// The method.
-    pub method: String,
-    /// The path without its query.
-    pub path: String,
-    /// Its part of the requests of the origins' countries.
-    pub share: f64,
-    /// Its part of all requests in the minute before; `None` where too few were seen.
-    pub baseline_share: Option<f64>,
-}
-
-impl Sought {
-    /// How many times its part before.
-    pub fn lift(&self) -> Option<f64> {
-        self.baseline_share.map(|before| contrast::lift(self.share, before))
-    }
-}
-
 /// Something that is much more of the traffic than it was.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Contrast {
@@ -393,6 +375,8 @@ pub enum Attribute {
     UserAgent,
     /// The fingerprint of their hellos.
     Ja4,
+    /// The server name of their hellos, identifiers folded; empty where they name none.
+    ServerName,
     /// The method of requests.
     Method,
     /// The path of requests, identifiers folded.

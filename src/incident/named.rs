@@ -8,19 +8,20 @@ use super::episode::Ground;
 use super::origins::Scale;
 use super::{Origin, Place};
 use crate::aggregate::Cell;
-use crate::detect::{Key, Window, of_cell};
+use crate::detect::rule::Measure;
+use crate::detect::{Key, Window, counts_as, of_cell};
 use crate::flow::Proof;
 
-/// The sources that tried ports, or paths without a conversation, as far as rules found them. Nothing proves their
+/// The sources that tried ports, addresses, or paths without a conversation, as far as rules found them. Nothing proves their
 /// addresses.
 pub(super) fn probing(
-    window: &Window,
+    (window, measure): (&Window, Measure),
     keys: &BTreeSet<Key>,
     scale: &Scale<'_>,
     ground: &Ground<'_>,
 ) -> Vec<Origin> {
     let mut attempts: BTreeMap<IpAddr, Count> = BTreeMap::new();
-    for (key, probe) in &window.probed {
+    for (key, probe) in window.probed.iter().filter(|(key, _)| counts_as(measure, key.tried)) {
         let own = attempts.entry(key.source).or_default();
         own.named_for += u64::from(probe.attempts);
         own.all += u64::from(probe.attempts);

@@ -190,7 +190,8 @@ impl<L: Listener + 'static> Pipeline<L> {
         let reducer = Reducer::new(Arc::clone(&board), watch, incidents, listener);
         let reducer = reducer.showing(progress.board_of_one_way());
         let limits = FlowLimits { seed, ..FlowLimits::default() };
-        let kit = Kit { attributor, board: Arc::clone(&board), limits, wanted, proxies, writer };
+        let spread = services.spread().into();
+        let kit = Kit { attributor, spread, board: Arc::clone(&board), limits, wanted, proxies, writer };
         Self {
             services,
             filter,
@@ -236,7 +237,8 @@ impl<L: Listener + 'static> Pipeline<L> {
         let change = Box::new(change);
         let anew =
             ForReducer { bench, rules, services: services.clone(), calendar: learning.calendar, change };
-        self.crew.renew(ForWorkers { attributor, proxies, writer }, anew);
+        let spread = services.spread().into();
+        self.crew.renew(ForWorkers { attributor, spread, proxies, writer }, anew);
         self.services = services;
         Ok(())
     }

@@ -9,7 +9,7 @@ use crate::attribute::Attributor;
 use crate::detect::calendar::Calendar;
 use crate::detect::rule::RuleSet;
 use crate::flow::TrustedProxies;
-use crate::service::{ServiceError, Services};
+use crate::service::{ServiceError, ServiceId, Services};
 
 /// Why a pipeline cannot go on under what was read.
 #[derive(Debug, thiserror::Error)]
@@ -26,6 +26,8 @@ pub enum RenewError {
 #[derive(Clone)]
 pub(super) struct ForWorkers {
     pub attributor: Arc<Attributor>,
+    /// The services of many addresses.
+    pub spread: Arc<[ServiceId]>,
     pub proxies: TrustedProxies,
     pub writer: FlowWriter,
 }

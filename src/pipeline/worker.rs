@@ -14,6 +14,7 @@ use crate::decode::Packet;
 use crate::flow::{
     FlowCounts, FlowLimits, Ledger, LedgerCounts, RecordKinds, Shed, Sighting, Tracker, TrustedProxies,
 };
+use crate::service::ServiceId;
 
 /// A worker.
 pub(super) struct Worker {
@@ -30,6 +31,8 @@ pub(super) struct Worker {
 #[derive(Clone)]
 pub(super) struct Kit {
     pub attributor: Arc<Attributor>,
+    /// The services of many addresses.
+    pub spread: Arc<[ServiceId]>,
     pub board: Arc<OpenTicks>,
     pub limits: FlowLimits,
     pub wanted: RecordKinds,
@@ -43,11 +46,13 @@ impl Worker {
         let owned = |shard: usize| shard % workers == index;
         let tracker = || Tracker::new(kit.limits, kit.proxies.clone());
         let ledger = || Ledger::new(kit.wanted, kit.proxies.clone());
+        let mut tallies = Tallies::new(Arc::clone(&kit.attributor), kit.limits.seed);
+        tallies.keep_probes_of(Arc::clone(&kit.spread));
         let recorded = if kit.wanted.any() { SHARDS } else { 0 };
         Self {
             trackers: (0..SHARDS).map(|shard| owned(shard).then(tracker)).collect(),
             ledgers: (0..recorded).map(|shard| owned(shard).then(ledger)).collect(),
-            tallies: Tallies::new(Arc::clone(&kit.attributor), kit.limits.seed),
+            tallies,
             board: Arc::clone(&kit.board),
             script: Script::new(kit.writer.clone()),
         }
@@ -62,6 +67,7 @@ impl Worker {
     /// Goes on under other databases, labels, proxies and pseudonyms.
     pub fn renew(&mut self, renewal: &ForWorkers) {
         self.tallies.renew(Arc::clone(&renewal.attributor));
+        self.tallies.keep_probes_of(Arc::clone(&renewal.spread));
         self.script.renew(renewal.writer.clone());
         for tracker in self.trackers.iter_mut().flatten() {
             tracker.trust(&renewal.proxies);

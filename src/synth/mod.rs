@@ -36,7 +36,7 @@ use serde::Serialize;
 pub use conversation::{Conversation, View, Wire};
 pub use dialogue::Dialogue;
 pub use frames::Frames;
-pub use plan::{Close, HalfOpen, Kind, Streams, Target};
+pub use plan::{Close, HalfOpen, Kind, Sealed, Streams, Target};
 pub use rate::{Rate, per_sec, ramp};
 pub use traffic::{Traffic, millis, secs};
 pub use trouble::Trouble;

@@ -7,10 +7,10 @@ use super::conversation::{Conversation, Filling, Wire};
 use super::dialogue::Dialogue;
 use super::http::{RequestHead, is_bodiless, response_head};
 use super::origin::{AddressBook, Origin, Shuffle};
-use super::plan::{Close, HalfOpen, Kind, Streams};
+use super::plan::{Close, HalfOpen, Kind, Sealed, Streams};
 use super::rate::{Arrival, Arrivals};
 use super::rng::{Rng, mix};
-use super::tls::{CHANGE_CIPHER_SPEC, ClientHello, MAX_RECORD, data_header, server_hello};
+use super::tls::{CHANGE_CIPHER_SPEC, ClientHello, MAX_RECORD, data_header, handshake_header, server_hello};
 use super::traffic::Traffic;
 use super::trouble::Trouble;
 use super::{OriginKind, PartTruth, Scenario};
@@ -279,6 +279,16 @@ impl Part {
         talk.server_sends(Span::from_millis(1), &server_flight, flight);
         let finished = 53;
         talk.client_sends(&[&CHANGE_CIPHER_SPEC[..], &data_header(finished)].concat(), finished);
+        match plan.sealed {
+            Sealed::Asks => self.ask_in_secret(talk),
+            Sealed::Leaves => {}
+            Sealed::BeginsAnew(times) => self.renegotiate(talk, times),
+        }
+        self.close(talk);
+    }
+
+    fn ask_in_secret(&mut self, talk: &mut Dialogue) {
+        let plan = &self.plan.talk;
         for exchange in 0..plan.per_connection {
             if exchange > 0 {
                 talk.pause(self.rng.exponential(plan.think));
@@ -290,7 +300,20 @@ impl Part {
             let answered = (self.rng.between(low, high) as usize).min(MAX_RECORD);
             talk.server_sends(wait, &data_header(answered), answered);
         }
-        self.close(talk);
+    }
+
+    /// As TLS 1.2 does it: each side speaks twice, the client's key and the end of the handshake last.
+    fn renegotiate(&mut self, talk: &mut Dialogue, times: u32) {
+        for _ in 0..times {
+            for (asked, answered) in [(220, 2_600), (130, 240)] {
+                talk.client_sends(&handshake_header(asked), asked);
+                talk.server_sends(
+                    about(Span::from_millis(2), &mut self.rng),
+                    &handshake_header(answered),
+                    answered,
+                );
+            }
+        }
     }
 
     fn half_open(&self, talk: &mut Dialogue) {

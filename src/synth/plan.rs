@@ -72,6 +72,19 @@ pub(super) struct Talk {
     /// Every so many full segments of the service are sent twice; 0: none.
     pub resend_every: u32,
     pub streams: Streams,
+    pub sealed: Sealed,
+}
+
+/// What a client does behind a TLS handshake.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Sealed {
+    /// It asks and is answered.
+    #[default]
+    Asks,
+    /// Nothing.
+    Leaves,
+    /// It begins the handshake anew, so many times.
+    BeginsAnew(u32),
 }
 
 /// What becomes of HTTP/2 streams.
@@ -151,6 +164,7 @@ impl Default for Talk {
             hello: Hello::Browser,
             resend_every: 0,
             streams: Streams::Served,
+            sealed: Sealed::default(),
         }
     }
 }

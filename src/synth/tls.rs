@@ -112,6 +112,13 @@ pub fn server_hello(rng: &mut Rng, rest_len: usize) -> Vec<u8> {
     flight
 }
 
+/// The header of a record with `length` bytes of a handshake that is begun anew, sealed as data is.
+pub fn handshake_header(length: usize) -> [u8; 5] {
+    let [_, rest @ ..] = data_header(length);
+    let [major, minor, high, low] = rest;
+    [HANDSHAKE, major, minor, high, low]
+}
+
 /// The header of a record with `length` encrypted bytes, at most `MAX_RECORD`.
 pub fn data_header(length: usize) -> [u8; 5] {
     let [high, low] = (length.min(MAX_RECORD) as u16).to_be_bytes();

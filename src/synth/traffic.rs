@@ -9,7 +9,7 @@ use super::dialogue::MAX_BODY;
 use super::frame::Vlans;
 use super::http::Ask;
 use super::origin::{Origin, room};
-use super::plan::{Close, Datagram, HalfOpen, Kind, Line, Opening, Streams, Talk, Target};
+use super::plan::{Close, Datagram, HalfOpen, Kind, Line, Opening, Sealed, Streams, Talk, Target};
 use super::rate::Rate;
 use super::tls::Hello;
 use crate::time::Span;
@@ -190,6 +190,13 @@ impl Traffic {
     /// TLS connections.
     #[must_use]
     pub const fn tls(self, rate: Rate) -> Self {
+        self.of(Kind::Tls, rate)
+    }
+
+    /// TLS connections behind whose handshake the client does this.
+    #[must_use]
+    pub const fn sealed(mut self, rate: Rate, sealed: Sealed) -> Self {
+        self.talk.sealed = sealed;
         self.of(Kind::Tls, rate)
     }
 

@@ -11,7 +11,7 @@ use crate::detect::rule::{
 use crate::incident::{Incident, State};
 use crate::pipeline::{Listener, Pipeline, Quality, Setup};
 use crate::service::{Service, ServiceError, Services};
-use crate::synth::{Close, HalfOpen, Scenario, Streams, SynthError, Traffic, per_sec};
+use crate::synth::{Close, HalfOpen, Scenario, Sealed, Streams, SynthError, Traffic, per_sec};
 
 /// The address of the service that rules are tested before: one set aside for documentation (RFC 5737).
 const ADDRESS: Ipv4Addr = Ipv4Addr::new(203, 0, 113, 10);
@@ -21,6 +21,9 @@ const PORT: u16 = 80;
 
 /// Streams of an HTTP/2 connection.
 const STREAMS: f64 = 100.0;
+
+/// Handshakes that are begun anew on a TLS connection.
+const RENEGOTIATIONS: u32 = 50;
 
 /// Where its people are: the rules' tests speak of Korean and other addresses.
 const HOME: &str = "KR";
@@ -69,7 +72,7 @@ pub enum TestError {
 /// Plays one test of a rule: the rule alone, before a service of its own, on nothing but the test's traffic.
 pub fn play(rule: &Rule, test: &RuleTest, attributor: &Arc<Attributor>) -> Result<TestResult, TestError> {
     let port = rule.filter.ports.first().copied().unwrap_or(PORT);
-    let service = Service::parse(&format!("test={ADDRESS}:{port}"))?;
+    let service = Service::parse(&format!("test={}:{port}", addresses(test)))?;
     // A rule that is only to be observed is tried as if it alerted.
     let alone = Rule { mode: Mode::Alert, ..rule.clone() };
     let rules = RuleSet { rules: vec![alone], ..RuleSet::default() };
@@ -102,19 +105,33 @@ impl Listener for First {
     }
 }
 
+/// The addresses of the service: one, unless the test's traffic goes to more.
+fn addresses(test: &RuleTest) -> String {
+    match test.traffic.iter().any(|traffic| traffic.hosts > 1) {
+        true => format!("{ADDRESS}/24"),
+        false => ADDRESS.to_string(),
+    }
+}
+
 fn scenario(test: &RuleTest) -> Scenario {
-    let ports = |traffic: &TestTraffic| {
-        let first = traffic.port.unwrap_or(PORT);
-        first..=first.saturating_add(traffic.ports.saturating_sub(1))
-    };
-    let parts = test.traffic.iter().flat_map(|traffic| ports(traffic).map(move |port| (port, traffic)));
-    parts.enumerate().fold(Scenario::new(SEED), |scenario, (index, (port, traffic))| {
-        scenario.with(part(index, port, traffic))
+    let parts = test.traffic.iter().flat_map(|traffic| ends(traffic).map(move |end| (end, traffic)));
+    parts.enumerate().fold(Scenario::new(SEED), |scenario, (index, (end, traffic))| {
+        scenario.with(part(index, end, traffic))
     })
 }
 
-fn part(index: usize, port: u16, traffic: &TestTraffic) -> Traffic {
-    let part = Traffic::to(SocketAddr::new(IpAddr::V4(ADDRESS), port))
+/// Where traffic goes: each port of each address.
+fn ends(traffic: &TestTraffic) -> impl Iterator<Item = SocketAddr> {
+    let (first, ports) = (traffic.port.unwrap_or(PORT), traffic.ports.max(1));
+    (0..traffic.hosts.max(1)).flat_map(move |host| {
+        let address = Ipv4Addr::from_bits(ADDRESS.to_bits() + u32::from(host));
+        let port = move |port| SocketAddr::new(IpAddr::V4(address), first.saturating_add(port));
+        (0..ports).map(port)
+    })
+}
+
+fn part(index: usize, end: SocketAddr, traffic: &TestTraffic) -> Traffic {
+    let part = Traffic::to(end)
         .named(&format!("part {}", index + 1))
         .sources(traffic.sources)
         .start(traffic.start)
@@ -127,7 +144,7 @@ fn part(index: usize, port: u16, traffic: &TestTraffic) -> Traffic {
     let part = traffic.source_port.into_iter().fold(part, Traffic::source_port);
     let every = if traffic.resent > 0.0 { (1.0 / traffic.resent).round() as u32 } else { 0 };
     let part = part.resend_every(every);
-    let rate = per_sec(traffic.rate / f64::from(traffic.ports.max(1)));
+    let rate = per_sec(traffic.rate / f64::from(traffic.ports.max(1)) / f64::from(traffic.hosts.max(1)));
     match traffic.kind {
         TrafficKind::Requests => asking(part.requests(rate).status(traffic.status), traffic),
         TrafficKind::Drips => part.drips(rate),
@@ -142,6 +159,12 @@ fn part(index: usize, port: u16, traffic: &TestTraffic) -> Traffic {
         TrafficKind::Datagrams => part.datagrams(rate),
         TrafficKind::Pings => part.pings(rate),
         TrafficKind::Fragments => part.fragments(rate),
+        TrafficKind::Sealed => part.tls(rate),
+        TrafficKind::Handshakes => part.sealed(rate, Sealed::Leaves),
+        TrafficKind::Renegotiations => {
+            let connections = traffic.rate / f64::from(RENEGOTIATIONS);
+            part.sealed(per_sec(connections), Sealed::BeginsAnew(RENEGOTIATIONS))
+        }
         TrafficKind::Streams => part.http2(per_sec(traffic.rate / STREAMS), Streams::Served),
         TrafficKind::Resets => part.http2(per_sec(traffic.rate / STREAMS), Streams::BrokenOff),
     }

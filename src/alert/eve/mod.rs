@@ -13,7 +13,7 @@ use super::evidence::Fact;
 use super::verdict::{CauseField, FlipField};
 use super::{Alert, EventType, Geo, json, number};
 
-pub(super) use tell::{attribute, cohort, condition, label_told};
+pub(super) use tell::{attribute, cohort, condition, label_told, sought};
 
 /// A word of ours; owned where it was read.
 pub(super) type Word = Cow<'static, str>;
@@ -135,16 +135,43 @@ pub(super) struct NeighbourField {
     pub rate: f64,
 }
 
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+/// What was asked for: a path, a server name or a port.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub(super) struct SoughtField {
-    pub method: String,
-    pub path: String,
+    /// Of a path, which stands beside it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub method: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub path: Option<String>,
+    /// A server name; empty where hellos name none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sni: Option<String>,
+    /// Of a port, which stands beside it where the protocol has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub proto: Option<Word>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub port: Option<u16>,
     pub share: f64,
     /// The same in the minute before, and how many times that; absent where too little was seen then.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub baseline_share: Option<f64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lift: Option<f64>,
+}
+
+impl SoughtField {
+    /// In a few words: `GET /bid/list`, `server name pps.example`, `UDP port 53`.
+    pub fn words(&self) -> String {
+        match (&self.path, self.sni.as_deref(), &self.proto) {
+            (Some(path), ..) => format!("{} {path}", self.method.as_deref().unwrap_or_default()),
+            (None, Some(""), _) => "no server name".to_owned(),
+            (None, Some(name), _) => format!("server name {name}"),
+            (None, None, proto) => {
+                let port = self.port.map(|port| format!(" port {port}"));
+                format!("{}{}", proto.as_deref().unwrap_or_default(), port.unwrap_or_default())
+            }
+        }
+    }
 }
 
 /// What is much more of the traffic than it was.

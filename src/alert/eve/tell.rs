@@ -18,7 +18,8 @@ use crate::detect::rule::Level;
 use crate::detect::switched_off;
 use crate::flow::ServerEnd;
 use crate::incident::{
-    Attribute, ButFor, Condition, Contrast, Incident, Neighbour, Origin, Place, RuleHit, State, Witnesses,
+    Aim, Attribute, ButFor, Condition, Contrast, Incident, Neighbour, Origin, Place, RuleHit, Sought, State,
+    Witnesses,
 };
 use crate::time::Zone;
 
@@ -85,14 +86,19 @@ fn dest_port(target: &Target, end: Option<ServerEnd>) -> Option<u16> {
 
 /// Suricata's names; `IP` for fragments, whose first part alone says more, and where no packet said it.
 fn protocol(end: Option<ServerEnd>) -> String {
-    match end.map(|end| end.protocol) {
-        Some(6) => "TCP".to_owned(),
-        Some(17) => "UDP".to_owned(),
-        Some(1) => "ICMP".to_owned(),
-        Some(58) => "IPv6-ICMP".to_owned(),
-        Some(132) => "SCTP".to_owned(),
-        Some(255) | None => "IP".to_owned(),
-        Some(number) => number.to_string(),
+    end.map_or_else(|| "IP".to_owned(), |end| protocol_told(end.protocol))
+}
+
+/// A protocol number by name.
+fn protocol_told(number: u8) -> String {
+    match number {
+        6 => "TCP".to_owned(),
+        17 => "UDP".to_owned(),
+        1 => "ICMP".to_owned(),
+        58 => "IPv6-ICMP".to_owned(),
+        132 => "SCTP".to_owned(),
+        255 => "IP".to_owned(),
+        number => number.to_string(),
     }
 }
 
@@ -192,18 +198,28 @@ pub(in crate::alert) fn label_told(alert: &Alert<'_>, id: LabelId) -> String {
     alert.around.labels.get(usize::from(id.0)).map(|name| told(name)).unwrap_or_default()
 }
 
-fn sought(incident: &Incident) -> Vec<SoughtField> {
-    incident
-        .sought
-        .iter()
-        .map(|sought| SoughtField {
-            method: told(&sought.method),
-            path: told(&sought.path),
+/// What was asked for.
+pub(in crate::alert) fn sought(incident: &Incident) -> Vec<SoughtField> {
+    let field = |sought: &Sought| {
+        let field = SoughtField {
             share: share(sought.share),
             baseline_share: sought.baseline_share.map(share),
             lift: sought.lift().map(rate),
-        })
-        .collect()
+            ..SoughtField::default()
+        };
+        match &sought.what {
+            Aim::Path { path, method } => {
+                SoughtField { method: Some(told(method)), path: Some(told(path)), ..field }
+            }
+            Aim::ServerName(name) => SoughtField { sni: Some(told(name)), ..field },
+            Aim::Port { port, protocol } => SoughtField {
+                proto: Some(protocol_told(*protocol).into()),
+                port: WITH_PORTS.contains(protocol).then_some(*port),
+                ..field
+            },
+        }
+    };
+    incident.sought.iter().map(field).collect()
 }
 
 fn load(incident: &Incident) -> LoadField {
@@ -248,6 +264,7 @@ pub(in crate::alert) const fn attribute(attribute: Attribute) -> &'static str {
         Attribute::Network => "asn",
         Attribute::UserAgent => "user_agent",
         Attribute::Ja4 => "ja4",
+        Attribute::ServerName => "sni",
         Attribute::Method => "method",
         Attribute::Path => "path",
         Attribute::Port => "port",

@@ -51,11 +51,13 @@ pub enum Kind {
     FailingPaths,
     /// Ports beside the service that were tried and not answered; by source, its own.
     Ports,
+    /// Addresses of the service that were tried and did not answer; by source, its own.
+    Hosts,
 }
 words! {
     Kind, "a kind of thing to count":
     Sources = "sources", Prefixes = "prefixes", Networks = "networks", Countries = "countries", Paths = "paths",
-    FailingPaths = "failing_paths", Ports = "ports",
+    FailingPaths = "failing_paths", Ports = "ports", Hosts = "hosts",
 }
 
 impl Kind {
@@ -96,6 +98,8 @@ pub struct Observed {
     pub failing_paths: f64,
     /// Different ports that were tried.
     pub ports: f64,
+    /// Different addresses that were tried.
+    pub hosts: f64,
 }
 
 /// A number that a condition can look at.
@@ -295,6 +299,7 @@ impl Observed {
             Metric::Distinct(Kind::Paths) => self.paths,
             Metric::Distinct(Kind::FailingPaths) => self.failing_paths,
             Metric::Distinct(Kind::Ports) => self.ports,
+            Metric::Distinct(Kind::Hosts) => self.hosts,
         }
     }
 }

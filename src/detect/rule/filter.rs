@@ -27,6 +27,8 @@ pub struct Filter {
     pub prefixes: Vec<IpNet>,
     /// From clients that completed handshakes the mirror shows, or from others.
     pub proven: Option<bool>,
+    /// From prefixes that were not there before, or from others.
+    pub new: Option<bool>,
 }
 
 /// Which of a service's traffic.
@@ -52,6 +54,7 @@ pub(super) struct FilterChange {
     asns: Option<Vec<Asn>>,
     prefixes: Option<Vec<IpNet>>,
     proven: Option<bool>,
+    new: Option<bool>,
 }
 
 impl Filter {
@@ -61,6 +64,7 @@ impl Filter {
         self.foreign = change.foreign.or(self.foreign);
         self.labelled = change.labelled.or(self.labelled);
         self.proven = change.proven.or(self.proven);
+        self.new = change.new.or(self.new);
         replace(&mut self.traffic, change.traffic);
         replace(&mut self.services, change.services);
         replace(
@@ -92,6 +96,7 @@ impl Read for FilterChange {
             asns: fields.optional("asns"),
             prefixes: fields.optional("prefixes"),
             proven: fields.optional("proven"),
+            new: fields.optional("new"),
         };
         fields.finish();
         Some(change)

@@ -170,8 +170,11 @@ pub enum Measure {
     Ignored,
     /// Attempts to connect that the service refused.
     Refused,
-    /// Attempts that were not answered by a SYN-ACK, whether ignored or refused; by source, those beside the service.
+    /// Attempts that were not answered by a SYN-ACK, whether ignored or refused; by source, those beside the service, and
+    /// at the ports of a service of many addresses.
     Probes,
+    /// First datagrams to ports beside the service that no datagram answered, whether ignored or refused by ICMP.
+    UdpProbes,
     /// Requests that belong to no conversation: none was seen to begin before them, and none went on after them.
     Strays,
     /// What was asked and had no answer within 10 s, or was cut off by the service before.
@@ -185,6 +188,10 @@ pub enum Measure {
     /// Connections on which the head of a request came to drip: added to after five seconds or more, and still not whole
     /// after ten.
     Drips,
+    /// Connections that ended behind a TLS hello, or a whole handshake, without having asked for anything.
+    BareHandshakes,
+    /// Turns of clients that began the TLS handshake of a connection anew (up to TLS 1.2), the first time apart.
+    Renegotiations,
     /// Connections that are held now. They have a `count`, a `share` and `distinct` clients; `rate`, `lift` and what else
     /// speaks of time are 0.
     Holding,
@@ -210,8 +217,9 @@ words! {
     Packets = "packets", Bytes = "bytes", Attempts = "attempts", Connections = "connections",
     Requests = "requests", Accesses = "accesses", ClientErrors = "client_errors",
     ServerErrors = "server_errors", HalfOpen = "half_open", Unearned = "unearned", Ignored = "ignored",
-    Refused = "refused", Probes = "probes", Strays = "strays", Unanswered = "unanswered", Waiting = "waiting", Late = "late", Held = "held",
-    Drips = "drips", Holding = "holding",
+    Refused = "refused", Probes = "probes", UdpProbes = "udp_probes", Strays = "strays", Unanswered = "unanswered", Waiting = "waiting", Late = "late", Held = "held",
+    Drips = "drips", BareHandshakes = "bare_handshakes",
+    Renegotiations = "renegotiations", Holding = "holding",
     Denied = "denied", Missing = "missing", Resets = "resets", LargeResent = "large_resent", Udp = "udp",
     Icmp = "icmp", Fragments = "fragments", Reflected = "reflected",
 }

@@ -30,7 +30,7 @@ pub const MAX_TIMESPANS: usize = 8;
 const MAX_FILES: usize = 1_000;
 
 /// The shipped rules.
-pub(super) const BUILTIN: [(&str, &str); 7] = [
+pub(super) const BUILTIN: [(&str, &str); 9] = [
     ("rules/foreign.yaml", include_str!("../../../rules/foreign.yaml")),
     ("rules/flood.yaml", include_str!("../../../rules/flood.yaml")),
     ("rules/errors.yaml", include_str!("../../../rules/errors.yaml")),
@@ -38,6 +38,8 @@ pub(super) const BUILTIN: [(&str, &str); 7] = [
     ("rules/slow.yaml", include_str!("../../../rules/slow.yaml")),
     ("rules/scan.yaml", include_str!("../../../rules/scan.yaml")),
     ("rules/load.yaml", include_str!("../../../rules/load.yaml")),
+    ("rules/tls.yaml", include_str!("../../../rules/tls.yaml")),
+    ("rules/new.yaml", include_str!("../../../rules/new.yaml")),
 ];
 
 impl RuleSet {

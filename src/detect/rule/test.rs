@@ -46,6 +46,8 @@ pub struct TestTraffic {
     pub port: Option<u16>,
     /// How many ports in turn, from that one on.
     pub ports: u16,
+    /// How many addresses of the service in turn; more than one make it a service of many addresses.
+    pub hosts: u16,
     /// The port that datagrams come from; `None` for another each time.
     pub source_port: Option<u16>,
     /// The time to the first byte of an answer.
@@ -94,12 +96,19 @@ pub enum TrafficKind {
     Drips,
     /// HTTP requests alone: no handshake before, no answer after.
     Strays,
+    /// TLS connections on which something is asked and answered.
+    Sealed,
+    /// TLS connections that end behind the handshake, nothing asked.
+    Handshakes,
+    /// TLS handshakes begun anew, fifty on a connection.
+    Renegotiations,
 }
 words! {
     TrafficKind, "a kind of traffic":
     Requests = "requests", Connections = "connections", Held = "held", Syns = "syns", Datagrams = "datagrams",
     Pings = "pings", Fragments = "fragments", Streams = "streams", Resets = "resets",
-    Drips = "drips", Strays = "strays",
+    Drips = "drips", Strays = "strays", Sealed = "sealed", Handshakes = "handshakes",
+    Renegotiations = "renegotiations",
 }
 
 /// What becomes of SYNs.
@@ -122,6 +131,8 @@ const MAX_DURATION: Span = Span::from_secs(600);
 const MAX_SOURCES: u64 = 65_536;
 /// Each is a part of its own in the traffic.
 const MAX_PORTS: u16 = 64;
+/// The same.
+const MAX_HOSTS: u16 = 64;
 /// A test is read by people.
 const MAX_ENTRIES: usize = 16;
 /// Tests of one rule.
@@ -173,6 +184,7 @@ impl Read for TestTraffic {
             });
         let port = fields.optional("port").map(|Port(port)| port);
         let ports = fields.checked("ports", "1 to 64 ports", |ports: &u16| (1..=MAX_PORTS).contains(ports));
+        let hosts = fields.checked("hosts", "1 to 64 hosts", |hosts: &u16| (1..=MAX_HOSTS).contains(hosts));
         let source_port = fields.optional("source_port").map(|Port(port)| port);
         let wait = fields.checked("wait", "a wait up to 10m", |wait: &Span| *wait <= MAX_DURATION);
         let resent = fields.optional("resent").map_or(0.0, |Share(share)| share);
@@ -192,6 +204,7 @@ impl Read for TestTraffic {
             paths: paths.map_or_else(|| vec!["/".to_owned()], |paths| paths.0),
             port,
             ports: ports.unwrap_or(1),
+            hosts: hosts.unwrap_or(1),
             source_port,
             wait,
             resent,

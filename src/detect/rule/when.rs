@@ -3,7 +3,7 @@
 
 use super::bound::{Bound, Quantity};
 use super::condition::{Condition, Kind, MAX_CONDITION_DEPTH, MAX_CONDITIONS};
-use crate::document::{Count, Factor, Key, Node, Rate, Read, Reader, Share, Value, nearest, shown};
+use crate::document::{Count, Factor, Key, Node, Rate, Read, Reader, Scalar, Share, Value, nearest, shown};
 use crate::time::Span;
 
 /// The keys of a condition.
@@ -69,8 +69,7 @@ fn read_entry(key: &Key, node: &Node, depth: usize, reading: &mut Reading<'_, '_
         other => {
             let message =
                 format!("unknown condition '{}': expected one of {}", shown(other), KEYS.join(", "));
-            let kinds = ["sources", "prefixes", "networks", "countries", "paths", "failing_paths", "ports"];
-            match kinds.contains(&other) {
+            match Kind::parse(other).is_some() {
                 true => reading.reader.problem_meaning(
                     key.at,
                     message,

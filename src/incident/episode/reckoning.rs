@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use super::{Episode, Ground, LEAST_ATTRIBUTED, MUTE, SHUT, is_access, told, without_the_many};
 use crate::aggregate::{Count, SourceKey};
 use crate::detect::rule::Measure;
-use crate::detect::{Before, Key, Watched, of_counts};
+use crate::detect::{Before, Key, Watched, is_tried, of_counts};
 use crate::incident::account::{Account, Grown};
 use crate::incident::clients::Gathering;
 use crate::incident::cohort::{Cohort, Split, stands_out};
@@ -90,8 +90,8 @@ impl<'a> Reckoning<'a> {
 
     /// Its traffic beside that of before.
     pub fn beside(&self) -> Beside<'_> {
-        let Episode { sums, ordinary, .. } = self.episode;
-        Beside { window: &sums.window, ordinary, scale: &self.scale }
+        let Episode { sums, ordinary, traffic, .. } = self.episode;
+        Beside { window: &sums.window, ordinary, scale: &self.scale, traffic: *traffic }
     }
 
     /// What is told of it, without what it takes longest to find (see [`Episode::describe`]).
@@ -132,7 +132,7 @@ impl<'a> Reckoning<'a> {
     fn rows(&self) -> Vec<Origin> {
         let window = &self.episode.sums.window;
         if self.is_tried() {
-            return probing(window, self.keys, &self.scale, self.ground);
+            return probing((window, self.episode.measure), self.keys, &self.scale, self.ground);
         }
         if !self.is_attributed() {
             return Vec::new();
@@ -189,7 +189,7 @@ impl<'a> Reckoning<'a> {
 
     /// Whether it is about what was only tried, for which no source earns a row.
     fn is_tried(&self) -> bool {
-        matches!(self.episode.measure, Measure::Probes | Measure::Strays)
+        is_tried(self.episode.measure)
     }
 
     fn by_connections(&self) -> bool {
@@ -231,6 +231,7 @@ impl<'a> Reckoning<'a> {
 
     /// The rows to tell, which the verdict's parts then name.
     fn origins(&self, rows: Vec<Origin>, verdict: &mut Verdict) -> Vec<Origin> {
+        let is_of_tries = matches!(verdict.cause, Cause::Scan(Scan::Port | Scan::Host));
         let is_of_one = match verdict.cause {
             Cause::Scan(Scan::Path) | Cause::BruteForce(BruteForce::Single) => true,
             // Who holds many connections is told as whoever else brings more than before.
@@ -238,12 +239,16 @@ impl<'a> Reckoning<'a> {
             _ => false,
         };
         let is_unnamed = verdict.cause == Cause::Attack(Attack::Slow) && rows.is_empty();
-        if !is_of_one || !is_unnamed && self.ground.said != Some(verdict.cause) {
+        // Where another rule was first: hosts that do not answer look like a service that does not.
+        let is_hidden = is_of_tries && !self.is_tried();
+        if !is_hidden && (!is_of_one || !is_unnamed && self.ground.said != Some(verdict.cause)) {
             return told(rows, verdict);
         }
+        let window = &self.episode.sums.window;
         let rows = match self.is_tried() {
             true => rows,
-            false => failing(&self.episode.sums.window, self.keys, &self.scale, self.ground),
+            false if is_hidden => probing((window, Measure::Probes), self.keys, &self.scale, self.ground),
+            false => failing(window, self.keys, &self.scale, self.ground),
         };
         verdict.parts = vec![Part { cause: verdict.cause, share: 1.0, origins: (0..rows.len()).collect() }];
         rows

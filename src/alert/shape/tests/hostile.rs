@@ -6,16 +6,17 @@ mod payloads;
 use super::cef;
 use super::*;
 use crate::alert::{Paint, told};
-use crate::incident::{Attribute, Contrast, Sought};
+use crate::incident::{Aim, Attribute, Contrast, Sought};
 use payloads::{PAYLOADS, is_live, payload};
 
 /// The incident with the text wherever there can be one.
 fn poisoned(text: &str) -> Incident {
     let text = || text.to_owned();
     let mut incident = example::incident();
-    let asked = Sought { method: text(), path: text(), share: 0.5, baseline_share: Some(0.1) };
-    incident.sought = vec![asked; 3];
-    let contrast = [Attribute::UserAgent, Attribute::Path, Attribute::Method, Attribute::Ja4];
+    let asked = [Aim::Path { path: text(), method: text() }, Aim::ServerName(text())];
+    incident.sought = asked.map(|what| Sought { what, share: 0.5, baseline_share: Some(0.1) }).to_vec();
+    let contrast =
+        [Attribute::UserAgent, Attribute::Path, Attribute::Method, Attribute::Ja4, Attribute::ServerName];
     incident.contrast = contrast
         .map(|attribute| Contrast { value: text(), attribute, ..incident.contrast[0].clone() })
         .to_vec();

@@ -1,0 +1,137 @@
+//! What is told of those who try ports and addresses, and of what is done to TLS: a few packets by hand each.
+
+use super::*;
+
+/// The same to a server of that name (RFC 6066 section 3), which is short.
+fn hello_to(name: &str) -> Vec<u8> {
+    let (mut hello, len) = (hello(), name.len() as u8);
+    (hello[4], hello[8]) = (hello[4] + len + 9, hello[8] + len + 9);
+    let end = hello.len() - 1;
+    hello[end] = len + 9;
+    hello.extend([0, 0, 0, len + 5, 0, len + 3, 0, 0, len]);
+    hello.extend(name.as_bytes());
+    hello
+}
+
+#[test]
+fn server_names_are_counted_as_hellos_have_them_and_where_they_have_none() {
+    let mut mirror = Mirror::new();
+    for (port, hello) in [hello_to("a.example"), hello_to("a.example"), hello()].iter().enumerate() {
+        let mut talk = mirror.open(&format!("{ADDRESS}:{}", 2_000 + port));
+        mirror.sends(&mut talk, ToServer, ACK, hello);
+    }
+    mirror.wait(Span::from_secs(1));
+    let rows = mirror.seconds(Scope::Service(WEB)).flat_map(|tick| &tick.names);
+    let names: Vec<_> = rows.map(|(key, count)| (&*key.name, *count)).collect();
+    assert_eq!(names, [("", 1), ("a.example", 2)]);
+}
+
+#[test]
+fn datagrams_beside_the_service_are_probes_unless_they_are_answered() {
+    let mut mirror = Mirror::new();
+    for (client, port, answered) in [
+        (CLIENT, 161, false),
+        (CLIENT, 500, true),
+        // The service's own port, and answers to what was asked before the capture began.
+        (CLIENT, 80, false),
+        ("198.51.100.7:53", 40_000, false),
+        ("198.51.100.7:443", 40_001, false),
+        ("198.51.100.7:5353", 40_002, false),
+    ] {
+        let talk = mirror.talk(client, port);
+        mirror.datagram(&talk, ToServer, &[0; 20]);
+        mirror.datagram(&talk, ToServer, &[0; 20]);
+        if answered {
+            mirror.datagram(&talk, ToClient, &[0; 20]);
+            mirror.datagram(&talk, ToClient, &[0; 20]);
+        }
+    }
+    let asked = mirror.talk("198.51.100.9:5000", 41_000);
+    mirror.datagram(&asked, ToClient, &[0; 20]);
+    mirror.datagram(&asked, ToServer, &[0; 20]);
+    mirror.after(Span::from_secs(1));
+    let beside = mirror.seconds(Scope::Beside(WEB)).next().unwrap();
+    let rows = beside.probed.iter().filter(|(_, probe)| probe.unanswered() > 0);
+    let rows: Vec<_> = rows.map(|(key, _)| key.tried).collect();
+    assert_eq!(rows, [Tried::Datagram(SERVER, 161)]);
+    let wanted = [Count::UdpProbes, Count::UdpReplies, Count::Attempts];
+    assert_eq!((wanted.map(|count| beside.counts[count]), beside.counts.udp_probes()), ([2, 1, 0], 1));
+}
+
+#[test]
+fn who_tries_the_own_port_is_kept_where_a_service_has_many_addresses() {
+    for spread in [false, true] {
+        let mut mirror = Mirror::new();
+        if spread {
+            mirror.tallies.keep_probes_of(Arc::new([WEB]));
+        }
+        for host in 1..=3 {
+            let mut talk = mirror.talk(CLIENT, 80);
+            talk.server = SocketAddr::from(([192, 0, 2, host], 80));
+            mirror.sends(&mut talk, ToServer, SYN, b"");
+            if host == 2 {
+                mirror.sends(&mut talk, ToClient, SYN_ACK, b"");
+            }
+        }
+        mirror.after(Span::from_secs(1));
+        let own = mirror.seconds(Scope::Service(WEB)).next().unwrap();
+        let rows = own.probed.iter().filter(|(_, probe)| probe.unanswered() > 0);
+        let rows: Vec<_> = rows.map(|(key, _)| key.tried).collect();
+        let tried = [1, 3].map(|host| Tried::Port(IpAddr::from([192, 0, 2, host]), 80));
+        assert_eq!(rows, if spread { &tried[..] } else { &[] });
+    }
+}
+
+/// A record of that type with so many bytes.
+fn record(kind: u8, len: usize) -> Vec<u8> {
+    let mut record = vec![kind, 3, 3];
+    record.extend((len as u16).to_be_bytes());
+    record.resize(5 + len, 7);
+    record
+}
+
+#[test]
+fn a_handshake_is_in_vain_where_nothing_is_asked_behind_it() {
+    let tls13 = [record(20, 1), record(23, 53)].concat();
+    let tls12 = [record(22, 258), record(20, 1), record(22, 40)].concat();
+    for (flights, bare) in [
+        (vec![], 1),
+        (vec![tls13.clone()], 1),
+        (vec![tls12.clone()], 1),
+        (vec![record(21, 26)], 1),
+        (vec![tls13.clone(), record(23, 120)], 0),
+        (vec![[tls13, record(23, 90)].concat()], 0),
+        (vec![[tls12, record(23, 90)].concat()], 0),
+    ] {
+        let mut mirror = Mirror::new();
+        let mut talk = mirror.open(CLIENT);
+        mirror.sends(&mut talk, ToServer, ACK, &hello());
+        mirror.sends(&mut talk, ToClient, ACK, &record(22, 900));
+        for flight in &flights {
+            mirror.sends(&mut talk, ToServer, ACK, flight);
+            mirror.sends(&mut talk, ToClient, ACK, &record(23, 200));
+        }
+        mirror.sends(&mut talk, ToServer, RST, b"");
+        let counts = mirror.after(Span::from_secs(1));
+        let told = (counts[Count::BareHandshakes], u64::from(mirror.of(ADDRESS).bare));
+        assert_eq!((told, counts[Count::Renegotiations]), ((bare, bare), 0), "{flights:?}");
+    }
+}
+
+#[test]
+fn handshakes_that_are_begun_anew_are_counted_but_for_the_first() {
+    let mut mirror = Mirror::new();
+    let mut talk = mirror.open(CLIENT);
+    for flight in [hello(), record(22, 120), record(23, 300)] {
+        mirror.sends(&mut talk, ToServer, ACK, &flight);
+        mirror.sends(&mut talk, ToClient, ACK, &record(23, 200));
+    }
+    // A key and a certificate in two segments are one turn.
+    for _ in 0..4 {
+        mirror.sends(&mut talk, ToServer, ACK, &record(22, 120));
+        mirror.sends(&mut talk, ToServer, ACK, &record(22, 40));
+        mirror.sends(&mut talk, ToClient, ACK, &record(22, 200));
+    }
+    let counts = mirror.after(Span::from_secs(1));
+    assert_eq!((counts[Count::Renegotiations], mirror.of(ADDRESS).renegotiations), (3, 3));
+}
