@@ -9,7 +9,7 @@ use crate::aggregate::{Cell, ScopeTick};
 use crate::attribute::Country;
 
 /// What was, each second weighed by how long ago it is.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Before {
     least_seconds: f64,
     decay: Decay,
@@ -142,10 +142,9 @@ impl Before {
         self.seconds += self.decay.weight_of(seconds);
     }
 
-    /// The level of a few ticks only, for want of a longer past, with what was learned before this run.
+    /// The level of what is learned, too little to be told yet, and of a few ticks after it, for want of a longer past.
     pub fn provisional<'a>(&self, ticks: impl Iterator<Item = (i64, &'a ScopeTick)>) -> Self {
-        let mut before =
-            Self { least_seconds: LEAST_PROVISIONAL, usual: self.usual.clone(), ..Self::default() };
+        let mut before = Self { least_seconds: LEAST_PROVISIONAL, season: None, ..self.clone() };
         for (second, tick) in ticks {
             before.learn(second, 1, tick);
         }
@@ -319,6 +318,18 @@ mod tests {
             before.learn(second, 1, &second_of(10));
         }
         assert_eq!(before.rate(Measure::Requests), None);
+    }
+
+    #[test]
+    fn what_is_too_little_to_tell_counts_for_want_of_more() {
+        let mut before = Before::default();
+        (0..20).for_each(|second| before.learn(second, 1, &second_of(10)));
+        let later: Vec<_> = (20..40).map(|second| (second, second_of(40))).collect();
+        let provisional = before.provisional(later.iter().map(|(second, tick)| (*second, tick)));
+        assert_eq!(before.rate(Measure::Requests), None);
+        assert!((provisional.seconds() - 40.0).abs() < 1.0, "{}", provisional.seconds());
+        let rate = provisional.rate(Measure::Requests).unwrap();
+        assert!((rate - 25.0).abs() < 0.5, "{rate}");
     }
 
     #[test]

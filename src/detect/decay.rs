@@ -20,7 +20,7 @@ const HALF_LIFE: f64 = 600.0;
 const MOST_HALF_LIVES: f64 = 256.0;
 
 /// How much what is added weighs.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Decay {
     /// The second in which what is added weighs 1.
     landmark: i64,
@@ -85,7 +85,7 @@ const CELL: usize = ROW_MEASURES.len();
 pub(super) const MAX_ROWS: usize = 32_768;
 
 /// Weighed sums by key.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Rows {
     /// Few, and asked for together every second.
     countries: BTreeMap<Country, Sums>,

@@ -41,6 +41,9 @@ pub(super) struct Cohort {
     pub make: Option<(f64, Option<f64>)>,
     /// How much of its makes is as it was before, 0 to 1.
     pub same_makes: Option<f64>,
+    /// How much what its countries ask for is what it asks for, 0 to 1: makes and paths are known by country, and of countries
+    /// that it shares with the few, of those of the few.
+    pub own_part: f64,
     /// The part of the path that most of it asks for.
     pub path: Option<f64>,
     /// The part of its requests for what belongs to pages, against that before.
@@ -97,6 +100,9 @@ const BURSTS: f64 = 8.0;
 /// as often in a minute.
 const LINGERING: f64 = 2.0;
 
+/// An excess of a smaller part of all is not told apart from what is usual.
+const LEAST_MORE: f64 = 0.3;
+
 /// As many clients as ever that ask for so much more, at least, do so for a reason.
 const MUCH_MORE: f64 = 0.5;
 
@@ -105,6 +111,18 @@ impl Cohort {
     pub fn is_gathered(&self) -> bool {
         let lingers = |gathering: Gathering| self.excess <= 0.0 && gathering.times() < LINGERING;
         self.gathering.is_some_and(|gathering| gathering.is_crowd() && !lingers(gathering))
+    }
+
+    /// The part of its excess that a make has which has so large a part of all that its countries ask, and had one before:
+    /// whoever comes is told by what comes with him. Few have hardly anything else than excess, but may have others beside
+    /// them. A small part tells no more than all.
+    pub fn of_excess(&self, part: f64, before: f64) -> f64 {
+        let usual = self.excess / (self.excess + self.usual).max(1e-9);
+        let more = if self.who.is_few() { self.own_part } else { usual };
+        if more < LEAST_MORE {
+            return part;
+        }
+        ((part - before * (1.0 - more)) / more).clamp(part.min(1.0), 1.0)
     }
 
     /// Whether it has more than people who come and go would bring. What is usual is known the less the shorter the past
@@ -366,6 +384,11 @@ impl Split<'_> {
     /// With what its clients ask, and for what: as far as their countries are theirs alone.
     fn behaviour(&self, cohort: &mut Cohort) {
         let countries = self.countries(cohort);
+        let networks = self.window.networks.iter();
+        let in_them = networks.filter(|(lineage, _)| countries.contains(&lineage.country));
+        let asked: u64 = in_them.map(|(_, cell)| cell.accesses).sum();
+        let own = cohort.cell.accesses;
+        cohort.own_part = own.min(asked) as f64 / own.max(asked).max(1) as f64;
         let mut makes: BTreeMap<&Fingerprint, u64> = BTreeMap::new();
         for (make, count) in self.window.makes.iter().filter(|(make, _)| countries.contains(&make.country)) {
             *makes.entry(&make.fingerprint).or_default() += count;

@@ -4,7 +4,7 @@
 
 use crate::aggregate::{Count, Counts, Sides};
 use crate::detect::rule::{Evidence, Measure};
-use crate::detect::{Before, Watched};
+use crate::detect::{Before, Watched, of_counts};
 
 use super::timeline::Timeline;
 use crate::time::TickId;
@@ -89,7 +89,10 @@ impl Facts<'_> {
         });
         // Who is shut out tries again at once: what rose before a server is seen to be gone are his attempts.
         let is_echo = |fact: &Fact| fact.evidence == Evidence::LoadFirst && self.is_gone();
-        let order = order.filter(|fact| !self.is_lossy() && !is_echo(fact) && self.was_well());
+        // A rise that has gone again does not make a service fail that goes on failing.
+        let is_over = |fact: &Fact| fact.evidence == Evidence::LoadFirst && self.is_unloaded();
+        let order =
+            order.filter(|fact| !self.is_lossy() && !is_echo(fact) && !is_over(fact) && self.was_well());
         let known = [
             surge,
             order,
@@ -120,6 +123,15 @@ impl Facts<'_> {
             && self.was_well()
             && self.timeline.load_when_broke.is_some_and(|load| load <= ORDINARY_LOAD)
             && self.timeline.broke_ahead().is_none_or(|ahead| ahead > 0.0)
+    }
+
+    /// Whether the load since the onset is ordinary on the whole, whatever it is told in.
+    fn is_unloaded(&self) -> bool {
+        [Measure::Attempts, Measure::Accesses, Measure::Packets].into_iter().all(|measure| {
+            let level = self.before.rate(measure).filter(|level| *level > 0.0);
+            let load = of_counts(measure, self.own) as f64 / self.seconds.max(1.0);
+            level.is_some_and(|level| load <= ORDINARY_LOAD * level)
+        })
     }
 
     fn fails_unloaded(&self) -> Option<Fact> {

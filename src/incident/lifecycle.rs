@@ -6,8 +6,9 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use super::account::Account;
+use super::activity::Activity;
 use super::episode::{Episode, Ground};
-use super::onset::{onset, pushed, weight};
+use super::onset::{onset, pushed};
 use super::standing::Standing;
 use super::{Cause, Condition, Exceeded, Incident, Opening, Place, RuleHit, State};
 use crate::attribute::{Attribution, Home};
@@ -63,8 +64,6 @@ pub struct Incidents {
 struct Open {
     opened: TickId,
     opening: Opening,
-    /// The finding that opened it: what is active is measured by it.
-    first: Finding,
     episode: Episode,
     keys: BTreeSet<Key>,
     rules: BTreeMap<u32, RuleHit>,
@@ -77,8 +76,8 @@ struct Open {
     standing: Standing,
     /// The last tick with a finding.
     last_finding: TickId,
-    /// The last tick in which the opening finding's traffic weighed.
-    last_active: TickId,
+    /// Until when it goes on.
+    activity: Activity,
     told: Option<Told>,
     seq: u32,
 }
@@ -146,6 +145,7 @@ impl Incidents {
                 open.note(tick, findings, watched);
             } else if let Some(open) = self.open.get_mut(&subject) {
                 open.episode.wait(watched, tick);
+                open.activity.follow(watched, tick, &[]);
             }
             told.extend(self.tell(subject, tick, watched));
         }
@@ -258,7 +258,7 @@ impl Incidents {
             open.last_finding.plus(self.policy.quiet).end()
         };
         let mut incident = open.incident(subject, State::Close, decided, account);
-        incident.ended = Some(open.last_active.end());
+        incident.ended = Some(open.activity.last.end());
         incident.interrupted = interrupted;
         watched.learn_again(open.last_finding);
         Some(incident)
@@ -287,24 +287,17 @@ impl Open {
             is_declared: false,
             standing: Standing::default(),
             last_finding: first.tick,
-            last_active: first.tick,
+            activity: Activity::new(first.tick),
             told: None,
             seq: 0,
-            first,
         }
     }
 
     fn note(&mut self, tick: TickId, findings: Vec<Finding>, watched: &Watched) {
         self.last_finding = tick;
         self.episode.extend(watched, tick);
-        let least = (self.first.observed.rate * 0.1).max(1.0);
-        let traffic = self.first.rule.filter.traffic;
-        let active = watched
-            .since(self.last_active)
-            .filter(|(_, seconds)| weight(&self.first, seconds.of(traffic)) as f64 >= least)
-            .map(|(tick, _)| tick)
-            .next_back();
-        self.last_active = active.unwrap_or(self.last_active);
+        self.activity.note(&findings);
+        self.activity.follow(watched, tick, &findings);
         for finding in findings {
             if self.keys.len() < MAX_KEYS && self.keys.insert(finding.key) && finding.key != Key::Service {
                 self.episode.timeline.few_came(onset(&finding, watched));

@@ -3,6 +3,7 @@
 //! closed. Does not know how they are written down.
 
 mod account;
+mod activity;
 mod but_for;
 mod clients;
 mod cohort;
@@ -16,6 +17,7 @@ mod lifecycle;
 mod named;
 mod onset;
 mod origins;
+mod people;
 mod signs;
 mod sought;
 mod standing;

@@ -4,7 +4,7 @@
 use std::slice;
 use std::sync::Arc;
 
-use super::timeline::{RISEN, Timeline, Usual};
+use super::timeline::{BURSTS, RISEN, Timeline, Usual};
 use crate::aggregate::{Cell, Counts, Lineage, ScopeTick};
 use crate::detect::rule::{Measure, Traffic};
 use crate::detect::{Before, Finding, Key, Seconds, Watched, of_cell, of_counts};
@@ -19,6 +19,11 @@ const GAP: i64 = 5;
 /// What a finding's key did in one tick, or the keys that make it up.
 pub(super) fn weight(finding: &Finding, tick: &ScopeTick) -> u64 {
     let measure = finding.rule.measure;
+    if let (Key::Source(address), Measure::Probes | Measure::Strays) = (finding.key, measure) {
+        // What is only tried earns no row.
+        let own = tick.probed.iter().filter(|(key, _)| key.source == address);
+        return own.map(|(_, probe)| u64::from(probe.unanswered())).sum();
+    }
     let keys = if finding.parts.is_empty() { slice::from_ref(&finding.key) } else { &finding.parts };
     let among = |key: Key| keys.binary_search(&key).is_ok();
     let sum = |cells: &mut dyn Iterator<Item = &Cell>| cells.map(|cell| of_cell(measure, cell)).sum();
@@ -46,11 +51,13 @@ pub(super) fn weight(finding: &Finding, tick: &ScopeTick) -> u64 {
 /// The tick in which the finding's traffic began.
 pub(super) fn onset(finding: &Finding, watched: &Watched) -> TickId {
     let traffic = finding.rule.filter.traffic;
-    let before = match finding.parts.as_slice() {
+    let learned = match finding.parts.as_slice() {
         [] => watched.before(traffic).row_rate(&finding.key, finding.rule.measure),
-        _ => Some(finding.observed.before),
+        _ => None,
     };
-    let least = (finding.observed.rate * WEIGHS).max(before.unwrap_or(0.0) * 2.0);
+    // Where nothing is learned yet, the seconds before the rule's window told what it was held against.
+    let before = learned.unwrap_or(finding.observed.before);
+    let least = (finding.observed.rate * WEIGHS).max(before * 2.0);
     let mut began = None;
     let ticks: Vec<_> = watched.since(TickId { epoch: finding.tick.epoch, second: i64::MIN }).collect();
     for (tick, seconds) in ticks.into_iter().rev() {
@@ -80,11 +87,12 @@ pub(super) fn pushed(finding: &Finding, failing: TickId, watched: &Watched) -> T
     let ticks = || watched.since(earliest).take_while(|(tick, _)| *tick <= failing);
     let before = watched.before(Traffic::Own);
     let early = ticks().take_while(|(tick, _)| failing.second - tick.second >= PUSHES);
-    let provisional = before.provisional(early.map(|(tick, seconds)| (tick.second, &seconds.own)));
-    if !before.is_known() && provisional.seconds() < LEAST_LEVEL {
+    let early = early.map(|(tick, seconds)| (tick.second, &seconds.own));
+    let provisional = (!before.is_known()).then(|| before.provisional(early));
+    if provisional.as_ref().is_some_and(|before| before.seconds() < LEAST_LEVEL) {
         return failing;
     }
-    let before = if before.is_known() { before } else { &provisional };
+    let before = provisional.as_ref().unwrap_or(before);
     let usual = Usual { before, wait: None, sides: watched.sides(), onset: failing };
     let mut timeline = Timeline::default();
     for (tick, seconds) in ticks() {
@@ -105,11 +113,17 @@ fn is_up<'a>(
     let mut moved = Counts::default();
     ticks.take_while(|(tick, _)| *tick < until).for_each(|(_, seconds)| moved.merge(&seconds.own.counts));
     let seconds = (until.second - from.second).max(1) as f64;
-    [Measure::Accesses, Measure::Attempts, Measure::Packets].into_iter().any(|measure| {
-        let level = before.rate(measure).filter(|level| *level > 0.0);
-        level.is_some_and(|level| of_counts(measure, &moved) as f64 / seconds >= RISEN * level)
+    // Both counts scatter: what came, and what is known of before.
+    let stretch = 1.0 + seconds / before.seconds().max(1.0);
+    BURSTS.into_iter().any(|(measure, scatter)| {
+        let usual = before.rate(measure).unwrap_or(0.0) * seconds;
+        let more = of_counts(measure, &moved) as f64 - usual;
+        usual > 0.0 && more >= (RISEN - 1.0) * usual && more >= CHANCE * (scatter * usual * stretch).sqrt()
     })
 }
+
+/// A rise by so many standard deviations is no chance.
+const CHANCE: f64 = 3.0;
 
 /// Whether a measure tells how a service fares, and not what comes.
 pub(super) const fn is_of_health(measure: Measure) -> bool {

@@ -112,7 +112,7 @@ const REMEMBERED: i64 = 20;
 
 /// Pages are fetched with all that belongs to them and connections come in pairs: counts scatter more than chance would
 /// have them (variance over mean).
-const BURSTS: [(Measure, f64); 3] =
+pub(super) const BURSTS: [(Measure, f64); 3] =
     [(Measure::Attempts, 2.0), (Measure::Accesses, 8.0), (Measure::Packets, 30.0)];
 
 /// Exchanges fail where so many of them do not succeed.

@@ -8,6 +8,7 @@ use super::clients::Gathering;
 use super::cohort::{Cohort, Who};
 use super::facts::{Fact, ORDINARY_LOAD};
 use super::holders::holds;
+use super::people::are_people;
 use super::signs::{BEHAVIOUR, INTENT, OF_FAULTS, OF_PEOPLE};
 use super::{Attack, Cause, Flip, Glitch, Part, Reason, Unit, Unknown, Unseen, Verdict};
 use crate::detect::rule::{Evidence, Weights};
@@ -265,26 +266,33 @@ impl Case<'_> {
         let mut add = |evidence, value: Option<f64>, expected| {
             facts.extend(value.map(|value| Fact { evidence, value, expected }));
         };
-        add(Evidence::Concentration, is_few.then_some(cohort.share), Some(0.0));
+        let rate =
+            (cohort.client_rate > 0.0).then(|| cohort.client_rate / self.busy_client.unwrap_or(MACHINE));
+        let often = rate.filter(|_| self.busy_client.is_some());
+        // Beside few who stand out, new networks are what tells their like from the many.
+        let is_apart = cohort.who != Who::Many || self.cohorts.len() <= 1;
+        let are_people = is_apart && are_people(cohort, often, self.weights);
+        add(Evidence::Concentration, (is_few && !are_people).then_some(cohort.share), Some(0.0));
         add(Evidence::KnownNetworks, cohort.known, Some(1.0));
-        add(Evidence::NewNetworks, cohort.known.map(|known| 1.0 - known), Some(0.0));
+        let new = cohort.known.filter(|_| !are_people).map(|known| 1.0 - known);
+        add(Evidence::NewNetworks, new, Some(0.0));
         let abroad = matches!(cohort.who, Who::FewAbroad | Who::ManyAbroad);
         add(Evidence::Foreign, abroad.then_some(cohort.share), Some(0.0));
         add(Evidence::OnlyAbroad, (cohort.who == Who::ManyAbroad).then_some(cohort.share), Some(0.0));
         let more = cohort.gathering.filter(|_| cohort.is_gathered()).map(Gathering::times);
         add(Evidence::MoreClients, more, Some(1.0));
-        let few = (cohort.effective_sources > 0.0).then_some(cohort.effective_sources);
+        // One address may be a gateway with all of them behind it.
+        let few = (cohort.effective_sources > 0.0 && !are_people).then_some(cohort.effective_sources);
         add(Evidence::FewSources, few, None);
         add(Evidence::OneSource, few.filter(|_| is_few).map(|sources| 1.0 / sources), None);
-        let rate =
-            (cohort.client_rate > 0.0).then(|| cohort.client_rate / self.busy_client.unwrap_or(MACHINE));
-        add(Evidence::HighRate, rate, Some(1.0));
-        add(Evidence::OrdinaryRate, rate.filter(|_| self.busy_client.is_some()), Some(1.0));
+        add(Evidence::HighRate, rate.filter(|_| !are_people), Some(1.0));
+        add(Evidence::OrdinaryRate, often, Some(1.0));
         // A make that everybody uses tells nothing.
         // Where nothing is known of before, many sources of one make in few prefixes are no people either.
         let is_uniform = is_few && cohort.sources >= MANY;
         let rare = cohort.make.filter(|(_, before)| before.map_or(is_uniform, |before| before <= RARE));
-        add(Evidence::OneMake, rare.map(|(share, _)| share), rare.and_then(|(_, before)| before));
+        let of_excess = |(share, before): (f64, Option<f64>)| cohort.of_excess(share, before.unwrap_or(0.0));
+        add(Evidence::OneMake, rare.map(of_excess), rare.and_then(|(_, before)| before));
         add(Evidence::SameMakes, cohort.same_makes, Some(1.0));
         add(Evidence::OtherMakes, cohort.same_makes.map(|same| 1.0 - same), Some(0.0));
         add(Evidence::OnePath, cohort.path, None);

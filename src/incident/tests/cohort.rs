@@ -241,6 +241,19 @@ fn what_bots_use_and_ask_for_is_held_against_what_was_usual() {
     assert_eq!((few.same_makes, few.path, few.assets), (Some(0.0), Some(1.0), Some(0.0)));
     assert!(many.same_makes.is_some_and(|same| same > 0.99), "{many:?}");
     assert!(many.assets.is_some_and(|assets| (assets - 1.0).abs() < 0.01), "{many:?}");
+    assert_eq!((few.own_part, many.own_part), (1.0, 1.0), "each has its country for itself");
+}
+
+#[test]
+fn whoever_comes_more_is_told_by_what_comes_with_him() {
+    let many = |excess| Cohort { excess, usual: 100.0, ..Cohort::default() };
+    assert_eq!(many(100.0).of_excess(0.5, 0.0), 1.0, "half of all, and all there is more of");
+    assert!((many(100.0).of_excess(0.5, 0.3) - 0.7).abs() < 1e-9);
+    assert_eq!(many(100.0).of_excess(0.5, 1.0), 0.5, "less of the excess than of what is usual");
+    assert_eq!(many(20.0).of_excess(0.1, 0.0), 0.1, "too small an excess to be told apart");
+    let few = |own_part| Cohort { who: Who::FewAtHome, own_part, ..many(100.0) };
+    assert_eq!(few(1.0).of_excess(0.5, 0.0), 0.5, "few have hardly anything usual");
+    assert_eq!(few(0.5).of_excess(0.5, 0.0), 1.0, "as much as they ask of all");
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::{at, before, served, silent};
 use crate::aggregate::{Count, Counts, Sides};
 use crate::detect::rule::Evidence;
-use crate::detect::{SpanNeeds, Watched};
+use crate::detect::{Before, SpanNeeds, Watched};
 use crate::incident::facts::Facts;
 use crate::incident::timeline::{Timeline, Usual};
 
@@ -21,9 +21,19 @@ fn told_since(
     beside: &[(Count, u64)],
     timeline: &Timeline,
 ) -> Vec<(Evidence, f64)> {
+    told_against(&before(10), first, own, beside, timeline)
+}
+
+/// The same of a service that had this before.
+fn told_against(
+    before: &Before,
+    first: Option<i64>,
+    own: &[(Count, u64)],
+    beside: &[(Count, u64)],
+    timeline: &Timeline,
+) -> Vec<(Evidence, f64)> {
     let none: Arc<[SpanNeeds]> = Arc::from([]);
     let watched = Watched::new(&none);
-    let before = before(10);
     let sums = |list: &[(Count, u64)]| {
         let mut counts = Counts::default();
         list.iter().for_each(|(count, sum)| counts[*count] = *sum);
@@ -32,7 +42,7 @@ fn told_since(
     let (own, beside) = (sums(own), sums(beside));
     let facts = Facts {
         watched: &watched,
-        before: &before,
+        before,
         timeline,
         own: &own,
         beside: &beside,
@@ -152,6 +162,29 @@ fn errors_at_an_ordinary_load_are_the_services_own() {
     assert_eq!(value(&told(&some, &[], &Timeline::default()), Evidence::ErrorsUnloaded), Some(0.12));
     let pushed = [(Count::Accesses, 500), (Count::Responses, 500), (Count::ServerErrors, 60)];
     assert_eq!(value(&told(&pushed, &[], &Timeline::default()), Evidence::ErrorsUnloaded), None);
+}
+
+#[test]
+fn a_rise_that_has_gone_again_does_not_make_a_service_fail_that_goes_on_failing() {
+    let level = || {
+        let mut tick = served(10);
+        tick.counts[Count::PacketsIn] = 60;
+        tick
+    };
+    let mut before = Before::default();
+    (-900..0).for_each(|second| before.learn(second, 1, &level()));
+    let usual = Usual { before: &before, wait: None, sides: Sides::Both, onset: at(0) };
+    let mut timeline = Timeline::default();
+    for second in 0..30 {
+        timeline.take(at(second), &if second < 15 { served(30) } else { silent(10) }, &usual);
+    }
+    let first = |accesses| {
+        let counts = [Count::Attempts, Count::Answered, Count::Accesses];
+        let own = [&counts.map(|count| (count, accesses))[..], &[(Count::PacketsIn, 6 * accesses)]].concat();
+        value(&told_against(&before, None, &own, &[], &timeline), Evidence::LoadFirst)
+    };
+    assert!(first(200).is_some());
+    assert_eq!(first(120), None);
 }
 
 #[test]

@@ -4,6 +4,7 @@ mod cohort;
 mod contrast;
 mod facts;
 mod health;
+mod moments;
 mod standing;
 mod timeline;
 mod verdict;

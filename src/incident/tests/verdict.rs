@@ -129,6 +129,25 @@ fn strangers(share: f64) -> Cohort {
     }
 }
 
+/// Four hundred people of three prefixes at home that hardly anybody came from before: a campus whose registration opens.
+fn campus() -> Cohort {
+    Cohort {
+        who: Who::FewAtHome,
+        share: 1.0,
+        origins: vec![0, 1, 2],
+        known: Some(0.02),
+        sources: 400.0,
+        effective_sources: 300.0,
+        client_rate: 15.0,
+        make: Some((0.2, Some(0.2))),
+        same_makes: Some(0.7),
+        own_part: 0.8,
+        path: Some(0.3),
+        assets: Some(1.0),
+        ..Cohort::default()
+    }
+}
+
 const RISEN: (Evidence, f64) = (Evidence::Surge, 5.0);
 
 #[test]
@@ -145,6 +164,20 @@ fn machines_from_few_prefixes_are_a_flood() {
 fn people_from_everywhere_they_came_from_are_a_crowd() {
     let told = Told::new(&[RISEN, (Evidence::LoadFirst, 30.0)], vec![people(1.0)]).hurt();
     assert_eq!(told.verdict().cause, Cause::FlashCrowd);
+}
+
+#[test]
+fn people_behind_few_prefixes_that_were_not_there_before_are_a_crowd() {
+    let told = |cohort| Told::new(&[RISEN, (Evidence::LoadFirst, 30.0)], vec![cohort]).hurt().verdict();
+    assert_eq!(told(campus()).cause, Cause::FlashCrowd);
+    let sealed = Cohort { assets: None, same_makes: Some(0.85), ..campus() };
+    assert_eq!(told(sealed).cause, Cause::FlashCrowd, "encrypted, with the makes of before");
+    let gateway = Cohort { sources: 1.0, effective_sources: 1.0, client_rate: 3_000.0, ..campus() };
+    assert_eq!(told(gateway).cause, Cause::FlashCrowd, "behind one address");
+    let bots = Cohort { make: Some((0.7, Some(0.0))), same_makes: Some(0.3), assets: Some(0.1), ..campus() };
+    assert_eq!(told(bots).cause, Cause::Attack(Attack::HttpFlood));
+    let abroad = Cohort { who: Who::ManyAbroad, ..campus() };
+    assert_ne!(told(abroad).cause, Cause::Unknown(Unknown::LeaningAttack), "news that is read abroad");
 }
 
 #[test]

@@ -1,0 +1,91 @@
+//! Until when goes on what an incident is about. Comes in: what rules found, ticks as they come. Goes out: the last tick that
+//! any of it was seen in. Findings end before their matter does: who is refused for long comes less often.
+
+use std::collections::BTreeMap;
+
+use super::onset::{is_of_health, weight};
+use crate::aggregate::SourceKey;
+use crate::detect::rule::Measure;
+use crate::detect::{Finding, Key, Watched};
+use crate::time::TickId;
+
+/// What was found, and the last tick in which any of it was seen.
+#[derive(Debug)]
+pub(super) struct Activity {
+    pub last: TickId,
+    /// Ticks up to and including this one were looked at.
+    followed: TickId,
+    /// The first finding of each rule, by its number.
+    found: BTreeMap<u32, Finding>,
+}
+
+/// The part of the finding's rate that a second must come to.
+const WEIGHS: f64 = 0.1;
+
+/// Without a finding it must come to so many times the level before as well.
+const ABOVE: f64 = 2.0;
+
+/// The part of the connections that were found to be held which may be left.
+const HELD: f64 = 0.5;
+
+impl Activity {
+    /// Begins in the tick that the incident opens in.
+    pub fn new(opened: TickId) -> Self {
+        Self { last: opened, followed: opened.plus(-1), found: BTreeMap::new() }
+    }
+
+    /// Notes what was found, the first of each rule.
+    pub fn note(&mut self, findings: &[Finding]) {
+        for finding in findings {
+            self.found.entry(finding.rule.sid).or_insert_with(|| finding.clone());
+        }
+    }
+
+    /// Follows it up to `tick`, in which rules found this.
+    pub fn follow(&mut self, watched: &Watched, tick: TickId, findings: &[Finding]) {
+        for (sid, finding) in &self.found {
+            let is_found = findings.iter().any(|found| found.rule.sid == *sid);
+            // Of what there is less of than before, nothing is seen.
+            if finding.rule.when.looks_for_less() {
+                self.last = if is_found { tick } else { self.last };
+                continue;
+            }
+            let Some(least) = least(finding, is_found) else { continue };
+            let traffic = finding.rule.filter.traffic;
+            let ticks = watched.since(self.followed.plus(1));
+            let seen = ticks.filter(|(_, seconds)| weight(finding, seconds.of(traffic)) as f64 >= least);
+            self.last = self.last.max(seen.map(|(tick, _)| tick).next_back().unwrap_or(self.last));
+            if is_held(finding, watched) {
+                self.last = tick;
+            }
+        }
+        self.followed = tick;
+    }
+}
+
+/// What a second must come to; `None` where it takes a finding to tell the matter from a service's ordinary load.
+fn least(finding: &Finding, is_found: bool) -> Option<f64> {
+    let least = (WEIGHS * finding.observed.rate).max(1.0);
+    if is_found {
+        return Some(least);
+    }
+    let stands_out = finding.key != Key::Service || is_of_health(finding.rule.measure);
+    stands_out.then(|| least.max(ABOVE * finding.observed.before))
+}
+
+/// Whether the connections that were found to be held are held still: they came to be so once.
+fn is_held(finding: &Finding, watched: &Watched) -> bool {
+    if !matches!(finding.rule.measure, Measure::Held | Measure::Holding) {
+        return false;
+    }
+    let levels = watched.levels(finding.rule.filter.traffic);
+    let within = |key: &SourceKey| match finding.key {
+        Key::Service => true,
+        Key::Source(address) => key.address == address,
+        Key::Prefix(prefix) => prefix.contains(&key.address),
+        Key::Network(asn) => key.prefix.lineage.asn == Some(asn),
+        Key::Country(country) => key.prefix.lineage.country == country,
+    };
+    let held: u64 = levels.sources().filter(|(key, _)| within(key)).map(|(_, held)| u64::from(held)).sum();
+    held as f64 >= (HELD * finding.observed.count).max(1.0)
+}

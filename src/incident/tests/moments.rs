@@ -1,0 +1,96 @@
+//! When an incident began, and until when it went on.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use super::{at, served, silent};
+use crate::aggregate::{Count, Probe, ProbedKey, ScopeTick, Tried};
+use crate::detect::rule::{Observed, RuleSet};
+use crate::detect::{Finding, Key, Seconds, SpanNeeds, Watched};
+use crate::incident::activity::Activity;
+use crate::incident::onset::{onset, pushed};
+
+/// A service watched over such seconds.
+fn watched(seconds: impl IntoIterator<Item = ScopeTick>) -> Watched {
+    let none: Arc<[SpanNeeds]> = Arc::from([]);
+    let mut watched = Watched::new(&none);
+    for (second, own) in (0..).zip(seconds) {
+        watched.advance(at(second), Some(Seconds { beside: own.clone(), own }));
+    }
+    watched
+}
+
+/// So many seconds in which so many are served.
+fn busy(seconds: usize, each: u64) -> impl Iterator<Item = ScopeTick> {
+    std::iter::repeat_with(move || served(each)).take(seconds)
+}
+
+/// What a rule finds in that second: so much a second, held against so much before.
+fn found(rule: &str, key: Key, second: i64, (rate, before): (f64, f64)) -> Finding {
+    let rules = RuleSet::builtin();
+    let rule = rules.rules.iter().find(|have| have.id == rule).unwrap();
+    let observed = Observed { rate, before, ..Observed::default() };
+    Finding { rule: Arc::new(rule.clone()), key, parts: Vec::new(), tick: at(second), observed, opens: true }
+}
+
+#[test]
+fn a_rise_begins_after_the_seconds_that_it_was_held_against_though_none_is_learned() {
+    let watched = watched(busy(40, 15).chain(busy(10, 60)));
+    let surge = found("load-surge", Key::Service, 49, (50.0, 15.0));
+    assert_eq!(onset(&surge, &watched), at(40));
+}
+
+#[test]
+fn what_pushed_a_service_over_is_no_chance() {
+    let broken = |rate, story: Vec<ScopeTick>| {
+        let last = story.len() as i64 - 1;
+        let failing = found("connections-ignored", Key::Service, last, (rate, 0.0));
+        pushed(&failing, at(last - 5), &watched(story))
+    };
+    let none = || std::iter::repeat_with(|| silent(4)).take(5);
+    let crowd = busy(200, 10).chain(busy(20, 40)).chain(none()).collect();
+    let from = broken(10.0, crowd).second;
+    assert!((195..=205).contains(&from), "{from}");
+    // Three in two seconds where there was one in each: twice in a quarter of a minute by chance.
+    let few = busy(30, 1).chain(busy(10, 3)).chain(busy(20, 1)).chain(none()).collect();
+    assert_eq!(broken(4.0, few), at(59));
+}
+
+/// Until when it went on, of what was found in second 20 and in no other.
+fn until(finding: &Finding, watched: &Watched) -> i64 {
+    let mut activity = Activity::new(finding.tick);
+    activity.note(std::slice::from_ref(finding));
+    activity.follow(watched, watched.now(), &[]);
+    activity.last.second
+}
+
+#[test]
+fn a_service_that_refuses_goes_on_refusing_without_a_finding() {
+    let refusing = |each| {
+        let mut tick = silent(each);
+        tick.counts[Count::Refused] = each;
+        tick
+    };
+    let story = busy(11, 10).chain((0..10).map(|_| refusing(10))).chain((0..10).map(|_| refusing(1)));
+    let watched = watched(story.chain(busy(20, 10)));
+    assert_eq!(until(&found("connections-refused", Key::Service, 20, (9.0, 0.0)), &watched), 30);
+}
+
+#[test]
+fn an_ordinary_load_is_no_crowd_that_goes_on() {
+    let watched = watched(busy(11, 10).chain(busy(10, 50)).chain(busy(20, 10)));
+    assert_eq!(until(&found("load-surge", Key::Service, 20, (50.0, 10.0)), &watched), 20);
+}
+
+#[test]
+fn ports_are_tried_from_the_first_to_the_last() {
+    let source: IpAddr = "99.0.1.7".parse().unwrap();
+    let trying = |port| {
+        let probe = Probe { attempts: 1, ..Probe::default() };
+        let probed = vec![(ProbedKey { source, tried: Tried::Port(port) }, probe)];
+        ScopeTick { probed, ..served(10) }
+    };
+    let watched = watched(busy(11, 10).chain((0..25).map(trying)).chain(busy(10, 10)));
+    let scan = found("port-scan", Key::Source(source), 20, (1.0, 0.0));
+    assert_eq!((onset(&scan, &watched).second, until(&scan, &watched)), (11, 35));
+}
