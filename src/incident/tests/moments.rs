@@ -84,10 +84,10 @@ fn an_ordinary_load_is_no_crowd_that_goes_on() {
 
 #[test]
 fn ports_are_tried_from_the_first_to_the_last() {
-    let source: IpAddr = "99.0.1.7".parse().unwrap();
+    let [source, host] = ["99.0.1.7", "192.0.2.1"].map(|text| text.parse::<IpAddr>().unwrap());
     let trying = |port| {
         let probe = Probe { attempts: 1, ..Probe::default() };
-        let probed = vec![(ProbedKey { source, tried: Tried::Port(port) }, probe)];
+        let probed = vec![(ProbedKey { source, tried: Tried::Port(host, port) }, probe)];
         ScopeTick { probed, ..served(10) }
     };
     let watched = watched(busy(11, 10).chain((0..25).map(trying)).chain(busy(10, 10)));
