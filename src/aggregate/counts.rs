@@ -76,7 +76,7 @@ pub enum Count {
     Held,
     /// Connections on which the head of a request came to drip.
     Drips,
-    /// Connections that ended behind a TLS hello without having asked for anything.
+    /// Connections that ended behind a TLS hello that the service answered, and nothing was asked.
     BareHandshakes,
     /// Turns of clients that began the TLS handshake of a connection anew.
     Renegotiations,
@@ -258,7 +258,7 @@ pub struct Cell {
     pub released: u32,
     /// Streams of HTTP/2 that were broken off.
     pub resets: u32,
-    /// Connections that ended behind a TLS hello without having asked for anything.
+    /// Connections that ended behind a TLS hello that the service answered, and nothing was asked.
     pub bare: u32,
     /// Turns that began the TLS handshake of a connection anew.
     pub renegotiations: u32,

@@ -149,7 +149,6 @@ fn requires(measure: Measure) -> Requires {
         | Measure::Probes
         | Measure::Held
         | Measure::Drips
-        | Measure::BareHandshakes
         | Measure::Renegotiations
         | Measure::Holding
         | Measure::Resets
@@ -171,6 +170,7 @@ fn requires(measure: Measure) -> Requires {
         | Measure::Unanswered
         | Measure::Waiting
         | Measure::Late
+        | Measure::BareHandshakes
         | Measure::Denied
         | Measure::Missing
         | Measure::LargeResent => Requires::BothSides,

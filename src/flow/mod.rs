@@ -276,7 +276,7 @@ pub struct Served {
     pub drips: bool,
     /// Whether it is held no more.
     pub released: bool,
-    /// Whether it ended behind a TLS hello without having asked for anything.
+    /// Whether it ended behind a TLS hello that the service answered, and nothing was asked.
     pub bare: bool,
     /// How often its client began the TLS handshake anew, the first time apart: turns that begin with a handshake record.
     pub renegotiations: u8,

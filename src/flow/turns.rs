@@ -57,6 +57,8 @@ const SHOOK: u16 = 1 << 12;
 const SHOOK_AGAIN: u16 = 1 << 13;
 /// Behind the handshake it asked for something.
 const USED: u16 = 1 << 14;
+/// The service answered its hello.
+const GREETED: u16 = 1 << 15;
 
 /// Nobody waits longer for an answer or for the next byte: a head that takes 10 s is no browser's.
 pub(super) const PATIENCE: Span = Span::from_secs(10);
@@ -223,7 +225,7 @@ impl Turns {
     /// The connection is over.
     pub fn end(&mut self) {
         self.served.released |= self.is(HELD);
-        self.served.bare |= self.is(SEALED) && !self.is(USED);
+        self.served.bare |= self.is(GREETED) && !self.is(USED);
         self.state &= ARMED;
     }
 
@@ -357,6 +359,7 @@ impl Turns {
 
     fn service_sends(&mut self, segment: &TcpSegment<'_>, now: Timestamp) {
         let fresh = self.advance(Direction::ToClient, segment);
+        self.set(GREETED, self.is(GREETED) || self.is(SEALED));
         let again = u16::from(!fresh);
         let Served { large_sent, large_resent, small_sent, small_resent, .. } = &mut self.served;
         let (sent, resent) = match segment.payload_len > EVERYWHERE {

@@ -401,7 +401,9 @@ impl Case<'_> {
         let Some(first) = parts.first() else { return (Cause::Unknown(Unknown::InsufficientData), None) };
         let is_open = |cause: Cause| matches!(cause, Cause::Unknown(_) | Cause::HeavyClient);
         // By the load of the whole episode: where little comes, a few seconds may bring three times as much by chance.
-        let is_small = !self.is_hurt && self.times.is_none_or(|times| times < HEAVY);
+        // Datagrams that are many are a flood, over however many ports they are spread.
+        let is_flood = matches!(first.cause, Cause::Attack(Attack::UdpFlood | Attack::Reflection));
+        let is_small = !self.is_hurt && !is_flood && self.times.is_none_or(|times| times < HEAVY);
         if let Some(said) = self.said.filter(|_| is_small || parts.iter().all(|part| is_open(part.cause))) {
             return (said, Some(first.cause));
         }

@@ -112,6 +112,11 @@ fn a_handshake_is_in_vain_where_nothing_is_asked_behind_it() {
             mirror.sends(&mut talk, ToClient, ACK, &record(23, 200));
         }
         mirror.sends(&mut talk, ToServer, RST, b"");
+        // A hello that nobody answers costs the service nothing.
+        let mut ignored = mirror.open("198.51.100.8:4000");
+        mirror.sends(&mut ignored, ToServer, ACK, &hello());
+        mirror.sends(&mut ignored, ToServer, FIN, b"");
+        mirror.sends(&mut ignored, ToClient, RST, b"");
         let counts = mirror.after(Span::from_secs(1));
         let told = (counts[Count::BareHandshakes], u64::from(mirror.of(ADDRESS).bare));
         assert_eq!((told, counts[Count::Renegotiations]), ((bare, bare), 0), "{flights:?}");

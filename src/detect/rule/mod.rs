@@ -188,7 +188,7 @@ pub enum Measure {
     /// Connections on which the head of a request came to drip: added to after five seconds or more, and still not whole
     /// after ten.
     Drips,
-    /// Connections that ended behind a TLS hello, or a whole handshake, without having asked for anything.
+    /// Connections that ended behind a TLS hello that the service answered, or a whole handshake, and nothing was asked.
     BareHandshakes,
     /// Turns of clients that began the TLS handshake of a connection anew (up to TLS 1.2), the first time apart.
     Renegotiations,

@@ -298,6 +298,15 @@ fn a_burst_of_a_few_seconds_makes_no_more_of_a_scan() {
 }
 
 #[test]
+fn many_datagrams_over_many_ports_are_a_flood_and_few_are_a_scan() {
+    let scan = Cause::Scan(Scan::Port);
+    let verdict =
+        |rate| Told { said: Some(scan), ..Told::new(&[(Evidence::Datagrams, rate)], Vec::new()) }.verdict();
+    assert_eq!(verdict(950.0).cause, Cause::Attack(Attack::UdpFlood));
+    assert_eq!(verdict(30.0).cause, scan);
+}
+
+#[test]
 fn connections_that_others_hold_do_not_make_a_flood_slow() {
     let [mut asking, mut waiting] = [machines(0.7), people(0.3)];
     (asking.cell.connections, asking.cell.held) = (5_000, 2);
