@@ -231,6 +231,13 @@ impl Case<'_> {
         !self.shows(Evidence::Drips) && signs.into_iter().any(|evidence| self.shows(evidence))
     }
 
+    /// Whether datagrams are so many that they are a flood, over however many ports they are spread.
+    fn is_flooded(&self, cause: Cause) -> bool {
+        let many = |rate| self.strength(Evidence::Datagrams, rate) > 0.0;
+        let is_flood = matches!(cause, Cause::Attack(Attack::UdpFlood | Attack::Reflection));
+        is_flood || self.value(Evidence::Datagrams).is_some_and(many)
+    }
+
     /// Whether a fact about the service as a whole speaks with half its weight or more.
     fn shows(&self, evidence: Evidence) -> bool {
         self.value(evidence).is_some_and(|value| self.strength(evidence, value) >= 0.5)
@@ -401,10 +408,10 @@ impl Case<'_> {
         let Some(first) = parts.first() else { return (Cause::Unknown(Unknown::InsufficientData), None) };
         let is_open = |cause: Cause| matches!(cause, Cause::Unknown(_) | Cause::HeavyClient);
         // By the load of the whole episode: where little comes, a few seconds may bring three times as much by chance.
-        // Datagrams that are many are a flood, over however many ports they are spread.
-        let is_flood = matches!(first.cause, Cause::Attack(Attack::UdpFlood | Attack::Reflection));
-        let is_small = !self.is_hurt && !is_flood && self.times.is_none_or(|times| times < HEAVY);
-        if let Some(said) = self.said.filter(|_| is_small || parts.iter().all(|part| is_open(part.cause))) {
+        let is_small = !self.is_hurt && self.times.is_none_or(|times| times < HEAVY);
+        let is_told = |said: &Cause| !(matches!(said, Cause::Scan(_)) && self.is_flooded(first.cause));
+        let said = self.said.filter(is_told);
+        if let Some(said) = said.filter(|_| is_small || parts.iter().all(|part| is_open(part.cause))) {
             return (said, Some(first.cause));
         }
         // One direction, or packets with holes between them, prove who comes and how much; of how they are served they

@@ -303,6 +303,7 @@ fn many_datagrams_over_many_ports_are_a_flood_and_few_are_a_scan() {
     let verdict =
         |rate| Told { said: Some(scan), ..Told::new(&[(Evidence::Datagrams, rate)], Vec::new()) }.verdict();
     assert_eq!(verdict(950.0).cause, Cause::Attack(Attack::UdpFlood));
+    assert_ne!(verdict(300.0).cause, scan, "too many, though it is not sure yet of what");
     assert_eq!(verdict(30.0).cause, scan);
 }
 
