@@ -5,9 +5,9 @@ use std::slice;
 use std::sync::Arc;
 
 use super::timeline::{BURSTS, RISEN, Timeline, Usual};
-use crate::aggregate::{Cell, Counts, Lineage, ScopeTick};
+use crate::aggregate::{Cell, Counts, Lineage, ProbedKey, ScopeTick};
 use crate::detect::rule::{Measure, Traffic};
-use crate::detect::{Before, Finding, Key, Seconds, Watched, of_cell, of_counts};
+use crate::detect::{Before, Finding, Key, Seconds, Watched, counts_as, is_tried, of_cell, of_counts};
 use crate::time::TickId;
 
 /// A tick that weighs this part of the finding's rate belongs to it.
@@ -19,9 +19,10 @@ const GAP: i64 = 5;
 /// What a finding's key did in one tick, or the keys that make it up.
 pub(super) fn weight(finding: &Finding, tick: &ScopeTick) -> u64 {
     let measure = finding.rule.measure;
-    if let (Key::Source(address), Measure::Probes | Measure::Strays) = (finding.key, measure) {
+    if let (Key::Source(address), true) = (finding.key, is_tried(measure)) {
         // What is only tried earns no row.
-        let own = tick.probed.iter().filter(|(key, _)| key.source == address);
+        let is_own = |key: &ProbedKey| key.source == address && counts_as(measure, key.tried);
+        let own = tick.probed.iter().filter(|(key, _)| is_own(key));
         return own.map(|(_, probe)| u64::from(probe.unanswered())).sum();
     }
     let keys = if finding.parts.is_empty() { slice::from_ref(&finding.key) } else { &finding.parts };

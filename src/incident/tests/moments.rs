@@ -85,12 +85,16 @@ fn an_ordinary_load_is_no_crowd_that_goes_on() {
 #[test]
 fn ports_are_tried_from_the_first_to_the_last() {
     let [source, host] = ["99.0.1.7", "192.0.2.1"].map(|text| text.parse::<IpAddr>().unwrap());
-    let trying = |port| {
+    let trying = |tried| {
         let probe = Probe { attempts: 1, ..Probe::default() };
-        let probed = vec![(ProbedKey { source, tried: Tried::Port(host, port) }, probe)];
-        ScopeTick { probed, ..served(10) }
+        ScopeTick { probed: vec![(ProbedKey { source, tried }, probe)], ..served(10) }
     };
-    let watched = watched(busy(11, 10).chain((0..25).map(trying)).chain(busy(10, 10)));
-    let scan = found("port-scan", Key::Source(source), 20, (1.0, 0.0));
-    assert_eq!((onset(&scan, &watched).second, until(&scan, &watched)), (11, 35));
+    let lasted = |rule, tried: fn(IpAddr, u16) -> Tried| {
+        let story = busy(11, 10).chain((0..25).map(|port| trying(tried(host, port)))).chain(busy(10, 10));
+        let (watched, scan) = (watched(story), found(rule, Key::Source(source), 20, (1.0, 0.0)));
+        (onset(&scan, &watched).second, until(&scan, &watched))
+    };
+    assert_eq!(lasted("port-scan", Tried::Port), (11, 35));
+    assert_eq!(lasted("udp-scan", Tried::Datagram), (11, 35));
+    assert_eq!(lasted("udp-scan", Tried::Port), (20, 20), "those are other tries");
 }
