@@ -277,9 +277,10 @@ impl Cell {
         self.client_errors += other.client_errors;
         self.server_errors += other.server_errors;
         self.wait_us += other.wait_us;
-        for (sum, more) in self.rare().into_iter().zip(other.rare_sums()) {
+        let mut other = *other;
+        for (sum, more) in self.rare().into_iter().zip(other.rare()) {
             // 2^32 of one source are not believed.
-            *sum = sum.wrapping_add(more);
+            *sum = sum.wrapping_add(*more);
         }
     }
 
@@ -294,8 +295,9 @@ impl Cell {
         self.client_errors = self.client_errors.saturating_sub(other.client_errors);
         self.server_errors = self.server_errors.saturating_sub(other.server_errors);
         self.wait_us = self.wait_us.saturating_sub(other.wait_us);
-        for (sum, less) in self.rare().into_iter().zip(other.rare_sums()) {
-            *sum = sum.saturating_sub(less);
+        let mut other = *other;
+        for (sum, less) in self.rare().into_iter().zip(other.rare()) {
+            *sum = sum.saturating_sub(*less);
         }
     }
 
@@ -315,36 +317,6 @@ impl Cell {
             renegotiations,
             ..
         } = self;
-        [
-            first_bytes,
-            unanswered,
-            denied,
-            missing,
-            held,
-            drawn_out,
-            drips,
-            released,
-            resets,
-            bare,
-            renegotiations,
-        ]
-    }
-
-    fn rare_sums(&self) -> [u32; 11] {
-        let Self {
-            first_bytes,
-            unanswered,
-            denied,
-            missing,
-            held,
-            drawn_out,
-            drips,
-            released,
-            resets,
-            bare,
-            renegotiations,
-            ..
-        } = *self;
         [
             first_bytes,
             unanswered,
