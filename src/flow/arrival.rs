@@ -5,7 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use super::connection::{Connection, Moment};
 use super::key::{FlowKey, Side};
-use super::pending::Admission;
+use super::pending::{Admission, Outcome};
 use super::tracker::Sighting;
 use super::turns::{Beginning, Turns};
 use super::{FlowEvent, Observer, Proof, ServerEnd, What};
@@ -47,7 +47,7 @@ impl Arrival<'_, '_> {
 
     /// Whether it may be the answer to a forged question: to the service, with payload, from the port of a service that
     /// amplifies. Between two such ports it is their own talk (NTP).
-    pub fn is_reflected(&self, account: &Account<'_>) -> bool {
+    fn is_reflected(&self, account: &Account<'_>) -> bool {
         let (from, to) = self.ports;
         self.segment.is_none()
             && account.direction == Direction::ToServer
@@ -58,7 +58,7 @@ impl Arrival<'_, '_> {
 
     /// Whether it may be a question to a port beside a service, or the answer to one: from a port that clients have. What
     /// comes from ports of servers is their answer to something that was not seen.
-    pub fn is_question(&self, account: &Account<'_>) -> bool {
+    fn is_question(&self, account: &Account<'_>) -> bool {
         let clients = match account.direction {
             Direction::ToServer => self.ports.0,
             Direction::ToClient => self.ports.1,
@@ -70,7 +70,7 @@ impl Arrival<'_, '_> {
 
     /// Whether it is a segment that no connection has, to a port beside a service: with neither SYN nor ACK nor RST (FIN, NULL
     /// and Xmas scans, <https://nmap.org/book/scan-methods-null-fin-xmas-scan.html>).
-    pub fn is_stealthy(&self, account: &Account<'_>) -> bool {
+    fn is_stealthy(&self, account: &Account<'_>) -> bool {
         let bare = |segment: &TcpSegment<'_>| !(segment.flags.syn || segment.flags.ack || segment.flags.rst);
         matches!(account.scope, Scope::Beside(_))
             && account.direction == Direction::ToServer
@@ -150,8 +150,46 @@ impl Account<'_> {
         }
     }
 
+    /// Tells what a packet of a conversation without an entry means. Who is admitted is told by the tracker, which has to
+    /// have room.
+    #[inline(always)]
+    pub fn came_of<O: Observer>(&self, outcome: &Outcome, arrival: &Arrival<'_, '_>, observer: &mut O) {
+        let (source, bytes) = (self.outside, self.bytes);
+        match *outcome {
+            Outcome::Attempt => self.tell(What::Attempted { source, bytes }, observer),
+            // Whoever tries a port without a SYN has tried it.
+            Outcome::Waiting if arrival.is_stealthy(self) => {
+                self.tell(What::Attempted { source, bytes }, observer);
+            }
+            Outcome::Waiting => self.unexpected(arrival, observer),
+            Outcome::Probed => {
+                if arrival.is_question(self) {
+                    self.tell(What::Probed { source }, observer);
+                }
+                self.unexpected(arrival, observer);
+            }
+            Outcome::Replied => {
+                if arrival.is_question(self) {
+                    self.tell(What::Replied { source }, observer);
+                }
+                self.unexpected(arrival, observer);
+            }
+            Outcome::Answered(micros) => self.tell(What::Answered { source, bytes, micros }, observer),
+            Outcome::Refused => self.tell(What::Refused { source, bytes }, observer),
+            Outcome::OneSided => {
+                self.tell(What::OneSided, observer);
+                self.unearned(observer);
+            }
+            Outcome::Strayed(path) => {
+                self.tell(What::Strayed { source, path }, observer);
+                self.unearned(observer);
+            }
+            Outcome::Admit(_) => {}
+        }
+    }
+
     /// Tells of what belongs to no conversation, whether it is an answer that nobody asked for.
-    pub fn unexpected<O: Observer>(&self, arrival: &Arrival<'_, '_>, observer: &mut O) {
+    fn unexpected<O: Observer>(&self, arrival: &Arrival<'_, '_>, observer: &mut O) {
         if arrival.is_reflected(self) {
             self.tell(What::Reflected { bytes: self.bytes }, observer);
         }

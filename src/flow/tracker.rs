@@ -346,43 +346,11 @@ impl Tracker {
         let (outcome, client) = self.pending.knock(&knock);
         let account = arrival.account(client == arrival.from, sighting);
         match outcome {
-            Outcome::Attempt => {
-                self.counts.attempted += 1;
-                account.tell(What::Attempted { source: account.outside, bytes: account.bytes }, observer);
-            }
-            // Whoever tries a port without a SYN has tried it.
-            Outcome::Waiting if arrival.is_stealthy(&account) => {
-                account.tell(What::Attempted { source: account.outside, bytes: account.bytes }, observer);
-            }
-            Outcome::Waiting => account.unexpected(arrival, observer),
-            Outcome::Probed => {
-                if arrival.is_question(&account) {
-                    account.tell(What::Probed { source: account.outside }, observer);
-                }
-                account.unexpected(arrival, observer);
-            }
-            Outcome::Replied => {
-                if arrival.is_question(&account) {
-                    account.tell(What::Replied { source: account.outside }, observer);
-                }
-                account.unexpected(arrival, observer);
-            }
-            Outcome::Answered(micros) => {
-                let (source, bytes) = (account.outside, account.bytes);
-                account.tell(What::Answered { source, bytes, micros }, observer);
-            }
-            Outcome::Refused => {
-                account.tell(What::Refused { source: account.outside, bytes: account.bytes }, observer);
-            }
-            Outcome::OneSided => {
-                account.tell(What::OneSided, observer);
-                account.unearned(observer);
-            }
-            Outcome::Strayed(path) => {
-                account.tell(What::Strayed { source: account.outside, path }, observer);
-                account.unearned(observer);
-            }
             Outcome::Admit(admission) => self.admit(arrival, &account, &admission, observer),
+            outcome => {
+                self.counts.attempted += u64::from(outcome == Outcome::Attempt);
+                account.came_of(&outcome, arrival, observer);
+            }
         }
     }
 
