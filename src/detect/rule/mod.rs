@@ -217,9 +217,9 @@ words! {
     Packets = "packets", Bytes = "bytes", Attempts = "attempts", Connections = "connections",
     Requests = "requests", Accesses = "accesses", ClientErrors = "client_errors",
     ServerErrors = "server_errors", HalfOpen = "half_open", Unearned = "unearned", Ignored = "ignored",
-    Refused = "refused", Probes = "probes", UdpProbes = "udp_probes", Strays = "strays", Unanswered = "unanswered", Waiting = "waiting", Late = "late", Held = "held",
-    Drips = "drips", BareHandshakes = "bare_handshakes",
-    Renegotiations = "renegotiations", Holding = "holding",
+    Refused = "refused", Probes = "probes", UdpProbes = "udp_probes", Strays = "strays",
+    Unanswered = "unanswered", Waiting = "waiting", Late = "late", Held = "held", Drips = "drips",
+    BareHandshakes = "bare_handshakes", Renegotiations = "renegotiations", Holding = "holding",
     Denied = "denied", Missing = "missing", Resets = "resets", LargeResent = "large_resent", Udp = "udp",
     Icmp = "icmp", Fragments = "fragments", Reflected = "reflected",
 }
