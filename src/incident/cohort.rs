@@ -101,7 +101,7 @@ const BURSTS: f64 = 8.0;
 const LINGERING: f64 = 2.0;
 
 /// An excess of a smaller part of all is not told apart from what is usual.
-const LEAST_MORE: f64 = 0.3;
+const LEAST_APART: f64 = 0.3;
 
 /// As many clients as ever that ask for so much more, at least, do so for a reason.
 const MUCH_MORE: f64 = 0.5;
@@ -117,9 +117,9 @@ impl Cohort {
     /// whoever comes is told by what comes with him. Few have hardly anything else than excess, but may have others beside
     /// them. A small part tells no more than all.
     pub fn of_excess(&self, part: f64, before: f64) -> f64 {
-        let usual = self.excess / (self.excess + self.usual).max(1e-9);
-        let more = if self.who.is_few() { self.own_part } else { usual };
-        if more < LEAST_MORE {
+        let excess = self.excess / (self.excess + self.usual).max(1e-9);
+        let more = if self.who.is_few() { self.own_part } else { excess };
+        if more < LEAST_APART {
             return part;
         }
         ((part - before * (1.0 - more)) / more).clamp(part.min(1.0), 1.0)
