@@ -80,6 +80,8 @@ pub enum Count {
     BareHandshakes,
     /// Turns of clients that began the TLS handshake of a connection anew.
     Renegotiations,
+    /// Small TLS records of clients beyond those that a connection may have unanswered.
+    HastyRecords,
     /// Connections that are held no more; what was held and not released is held now.
     Released,
     /// Requests without a conversation: none was seen to begin.
@@ -262,6 +264,8 @@ pub struct Cell {
     pub bare: u32,
     /// Turns that began the TLS handshake of a connection anew.
     pub renegotiations: u32,
+    /// Small TLS records beyond those that a connection may have unanswered.
+    pub hasty: u32,
 }
 
 impl Cell {
@@ -302,7 +306,7 @@ impl Cell {
     }
 
     /// What is rare enough for 32 bits.
-    fn rare(&mut self) -> [&mut u32; 11] {
+    fn rare(&mut self) -> [&mut u32; 12] {
         let Self {
             first_bytes,
             unanswered,
@@ -315,6 +319,7 @@ impl Cell {
             resets,
             bare,
             renegotiations,
+            hasty,
             ..
         } = self;
         [
@@ -329,6 +334,7 @@ impl Cell {
             resets,
             bare,
             renegotiations,
+            hasty,
         ]
     }
 

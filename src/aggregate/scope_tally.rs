@@ -103,6 +103,7 @@ impl ScopeTally {
             (Count::Drips, u64::from(served.drips)),
             (Count::BareHandshakes, u64::from(served.bare)),
             (Count::Renegotiations, u64::from(served.renegotiations)),
+            (Count::HastyRecords, u64::from(served.hasty)),
             (Count::Released, u64::from(served.released)),
         ] {
             self.counts[count] += more;

@@ -244,6 +244,7 @@ impl Tallies {
             released: u32::from(served.released),
             bare: u32::from(served.bare),
             renegotiations: u32::from(served.renegotiations),
+            hasty: u32::from(served.hasty),
             ..Cell::default()
         };
         sums.moved(&amount, *to_client);

@@ -82,6 +82,7 @@ pub(super) fn counted(measure: Measure) -> &'static str {
         Measure::Held => "connections that came to be held",
         Measure::Drips => "requests whose heads drip",
         Measure::BareHandshakes => "TLS handshakes behind which nothing was asked",
+        Measure::HastyRecords => "small TLS records beyond what a connection may have unanswered",
         Measure::Renegotiations => "TLS handshakes begun anew",
         Measure::Holding => "connections that are held",
         Measure::Denied => "responses that deny access (401, 403)",
@@ -139,6 +140,7 @@ pub(super) fn part(measure: Measure, by: GroupBy) -> String {
         Measure::Held => format!("connections{from} came to be held"),
         Measure::Drips => format!("connections{from} let the head of a request drip"),
         Measure::BareHandshakes => format!("TLS handshakes{from} asked for nothing"),
+        Measure::HastyRecords => format!("small TLS records{from} did not wait for answers"),
         Measure::Holding => format!("connections{from} are held"),
         Measure::Denied => format!("responses deny access (401, 403){}", from.replace(" from ", " to ")),
         Measure::Missing => {

@@ -209,6 +209,12 @@ fn text(reason: &Reason) -> String {
         Evidence::Drips => {
             format!("{} requests are let drip by their clients and do not end", quantity(value))
         }
+        Evidence::HastyRecords => {
+            let records = quantity(value);
+            format!(
+                "{records} small TLS records a second did not wait for answers, as reset HTTP/2 streams do not"
+            )
+        }
         Evidence::Resets => format!("{part} of HTTP/2 streams were reset by those who opened them"),
         Evidence::Datagrams => format!("{} packets a second that no conversation asked for", quantity(value)),
         Evidence::Reflected => {
@@ -241,6 +247,7 @@ fn rounded(evidence: Evidence, value: f64) -> f64 {
         | Evidence::LoadFirst
         | Evidence::Held
         | Evidence::Drips
+        | Evidence::HastyRecords
         | Evidence::Datagrams => rate(value),
         _ => share(value),
     }

@@ -30,7 +30,7 @@ const LEAST_SECONDS: f64 = 30.0;
 /// What begins within a minute of the event has seconds to go by.
 const LEAST_PROVISIONAL: f64 = 5.0;
 
-const MEASURES: [Measure; 30] = [
+const MEASURES: [Measure; 31] = [
     Measure::Packets,
     Measure::Bytes,
     Measure::Attempts,
@@ -53,6 +53,7 @@ const MEASURES: [Measure; 30] = [
     Measure::Drips,
     Measure::BareHandshakes,
     Measure::Renegotiations,
+    Measure::HastyRecords,
     Measure::Denied,
     Measure::Missing,
     Measure::Resets,

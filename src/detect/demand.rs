@@ -60,6 +60,7 @@ fn is_of_troubled(rule: &Rule) -> bool {
             | Measure::Drips
             | Measure::BareHandshakes
             | Measure::Renegotiations
+            | Measure::HastyRecords
             | Measure::Resets
     );
     let least = least_count(&rule.when, rule.timespan.secs() as f64);

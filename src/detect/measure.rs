@@ -28,6 +28,7 @@ pub fn of_counts(measure: Measure, counts: &Counts) -> u64 {
         Measure::Drips => counts[Count::Drips],
         Measure::BareHandshakes => counts[Count::BareHandshakes],
         Measure::Renegotiations => counts[Count::Renegotiations],
+        Measure::HastyRecords => counts[Count::HastyRecords],
         // A level is no sum of seconds: see `Levels`.
         Measure::Holding => 0,
         Measure::Denied => counts[Count::Denied],
@@ -69,6 +70,7 @@ pub fn whole_of(measure: Measure, counts: &Counts) -> u64 {
         | Measure::Accesses
         | Measure::Waiting
         | Measure::Renegotiations
+        | Measure::HastyRecords
         | Measure::Holding => of_counts(measure, counts),
     }
 }
@@ -90,6 +92,7 @@ pub fn of_cell(measure: Measure, cell: &Cell) -> u64 {
         Measure::Drips => u64::from(cell.drips),
         Measure::BareHandshakes => u64::from(cell.bare),
         Measure::Renegotiations => u64::from(cell.renegotiations),
+        Measure::HastyRecords => u64::from(cell.hasty),
         Measure::Denied => u64::from(cell.denied),
         Measure::Missing => u64::from(cell.missing),
         Measure::Resets => u64::from(cell.resets),
@@ -150,6 +153,7 @@ fn requires(measure: Measure) -> Requires {
         | Measure::Held
         | Measure::Drips
         | Measure::Renegotiations
+        | Measure::HastyRecords
         | Measure::Holding
         | Measure::Resets
         | Measure::Udp

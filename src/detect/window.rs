@@ -388,7 +388,7 @@ fn rows<T>(needed: bool, rows: &[T]) -> std::slice::Iter<'_, T> {
 /// Whether a source has anything denied, missing, unanswered, held, dripping, broken off, or in vain handshakes.
 fn in_trouble((_, cell): &&(SourceKey, Cell)) -> bool {
     let failed = cell.denied | cell.missing | cell.unanswered;
-    failed | cell.held | cell.drips | cell.resets | cell.bare | cell.renegotiations > 0
+    failed | cell.held | cell.drips | cell.resets | cell.bare | cell.renegotiations | cell.hasty > 0
 }
 
 fn enter_counts<'a, K: Clone + Eq + Hash + 'a>(

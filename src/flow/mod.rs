@@ -280,6 +280,8 @@ pub struct Served {
     pub bare: bool,
     /// How often its client began the TLS handshake anew, the first time apart: turns that begin with a handshake record.
     pub renegotiations: u8,
+    /// Small sealed records that its client sent while as many before were not answered as may be open at once.
+    pub hasty: u16,
 }
 
 /// What happened on a connection within a tick, besides packets and heads.
@@ -362,7 +364,7 @@ impl Served {
     pub fn has_trouble(&self) -> bool {
         let again = self.large_resent | self.small_resent | self.zero_windows;
         let failed = self.unanswered | self.denied | self.missing;
-        let sealed = self.bare || self.renegotiations > 0;
+        let sealed = self.bare || self.renegotiations > 0 || self.hasty > 0;
         (again | failed) != 0 || self.held || self.drips || self.released || sealed
     }
 }

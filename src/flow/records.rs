@@ -1,6 +1,6 @@
 //! The records of TLS (RFC 8446 section 5.1) as far as their headers tell: a byte of type, two of version, two of length.
 //! Comes in: a client's segment behind its hello. Goes out: whether it goes on with the handshake, whether it asks for
-//! anything. What is in records is sealed.
+//! anything, and how often in short. What is in records is sealed.
 
 const HEADER: usize = 5;
 const HANDSHAKE: u8 = 22;
@@ -10,8 +10,13 @@ const APPLICATION_DATA: u8 = 23;
 /// with SHA-384).
 const LEAST_REQUEST: usize = 80;
 
-/// Records of one segment that are looked at: a handshake ends with a certificate, a key, a signature and two more.
-const MOST_RECORDS: usize = 8;
+/// The longest record of which many come where requests are begun and called back in their thousands: a head of HTTP/2 whose
+/// fields the other side knows already, the frame that calls it back, and the seal have some 80.
+const MOST_SMALL: usize = 120;
+
+/// Records of one segment that are looked at: a handshake ends with a certificate, a key, a signature and two more; of the
+/// smallest ones that ask for something, a segment has room for fifty.
+const MOST_RECORDS: usize = 64;
 
 /// Whether a segment begins with a record of a handshake.
 pub(super) fn begins_with_handshake(payload: &[u8]) -> bool {
@@ -20,16 +25,27 @@ pub(super) fn begins_with_handshake(payload: &[u8]) -> bool {
 
 /// Whether one of a segment's records is long enough to ask for something.
 pub(super) fn hold_a_request(payload: &[u8]) -> bool {
-    let mut rest = payload;
-    for _ in 0..MOST_RECORDS {
-        let [kind, _, _, high, low, ..] = *rest else { return false };
-        let len = usize::from(u16::from_be_bytes([high, low]));
-        if kind == APPLICATION_DATA && len >= LEAST_REQUEST {
-            return true;
-        }
-        rest = rest.get(HEADER + len..).unwrap_or_default();
+    sealed(payload).any(|len| len >= LEAST_REQUEST)
+}
+
+/// How many small records with something sealed in them begin in a segment.
+pub(super) fn small(payload: &[u8]) -> u16 {
+    match payload {
+        [APPLICATION_DATA, 3, 0..=4, ..] => sealed(payload).filter(|len| *len <= MOST_SMALL).count() as u16,
+        _ => 0,
     }
-    false
+}
+
+/// The lengths of the records with something sealed in them that begin in a segment; at its start, one does.
+fn sealed(payload: &[u8]) -> impl Iterator<Item = usize> {
+    let mut rest = payload;
+    let records = std::iter::from_fn(move || {
+        let [kind, _, _, high, low, ..] = *rest else { return None };
+        let len = usize::from(u16::from_be_bytes([high, low]));
+        rest = rest.get(HEADER + len..).unwrap_or_default();
+        Some((kind, len))
+    });
+    records.take(MOST_RECORDS).filter(|(kind, _)| *kind == APPLICATION_DATA).map(|(_, len)| len)
 }
 
 #[cfg(test)]
@@ -52,9 +68,20 @@ mod tests {
     }
 
     #[test]
+    fn small_records_are_counted_from_where_a_segment_begins_with_one() {
+        let asks = record(APPLICATION_DATA, 80);
+        assert_eq!(small(&asks.repeat(17)), 17);
+        assert_eq!(small(&[asks.clone(), record(APPLICATION_DATA, 500), asks.clone()].concat()), 2);
+        // The last one goes on in the next segment.
+        assert_eq!(small(&asks.repeat(3)[..200]), 3);
+        assert_eq!(small(&asks[1..]) + small(&record(21, 26)), 0);
+        assert_eq!(small(&[APPLICATION_DATA, 3, 3, 0, 0].repeat(300)), MOST_RECORDS as u16);
+    }
+
+    #[test]
     fn whatever_comes_is_stepped_over_within_bounds() {
         for bytes in [&[][..], &[22], &[22, 3, 3, 0xff, 0xff, 1], &[23; 4], &[0; 4_096]] {
-            assert!(!hold_a_request(bytes), "{bytes:?}");
+            assert!(!hold_a_request(bytes) && small(bytes) == 0, "{bytes:?}");
         }
         assert!(!begins_with_handshake(&[22, 3]) && !begins_with_handshake(b"GET / HTTP/1.1"));
     }

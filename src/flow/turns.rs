@@ -25,6 +25,8 @@ pub(super) struct Turns {
     /// The client's number when it was last looked at, or when its turn began.
     mark: u32,
     state: u16,
+    /// Small sealed records that nothing has answered yet, up to [`OPEN_AT_ONCE`].
+    open: u16,
     served: Served,
 }
 
@@ -82,6 +84,13 @@ const TRICKLE: u32 = 200;
 
 /// Sealed records below this ask for nothing: an alert has 31 bytes, a TLS 1.3 Finished 80 with the record before it.
 const LEAST_REQUEST: u32 = 100;
+
+/// Requests that a connection may have open at once: what servers allow (RFC 9113 section 6.5.2 asks for 100 at least,
+/// nginx allows 128).
+const OPEN_AT_ONCE: u16 = 128;
+
+/// No answer is shorter, sealed: a record's header, its seal, and a frame's header.
+const LEAST_ANSWER: u32 = 30;
 
 /// Every path carries segments of so much payload: packets of 1,280 bytes (RFC 8200 section 5) less the headers of IPv6 and
 /// TCP with time stamps. Where a path loses large packets, what is longer comes again.
@@ -343,6 +352,7 @@ impl Turns {
         if !records::begins_with_handshake(segment.payload) {
             let asks = segment.payload_len >= LEAST_REQUEST;
             self.set(USED, self.is(USED) || asks);
+            self.note_small_records(records::small(segment.payload));
             return;
         }
         self.set(USED, self.is(USED) || records::hold_a_request(segment.payload));
@@ -357,9 +367,21 @@ impl Turns {
         }
     }
 
+    /// What is more than may be open at once was called back, or never meant to be answered.
+    fn note_small_records(&mut self, records: u16) {
+        if records == 0 || !self.is(ANSWERED) {
+            return;
+        }
+        let open = self.open.saturating_add(records);
+        self.open = open.min(OPEN_AT_ONCE);
+        self.served.hasty = self.served.hasty.saturating_add(open - self.open);
+    }
+
     fn service_sends(&mut self, segment: &TcpSegment<'_>, now: Timestamp) {
         let fresh = self.advance(Direction::ToClient, segment);
         self.set(GREETED, self.is(GREETED) || self.is(SEALED));
+        let answers = segment.payload_len.div_ceil(LEAST_ANSWER);
+        self.open = self.open.saturating_sub(u16::try_from(answers).unwrap_or(u16::MAX));
         let again = u16::from(!fresh);
         let Served { large_sent, large_resent, small_sent, small_resent, .. } = &mut self.served;
         let (sent, resent) = match segment.payload_len > EVERYWHERE {

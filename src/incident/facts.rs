@@ -53,7 +53,7 @@ const WELL: i64 = 10;
 const LEAST_ERRORS: f64 = 10.0;
 const MORE_ERRORS: f64 = 5.0;
 
-/// HTTP/2 streams reset a second that no browser comes to.
+/// HTTP/2 streams reset a second, seen or sealed, that no browser comes to.
 const LEAST_RESETS: f64 = 50.0;
 
 /// Datagrams a second that fill no line.
@@ -105,8 +105,15 @@ impl Facts<'_> {
             Some(fact(Evidence::Replaced, self.replaced, Some(0.0))),
             self.dropped(),
         ];
-        let floods =
-            [self.half_open(), self.held(), self.drips(), self.resets(), self.datagrams(), self.reflected()];
+        let floods = [
+            self.half_open(),
+            self.held(),
+            self.drips(),
+            self.resets(),
+            self.hasty(),
+            self.datagrams(),
+            self.reflected(),
+        ];
         let declared = is_declared.then(|| fact(Evidence::Declared, 1.0, None));
         known.into_iter().chain(floods).chain([declared]).flatten().collect()
     }
@@ -273,6 +280,12 @@ impl Facts<'_> {
         let (resets, requests) = (self.own[Count::Http2Resets], self.own[Count::Http2Requests]);
         let enough = resets as f64 / self.seconds.max(1.0) >= LEAST_RESETS;
         enough.then(|| fact(Evidence::Resets, (resets as f64 / requests.max(1) as f64).min(1.0), Some(0.0)))
+    }
+
+    /// Requests behind TLS that were called back as fast as they were made: nothing else outruns its answers so far.
+    fn hasty(&self) -> Option<Fact> {
+        let rate = self.own[Count::HastyRecords] as f64 / self.seconds.max(1.0);
+        (rate >= LEAST_RESETS && !self.is_lossy()).then(|| fact(Evidence::HastyRecords, rate, Some(0.0)))
     }
 
     fn datagrams(&self) -> Option<Fact> {

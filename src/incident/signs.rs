@@ -4,7 +4,7 @@
 use crate::detect::rule::Evidence;
 
 /// Evidence of how somebody behaves; without any there is no attack.
-pub(super) const BEHAVIOUR: [Evidence; 10] = [
+pub(super) const BEHAVIOUR: [Evidence; 11] = [
     Evidence::HighRate,
     Evidence::OneMake,
     Evidence::OtherMakes,
@@ -13,16 +13,18 @@ pub(super) const BEHAVIOUR: [Evidence; 10] = [
     Evidence::Held,
     Evidence::Drips,
     Evidence::Resets,
+    Evidence::HastyRecords,
     Evidence::Datagrams,
     Evidence::Reflected,
 ];
 
 /// Evidence that shows intent even of few sources.
-pub(super) const INTENT: [Evidence; 6] = [
+pub(super) const INTENT: [Evidence; 7] = [
     Evidence::HalfOpen,
     Evidence::Held,
     Evidence::Drips,
     Evidence::Resets,
+    Evidence::HastyRecords,
     Evidence::Datagrams,
     Evidence::Reflected,
 ];

@@ -331,6 +331,7 @@ impl Case<'_> {
             (Evidence::HalfOpen, Attack::SynFlood),
             (Evidence::Drips, Attack::Slow),
             (Evidence::Resets, Attack::H2Reset),
+            (Evidence::HastyRecords, Attack::H2Reset),
             (Evidence::Held, if self.is_connecting { Attack::ConnectionFlood } else { Attack::Slow }),
             (Evidence::Datagrams, Attack::UdpFlood),
         ];

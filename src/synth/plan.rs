@@ -85,6 +85,8 @@ pub enum Sealed {
     Leaves,
     /// It begins the handshake anew, so many times.
     BeginsAnew(u32),
+    /// It sends so many small records, and is not answered.
+    Hurries(u32),
 }
 
 /// What becomes of HTTP/2 streams.

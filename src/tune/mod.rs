@@ -25,6 +25,9 @@ const STREAMS: f64 = 100.0;
 /// Handshakes that are begun anew on a TLS connection.
 const RENEGOTIATIONS: u32 = 50;
 
+/// Small records on a TLS connection of which none is answered.
+const HASTY_RECORDS: u32 = 1_000;
+
 /// Where its people are: the rules' tests speak of Korean and other addresses.
 const HOME: &str = "KR";
 
@@ -164,6 +167,10 @@ fn part(index: usize, end: SocketAddr, traffic: &TestTraffic) -> Traffic {
         TrafficKind::Renegotiations => {
             let connections = traffic.rate / f64::from(RENEGOTIATIONS);
             part.sealed(per_sec(connections), Sealed::BeginsAnew(RENEGOTIATIONS))
+        }
+        TrafficKind::HastyRecords => {
+            let connections = traffic.rate / f64::from(HASTY_RECORDS);
+            part.sealed(per_sec(connections), Sealed::Hurries(HASTY_RECORDS))
         }
         TrafficKind::Streams => part.http2(per_sec(traffic.rate / STREAMS), Streams::Served),
         TrafficKind::Resets => part.http2(per_sec(traffic.rate / STREAMS), Streams::BrokenOff),

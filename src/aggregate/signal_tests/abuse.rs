@@ -140,3 +140,46 @@ fn handshakes_that_are_begun_anew_are_counted_but_for_the_first() {
     let counts = mirror.after(Span::from_secs(1));
     assert_eq!((counts[Count::Renegotiations], mirror.of(ADDRESS).renegotiations), (3, 3));
 }
+
+#[test]
+fn small_records_are_hasty_beyond_what_a_connection_may_have_unanswered() {
+    // So many records in a turn, and what the service says to each turn.
+    for (records, answer, hasty) in [
+        (128, 9_000, [0, 0, 0]),
+        (200, 0, [72, 272, 472]),
+        // Sixty-four are answered.
+        (200, 64 * 30, [72, 208, 344]),
+        // A browser's page: each request has its answer.
+        (20, 600, [0, 0, 0]),
+    ] {
+        let mut mirror = Mirror::new();
+        let mut talk = mirror.open(CLIENT);
+        mirror.sends(&mut talk, ToServer, ACK, &hello());
+        mirror.sends(&mut talk, ToClient, ACK, &record(22, 900));
+        for wanted in hasty {
+            for _ in 0..records / 4 {
+                mirror.sends(&mut talk, ToServer, ACK, &record(23, 80).repeat(4));
+            }
+            mirror.sends(&mut talk, ToServer, ACK, &record(23, 80).repeat(records % 4));
+            if answer > 0 {
+                mirror.sends(&mut talk, ToClient, ACK, &vec![7; answer]);
+            }
+            let told = mirror.after(Span::from_secs(1))[Count::HastyRecords];
+            assert_eq!(told, wanted, "{records} records, {answer} bytes");
+        }
+    }
+}
+
+#[test]
+fn where_the_answers_are_not_mirrored_nothing_is_hasty() {
+    let mut mirror = Mirror::new();
+    let mut talk = mirror.talk(CLIENT, 443);
+    mirror.sends(&mut talk, ToServer, SYN, b"");
+    for payload in [vec![], hello(), record(23, 80).repeat(15), record(23, 80).repeat(15)] {
+        mirror.sends(&mut talk, ToServer, ACK, &payload);
+    }
+    for _ in 0..30 {
+        mirror.sends(&mut talk, ToServer, ACK, &record(23, 80).repeat(15));
+    }
+    assert_eq!(mirror.after(Span::from_secs(1))[Count::HastyRecords], 0);
+}

@@ -192,6 +192,8 @@ pub enum Measure {
     BareHandshakes,
     /// Turns of clients that began the TLS handshake of a connection anew (up to TLS 1.2), the first time apart.
     Renegotiations,
+    /// Small TLS records that a client sent while as many before were not answered as a connection may have open at once.
+    HastyRecords,
     /// Connections that are held now. They have a `count`, a `share` and `distinct` clients; `rate`, `lift` and what else
     /// speaks of time are 0.
     Holding,
@@ -219,7 +221,7 @@ words! {
     ServerErrors = "server_errors", HalfOpen = "half_open", Unearned = "unearned", Ignored = "ignored",
     Refused = "refused", Probes = "probes", UdpProbes = "udp_probes", Strays = "strays",
     Unanswered = "unanswered", Waiting = "waiting", Late = "late", Held = "held", Drips = "drips",
-    BareHandshakes = "bare_handshakes", Renegotiations = "renegotiations", Holding = "holding",
+    BareHandshakes = "bare_handshakes", Renegotiations = "renegotiations", HastyRecords = "hasty_records", Holding = "holding",
     Denied = "denied", Missing = "missing", Resets = "resets", LargeResent = "large_resent", Udp = "udp",
     Icmp = "icmp", Fragments = "fragments", Reflected = "reflected",
 }

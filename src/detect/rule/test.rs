@@ -102,13 +102,15 @@ pub enum TrafficKind {
     Handshakes,
     /// TLS handshakes begun anew, fifty on a connection.
     Renegotiations,
+    /// Small TLS records that are never answered, a thousand on a connection.
+    HastyRecords,
 }
 words! {
     TrafficKind, "a kind of traffic":
     Requests = "requests", Connections = "connections", Held = "held", Syns = "syns", Datagrams = "datagrams",
     Pings = "pings", Fragments = "fragments", Streams = "streams", Resets = "resets",
     Drips = "drips", Strays = "strays", Sealed = "sealed", Handshakes = "handshakes",
-    Renegotiations = "renegotiations",
+    Renegotiations = "renegotiations", HastyRecords = "hasty_records",
 }
 
 /// What becomes of SYNs.

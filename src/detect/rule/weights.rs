@@ -62,6 +62,8 @@ pub enum Evidence {
     Drips,
     /// HTTP/2 streams that are reset by those who opened them.
     Resets,
+    /// Small TLS records a second that did not wait for answers.
+    HastyRecords,
     /// Datagrams that nobody asked for.
     Datagrams,
     /// Answers of amplifiers that nobody asked.
@@ -87,7 +89,7 @@ words! {
     FewSources = "few-sources", OneSource = "one-source", MoreClients = "more-clients", Surge = "surge",
     FailsUnloaded = "fails-unloaded", ErrorsUnloaded = "errors-unloaded", LateUnloaded = "late-unloaded",
     BrokeFirst = "broke-first", LoadFirst = "load-first", HalfOpen = "half-open", Held = "held", Drips = "drips",
-    Resets = "resets", Datagrams = "datagrams", Reflected = "reflected", Unanswered = "unanswered",
+    Resets = "resets", HastyRecords = "hasty-records", Datagrams = "datagrams", Reflected = "reflected", Unanswered = "unanswered",
     LargeLost = "large-lost", PathLost = "path-lost", Replaced = "replaced", Dropped = "dropped", Declared = "declared",
 }
 
