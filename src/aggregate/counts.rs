@@ -36,6 +36,8 @@ pub enum Count {
     Unearned,
     /// Of those, packets of clients that earned state later.
     Redeemed,
+    /// Segments to the service, no SYNs, of conversations that are not known.
+    OutOfState,
     /// Connections that the service reset.
     Resets,
     /// Connections that ended.

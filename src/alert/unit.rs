@@ -89,6 +89,7 @@ pub(super) fn counted(measure: Measure) -> &'static str {
         Measure::Missing => "responses to what is not there (4xx)",
         Measure::Resets => "streams that were broken off",
         Measure::LargeResent => "large segments sent again",
+        Measure::OutOfState => "segments of no known conversation",
         Measure::Udp => "UDP packets",
         Measure::Icmp => "ICMP packets",
         Measure::Fragments => "fragments",
@@ -148,6 +149,7 @@ pub(super) fn part(measure: Measure, by: GroupBy) -> String {
         }
         Measure::Resets => format!("streams{from} were broken off"),
         Measure::LargeResent => "large segments were sent again".to_owned(),
+        Measure::OutOfState => format!("packets{from} are segments of no known conversation"),
         Measure::Udp => format!("packets{from} are UDP"),
         Measure::Icmp => format!("packets{from} are ICMP"),
         Measure::Fragments => format!("packets{from} are fragments"),

@@ -55,6 +55,7 @@ pub(super) const fn kind(cause: Cause) -> Option<&'static str> {
             Attack::Reflection => "reflection",
             Attack::Slow => "slow",
             Attack::H2Reset => "h2_reset",
+            Attack::OutOfState => return None,
         },
         Cause::Glitch(kind) => match kind {
             Glitch::Server => "server",
@@ -215,6 +216,12 @@ fn text(reason: &Reason) -> String {
                 "{records} small TLS records a second did not wait for answers, as reset HTTP/2 streams do not"
             )
         }
+        Evidence::TurnedAway => {
+            format!("{part} of what used to be asked is not: its clients leave behind the TLS handshake")
+        }
+        Evidence::OutOfState => {
+            format!("{} segments a second belong to no known conversation and begin none", quantity(value))
+        }
         Evidence::Resets => format!("{part} of HTTP/2 streams were reset by those who opened them"),
         Evidence::Datagrams => format!("{} packets a second that no conversation asked for", quantity(value)),
         Evidence::Reflected => {
@@ -248,6 +255,7 @@ fn rounded(evidence: Evidence, value: f64) -> f64 {
         | Evidence::Held
         | Evidence::Drips
         | Evidence::HastyRecords
+        | Evidence::OutOfState
         | Evidence::Datagrams => rate(value),
         _ => share(value),
     }

@@ -30,7 +30,7 @@ const LEAST_SECONDS: f64 = 30.0;
 /// What begins within a minute of the event has seconds to go by.
 const LEAST_PROVISIONAL: f64 = 5.0;
 
-const MEASURES: [Measure; 31] = [
+const MEASURES: [Measure; 32] = [
     Measure::Packets,
     Measure::Bytes,
     Measure::Attempts,
@@ -58,6 +58,7 @@ const MEASURES: [Measure; 31] = [
     Measure::Missing,
     Measure::Resets,
     Measure::LargeResent,
+    Measure::OutOfState,
     Measure::Udp,
     Measure::Icmp,
     Measure::Fragments,

@@ -40,11 +40,12 @@ pub(super) fn row_needs(rule: &Rule) -> Needs {
         prefixes,
         sources,
         troubled,
-        paths: distinct(Kind::Paths),
+        paths: distinct(Kind::Paths) || asks_path_share(&rule.when),
         makes: false,
         names: false,
         ends: false,
-        failing: distinct(Kind::FailingPaths) && rule.measure != Measure::Strays,
+        failing: asks_path_share(&rule.when)
+            || distinct(Kind::FailingPaths) && rule.measure != Measure::Strays,
         probed: distinct(Kind::Ports) || distinct(Kind::Hosts) || is_tried(rule.measure),
     }
 }
@@ -150,6 +151,11 @@ pub(super) fn counts_late(rule: &Rule) -> bool {
 /// What the condition looks at how many different ones there are of.
 pub(super) fn counted(condition: &Condition) -> Vec<Kind> {
     Kind::WORDS.iter().map(|(_, kind)| *kind).filter(|kind| counts(condition, *kind)).collect()
+}
+
+/// Whether the condition looks at which part of the requests for failing paths fails.
+pub(super) fn asks_path_share(condition: &Condition) -> bool {
+    condition.any(&|leaf| matches!(leaf, Condition::PathShare(_)))
 }
 
 /// Whether the condition looks at how many different ones of `kind` there are.

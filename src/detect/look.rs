@@ -9,11 +9,13 @@ use foldhash::fast::RandomState;
 use hashbrown::HashSet;
 use ipnet::IpNet;
 
-use super::demand::{admits, counted, counts_late, is_whole_service, least, looks_at_prefixes, row_needs};
+use super::demand::{
+    admits, asks_path_share, counted, counts_late, is_whole_service, least, looks_at_prefixes, row_needs,
+};
 use super::group::{Group, Groups, Members, Row};
 use super::level::{Level, is_made_of_countries, parts};
 use super::measure::{is_load, labelled, of_cell, of_counts, whole_of};
-use super::reach::{Reach, fails_as, is_tried, probes, tried};
+use super::reach::{Reach, fails_as, is_tried, path_share, probes, tried};
 use super::rule::{Condition, GroupBy, Kind, Measure, Metric, Observed, Rule, Traffic};
 use super::watched::LOOK_BACK;
 use super::window::{Asked, Least, Needs, Window};
@@ -152,7 +154,7 @@ impl<'a> Look<'a> {
         let known = |metric| match metric {
             Metric::ExcessShare | Metric::Lift | Metric::Before => stage == Stage::Compared,
             Metric::Distinct(kind) => !(self.judged.late && kind.is_of_clients()),
-            Metric::Rate | Metric::Count | Metric::Share | Metric::Past => true,
+            Metric::Rate | Metric::Count | Metric::Share | Metric::Past | Metric::PathShare => true,
         };
         self.rule.when.eval_known(observed, &known) != Some(false)
     }
@@ -310,6 +312,7 @@ impl<'a> Look<'a> {
             share: ratio(count, whole_of(measure, &window.counts) as f64),
             excess_share: ratio((rate - before).max(0.0), rate),
             lift: (rate / level.max(LEAST_RATE)).min(MOST_LIFT),
+            path_share: if asks_path_share(&self.rule.when) { path_share(window, measure) } else { 0.0 },
             sources: self.asked(Kind::Sources, || self.distinct_sources(window)),
             prefixes: self.asked(Kind::Prefixes, || distinct(window.prefixes.keys().map(|key| key.prefix))),
             networks: self
@@ -351,6 +354,7 @@ impl<'a> Look<'a> {
             | Measure::Strays
             | Measure::Packets
             | Measure::Bytes
+            | Measure::OutOfState
             | Measure::Udp
             | Measure::Icmp
             | Measure::Fragments

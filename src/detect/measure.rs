@@ -35,6 +35,7 @@ pub fn of_counts(measure: Measure, counts: &Counts) -> u64 {
         Measure::Missing => counts[Count::Missing],
         Measure::Resets => counts[Count::Http2Resets],
         Measure::LargeResent => counts[Count::LargeResent],
+        Measure::OutOfState => counts[Count::OutOfState],
         Measure::Udp => counts[Count::UdpIn],
         Measure::Icmp => counts[Count::IcmpIn],
         Measure::Fragments => counts[Count::FragmentsIn],
@@ -52,9 +53,12 @@ pub fn whole_of(measure: Measure, counts: &Counts) -> u64 {
         Measure::HalfOpen | Measure::Connections | Measure::Ignored | Measure::Refused | Measure::Probes => {
             counts[Count::Attempts]
         }
-        Measure::Unearned | Measure::Udp | Measure::Icmp | Measure::Fragments | Measure::Reflected => {
-            counts[Count::PacketsIn]
-        }
+        Measure::Unearned
+        | Measure::OutOfState
+        | Measure::Udp
+        | Measure::Icmp
+        | Measure::Fragments
+        | Measure::Reflected => counts[Count::PacketsIn],
         Measure::UdpProbes => counts[Count::UdpProbes],
         Measure::Strays => counts[Count::Strays],
         Measure::Unanswered => counts[Count::Accesses],
@@ -106,6 +110,7 @@ pub fn of_cell(measure: Measure, cell: &Cell) -> u64 {
         | Measure::Strays
         | Measure::Late
         | Measure::LargeResent
+        | Measure::OutOfState
         | Measure::Udp
         | Measure::Icmp
         | Measure::Fragments
@@ -167,6 +172,7 @@ fn requires(measure: Measure) -> Requires {
         Measure::ClientErrors
         | Measure::ServerErrors
         | Measure::Unearned
+        | Measure::OutOfState
         | Measure::Ignored
         | Measure::Refused
         | Measure::UdpProbes

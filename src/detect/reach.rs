@@ -9,11 +9,11 @@ use foldhash::fast::RandomState;
 use hashbrown::{HashMap, HashSet};
 
 use super::Key;
-use super::demand::counts;
+use super::demand::{asks_path_share, counts};
 use super::rule::{Kind, Measure, Observed, Rule};
 use super::window::Window;
 use crate::aggregate::{ProbedKey, Tried};
-use crate::flow::Failure;
+use crate::flow::{Failure, template_hash};
 
 /// How many different things each source went for, in the window of a rule that asks for it.
 #[derive(Default)]
@@ -21,6 +21,7 @@ pub(super) struct Reach {
     failing_paths: Numbers,
     ports: Numbers,
     hosts: Numbers,
+    path_share: f64,
 }
 
 /// How many, by source.
@@ -45,16 +46,31 @@ impl Reach {
         if asks(Kind::Hosts) {
             reach.hosts = distinct(tried(window, measure), Tried::host);
         }
+        if asks_path_share(&rule.when) {
+            reach.path_share = path_share(window, measure);
+        }
         reach
     }
 
     /// What was observed of a key, with how far it reaches; only sources have such rows.
     pub(super) fn observed(&self, key: Key, observed: Observed) -> Observed {
+        let observed = Observed { path_share: self.path_share, ..observed };
         let Key::Source(source) = key else { return observed };
         let of = |numbers: &Numbers| numbers.get(&source).copied().map_or(0.0, f64::from);
         let (failing_paths, ports, hosts) = (of(&self.failing_paths), of(&self.ports), of(&self.hosts));
         Observed { failing_paths, ports, hosts, ..observed }
     }
+}
+
+/// Of the requests for paths on which anything fails as the measure counts it, the part that fails so: people mistype a
+/// password now and then, programs that guess hardly ever succeed. All of them where the paths are not known.
+pub(super) fn path_share(window: &Window, measure: Measure) -> f64 {
+    let failing = || window.failing.iter().filter(|(key, _)| fails_as(measure, key.failure));
+    let paths: HashSet<u32, RandomState> = failing().map(|(key, _)| key.path).collect();
+    let failed: u64 = failing().map(|(_, count)| count).sum();
+    let asked = window.paths.iter().filter(|(key, _)| paths.contains(&template_hash(&key.path)));
+    let asked: u64 = asked.map(|(_, count)| count).sum();
+    if asked > 0 { (failed as f64 / asked as f64).min(1.0) } else { 1.0 }
 }
 
 /// How many different ones each source tried.

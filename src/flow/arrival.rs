@@ -77,6 +77,11 @@ impl Arrival<'_, '_> {
             && self.segment.is_some_and(bare)
     }
 
+    /// Whether it is a segment to the service's port of which no conversation is known, and begins none.
+    fn is_out_of_state(&self, account: &Account<'_>) -> bool {
+        account.direction == Direction::ToServer && self.segment.is_some_and(|segment| !segment.flags.syn)
+    }
+
     /// For whom the packet counts.
     #[inline(always)]
     pub fn account<'s>(&self, from_client: bool, sighting: &'s Sighting) -> Account<'s> {
@@ -161,7 +166,12 @@ impl Account<'_> {
             Outcome::Waiting if arrival.is_stealthy(self) => {
                 self.tell(What::Attempted { source, bytes }, observer);
             }
-            Outcome::Waiting => self.unexpected(arrival, observer),
+            Outcome::Waiting => {
+                if arrival.is_out_of_state(self) {
+                    self.tell(What::OutOfState, observer);
+                }
+                self.unexpected(arrival, observer);
+            }
             Outcome::Probed => {
                 if arrival.is_question(self) {
                     self.tell(What::Probed { source }, observer);

@@ -187,6 +187,8 @@ pub enum What<'a> {
         /// The [`template_hash`] of the path.
         path: u32,
     },
+    /// A segment to the service that no conversation has and no SYN is; it is told as [`What::Unearned`] as well.
+    OutOfState,
     /// A client earned state; `earlier` is what was told as [`What::Unearned`] to the service before.
     Admitted {
         /// The client.

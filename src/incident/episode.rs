@@ -444,6 +444,7 @@ fn is_access(measure: Measure) -> bool {
         Measure::HalfOpen
             | Measure::Unearned
             | Measure::Attempts
+            | Measure::OutOfState
             | Measure::Udp
             | Measure::Icmp
             | Measure::Fragments

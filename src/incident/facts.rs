@@ -6,6 +6,7 @@ use crate::aggregate::{Count, Counts, Sides};
 use crate::detect::rule::{Evidence, Measure};
 use crate::detect::{Before, Watched, of_counts};
 
+use super::health::turned_away;
 use super::timeline::Timeline;
 use crate::time::TickId;
 
@@ -100,6 +101,8 @@ impl Facts<'_> {
             self.errors_unloaded(),
             self.late_unloaded(),
             self.unanswered(),
+            turned_away(self.own, self.before, self.seconds)
+                .map(|part| fact(Evidence::TurnedAway, part, Some(0.0))),
             self.large_lost(),
             self.path_lost(),
             Some(fact(Evidence::Replaced, self.replaced, Some(0.0))),
@@ -111,6 +114,7 @@ impl Facts<'_> {
             self.drips(),
             self.resets(),
             self.hasty(),
+            self.out_of_state(),
             self.datagrams(),
             self.reflected(),
         ];
@@ -286,6 +290,14 @@ impl Facts<'_> {
     fn hasty(&self) -> Option<Fact> {
         let rate = self.own[Count::HastyRecords] as f64 / self.seconds.max(1.0);
         (rate >= LEAST_RESETS && !self.is_lossy()).then(|| fact(Evidence::HastyRecords, rate, Some(0.0)))
+    }
+
+    /// Segments of no known conversation, where there are many more than when others carried on theirs.
+    fn out_of_state(&self) -> Option<Fact> {
+        let before = self.before.rate(Measure::OutOfState).unwrap_or(0.0);
+        let rate = self.own[Count::OutOfState] as f64 / self.seconds.max(1.0);
+        (rate >= LEAST_DATAGRAMS.max(5.0 * before) && !self.is_lossy())
+            .then(|| fact(Evidence::OutOfState, rate, Some(before)))
     }
 
     fn datagrams(&self) -> Option<Fact> {

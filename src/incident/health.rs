@@ -63,10 +63,8 @@ impl Examination<'_> {
             .then(|| (cell.server_errors + u64::from(cell.unanswered)) as f64 / exchanges as f64);
         // Whoever cannot connect is no client that could be asked.
         let shut_out = (self.sides == Sides::Both).then(|| self.shut_out()).flatten();
-        let ratio = match (told, shut_out) {
-            (Some(one), Some(other)) => Some(one.max(other)),
-            (one, other) => one.or(other),
-        };
+        let turned_away = turned_away(self.own, self.before, self.seconds);
+        let ratio = [told, shut_out, turned_away].into_iter().flatten().reduce(f64::max);
         let wait = (u64::from(cell.first_bytes) >= LEAST_WITNESSED)
             .then(|| cell.wait_us as f64 / f64::from(cell.first_bytes));
         let before = self.habits.first_byte_wait();
@@ -134,6 +132,26 @@ pub(super) fn holds_prefix(row: &Origin, key: &PrefixKey) -> bool {
         // One address's own prefix testifies for it only.
         Place::Source(address) => key.prefix.contains(&address),
     }
+}
+
+/// TLS handshakes in vain that are chance, and the part of all of which fewer are: browsers open connections ahead and
+/// leave one in ten unused.
+const LEAST_VAIN: u64 = 10;
+const MOST_VAIN: f64 = 0.3;
+
+/// Who used to ask and now leaves behind the TLS handshake, as those do who are shown a certificate that they cannot trust:
+/// the part of what used to be asked that is not any more, where handshakes are in vain as they were not before.
+pub(super) fn turned_away(own: &Counts, before: &Before, seconds: f64) -> Option<f64> {
+    let [vain, hellos, accesses] =
+        [Count::BareHandshakes, Count::Hellos, Count::Accesses].map(|count| own[count]);
+    let [usual, usual_vain] =
+        [Measure::Accesses, Measure::BareHandshakes].map(|of| before.rate(of).unwrap_or(0.0));
+    let used = accesses.saturating_sub(vain) as f64 / seconds.max(1.0);
+    let used_before = usual - usual_vain;
+    let are_many = vain >= LEAST_VAIN && vain as f64 >= MOST_VAIN * hellos as f64;
+    (are_many && used_before > 0.0 && usual_vain < MOST_VAIN * usual)
+        .then(|| 1.0 - used / used_before)
+        .filter(|part| *part > 0.0)
 }
 
 /// What was asked and answered, or not answered.

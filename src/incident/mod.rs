@@ -177,6 +177,8 @@ pub enum Attack {
     Slow,
     /// HTTP/2 streams opened and reset.
     H2Reset,
+    /// Segments that belong to no conversation; it has no word of its own.
+    OutOfState,
 }
 
 /// Kinds of glitches.

@@ -4,7 +4,7 @@
 use crate::detect::rule::Evidence;
 
 /// Evidence of how somebody behaves; without any there is no attack.
-pub(super) const BEHAVIOUR: [Evidence; 11] = [
+pub(super) const BEHAVIOUR: [Evidence; 12] = [
     Evidence::HighRate,
     Evidence::OneMake,
     Evidence::OtherMakes,
@@ -14,17 +14,19 @@ pub(super) const BEHAVIOUR: [Evidence; 11] = [
     Evidence::Drips,
     Evidence::Resets,
     Evidence::HastyRecords,
+    Evidence::OutOfState,
     Evidence::Datagrams,
     Evidence::Reflected,
 ];
 
 /// Evidence that shows intent even of few sources.
-pub(super) const INTENT: [Evidence; 7] = [
+pub(super) const INTENT: [Evidence; 8] = [
     Evidence::HalfOpen,
     Evidence::Held,
     Evidence::Drips,
     Evidence::Resets,
     Evidence::HastyRecords,
+    Evidence::OutOfState,
     Evidence::Datagrams,
     Evidence::Reflected,
 ];

@@ -85,6 +85,9 @@ const SEVERAL: f64 = 16.0;
 /// A load of less than so many times that before is hardly raised.
 const MILD: f64 = 2.0;
 
+/// Below this it is what programs bring that nobody means harm with: monitors, readers, partners.
+const SLIGHT: f64 = 1.8;
+
 /// Who was told to be a heavy client is one until the load is so many times as much again.
 const STAYS: f64 = 1.25;
 
@@ -206,7 +209,8 @@ impl Case<'_> {
             Some(Cause::Attack(_)) => 0.0,
             _ => MILD,
         };
-        let is_mild = !self.is_failing && self.times.is_some_and(|times| times < mild);
+        let raises_less = |times: f64| !self.is_failing && self.times.is_some_and(|have| have < times);
+        let (is_mild, is_slight) = (raises_less(mild), raises_less(SLIGHT.min(mild)));
         let few = sources > 0.0 && (sources <= FEW || is_mild && sources <= SEVERAL);
         let is_loud = |evidence| {
             let fully = |fact: &Fact| fact.evidence == evidence && self.strength(evidence, fact.value) >= 1.0;
@@ -214,6 +218,7 @@ impl Case<'_> {
         };
         match best {
             ATTACK if few && !shows(weighed, &INTENT) && !self.by_connections => Cause::HeavyClient,
+            ATTACK if is_slight && !shows(weighed, &INTENT) => Cause::Unknown(Unknown::LeaningAttack),
             ATTACK => Cause::Attack(self.kind_of_attack(cohort, weighed)),
             FLASH_CROWD if !self.was_well => Cause::Unknown(Unknown::LeaningFlashCrowd),
             FLASH_CROWD => Cause::FlashCrowd,
@@ -332,6 +337,7 @@ impl Case<'_> {
             (Evidence::Drips, Attack::Slow),
             (Evidence::Resets, Attack::H2Reset),
             (Evidence::HastyRecords, Attack::H2Reset),
+            (Evidence::OutOfState, Attack::OutOfState),
             (Evidence::Held, if self.is_connecting { Attack::ConnectionFlood } else { Attack::Slow }),
             (Evidence::Datagrams, Attack::UdpFlood),
         ];

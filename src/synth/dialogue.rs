@@ -110,6 +110,12 @@ impl Dialogue {
         })
     }
 
+    /// An ACK of no conversation.
+    pub fn stray_ack(&mut self) -> &mut Self {
+        self.client_tcp(self.now, ACK);
+        self
+    }
+
     fn each_syn(&mut self, retries: u32, answer: impl Fn(&mut Self, Timestamp)) -> &mut Self {
         for retry in 0..=retries.min(MAX_SYN_RETRIES) {
             if retry > 0 {

@@ -113,6 +113,9 @@ impl Part {
             Kind::Streams => self.streams(&mut talk),
             Kind::Drips => drip(&mut talk),
             Kind::Strays => self.ask(&mut talk, &client),
+            Kind::OutOfState => {
+                talk.stray_ack();
+            }
         }
         let conversation = talk.finish();
         self.counts.packets += conversation.left();

@@ -44,6 +44,8 @@ pub enum Kind {
     Streams,
     /// HTTP/1.1 requests whose heads come a line every few seconds and do not end.
     Drips,
+    /// ACKs alone: no handshake before, no answer after.
+    OutOfState,
     /// HTTP/1.1 requests alone: no handshake before, no answer after.
     Strays,
 }

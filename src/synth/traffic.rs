@@ -249,6 +249,12 @@ impl Traffic {
         self.of(Kind::Strays, rate)
     }
 
+    /// ACKs alone, of no conversation, so many a second.
+    #[must_use]
+    pub const fn out_of_state(self, rate: Rate) -> Self {
+        self.of(Kind::OutOfState, rate)
+    }
+
     /// The service sends every so many full segments twice; none unless told.
     #[must_use]
     pub const fn resend_every(mut self, every: u32) -> Self {

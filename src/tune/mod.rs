@@ -159,6 +159,7 @@ fn part(index: usize, end: SocketAddr, traffic: &TestTraffic) -> Traffic {
             SynAnswer::None => HalfOpen::Unanswered,
             SynAnswer::Reset => HalfOpen::Refused,
         }),
+        TrafficKind::OutOfState => part.out_of_state(rate),
         TrafficKind::Datagrams => part.datagrams(rate),
         TrafficKind::Pings => part.pings(rate),
         TrafficKind::Fragments => part.fragments(rate),

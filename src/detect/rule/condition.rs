@@ -24,6 +24,8 @@ pub enum Condition {
     Before(Bound),
     /// The seconds that are known of before.
     Past(Bound),
+    /// Of the requests for paths on which anything fails as the measure counts it, the part that fails so, 0 to 1.
+    PathShare(Bound),
     /// How many different ones there were.
     Distinct(Kind, Bound),
     /// All of them hold.
@@ -84,6 +86,8 @@ pub struct Observed {
     pub before: f64,
     /// Seconds that are known of before.
     pub past: f64,
+    /// The part of the requests for failing paths that fail, 0 to 1.
+    pub path_share: f64,
     /// Different client addresses.
     pub sources: f64,
     /// Different prefixes.
@@ -119,6 +123,8 @@ pub enum Metric {
     Before,
     /// See [`Condition::Past`].
     Past,
+    /// See [`Condition::PathShare`].
+    PathShare,
     /// See [`Condition::Distinct`].
     Distinct(Kind),
 }
@@ -220,6 +226,7 @@ impl Condition {
             Condition::Lift(bound) => Some((Metric::Lift, bound)),
             Condition::Before(bound) => Some((Metric::Before, bound)),
             Condition::Past(bound) => Some((Metric::Past, bound)),
+            Condition::PathShare(bound) => Some((Metric::PathShare, bound)),
             Condition::Distinct(kind, bound) => Some((Metric::Distinct(*kind), bound)),
             Condition::All(_) | Condition::Any(_) | Condition::Not(_) => None,
         }
@@ -266,6 +273,7 @@ impl Condition {
             | (Condition::Lift(old), Condition::Lift(new))
             | (Condition::Before(old), Condition::Before(new))
             | (Condition::Past(old), Condition::Past(new))
+            | (Condition::PathShare(old), Condition::PathShare(new))
             | (Condition::Distinct(_, old), Condition::Distinct(_, new)) => old.merge(new),
             (old, new) => *old = new.clone(),
         }
@@ -292,6 +300,7 @@ impl Observed {
             Metric::Lift => self.lift,
             Metric::Before => self.before,
             Metric::Past => self.past,
+            Metric::PathShare => self.path_share,
             Metric::Distinct(Kind::Sources) => self.sources,
             Metric::Distinct(Kind::Prefixes) => self.prefixes,
             Metric::Distinct(Kind::Networks) => self.networks,
@@ -315,6 +324,7 @@ impl Metric {
             Metric::Lift => "lift",
             Metric::Before => "before",
             Metric::Past => "past",
+            Metric::PathShare => "path_share",
             Metric::Distinct(kind) => kind.word(),
         }
     }
@@ -324,7 +334,9 @@ impl Metric {
         match self {
             Metric::Rate | Metric::Before => format!("{}/s", rounded(number)),
             Metric::Past => format!("{} s", rounded(number)),
-            Metric::Share | Metric::ExcessShare => format!("{} %", rounded(number * 100.0)),
+            Metric::Share | Metric::ExcessShare | Metric::PathShare => {
+                format!("{} %", rounded(number * 100.0))
+            }
             Metric::Lift => format!("{}×", rounded(number)),
             Metric::Count | Metric::Distinct(_) => rounded(number),
         }

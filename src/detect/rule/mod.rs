@@ -194,6 +194,8 @@ pub enum Measure {
     Renegotiations,
     /// Small TLS records that a client sent while as many before were not answered as a connection may have open at once.
     HastyRecords,
+    /// Segments to the service that no conversation has, SYNs apart: floods of ACK, RST or FIN are made of them.
+    OutOfState,
     /// Connections that are held now. They have a `count`, a `share` and `distinct` clients; `rate`, `lift` and what else
     /// speaks of time are 0.
     Holding,
@@ -221,7 +223,7 @@ words! {
     ServerErrors = "server_errors", HalfOpen = "half_open", Unearned = "unearned", Ignored = "ignored",
     Refused = "refused", Probes = "probes", UdpProbes = "udp_probes", Strays = "strays",
     Unanswered = "unanswered", Waiting = "waiting", Late = "late", Held = "held", Drips = "drips",
-    BareHandshakes = "bare_handshakes", Renegotiations = "renegotiations", HastyRecords = "hasty_records", Holding = "holding",
+    BareHandshakes = "bare_handshakes", Renegotiations = "renegotiations", HastyRecords = "hasty_records", OutOfState = "out_of_state", Holding = "holding",
     Denied = "denied", Missing = "missing", Resets = "resets", LargeResent = "large_resent", Udp = "udp",
     Icmp = "icmp", Fragments = "fragments", Reflected = "reflected",
 }

@@ -82,6 +82,8 @@ pub enum TrafficKind {
     Held,
     /// SYNs alone.
     Syns,
+    /// ACKs alone, of no conversation.
+    OutOfState,
     /// UDP datagrams.
     Datagrams,
     /// ICMP echo requests.
@@ -107,7 +109,7 @@ pub enum TrafficKind {
 }
 words! {
     TrafficKind, "a kind of traffic":
-    Requests = "requests", Connections = "connections", Held = "held", Syns = "syns", Datagrams = "datagrams",
+    Requests = "requests", Connections = "connections", Held = "held", Syns = "syns", OutOfState = "out_of_state", Datagrams = "datagrams",
     Pings = "pings", Fragments = "fragments", Streams = "streams", Resets = "resets",
     Drips = "drips", Strays = "strays", Sealed = "sealed", Handshakes = "handshakes",
     Renegotiations = "renegotiations", HastyRecords = "hasty_records",

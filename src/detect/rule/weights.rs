@@ -64,6 +64,10 @@ pub enum Evidence {
     Resets,
     /// Small TLS records a second that did not wait for answers.
     HastyRecords,
+    /// The part of what used to be asked whose clients leave behind the TLS handshake.
+    TurnedAway,
+    /// Segments a second of conversations that are not known.
+    OutOfState,
     /// Datagrams that nobody asked for.
     Datagrams,
     /// Answers of amplifiers that nobody asked.
@@ -89,7 +93,7 @@ words! {
     FewSources = "few-sources", OneSource = "one-source", MoreClients = "more-clients", Surge = "surge",
     FailsUnloaded = "fails-unloaded", ErrorsUnloaded = "errors-unloaded", LateUnloaded = "late-unloaded",
     BrokeFirst = "broke-first", LoadFirst = "load-first", HalfOpen = "half-open", Held = "held", Drips = "drips",
-    Resets = "resets", HastyRecords = "hasty-records", Datagrams = "datagrams", Reflected = "reflected", Unanswered = "unanswered",
+    Resets = "resets", HastyRecords = "hasty-records", OutOfState = "out-of-state", TurnedAway = "turned-away", Datagrams = "datagrams", Reflected = "reflected", Unanswered = "unanswered",
     LargeLost = "large-lost", PathLost = "path-lost", Replaced = "replaced", Dropped = "dropped", Declared = "declared",
 }
 

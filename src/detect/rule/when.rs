@@ -7,8 +7,20 @@ use crate::document::{Count, Factor, Key, Node, Rate, Read, Reader, Scalar, Shar
 use crate::time::Span;
 
 /// The keys of a condition.
-const KEYS: [&str; 11] =
-    ["rate", "count", "share", "excess_share", "lift", "before", "past", "distinct", "all", "any", "not"];
+const KEYS: [&str; 12] = [
+    "rate",
+    "count",
+    "share",
+    "excess_share",
+    "lift",
+    "before",
+    "past",
+    "path_share",
+    "distinct",
+    "all",
+    "any",
+    "not",
+];
 
 /// Reads the mapping under `when`: its keys, all of which must hold.
 pub(super) fn read_when(node: &Node, reader: &mut Reader<'_>) -> Option<Vec<Condition>> {
@@ -59,6 +71,7 @@ fn read_entry(key: &Key, node: &Node, depth: usize, reading: &mut Reading<'_, '_
         "lift" => reading.leaf::<Factor>(node, Condition::Lift),
         "before" => reading.leaf::<Rate>(node, Condition::Before),
         "past" => reading.leaf::<Span>(node, Condition::Past),
+        "path_share" => reading.leaf::<Share>(node, Condition::PathShare),
         "distinct" => read_distinct(node, reading),
         "all" => reading.list.extend(read_list(node, depth, reading.reader).map(Condition::All)),
         "any" => reading.list.extend(read_list(node, depth, reading.reader).map(Condition::Any)),

@@ -245,6 +245,7 @@ fn a_flood_without_rows_is_called_by_what_it_does() {
         (Evidence::HalfOpen, 0.99, Unit::Packets, Attack::SynFlood),
         (Evidence::Datagrams, 20_000.0, Unit::Packets, Attack::UdpFlood),
         (Evidence::Resets, 0.9, Unit::Requests, Attack::H2Reset),
+        (Evidence::OutOfState, 1_500.0, Unit::Packets, Attack::OutOfState),
         (Evidence::HastyRecords, 900.0, Unit::Requests, Attack::H2Reset),
         (Evidence::Held, 300.0, Unit::Connections, Attack::Slow),
     ] {
