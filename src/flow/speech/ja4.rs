@@ -143,11 +143,11 @@ fn version(hello: &ClientHello<'_>) -> &'static str {
 }
 
 /// First and last character of the first protocol; of its hexadecimal form where they are not alphanumeric. What is no
-/// ASCII at all is a 9, as the authors' own programs write it.
+/// ASCII at all is a 9, as the authors' own programs write it, and so is what stands beside it and is no letter or digit.
 fn protocol(alpn: Option<&[u8]>) -> String {
     let Some(name @ [first, .., last] | name @ [first @ last]) = alpn else { return "00".to_owned() };
     if !(first.is_ascii() && last.is_ascii()) {
-        let shown = |byte: &u8| if byte.is_ascii() { char::from(*byte) } else { '9' };
+        let shown = |byte: &u8| if byte.is_ascii_alphanumeric() { char::from(*byte) } else { '9' };
         return [shown(first), shown(last)].into_iter().collect();
     }
     if first.is_ascii_alphanumeric() && last.is_ascii_alphanumeric() {
@@ -215,6 +215,21 @@ mod tests {
             assert_eq!(memo.of(&hello), Ja4::of(&hello));
         }
         assert_eq!(memo.known.len(), 2);
+    }
+
+    #[test]
+    fn a_protocol_is_two_letters_or_digits_whatever_its_bytes() {
+        let known =
+            [(&b"h2"[..], "h2"), (b"http/1.1", "h1"), (b"x", "xx"), (b"\"/", "2f"), (&[0xff, 0x0f], "99")];
+        for (name, wanted) in known {
+            assert_eq!(protocol(Some(name)), wanted, "{name:?}");
+        }
+        for first in 0..=u8::MAX {
+            for last in [0, b'"', b'\\', b'a', 0x7f, 0x80, 0xff] {
+                let text = protocol(Some(&[first, last]));
+                assert!(text.len() == 2 && text.bytes().all(|byte| byte.is_ascii_alphanumeric()), "{text:?}");
+            }
+        }
     }
 
     #[test]
