@@ -311,6 +311,15 @@ fn two_halves_learned_apart_add_up() {
 }
 
 #[test]
+fn a_minute_seen_by_two_that_are_merged_stays_a_minute() {
+    let mut baseline = baseline();
+    run(&mut baseline, BEGIN..BEGIN + 150, |_| 40.0);
+    baseline.merge(baseline.clone());
+    run(&mut baseline, BEGIN + 150..BEGIN + 400, |_| 40.0);
+    assert!(baseline.is_sound() && restored(&saved(&baseline)).is_sound());
+}
+
+#[test]
 fn silence_is_a_drop_first_and_no_level() {
     let mut baseline = baseline();
     run(&mut baseline, BEGIN..BEGIN + 1_200, |_| 40.0);
