@@ -20,12 +20,14 @@ pub enum Count {
     Opened,
     /// Of those, connections of clients seen in one direction only.
     OpenedUnproven,
-    /// HTTP requests, TLS hellos, and first bytes of other conversations.
+    /// HTTP requests, TLS hellos and the turns behind them, and first bytes of other conversations.
     Accesses,
     /// HTTP requests.
     Requests,
     /// TLS ClientHellos.
     Hellos,
+    /// Turns of clients that asked for something sealed, the first of each connection apart: its hello speaks for it.
+    SealedTurns,
     /// HTTP responses.
     Responses,
     /// HTTP responses with a status from 400 to 499.
@@ -210,6 +212,12 @@ impl Counts {
     /// Requests that belong to no conversation.
     pub fn strays(&self) -> u64 {
         self[Count::Strays].saturating_sub(self[Count::Found])
+    }
+
+    /// Whether most of what is asked is sealed.
+    pub fn are_sealed(&self) -> bool {
+        let sealed = self[Count::Hellos] + self[Count::SealedTurns];
+        self[Count::Hellos] > 0 && 2 * sealed >= self[Count::Accesses]
     }
 
     /// Packets from addresses that never earned state.

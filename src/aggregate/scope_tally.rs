@@ -101,6 +101,7 @@ impl ScopeTally {
             (Count::Missing, u64::from(served.missing)),
             (Count::Held, u64::from(served.held)),
             (Count::Drips, u64::from(served.drips)),
+            (Count::SealedTurns, u64::from(served.asked)),
             (Count::BareHandshakes, u64::from(served.bare)),
             (Count::Renegotiations, u64::from(served.renegotiations)),
             (Count::HastyRecords, u64::from(served.hasty)),

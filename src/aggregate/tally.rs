@@ -229,7 +229,7 @@ impl Tallies {
         let amount = Cell {
             packets: to_server.packets,
             bytes: to_server.bytes,
-            accesses: u64::from(news.spoken),
+            accesses: u64::from(news.spoken) + u64::from(served.asked),
             responses: u64::from(news.responses),
             client_errors: u64::from(news.client_errors),
             server_errors: u64::from(news.server_errors),

@@ -282,6 +282,8 @@ pub struct Served {
     pub bare: bool,
     /// How often its client began the TLS handshake anew, the first time apart: turns that begin with a handshake record.
     pub renegotiations: u8,
+    /// Turns in which its client asked for something sealed, the first apart.
+    pub asked: u16,
     /// Small sealed records that its client sent while as many before were not answered as may be open at once.
     pub hasty: u16,
 }

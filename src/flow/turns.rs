@@ -335,7 +335,7 @@ impl Turns {
         }
         self.last = Moment::of(now);
         if self.is(SEALED) {
-            self.note_records(segment);
+            self.note_sealed(segment);
         }
         if !self.is(TURN) {
             self.since = self.last;
@@ -347,10 +347,14 @@ impl Turns {
         }
     }
 
-    /// Notes what a client does behind its hello: whether it begins the handshake anew, whether it asks for anything.
-    fn note_records(&mut self, segment: &TcpSegment<'_>) {
+    /// Notes what a client does behind its hello: whether it begins the handshake anew, whether it asks for anything, and
+    /// how often.
+    fn note_sealed(&mut self, segment: &TcpSegment<'_>) {
         if !records::begins_with_handshake(segment.payload) {
             let asks = segment.payload_len >= LEAST_REQUEST;
+            // The first time the hello speaks for; where answers are not mirrored, turns cannot be told apart.
+            let asks_again = asks && self.state & (USED | ANSWERED | WAITING) == USED | ANSWERED;
+            self.served.asked = self.served.asked.saturating_add(u16::from(asks_again));
             self.set(USED, self.is(USED) || asks);
             self.note_small_records(records::small(segment.payload));
             return;

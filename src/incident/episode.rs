@@ -302,9 +302,8 @@ impl Episode {
     /// What this mirror does not show of it.
     fn unseen(&self, watched: &Watched, level: Option<f64>) -> Vec<Unseen> {
         let own = &self.sums.own;
-        let encrypted = own[Count::Hellos] > 0 && 2 * own[Count::Hellos] >= own[Count::Accesses];
         let all = [
-            (Unseen::Encrypted, encrypted),
+            (Unseen::Encrypted, own.are_sealed()),
             (Unseen::OneWay, watched.sides().is_one_way()),
             (Unseen::Before, level.is_none() || self.provisional.is_some()),
         ];
@@ -354,14 +353,14 @@ impl Episode {
         Excess { window: &self.sums.window, before, seconds }
     }
 
-    /// Accesses are requests where most of them could be read.
+    /// Accesses are requests where most of them could be read, or are known by whose turn it was.
     fn unit(&self, measure: Measure) -> Unit {
         let readable =
             2 * self.sums.window.counts[Count::Requests] >= self.sums.window.counts[Count::Accesses];
         match measure {
             Measure::Packets => Unit::Packets,
             Measure::Bytes => Unit::Bytes,
-            Measure::Accesses if readable => Unit::Requests,
+            Measure::Accesses if readable || self.sums.window.counts.are_sealed() => Unit::Requests,
             _ => Unit::Connections,
         }
     }

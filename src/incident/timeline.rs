@@ -256,7 +256,7 @@ fn load(moved: &Moved, before: &Before) -> Option<f64> {
         Some(moved.count(measure, before) / moved.seconds / level.max(1.0))
     };
     let (attempts, accesses) = (times(Measure::Attempts)?, times(Measure::Accesses)?);
-    if is_sealed(sums) {
+    if sums.are_sealed() {
         return Some(attempts.max(accesses).max(times(Measure::Packets)?));
     }
     // Connections that ask and are not answered are no load of their own: a server that closes them makes people open as
@@ -267,14 +267,9 @@ fn load(moved: &Moved, before: &Before) -> Option<f64> {
     Some(if are_closed { accesses } else { attempts.max(accesses) })
 }
 
-/// Whether most of what is asked is encrypted.
-fn is_sealed(sums: &Counts) -> bool {
-    sums[Count::Hellos] > 0 && 2 * sums[Count::Hellos] >= sums[Count::Accesses]
-}
-
 /// Whether chance would hardly bring as much: three standard deviations above the level.
 fn is_no_chance(moved: &Moved, before: &Before) -> bool {
-    let is_sealed = is_sealed(&moved.counts);
+    let is_sealed = moved.counts.are_sealed();
     let measures = BURSTS.into_iter().filter(|(measure, _)| *measure != Measure::Packets || is_sealed);
     measures.into_iter().any(|(measure, scatter)| {
         let level = before.rate_to_rise_from(measure).unwrap_or(0.0) * moved.seconds;
@@ -311,7 +306,7 @@ fn failing(sums: &Counts, tick: &ScopeTick, usual_wait: Option<f64>) -> Option<F
     // The first answer to what is encrypted is the handshake's: a page that never comes is known when it was waited for.
     let (given_up, heard) = (sums[Count::Unanswered], sums[Count::FirstBytes]);
     let kept_waiting =
-        (is_sealed(sums) && given_up >= LEAST).then(|| at_once(part(given_up, given_up + heard)));
+        (sums.are_sealed() && given_up >= LEAST).then(|| at_once(part(given_up, given_up + heard)));
     let worse = |one: Failing, other: Failing| if other.part > one.part { other } else { one };
     [refused, unserved, slow, lost, kept_waiting].into_iter().flatten().reduce(worse)
 }
