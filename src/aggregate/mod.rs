@@ -284,6 +284,24 @@ pub enum Fingerprint {
     Ja4(Ja4),
 }
 
+/// A make of client in all its versions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Make<'a> {
+    /// What a program calls itself (RFC 9110 section 10.1.5).
+    Product(&'a str),
+    /// One that is told by all of its fingerprint.
+    Print(&'a Fingerprint),
+}
+
+impl Fingerprint {
+    /// The make that it is a version of. Browsers all call themselves Mozilla, so each stands for itself.
+    pub fn make(&self) -> Make<'_> {
+        let Self::UserAgent(agent) = self else { return Make::Print(self) };
+        let product = agent.split(['/', ' ', '(']).next().unwrap_or_default();
+        if product.is_empty() || product == "Mozilla" { Make::Print(self) } else { Make::Product(product) }
+    }
+}
+
 /// The most rows that one tick keeps, over all scopes.
 pub mod caps {
     /// Networks: 80,000 AS numbers are announced in 2026; beyond this the table is sampled.
@@ -351,6 +369,17 @@ mod signal_tests;
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn programs_are_told_by_their_name_and_browsers_by_all_they_say() {
+        let agent = |text: &str| Fingerprint::UserAgent(text.into());
+        for text in ["python-requests/2.28.1", "python-requests/2.8.0", "python-requests (by hand)"] {
+            assert_eq!(agent(text).make(), Make::Product("python-requests"), "{text}");
+        }
+        for text in ["Mozilla/5.0 (X11; Linux x86_64)", "Mozilla/5.0 (iPhone)", "", "/1.0"] {
+            assert_eq!(agent(text).make(), Make::Print(&agent(text)), "{text}");
+        }
+    }
 
     #[test]
     fn strangers_are_counted_whatever_the_order() {

@@ -2,12 +2,13 @@
 //! of the requests are for what belongs to pages. Comes in: ticks that no incident holds. Goes out: what to hold others
 //! against. Knows nobody by name.
 
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use foldhash::fast::RandomState;
 use hashbrown::HashMap;
 
-use crate::aggregate::{Cell, Count, Fingerprint, ScopeTick, SourceKey};
+use crate::aggregate::{Cell, Count, Fingerprint, Make, ScopeTick, SourceKey};
 
 /// The habits of a service's clients, the last ten minutes weighing most.
 #[derive(Debug)]
@@ -161,9 +162,20 @@ impl Habits {
         at.map(|at| 2.0_f64.powf(at as f64 / 2.0))
     }
 
-    /// The part of accesses made with this make of client; `None` where too few were seen.
-    pub fn make_share(&self, make: &Fingerprint) -> Option<f64> {
-        (self.made >= LEAST_REQUESTS).then(|| self.makes.get(make).map_or(0.0, |sum| sum / self.made))
+    /// The part of accesses made with each make of client; `None` where too few were seen.
+    pub fn make_shares(&self) -> Option<BTreeMap<Make<'_>, f64>> {
+        if self.made < LEAST_REQUESTS {
+            return None;
+        }
+        let mut prints: Vec<(&Fingerprint, f64)> =
+            self.makes.iter().map(|(print, sum)| (print, *sum)).collect();
+        // Floating-point sums depend on order.
+        prints.sort_by_key(|(print, _)| *print);
+        let mut shares = BTreeMap::new();
+        for (print, sum) in prints {
+            *shares.entry(print.make()).or_default() += sum / self.made;
+        }
+        Some(shares)
     }
 
     /// Microseconds that a client waits for the first byte of an answer on average; `None` where too few were seen.
@@ -232,8 +244,8 @@ mod tests {
         let busy = habits.busy_client().unwrap();
         assert!((60.0..=90.0).contains(&busy), "{busy}");
         assert!((habits.asset_share().unwrap() - 0.75).abs() < 0.01);
-        assert_eq!(habits.make_share(&Fingerprint::UserAgent("browser".into())), Some(1.0));
-        assert_eq!(habits.make_share(&Fingerprint::UserAgent("bot".into())), Some(0.0));
+        let shares = habits.make_shares().unwrap();
+        assert_eq!(shares, BTreeMap::from([(Make::Product("browser"), 1.0)]));
     }
 
     #[test]

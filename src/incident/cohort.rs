@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::clients::Gathering;
 use super::origins::Scale;
 use super::{Origin, Place};
-use crate::aggregate::{Cell, Fingerprint, Lineage, SourceKey};
+use crate::aggregate::{Cell, Lineage, Make, SourceKey};
 use crate::attribute::{Asn, Country};
 use crate::detect::rule::Measure;
 use crate::detect::{Habits, Key, Window, is_asset, of_cell};
@@ -389,19 +389,19 @@ impl Split<'_> {
         let asked: u64 = in_them.map(|(_, cell)| cell.accesses).sum();
         let own = cohort.cell.accesses;
         cohort.own_part = own.min(asked) as f64 / own.max(asked).max(1) as f64;
-        let mut makes: BTreeMap<&Fingerprint, u64> = BTreeMap::new();
+        let mut makes: BTreeMap<Make<'_>, u64> = BTreeMap::new();
         for (make, count) in self.window.makes.iter().filter(|(make, _)| countries.contains(&make.country)) {
-            *makes.entry(&make.fingerprint).or_default() += count;
+            *makes.entry(make.fingerprint.make()).or_default() += count;
         }
         let made: u64 = makes.values().sum();
         let part = |count: u64| count as f64 / made.max(1) as f64;
         if made >= LEAST_COUNT {
             let top = makes.iter().max_by_key(|(make, count)| (**count, std::cmp::Reverse(**make)));
-            cohort.make = top.map(|(make, count)| (part(*count), self.habits.make_share(make)));
-            let same: Option<Vec<f64>> = makes
-                .iter()
-                .map(|(make, count)| Some(part(*count).min(self.habits.make_share(make)?)))
-                .collect();
+            let shares = self.habits.make_shares();
+            let before = |make| Some(shares.as_ref()?.get(make).copied().unwrap_or(0.0));
+            cohort.make = top.map(|(make, count)| (part(*count), before(make)));
+            let same: Option<Vec<f64>> =
+                makes.iter().map(|(make, count)| Some(part(*count).min(before(make)?))).collect();
             cohort.same_makes = same.map(|same| same.into_iter().sum());
         }
         let (mut paths, mut assets) = (BTreeMap::<_, u64>::new(), 0);
