@@ -6,6 +6,7 @@
 //! of the open ticks ([`OpenTicks`]), where a reader also sees rates rise before a tick closes.
 
 mod bottom;
+mod callers;
 mod counts;
 mod finder;
 mod meeting;
@@ -30,6 +31,7 @@ use crate::service::Scope;
 use crate::time::TickId;
 
 pub use bottom::{BottomMap, BottomRows, coverage};
+pub use callers::Callers;
 pub use counts::{Cell, Count, Counts, Sides};
 pub use finder::Finder;
 pub use open::{LiveView, OpenTicks};
@@ -53,6 +55,8 @@ pub struct ScopeTick {
     pub counts: Counts,
     /// Addresses that had earned nothing, for their number only.
     pub strangers: Option<Strangers>,
+    /// Who tried to connect.
+    pub callers: Callers,
     /// Per network: exact.
     pub networks: Vec<(Lineage, Cell)>,
     /// Per prefix: exact below the cap.

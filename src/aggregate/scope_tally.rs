@@ -4,7 +4,7 @@
 use std::net::IpAddr;
 
 use super::sums::{Place, ScopeSum};
-use super::{Cell, Count, Counts, Strangers, Waits};
+use super::{Callers, Cell, Count, Counts, Strangers, Waits};
 use crate::flow::{End, Served, ServerEnd, Volume};
 use crate::service::{Direction, Scope};
 
@@ -15,6 +15,7 @@ pub(super) struct ScopeTally {
     pub place: Place,
     pub counts: Counts,
     pub strangers: Option<Strangers>,
+    pub callers: Callers,
     pub waits: Option<Box<Waits>>,
     /// What of the counts the open tick's readers have been shown.
     pub shown: Counts,
@@ -29,9 +30,18 @@ pub(super) struct ScopeTally {
 impl ScopeTally {
     /// Nothing was counted yet; its rows' hashes begin with `hash`.
     pub fn new(scope: Scope, place: Place, hash: u64) -> Self {
-        let (counts, shown) = (Counts::default(), Counts::default());
-        let is_probed = matches!(scope, Scope::Beside(_) | Scope::CandidateHost(_));
-        Self { scope, place, counts, shown, strangers: None, waits: None, hash, is_probed, end: None }
+        Self {
+            scope,
+            place,
+            counts: Counts::default(),
+            shown: Counts::default(),
+            strangers: None,
+            callers: Callers::Nobody,
+            waits: None,
+            hash,
+            is_probed: matches!(scope, Scope::Beside(_)),
+            end: None,
+        }
     }
 
     /// Counts a packet to the service from an address that has earned nothing.
@@ -135,8 +145,8 @@ impl ScopeTally {
 
     /// Nothing is added any more.
     pub fn into_sum(self) -> ScopeSum {
-        let Self { scope, place, hash, counts, strangers, waits, .. } = self;
-        ScopeSum { scope, place, hash, counts, strangers, waits }
+        let Self { scope, place, hash, counts, strangers, callers, waits, .. } = self;
+        ScopeSum { scope, place, hash, counts, strangers, callers, waits }
     }
 }
 

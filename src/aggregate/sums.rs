@@ -7,8 +7,8 @@ use std::hash::{BuildHasher, Hash};
 use foldhash::fast::FixedState;
 
 use super::{
-    BottomMap, BottomRows, Cell, Counts, FailingKey, Lineage, MakeKey, NameKey, PathKey, PrefixKey, Probe,
-    ProbedKey, Ranked, ScopeTick, SourceKey, Strangers, Tick, Waits, caps, coverage,
+    BottomMap, BottomRows, Callers, Cell, Counts, FailingKey, Lineage, MakeKey, NameKey, PathKey, PrefixKey,
+    Probe, ProbedKey, Ranked, ScopeTick, SourceKey, Strangers, Tick, Waits, caps, coverage,
 };
 use crate::flow::ServerEnd;
 use crate::service::Scope;
@@ -63,6 +63,7 @@ pub(super) struct ScopeSum {
     pub hash: u64,
     pub counts: Counts,
     pub strangers: Option<Strangers>,
+    pub callers: Callers,
     pub waits: Option<Box<Waits>>,
 }
 
@@ -130,6 +131,7 @@ impl ScopeSum {
     /// Adds what another worker counted of the scope.
     pub fn merge(&mut self, other: Self) {
         self.counts.merge(&other.counts);
+        self.callers.merge(other.callers);
         match (&mut self.waits, other.waits) {
             (Some(sum), Some(more)) => sum.merge(&more),
             (sum @ None, more) => *sum = more,
@@ -177,8 +179,8 @@ struct FrozenScope {
 
 impl Frozen {
     fn of(sum: ScopeSum, coverage: f64) -> Option<FrozenScope> {
-        let ScopeSum { scope, place, hash, counts, strangers, waits } = sum;
-        let tick = ScopeTick { counts, strangers, waits, coverage, ..ScopeTick::default() };
+        let ScopeSum { scope, place, hash, counts, strangers, callers, waits } = sum;
+        let tick = ScopeTick { counts, strangers, callers, waits, coverage, ..ScopeTick::default() };
         Some(FrozenScope { scope, place, hash, tick })
     }
 
@@ -339,6 +341,7 @@ mod tests {
             hash: 7,
             counts: Counts::default(),
             strangers: None,
+            callers: Callers::Nobody,
             waits: None,
         };
         let rows = sources.into_iter().map(|(key, cell)| (0, (Place::at(0), key), cell)).collect();

@@ -134,6 +134,7 @@ impl Tallies {
         let Some(sums) = tally.scope(event.scope) else { return };
         sums.counts[Count::Attempts] += 1;
         sums.stranger(source, bytes);
+        sums.callers.see(source);
         tally.reached(event.server, 1);
         tally.probed(event, source, Probe { attempts: 1, answered: 0 });
     }
@@ -144,21 +145,15 @@ impl Tallies {
         sums.answers(bytes);
         sums.counts[Count::Answered] += 1;
         sums.counts[Count::AnswerWait] += u64::from(micros);
+        sums.callers.see(source);
         tally.probed(event, source, Probe { attempts: 0, answered: 1 });
     }
 
-    fn refused(&mut self, event: &FlowEvent<'_>, source: IpAddr, bytes: u32) {
+    fn refused(&mut self, event: &FlowEvent<'_>, bytes: u32) {
         let (tally, _) = self.tally(event.tick);
         let Some(sums) = tally.scope(event.scope) else { return };
         sums.answers(bytes);
         sums.counts[Count::Refused] += 1;
-        // Where services are still to be found, the closed port of a host that has one is beside it.
-        if let Scope::Candidate(end) = event.scope
-            && tally.scope(Scope::CandidateHost(end.ip())).is_some()
-        {
-            let beside = FlowEvent { scope: Scope::CandidateHost(end.ip()), ..*event };
-            tally.probed(&beside, source, Probe { attempts: 1, answered: 0 });
-        }
     }
 
     /// A request without a conversation, or word that its conversation went on.
@@ -315,7 +310,7 @@ impl Observer for Tallies {
                 self.http2(&event, client, (u64::from(requests), resets));
             }
             What::Answered { source, bytes, micros } => self.answered(&event, source, (bytes, micros)),
-            What::Refused { source, bytes } => self.refused(&event, source, bytes),
+            What::Refused { bytes } => self.refused(&event, bytes),
             What::Reflected { bytes } => {
                 self.count(&event, &[(Count::Reflected, 1), (Count::ReflectedBytes, u64::from(bytes))]);
             }

@@ -185,7 +185,7 @@ impl Account<'_> {
                 self.unexpected(arrival, observer);
             }
             Outcome::Answered(micros) => self.tell(What::Answered { source, bytes, micros }, observer),
-            Outcome::Refused => self.tell(What::Refused { source, bytes }, observer),
+            Outcome::Refused => self.tell(What::Refused { bytes }, observer),
             Outcome::OneSided => {
                 self.tell(What::OneSided, observer);
                 self.unearned(observer);

@@ -147,8 +147,6 @@ pub enum What<'a> {
     },
     /// The service refused an attempt with its first RST, a packet that nobody has earned.
     Refused {
-        /// Where the attempt claims to come from.
-        source: IpAddr,
         /// Bytes of the IP packet.
         bytes: u32,
     },
