@@ -9,7 +9,7 @@ use std::io::Read;
 use std::process::Stdio;
 use std::time::Duration;
 
-use bongsu::synth::{Scenario, Traffic, View, per_sec, secs};
+use bongsu::synth::{HalfOpen, Scenario, Traffic, View, per_sec, secs};
 use serde_json::{Value, json};
 use support::{
     ABROAD, AT_HOME, Answer, WEB, bongsu, crowd_at_home, foreign_flood, is_balanced, one_incident, origins,
@@ -208,6 +208,30 @@ fn a_service_is_found_by_itself() {
     assert_eq!(answer.stats()["services"], 1);
     let config = answer.records().into_iter().find(|record| record["event_type"] == "config").unwrap();
     assert!(config.to_string().contains("211.34.105.10"), "{config}");
+}
+
+/// A crowd, and one address that tries twenty other ports: every other one is refused, the others stay silent.
+fn scan_beside_crowd() -> Scenario {
+    let tries = |port: u16| {
+        let answer = if port.is_multiple_of(2) { HalfOpen::Refused } else { HalfOpen::Unanswered };
+        let part = Traffic::to(&web()).from("99.0.1.7").port(port).syns(per_sec(2)).half_open(answer);
+        part.start(secs(20 + u64::from(port) % 10)).over(secs(3))
+    };
+    (1_000..1_020)
+        .fold(Scenario::new(7).with(crowd_at_home(per_sec(20))), |scan, port| scan.with(tries(port)))
+}
+
+#[test]
+fn a_port_scan_is_told_whether_its_service_is_named_or_found() {
+    let (_folder, capture) = written(&scan_beside_crowd());
+    let named = with_service(&["--workers", "1"]);
+    for more in [&named[..], &["--workers", "1"], &["--workers", "3"]] {
+        let alerts = replay(&capture, more).exits(0).alerts();
+        let last = one_incident(&alerts).last().unwrap();
+        let verdict = (&last["verdict"]["label"], &last["verdict"]["kind"]);
+        assert_eq!(verdict, (&json!("scan"), &json!("port")), "{more:?}");
+        assert_eq!(origins(last), ["source 99.0.1.7"], "{more:?}");
+    }
 }
 
 #[test]

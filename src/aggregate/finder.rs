@@ -2,7 +2,7 @@
 //! to. Comes in: ticks. Goes out: which candidates have turned out to be services.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use super::{Count, ScopeTick, Tick};
 use crate::service::{MAX_SERVICES, Scope};
@@ -53,6 +53,11 @@ impl Finder {
     /// Whether that address and port is a service.
     pub fn is_found(&self, address: &SocketAddr) -> bool {
         self.found.contains(address)
+    }
+
+    /// The first service that was found at an address.
+    pub fn found_at(&self, host: IpAddr) -> Option<SocketAddr> {
+        self.found.range(SocketAddr::new(host, 0)..).next().copied().filter(|found| found.ip() == host)
     }
 
     /// The services found so far.

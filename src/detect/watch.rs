@@ -1,7 +1,7 @@
 //! All services under watch. Comes in: one frozen tick a second. Goes out: the findings of each service.
 
 use std::collections::BTreeMap;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use super::baseline::{Baselines, Learning};
@@ -9,7 +9,7 @@ use super::calendar::Calendar;
 use super::rule::RuleSet;
 use super::watched::{Seconds, SpanNeeds};
 use super::{Asked, Detector, Finding, Grounds, Subject, Watched};
-use crate::aggregate::{Finder, ScopeTick, Sides, Tick};
+use crate::aggregate::{Callers, Count, Counts, Finder, Probe, ProbedKey, ScopeTick, Sides, Tick, Tried};
 use crate::service::{Scope, Services};
 use crate::time::TickId;
 
@@ -156,10 +156,11 @@ fn is_protected(subject: &Subject, finder: &Finder) -> bool {
 }
 
 /// Sorts a tick's scopes to the services they belong to. What goes beside an address belongs to the first service that
-/// was found there, or else to the first candidate.
+/// was found there, or else to the first candidate; so does what is tried at its other ports.
 fn by_subject(tick: Tick, finder: &Finder) -> BTreeMap<Subject, Box<Seconds>> {
     let mut subjects: BTreeMap<Subject, Box<Seconds>> = BTreeMap::new();
     let mut beside: Vec<(IpAddr, ScopeTick)> = Vec::new();
+    let tries = tries_beside(&tick, finder);
     for (scope, sums) in tick.scopes {
         match scope {
             Scope::Service(id) => subjects.entry(Subject::Named(id)).or_default().own = sums,
@@ -169,15 +170,117 @@ fn by_subject(tick: Tick, finder: &Finder) -> BTreeMap<Subject, Box<Seconds>> {
         }
     }
     for (host, sums) in beside {
-        let found = finder.found().iter().find(|address| address.ip() == host);
+        let found = finder.found_at(host);
         let candidate = || {
             let there =
                 |subject: &&Subject| matches!(subject, Subject::Found(address) if address.ip() == host);
             subjects.keys().find(there).copied()
         };
-        if let Some(subject) = found.map(|address| Subject::Found(*address)).or_else(candidate) {
+        if let Some(subject) = found.map(Subject::Found).or_else(candidate) {
             subjects.entry(subject).or_default().beside = sums;
         }
     }
+    for (found, tries) in tries {
+        tries.add_to(&mut subjects.entry(Subject::Found(found)).or_default().beside);
+    }
     subjects
+}
+
+/// What was tried in a tick at the ports of one address that are no service.
+#[derive(Default)]
+struct Tries {
+    counts: Counts,
+    probed: Vec<(ProbedKey, Probe)>,
+}
+
+/// What tells how attempts to connect fared.
+const FARED: [Count; 4] = [Count::Attempts, Count::Answered, Count::Refused, Count::Opened];
+
+/// What was tried at the other ports of addresses that have a service, by the first one found there. A port that several
+/// addresses try in the same second is left out: rows of all of them are what a flood with forged addresses would cost.
+fn tries_beside(tick: &Tick, finder: &Finder) -> BTreeMap<SocketAddr, Tries> {
+    let mut tries: BTreeMap<SocketAddr, Tries> = BTreeMap::new();
+    for (scope, sums) in &tick.scopes {
+        if let (Scope::Candidate(end), Callers::One(source)) = (scope, sums.callers)
+            && !finder.is_found(end)
+            && let Some(found) = finder.found_at(end.ip())
+        {
+            tries.entry(found).or_default().add(*end, source, &sums.counts);
+        }
+    }
+    tries
+}
+
+impl Tries {
+    /// Adds what one source tried at a port.
+    fn add(&mut self, end: SocketAddr, source: IpAddr, counts: &Counts) {
+        for count in FARED {
+            self.counts[count] += counts[count];
+        }
+        let many = |count| u32::try_from(counts[count]).unwrap_or(u32::MAX);
+        let probe = Probe { attempts: many(Count::Attempts), answered: many(Count::Answered) };
+        self.probed.push((ProbedKey { source, tried: Tried::Port(end.ip(), end.port()) }, probe));
+    }
+
+    /// Counts them as traffic beside a service.
+    fn add_to(self, beside: &mut ScopeTick) {
+        beside.counts.merge(&self.counts);
+        beside.probed.extend(self.probed);
+        beside.probed.sort_unstable_by_key(|row| row.0);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::detect::rule::Traffic;
+
+    const WEB: &str = "192.0.2.1:443";
+
+    fn end(text: &str) -> SocketAddr {
+        text.parse().unwrap()
+    }
+
+    /// A candidate's second in which so many were counted, tried by `callers`.
+    fn candidate(address: &str, callers: Callers, amounts: &[(Count, u64)]) -> (Scope, ScopeTick) {
+        let mut sums = ScopeTick { callers, ..ScopeTick::default() };
+        amounts.iter().for_each(|(count, amount)| sums.counts[*count] += amount);
+        (Scope::Candidate(end(address)), sums)
+    }
+
+    /// What comes to stand beside the web service in a second with these candidates.
+    fn beside(candidates: Vec<(Scope, ScopeTick)>) -> ScopeTick {
+        let mut finder = Finder::default();
+        let spoken = [(Count::Opened, 1), (Count::Requests, 1)];
+        let web = candidate(WEB, Callers::Several, &spoken);
+        finder.note(&Tick { scopes: BTreeMap::from([web]), ..Tick::default() });
+        let scopes = candidates.into_iter().collect();
+        let mut subjects = by_subject(Tick { scopes, ..Tick::default() }, &finder);
+        let seconds = subjects.remove(&Subject::Found(end(WEB))).unwrap_or_default();
+        seconds.of(Traffic::Beside).clone()
+    }
+
+    #[test]
+    fn what_one_address_tries_at_other_ports_of_a_found_service_stands_beside_it() {
+        let scanner = Callers::One("203.0.113.9".parse().unwrap());
+        let beside = beside(vec![
+            candidate("192.0.2.1:25", scanner, &[(Count::Attempts, 1), (Count::Refused, 1)]),
+            candidate("192.0.2.1:22", scanner, &[(Count::Attempts, 1)]),
+            candidate("192.0.2.1:23", scanner, &[(Count::Attempts, 1), (Count::Answered, 1)]),
+            candidate("192.0.2.1:21", Callers::Several, &[(Count::Attempts, 900)]),
+            candidate("192.0.2.2:22", scanner, &[(Count::Attempts, 1)]),
+        ]);
+        let unanswered = beside.probed.iter().filter(|(_, probe)| probe.unanswered() > 0);
+        let ports: Vec<_> = unanswered.filter_map(|(key, _)| key.tried.port()).collect();
+        assert_eq!(ports, [22, 25]);
+        assert_eq!((beside.counts.probes(), beside.counts[Count::Refused]), (2, 1));
+    }
+
+    #[test]
+    fn a_service_that_refuses_its_own_clients_has_nothing_beside_it() {
+        let client = Callers::One("198.51.100.7".parse().unwrap());
+        let beside = beside(vec![candidate(WEB, client, &[(Count::Attempts, 9), (Count::Refused, 9)])]);
+        assert!(beside.probed.is_empty());
+        assert_eq!(beside.counts, Counts::default());
+    }
 }
