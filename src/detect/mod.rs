@@ -21,6 +21,7 @@ pub mod rule;
 mod rules;
 #[cfg(test)]
 mod rules_tests;
+mod shown;
 mod sieve;
 mod watch;
 mod watched;

@@ -7,6 +7,7 @@ use super::demand::among;
 use super::look::{Judged, Look};
 use super::measure::is_measurable;
 use super::rule::{Mode, Rule, RuleSet, Traffic};
+use super::watched::LOOK_BACK;
 use super::window::Asked;
 use super::{Detector, Finding, Key, SpanNeeds, Subject, Watched};
 use crate::attribute::Home;
@@ -122,7 +123,8 @@ impl Detector for RuleDetector {
                 continue;
             }
             let in_vain = judged.less && watched.is_blind_within(rule.timespan.secs());
-            if in_vain || !is_measurable(rule.measure, watched.sides()) {
+            let first = tick.plus(1 - i64::try_from(rule.timespan.secs()).unwrap_or(LOOK_BACK));
+            if in_vain || !is_measurable(rule.measure, watched.sides_since(first)) {
                 self.streaks.retain(|(of, who, _), _| *of != index || *who != subject);
                 continue;
             }

@@ -7,9 +7,10 @@ use std::sync::Arc;
 use super::baseline::{Baseline, Stage};
 use super::blindness::Blindness;
 use super::rule::Traffic;
+use super::shown::{LATELY, Shown};
 use super::window::{Asked, Sliding, Window};
 use super::{Before, Habits, Levels};
-use crate::aggregate::{Count, Counts, ScopeTick, Sides, Strangers};
+use crate::aggregate::{Counts, ScopeTick, Sides, Strangers};
 use crate::time::TickId;
 
 /// A service's picture.
@@ -32,8 +33,8 @@ pub struct Watched {
     levels: [Levels; 2],
     /// Ticks of an incident, which are not learned; all from its onset on while it is open.
     held: Option<Held>,
-    /// The directions that the mirror shows of it, as its conversations told last.
-    sides: Sides,
+    /// The directions that the mirror shows of it.
+    shown: Shown,
     /// What was not seen of late.
     blindness: Blindness,
     now: TickId,
@@ -97,13 +98,6 @@ impl Spanned {
 /// learned cannot be unlearned.
 pub const LOOK_BACK: i64 = 60;
 
-/// Seconds that tell that a direction has gone: a service whose answers are not mirrored any more must not be taken for
-/// one that does not answer, which the rules notice within three.
-const LATELY: i64 = 2;
-
-/// Conversations of one side within them below which chance decides.
-const LEAST_ONE_SIDED: u64 = 3;
-
 /// How often it is asked what this time of the day usually has, and who is known.
 const MINUTE: i64 = 60;
 const HOUR: i64 = 3_600;
@@ -127,7 +121,7 @@ impl Watched {
             baseline: None,
             levels: Default::default(),
             held: None,
-            sides: Sides::Both,
+            shown: Shown::default(),
             blindness: Blindness::default(),
             now: TickId::default(),
         }
@@ -170,31 +164,18 @@ impl Watched {
             self.learn_silence(tick, 1);
         }
         self.leave(tick);
-        self.sides = self.look_for_sides();
+        self.look_for_sides();
     }
 
-    /// The last seconds tell that a direction has gone, and that it has come back; else the longest window does.
-    fn look_for_sides(&self) -> Sides {
+    fn look_for_sides(&mut self) {
         let mut lately = Counts::default();
         let first = self.now.plus(1 - LATELY);
         let last = self.ring.iter().rev().take_while(|(tick, _)| *tick >= first);
         last.for_each(|(_, seconds)| lately.merge(&seconds.own.counts));
-        let one_sided = lately[Count::OneSided] + lately[Count::OpenedUnproven];
-        // Who forges numbers at a service that is down is told from a mirror by those who go on trying in vain.
-        let tells = one_sided >= LEAST_ONE_SIDED && 2 * one_sided >= lately[Count::Attempts];
-        let missing = match self.sides {
-            Sides::Both => None,
-            Sides::ToServer => Some(Count::PacketsOut),
-            Sides::ToClient => Some(Count::PacketsIn),
-        };
-        match lately.sides() {
-            Some(sides) if sides.is_one_way() && tells => sides,
-            _ if missing.is_some_and(|missing| lately[missing] == 0) => self.sides,
-            _ => {
-                let longest = self.windows.last().and_then(|longest| longest.own.window().counts.sides());
-                longest.unwrap_or(self.sides)
-            }
-        }
+        let moved = self.ring.back().filter(|(tick, _)| *tick == self.now);
+        let moved = moved.map(|(_, seconds)| &seconds.own.counts);
+        let long = self.windows.last().map(|longest| &longest.own.window().counts);
+        self.shown.look(self.now, moved, (&lately, long));
     }
 
     /// Moves on over `ticks` silent ticks up to `tick`, all windows being empty.
@@ -207,8 +188,8 @@ impl Watched {
         let is_new = tick.epoch != self.now.epoch;
         if is_new {
             let baseline = self.baseline.take();
-            let (sides, blindness) = (self.sides, self.blindness.in_new_epoch());
-            *self = Self { sides, blindness, baseline, ..Self::new(&self.spans) };
+            let (shown, blindness) = (self.shown.in_new_epoch(), self.blindness.in_new_epoch());
+            *self = Self { shown, blindness, baseline, ..Self::new(&self.spans) };
         }
         self.now = tick;
         if is_new {
@@ -361,7 +342,17 @@ impl Watched {
 
     /// The directions that the mirror shows of its TCP conversations; both until one tells.
     pub fn sides(&self) -> Sides {
-        self.sides
+        self.shown.now()
+    }
+
+    /// Those of all seconds from `tick` on: where one was missing in any of them, so is a part of what moved.
+    pub fn sides_since(&self, tick: TickId) -> Sides {
+        self.shown.since(tick)
+    }
+
+    /// Seconds over which conversations were seen from both sides.
+    pub fn two_sided_for(&self) -> u64 {
+        self.shown.two_sided_for()
     }
 
     /// The tick it has come to.
@@ -460,6 +451,7 @@ impl Seconds {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::aggregate::Count;
     use crate::detect::rule::Measure;
 
     fn requests(count: u64) -> Option<Seconds> {
@@ -520,6 +512,8 @@ mod tests {
             assert_eq!(run(100..104, one_way), seen);
             assert_eq!(run(104..106, (0, 0)), seen, "nothing moved");
             assert_eq!(run(106..110, (50, 50)), Sides::Both);
+            assert_eq!((watched.sides_since(at(105)), watched.sides_since(at(106))), (seen, Sides::Both));
+            assert_eq!(watched.two_sided_for(), 110);
         }
     }
 
