@@ -235,6 +235,30 @@ fn a_port_scan_is_told_whether_its_service_is_named_or_found() {
 }
 
 #[test]
+fn a_mirror_that_loses_one_direction_is_told_until_it_shows_both_again() {
+    for (view, missing) in
+        [(View::ClientSide, "what the service sends"), (View::ServerSide, "what clients send")]
+    {
+        let part = |start, length| crowd_at_home(per_sec(20)).start(secs(start)).over(secs(length));
+        let scenario = Scenario::new(9).with(part(0, 60)).with(part(60, 40).seen(view)).with(part(100, 60));
+        let (_folder, capture) = written(&scenario);
+        let alerts = replay(&capture, &with_service(&HOME)).exits(0).alerts();
+        let lines = one_incident(&alerts);
+        for alert in lines {
+            let verdict = (&alert["verdict"]["label"], &alert["verdict"]["kind"]);
+            assert_eq!(verdict, (&json!("unknown"), &json!("sensor")));
+            assert_eq!((text(alert, "/incident/severity"), &alert["origins"]), ("low", &json!([])));
+        }
+        // It begins at 00:13:00 and is over at 00:13:40.
+        let (first, last) = (&lines[0], &lines[lines.len() - 1]);
+        assert!(text(first, "/incident/detected") <= "2023-11-23T00:13:20.000000+00:00", "{first}");
+        assert!(text(first, "/message").contains(missing), "{first}");
+        assert!(text(last, "/incident/ended") <= "2023-11-23T00:13:55.000000+00:00", "{last}");
+        assert!(text(last, "/message").contains("shows both again"), "{last}");
+    }
+}
+
+#[test]
 fn nothing_to_find_is_said_and_no_failure() {
     let pings = Traffic::to(&web()).from(AT_HOME[0]).sources(5).pings(per_sec(5)).over(secs(5));
     let (_folder, capture) = written(&Scenario::new(4).with(pings));

@@ -199,6 +199,15 @@ impl Counts {
         }
     }
 
+    /// Conversations of which one side alone is seen while not one packet goes the other way: by their handshakes or by what is
+    /// said on them, whichever are more.
+    pub fn one_sided(&self) -> u64 {
+        match self.sides() {
+            Some(sides) if sides.is_one_way() => self[Count::OneSided].max(self[Count::OpenedUnproven]),
+            _ => 0,
+        }
+    }
+
     /// Attempts that the service did not answer, refused ones among them.
     pub fn probes(&self) -> u64 {
         self[Count::Attempts].saturating_sub(self[Count::Answered])
@@ -369,5 +378,17 @@ mod tests {
         assert_eq!(sum.half_open(), 6);
         sum.remove(&one);
         assert_eq!(sum, one);
+    }
+
+    #[test]
+    fn conversations_are_one_sided_where_not_one_packet_goes_the_other_way() {
+        let mut counts = Counts::default();
+        for (count, is) in [(Count::PacketsIn, 30), (Count::Attempts, 6), (Count::OneSided, 5)] {
+            counts[count] = is;
+        }
+        (counts[Count::Opened], counts[Count::OpenedUnproven]) = (4, 4);
+        assert_eq!(counts.one_sided(), 5);
+        counts[Count::PacketsOut] = 1;
+        assert_eq!(counts.one_sided(), 0);
     }
 }

@@ -6,17 +6,38 @@ use std::collections::BTreeSet;
 use super::number::{percent, quantity};
 use super::target::address_told;
 use super::{Alert, unit};
+use crate::aggregate::Sides;
 use crate::attribute::{Asn, Country};
 use crate::detect::rule::Measure;
-use crate::incident::{Incident, Origin, Place, Unit};
+use crate::incident::{Cause, Incident, Origin, Place, Unit, Unknown};
 
 /// Networks and countries that are named one by one; more are counted.
 const MOST_NAMED: usize = 3;
 
 /// The sentence.
 pub(super) fn message(alert: &Alert<'_>) -> String {
-    let said = if alert.incident.origins.is_empty() { no_origin(alert) } else { origins(&alert.incident) };
+    let said = match unmirrored(alert) {
+        Some(said) => said.to_owned(),
+        None if alert.incident.origins.is_empty() => no_origin(alert),
+        None => origins(&alert.incident),
+    };
     format!("{}: {said}", alert.target().name)
+}
+
+/// Which direction the mirror misses, where that is what the incident is about.
+fn unmirrored(alert: &Alert<'_>) -> Option<&'static str> {
+    let incident = &*alert.incident;
+    let rule = alert.around.rules.get(&incident.opening.id)?;
+    let is_sensor = incident.verdict.cause == Cause::Unknown(Unknown::Sensor);
+    (rule.measure == Measure::OneSided && is_sensor).then_some(match incident.sides {
+        Sides::ToServer => {
+            "the mirror shows no more what the service sends, while its clients go on talking to it"
+        }
+        Sides::ToClient => {
+            "the mirror shows no more what clients send, while the service goes on answering them"
+        }
+        Sides::Both => "the mirror showed one direction of the conversations alone, and shows both again",
+    })
 }
 
 /// `access from 2 foreign prefixes (AS64500, XX), 75 % of requests, 0.1 % before`

@@ -94,6 +94,7 @@ pub(super) fn counted(measure: Measure) -> &'static str {
         Measure::Icmp => "ICMP packets",
         Measure::Fragments => "fragments",
         Measure::Reflected => "reflected datagrams",
+        Measure::OneSided => "conversations seen from one side alone",
     }
 }
 
@@ -154,6 +155,7 @@ pub(super) fn part(measure: Measure, by: GroupBy) -> String {
         Measure::Icmp => format!("packets{from} are ICMP"),
         Measure::Fragments => format!("packets{from} are fragments"),
         Measure::Reflected => "packets are reflected datagrams".to_owned(),
+        Measure::OneSided => "conversations are seen from one side alone".to_owned(),
         _ if by == GroupBy::Service => format!("{} go to the service", counted(measure)),
         _ => format!("{} come{from}", counted(measure)),
     }

@@ -30,7 +30,7 @@ const LEAST_SECONDS: f64 = 30.0;
 /// What begins within a minute of the event has seconds to go by.
 const LEAST_PROVISIONAL: f64 = 5.0;
 
-const MEASURES: [Measure; 32] = [
+const MEASURES: [Measure; 33] = [
     Measure::Packets,
     Measure::Bytes,
     Measure::Attempts,
@@ -63,6 +63,7 @@ const MEASURES: [Measure; 32] = [
     Measure::Icmp,
     Measure::Fragments,
     Measure::Reflected,
+    Measure::OneSided,
 ];
 const COUNTS: usize = MEASURES.len();
 

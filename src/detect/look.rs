@@ -306,7 +306,12 @@ impl<'a> Look<'a> {
         let level = if rate > before { rises_from.unwrap_or(before).max(before) } else { before };
         Observed {
             before,
-            past: if is_begun { 0.0 } else { past.seconds() },
+            past: match measure {
+                // A mirror that never showed both directions misses none.
+                Measure::OneSided => self.watched.two_sided_for() as f64,
+                _ if is_begun => 0.0,
+                _ => past.seconds(),
+            },
             rate,
             count,
             share: ratio(count, whole_of(measure, &window.counts) as f64),

@@ -40,6 +40,7 @@ pub fn of_counts(measure: Measure, counts: &Counts) -> u64 {
         Measure::Icmp => counts[Count::IcmpIn],
         Measure::Fragments => counts[Count::FragmentsIn],
         Measure::Reflected => counts[Count::Reflected],
+        Measure::OneSided => counts.one_sided(),
     }
 }
 
@@ -67,6 +68,8 @@ pub fn whole_of(measure: Measure, counts: &Counts) -> u64 {
         Measure::BareHandshakes => counts[Count::Hellos],
         Measure::Resets => counts[Count::Http2Requests],
         Measure::LargeResent => counts[Count::LargeSent],
+        // Where the service's packets alone are seen, no attempt is.
+        Measure::OneSided => counts[Count::Attempts].max(counts.one_sided()),
         Measure::Packets
         | Measure::Bytes
         | Measure::Attempts
@@ -114,7 +117,8 @@ pub fn of_cell(measure: Measure, cell: &Cell) -> u64 {
         | Measure::Udp
         | Measure::Icmp
         | Measure::Fragments
-        | Measure::Reflected => 0,
+        | Measure::Reflected
+        | Measure::OneSided => 0,
     }
 }
 
@@ -166,7 +170,7 @@ fn requires(measure: Measure) -> Requires {
         | Measure::Fragments
         | Measure::Reflected => Requires::ToServer,
         // A client that shows no data shows by the service's data that it came through.
-        Measure::Connections | Measure::Accesses => Requires::EitherSide,
+        Measure::Connections | Measure::Accesses | Measure::OneSided => Requires::EitherSide,
         // Responses belong to requests, and without the answers nobody proves an address, no conversation is seen to go on,
         // and an answer to the service's own datagram looks like a question.
         Measure::ClientErrors

@@ -17,7 +17,7 @@ use super::onset::is_of_health;
 use super::origins::Scale;
 use super::timeline::{Timeline, Usual};
 use super::{Attack, Cause, Foreign, Neighbour, Origin, Scan, Unit, Unseen, Verdict};
-use crate::aggregate::{Cell, Count, Counts, ScopeTick};
+use crate::aggregate::{Cell, Count, Counts, ScopeTick, Sides};
 use crate::attribute::{Attribution, Country, Home, LabelId};
 use crate::detect::baseline::{Stage, signal_of};
 use crate::detect::rule::{Evidence, Measure, Traffic, Weights};
@@ -248,7 +248,7 @@ impl Episode {
             origins,
             timeline: &self.timeline,
             own: &self.sums.own,
-            sides: watched.sides(),
+            sides: self.sides(watched),
             is_forged,
             was_well: facts.was_well(),
             seconds: facts.seconds,
@@ -299,12 +299,20 @@ impl Episode {
         more >= RENEWED * self.held as f64 && more >= LEAST_CONNECTING * seconds
     }
 
+    /// Which directions the mirror shows of it. Where one went missing, what happened then stays half seen when it is back.
+    pub fn sides(&self, watched: &Watched) -> Sides {
+        match self.measure {
+            Measure::OneSided => watched.sides_since(self.from),
+            _ => watched.sides(),
+        }
+    }
+
     /// What this mirror does not show of it.
     fn unseen(&self, watched: &Watched, level: Option<f64>) -> Vec<Unseen> {
         let own = &self.sums.own;
         let all = [
             (Unseen::Encrypted, own.are_sealed()),
-            (Unseen::OneWay, watched.sides().is_one_way()),
+            (Unseen::OneWay, self.sides(watched).is_one_way()),
             (Unseen::Before, level.is_none() || self.provisional.is_some()),
         ];
         all.into_iter().filter(|(_, is)| *is).map(|(what, _)| what).collect()

@@ -6,12 +6,12 @@ use std::sync::Arc;
 
 use crate::attribute::{Attributor, Country, Home};
 use crate::detect::rule::{
-    Expect, Mode, Origin, Rule, RuleSet, RuleTest, SynAnswer, TestTraffic, TrafficKind,
+    Expect, Mode, Origin, Rule, RuleSet, RuleTest, Seen, SynAnswer, TestTraffic, TrafficKind,
 };
 use crate::incident::{Incident, State};
 use crate::pipeline::{Listener, Pipeline, Quality, Setup};
 use crate::service::{Service, ServiceError, Services};
-use crate::synth::{Close, HalfOpen, Scenario, Sealed, Streams, SynthError, Traffic, per_sec};
+use crate::synth::{Close, HalfOpen, Scenario, Sealed, Streams, SynthError, Traffic, View, per_sec};
 
 /// The address of the service that rules are tested before: one set aside for documentation (RFC 5737).
 const ADDRESS: Ipv4Addr = Ipv4Addr::new(203, 0, 113, 10);
@@ -146,7 +146,11 @@ fn part(index: usize, end: SocketAddr, traffic: &TestTraffic) -> Traffic {
     let part = traffic.wait.into_iter().fold(part, Traffic::wait);
     let part = traffic.source_port.into_iter().fold(part, Traffic::source_port);
     let every = if traffic.resent > 0.0 { (1.0 / traffic.resent).round() as u32 } else { 0 };
-    let part = part.resend_every(every);
+    let part = part.resend_every(every).seen(match traffic.seen {
+        Seen::Both => View::BothSides,
+        Seen::ToServer => View::ClientSide,
+        Seen::ToClient => View::ServerSide,
+    });
     let rate = per_sec(traffic.rate / f64::from(traffic.ports.max(1)) / f64::from(traffic.hosts.max(1)));
     match traffic.kind {
         TrafficKind::Requests => asking(part.requests(rate).status(traffic.status), traffic),

@@ -22,7 +22,7 @@ pub use filter::{Filter, Traffic};
 pub use patch::{Change, RulePatch};
 pub use patience::{Called, Patience};
 pub use set::{MAX_RULES, MAX_TIMESPANS, RuleSet};
-pub use test::{Expect, Origin, RuleTest, SynAnswer, TestTraffic, TrafficKind};
+pub use test::{Expect, Origin, RuleTest, Seen, SynAnswer, TestTraffic, TrafficKind};
 pub use weights::{Demands, Evidence, Weight, Weights};
 
 use std::sync::Arc;
@@ -215,6 +215,9 @@ pub enum Measure {
     Fragments,
     /// Datagrams that nobody asked for, from the ports of services that amplify.
     Reflected,
+    /// Conversations of which one side alone is seen while not one packet goes the other way. `past` is how long conversations
+    /// were seen from both sides.
+    OneSided,
 }
 words! {
     Measure, "a measure":
@@ -226,6 +229,7 @@ words! {
     BareHandshakes = "bare_handshakes", Renegotiations = "renegotiations", HastyRecords = "hasty_records", OutOfState = "out_of_state", Holding = "holding",
     Denied = "denied", Missing = "missing", Resets = "resets", LargeResent = "large_resent", Udp = "udp",
     Icmp = "icmp", Fragments = "fragments", Reflected = "reflected",
+    OneSided = "one_sided",
 }
 
 #[cfg(test)]

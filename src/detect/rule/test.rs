@@ -56,6 +56,8 @@ pub struct TestTraffic {
     pub resent: f64,
     /// What becomes of SYNs.
     pub answer: SynAnswer,
+    /// Which direction the mirror shows.
+    pub seen: Seen,
     /// When it begins, from the start of the test.
     pub start: Span,
     /// How long it lasts (`for`).
@@ -127,6 +129,18 @@ pub enum SynAnswer {
 }
 words! { SynAnswer, "an answer to SYNs": SynAck = "syn-ack", None = "none", Reset = "reset" }
 
+/// Which direction of test traffic the mirror shows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Seen {
+    /// Both.
+    Both,
+    /// What clients send.
+    ToServer,
+    /// What the service sends.
+    ToClient,
+}
+words! { Seen, "a direction": Both = "both", ToServer = "to_server", ToClient = "to_client" }
+
 /// More a second would make `bongsu rules test` slow: a minute of it is already 300,000 requests.
 const MAX_RATE: f64 = 5_000.0;
 /// As long as the longest timespan.
@@ -193,6 +207,7 @@ impl Read for TestTraffic {
         let wait = fields.checked("wait", "a wait up to 10m", |wait: &Span| *wait <= MAX_DURATION);
         let resent = fields.optional("resent").map_or(0.0, |Share(share)| share);
         let answer = fields.or("answer", SynAnswer::SynAck);
+        let seen = fields.or("seen", Seen::Both);
         let start = fields.checked("start", "a start from 0s to 10m", |start: &Span| *start <= MAX_DURATION);
         fields.need("for");
         let duration = fields.checked("for", "a duration above 0s and up to 10m", |duration: &Span| {
@@ -213,6 +228,7 @@ impl Read for TestTraffic {
             wait,
             resent,
             answer,
+            seen,
             start: start.unwrap_or_default(),
             duration: duration?,
         })

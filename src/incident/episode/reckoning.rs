@@ -223,7 +223,7 @@ impl<'a> Reckoning<'a> {
             is_hurt: found.health.state >= Condition::Degraded,
             is_failing: found.is_failing(),
             is_silent: episode.is_silent() || timeline.shut_for >= SHUT || timeline.mute_for >= MUTE,
-            is_blind: watched.sides().is_one_way() || facts.is_lossy(),
+            is_blind: episode.sides(watched).is_one_way() || facts.is_lossy(),
             is_lossy: facts.is_lossy(),
         }
         .verdict()
