@@ -7,7 +7,7 @@
 use super::clients::Gathering;
 use super::cohort::{Cohort, Who};
 use super::facts::{Fact, ORDINARY_LOAD};
-use super::holders::holds;
+use super::holders::{holds, is_about_holding};
 use super::people::are_people;
 use super::signs::{BEHAVIOUR, INTENT, OF_FAULTS, OF_PEOPLE};
 use super::{Attack, Cause, Flip, Glitch, Part, Reason, Unit, Unknown, Unseen, Verdict};
@@ -33,6 +33,8 @@ pub(super) struct Case<'a> {
     pub unseen: Vec<Unseen>,
     /// How many times the load before, on the whole.
     pub times: Option<f64>,
+    /// How many times the accesses before.
+    pub times_asked: Option<f64>,
     /// Whether the load is told in packets, since few send more of them and neither ask nor connect more.
     pub by_packets: bool,
     /// Whether the load is told in connections, since these are what there is more of.
@@ -87,6 +89,9 @@ const MILD: f64 = 2.0;
 
 /// Below this it is what programs bring that nobody means harm with: monitors, readers, partners.
 const SLIGHT: f64 = 1.8;
+
+/// Of the connections of people, one in so many may be held at most: opened ahead, and never used.
+const HOLDING: u64 = 4;
 
 /// Who was told to be a heavy client is one until the load is so many times as much again.
 const STAYS: f64 = 1.25;
@@ -209,8 +214,12 @@ impl Case<'_> {
             Some(Cause::Attack(_)) => 0.0,
             _ => MILD,
         };
-        let raises_less = |times: f64| !self.is_failing && self.times.is_some_and(|have| have < times);
-        let (is_mild, is_slight) = (raises_less(mild), raises_less(SLIGHT.min(mild)));
+        let raises_less =
+            |times: Option<f64>, most| !self.is_failing && times.is_some_and(|times| times < most);
+        // Who asks on each connection is not after connections: what counts is what he asks.
+        let asks = 2 * cohort.cell.accesses >= cohort.cell.connections;
+        let raised = if asks { self.times_asked.or(self.times) } else { self.times };
+        let (is_mild, is_slight) = (raises_less(self.times, mild), raises_less(raised, SLIGHT.min(mild)));
         let few = sources > 0.0 && (sources <= FEW || is_mild && sources <= SEVERAL);
         let is_loud = |evidence| {
             let fully = |fact: &Fact| fact.evidence == evidence && self.strength(evidence, fact.value) >= 1.0;
@@ -267,6 +276,15 @@ impl Case<'_> {
         self.cohorts.len() <= 1 || holds(&cohort.cell) || 2.0 * f64::from(cohort.cell.held) >= held
     }
 
+    /// What a cohort beside the many at home holds, where that is a quarter of what it opens or more, however many addresses
+    /// it has: those that are seen to hold for themselves are told by the service's own evidence.
+    fn held_by(&self, cohort: &Cohort) -> Option<f64> {
+        let held = u64::from(cohort.cell.held);
+        let holds = is_about_holding(held) && HOLDING * held >= cohort.cell.connections;
+        let told = self.facts.iter().any(|fact| fact.evidence == Evidence::Held);
+        (cohort.who != Who::Many && holds && !told && !self.is_lossy).then_some(held as f64)
+    }
+
     fn strength(&self, evidence: Evidence, value: f64) -> f64 {
         self.weights.of(evidence).map_or(0.0, |weight| weight.strength(value))
     }
@@ -299,6 +317,7 @@ impl Case<'_> {
         add(Evidence::OneSource, few.filter(|_| is_few).map(|sources| 1.0 / sources), None);
         add(Evidence::HighRate, rate.filter(|_| !are_people), Some(1.0));
         add(Evidence::OrdinaryRate, often, Some(1.0));
+        add(Evidence::Held, self.held_by(cohort), Some(0.0));
         // A make that everybody uses tells nothing.
         // Where nothing is known of before, many sources of one make in few prefixes are no people either.
         let is_uniform = is_few && cohort.sources >= MANY;

@@ -215,6 +215,10 @@ impl<'a> Reckoning<'a> {
             has_accesses: 2 * episode.sums.own[Count::Accesses] >= episode.sums.own[Count::Opened],
             unseen: episode.unseen(watched, level),
             times: level.filter(|level| *level > 0.0).map(|level| self.judged / seconds / level),
+            times_asked: before
+                .rate(Measure::Accesses)
+                .filter(|level| *level > 0.0)
+                .map(|level| episode.sums.own[Count::Accesses] as f64 / seconds / level),
             by_connections: self.by_connections(),
             by_packets: self.by_packets(),
             is_connecting: episode.is_connecting(before, seconds),

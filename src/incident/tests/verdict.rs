@@ -66,6 +66,7 @@ impl Told {
             has_accesses: self.unit == Unit::Requests,
             unseen: vec![Unseen::Before],
             times: self.times.or(surge.map(|fact| fact.value)),
+            times_asked: None,
             by_connections: false,
             by_packets: false,
             is_connecting: false,
