@@ -86,6 +86,7 @@ impl ScopeTally {
             (Count::SmallSent, u64::from(served.small_sent)),
             (Count::FirstBytes, u64::from(served.first_bytes)),
             (Count::FirstByteWait, u64::from(served.wait_micros)),
+            (Count::SealedTurns, u64::from(served.asked)),
         ] {
             self.counts[count] += more;
         }
@@ -111,7 +112,6 @@ impl ScopeTally {
             (Count::Missing, u64::from(served.missing)),
             (Count::Held, u64::from(served.held)),
             (Count::Drips, u64::from(served.drips)),
-            (Count::SealedTurns, u64::from(served.asked)),
             (Count::BareHandshakes, u64::from(served.bare)),
             (Count::Renegotiations, u64::from(served.renegotiations)),
             (Count::HastyRecords, u64::from(served.hasty)),

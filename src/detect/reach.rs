@@ -135,3 +135,26 @@ pub(super) fn probes(window: &Window, measure: Measure) -> HashMap<IpAddr, u64, 
     };
     probes.into_iter().map(heard).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::aggregate::{FailingKey, PathKey};
+    use crate::attribute::Country;
+
+    #[test]
+    fn of_what_is_asked_where_it_fails_a_part_fails() {
+        let mut window = Window::default();
+        let asked =
+            |path: &str| PathKey { country: Country::Unknown, method: "POST".into(), path: path.into() };
+        window.paths.extend([(asked("/login"), 40), (asked("/"), 1_000)]);
+        let denied = |last| FailingKey {
+            source: IpAddr::from([192, 0, 2, last]),
+            path: template_hash("/login"),
+            failure: Failure::Denied,
+        };
+        window.failing.extend([(denied(1), 6), (denied(2), 4)]);
+        assert_eq!(path_share(&window, Measure::Denied), 0.25);
+        assert_eq!(path_share(&window, Measure::Missing), 1.0, "nothing fails so, of nothing");
+    }
+}

@@ -183,3 +183,42 @@ fn where_the_answers_are_not_mirrored_nothing_is_hasty() {
     }
     assert_eq!(mirror.after(Span::from_secs(1))[Count::HastyRecords], 0);
 }
+
+#[test]
+fn behind_tls_each_turn_that_asks_is_an_access_and_the_hello_speaks_for_the_first() {
+    let finished = [record(20, 1), record(23, 53)].concat();
+    let keys = [record(22, 258), record(20, 1), record(22, 40)].concat();
+    for handshake in [finished, keys] {
+        let mut mirror = Mirror::new();
+        let mut talk = mirror.open(CLIENT);
+        mirror.sends(&mut talk, ToServer, ACK, &hello());
+        mirror.sends(&mut talk, ToClient, ACK, &record(22, 900));
+        mirror.sends(&mut talk, ToServer, ACK, &handshake);
+        mirror.sends(&mut talk, ToClient, ACK, &record(23, 200));
+        for _ in 0..3 {
+            // A request in two segments is one turn.
+            mirror.sends(&mut talk, ToServer, ACK, &record(23, 400));
+            mirror.sends(&mut talk, ToServer, ACK, &record(23, 400));
+            mirror.sends(&mut talk, ToClient, ACK, &record(23, 900));
+        }
+        let counts = mirror.after(Span::from_secs(1));
+        let told = [Count::Accesses, Count::Hellos, Count::SealedTurns].map(|count| counts[count]);
+        assert_eq!((told, mirror.of(ADDRESS).accesses), ([3, 1, 2], 3));
+        assert!(counts.are_sealed());
+    }
+}
+
+#[test]
+fn segments_are_out_of_state_where_no_conversation_is_known() {
+    let mut mirror = Mirror::new();
+    let mut known = mirror.open(CLIENT);
+    mirror.sends(&mut known, ToServer, ACK, b"GET / HTTP/1.1\r\n\r\n");
+    for (port, flags) in [ACK, RST, FIN].into_iter().enumerate() {
+        let mut stray = mirror.talk(&format!("198.51.100.8:{}", 5_000 + port), 80);
+        mirror.sends(&mut stray, ToServer, flags, b"");
+    }
+    let mut begins = mirror.talk("198.51.100.9:5000", 80);
+    mirror.sends(&mut begins, ToServer, SYN, b"");
+    mirror.repeats(&begins, ToServer, SYN, b"");
+    assert_eq!(mirror.after(Span::from_secs(1))[Count::OutOfState], 3);
+}

@@ -251,3 +251,23 @@ fn streams_that_are_opened_and_reset_are_told_from_a_person_who_leaves() {
     let leaves = [(Count::Http2Requests, 100), (Count::Http2Resets, 90)];
     assert_eq!(value(&told(&leaves, &[], &Timeline::default()), Evidence::Resets), None);
 }
+
+#[test]
+fn segments_of_no_conversation_are_told_where_there_are_many_more_than_before() {
+    let told_of =
+        |count| value(&told(&[(Count::OutOfState, count)], &[], &Timeline::default()), Evidence::OutOfState);
+    assert!(told_of(30_000).is_some_and(|rate| rate >= 1_000.0));
+    assert_eq!(told_of(300), None);
+}
+
+#[test]
+fn who_asked_before_and_leaves_behind_the_handshake_is_turned_away() {
+    let told_of = |vain, hellos, accesses| {
+        let counts = [(Count::BareHandshakes, vain), (Count::Hellos, hellos), (Count::Accesses, accesses)];
+        value(&told(&counts, &[], &Timeline::default()), Evidence::TurnedAway)
+    };
+    assert!(told_of(90, 100, 100).is_some_and(|part| part > 0.8));
+    // One in ten leaves as always; a flood of handshakes beside those who are served turns nobody away.
+    assert_eq!(told_of(10, 100, 100), None);
+    assert_eq!(told_of(900, 1_000, 1_100), None);
+}

@@ -1,5 +1,6 @@
 //! Evidence and cohorts in, a verdict out: with the weights that are shipped.
 
+use crate::aggregate::Cell;
 use crate::detect::rule::{Evidence, Weights};
 use crate::incident::cohort::{Cohort, Who};
 use crate::incident::facts::Fact;
@@ -371,6 +372,31 @@ fn a_heavy_client_stays_one_at_the_edge_and_an_attacker_what_he_was() {
     assert_eq!([told(1.9, None), told(2.1, None)], [heavy, flood]);
     assert_eq!([told(2.1, Some(heavy)), told(2.6, Some(heavy))], [heavy, flood]);
     assert_eq!(told(1.5, Some(flood)), flood);
+}
+
+#[test]
+fn what_hardly_raises_the_load_and_hurts_nobody_is_no_attack_yet() {
+    let told = |times, cohort: Cohort| Told { times: Some(times), ..Told::new(&[], vec![cohort]) };
+    let leaning = Cause::Unknown(Unknown::LeaningAttack);
+    assert_eq!(told(1.5, machines(1.0)).verdict().cause, leaning);
+    assert_eq!(told(2.5, machines(1.0)).verdict().cause, Cause::Attack(Attack::HttpFlood));
+    assert_eq!(told(1.5, machines(1.0)).hurt().verdict().cause, Cause::Attack(Attack::HttpFlood));
+    let forged = Told { unit: Unit::Packets, ..told(1.1, Cohort::default()) };
+    let forged = Told { facts: Told::new(&[(Evidence::HalfOpen, 0.9)], vec![]).facts, ..forged };
+    assert_eq!(forged.verdict().cause, Cause::Attack(Attack::SynFlood));
+}
+
+#[test]
+fn who_holds_most_of_what_he_opens_is_slow_from_however_many_addresses() {
+    let holding = |who, held| {
+        let cell = Cell { connections: 600, held, accesses: 600, ..Cell::default() };
+        let botnet = Cohort { who, cell, sources: 500.0, effective_sources: 450.0, ..machines(1.0) };
+        Told::new(&[RISEN], vec![botnet]).verdict().cause
+    };
+    assert_eq!(holding(Who::ManyAbroad, 300), Cause::Attack(Attack::Slow));
+    assert_eq!(holding(Who::ManyAbroad, 30), Cause::Attack(Attack::HttpFlood));
+    // Of the many at home, who holds is told by prefixes: their browsers open connections ahead.
+    assert_eq!(holding(Who::Many, 300), Cause::Attack(Attack::HttpFlood));
 }
 
 #[test]
