@@ -88,7 +88,7 @@ const SEVERAL: f64 = 16.0;
 const MILD: f64 = 2.0;
 
 /// Below this it is what programs bring that nobody means harm with: monitors, readers, partners.
-const SLIGHT: f64 = 1.8;
+const SLIGHT: f64 = 1.5;
 
 /// Of the connections of people, one in so many may be held at most: opened ahead, and never used.
 const HOLDING: u64 = 4;

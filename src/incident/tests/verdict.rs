@@ -378,9 +378,9 @@ fn a_heavy_client_stays_one_at_the_edge_and_an_attacker_what_he_was() {
 fn what_hardly_raises_the_load_and_hurts_nobody_is_no_attack_yet() {
     let told = |times, cohort: Cohort| Told { times: Some(times), ..Told::new(&[], vec![cohort]) };
     let leaning = Cause::Unknown(Unknown::LeaningAttack);
-    assert_eq!(told(1.5, machines(1.0)).verdict().cause, leaning);
+    assert_eq!(told(1.4, machines(1.0)).verdict().cause, leaning);
     assert_eq!(told(2.5, machines(1.0)).verdict().cause, Cause::Attack(Attack::HttpFlood));
-    assert_eq!(told(1.5, machines(1.0)).hurt().verdict().cause, Cause::Attack(Attack::HttpFlood));
+    assert_eq!(told(1.4, machines(1.0)).hurt().verdict().cause, Cause::Attack(Attack::HttpFlood));
     let forged = Told { unit: Unit::Packets, ..told(1.1, Cohort::default()) };
     let forged = Told { facts: Told::new(&[(Evidence::HalfOpen, 0.9)], vec![]).facts, ..forged };
     assert_eq!(forged.verdict().cause, Cause::Attack(Attack::SynFlood));
