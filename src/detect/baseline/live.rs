@@ -415,7 +415,7 @@ impl Live {
             *values.get_mut(signal, cohort) = sums.value(signal, cohort);
         }
         let minutes_passed = self.minutes.back().map_or(1, |last| index - last.index);
-        // Where two were merged, tens of one minute may have been seen twice.
+        // A file may have more of the minute under way than a minute has.
         self.minutes.push_back(Values { index, seconds: sums.seconds.min(60), values });
         if self.minutes.len() > MINUTES {
             self.minutes.pop_front();
