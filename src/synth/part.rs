@@ -379,7 +379,6 @@ struct Answer {
     body_len: usize,
 }
 
-/// Half of the mean always, the other half exponentially distributed: servers have a floor and a tail.
 /// Requests that are begun and called back, in a record of their own each: nothing answers them.
 fn hurry(talk: &mut Dialogue, records: u32) {
     for _ in 0..records {
@@ -390,6 +389,7 @@ fn hurry(talk: &mut Dialogue, records: u32) {
 /// A head whose fields are known already, and its end.
 const HURRIED: usize = 60;
 
+/// Half of the mean always, the other half exponentially distributed: servers have a floor and a tail.
 fn about(mean: Span, rng: &mut Rng) -> Span {
     let half = Span::from_nanos(mean.nanos() / 2);
     Span::from_nanos(half.nanos().saturating_add(rng.exponential(half).nanos()))

@@ -90,6 +90,14 @@ fn record(kind: u8, len: usize) -> Vec<u8> {
     record
 }
 
+/// A conversation as far as the service's answer to the hello.
+fn sealed(mirror: &mut Mirror) -> Talk {
+    let mut talk = mirror.open(CLIENT);
+    mirror.sends(&mut talk, ToServer, ACK, &hello());
+    mirror.sends(&mut talk, ToClient, ACK, &record(22, 900));
+    talk
+}
+
 #[test]
 fn a_handshake_is_in_vain_where_nothing_is_asked_behind_it() {
     let tls13 = [record(20, 1), record(23, 53)].concat();
@@ -104,9 +112,7 @@ fn a_handshake_is_in_vain_where_nothing_is_asked_behind_it() {
         (vec![[tls12, record(23, 90)].concat()], 0),
     ] {
         let mut mirror = Mirror::new();
-        let mut talk = mirror.open(CLIENT);
-        mirror.sends(&mut talk, ToServer, ACK, &hello());
-        mirror.sends(&mut talk, ToClient, ACK, &record(22, 900));
+        let mut talk = sealed(&mut mirror);
         for flight in &flights {
             mirror.sends(&mut talk, ToServer, ACK, flight);
             mirror.sends(&mut talk, ToClient, ACK, &record(23, 200));
@@ -153,9 +159,7 @@ fn small_records_are_hasty_beyond_what_a_connection_may_have_unanswered() {
         (20, 600, [0, 0, 0]),
     ] {
         let mut mirror = Mirror::new();
-        let mut talk = mirror.open(CLIENT);
-        mirror.sends(&mut talk, ToServer, ACK, &hello());
-        mirror.sends(&mut talk, ToClient, ACK, &record(22, 900));
+        let mut talk = sealed(&mut mirror);
         for wanted in hasty {
             for _ in 0..records / 4 {
                 mirror.sends(&mut talk, ToServer, ACK, &record(23, 80).repeat(4));
@@ -190,9 +194,7 @@ fn behind_tls_each_turn_that_asks_is_an_access_and_the_hello_speaks_for_the_firs
     let keys = [record(22, 258), record(20, 1), record(22, 40)].concat();
     for handshake in [finished, keys] {
         let mut mirror = Mirror::new();
-        let mut talk = mirror.open(CLIENT);
-        mirror.sends(&mut talk, ToServer, ACK, &hello());
-        mirror.sends(&mut talk, ToClient, ACK, &record(22, 900));
+        let mut talk = sealed(&mut mirror);
         mirror.sends(&mut talk, ToServer, ACK, &handshake);
         mirror.sends(&mut talk, ToClient, ACK, &record(23, 200));
         for _ in 0..3 {
