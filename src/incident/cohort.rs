@@ -1,11 +1,12 @@
-//! The excess in parts that belong together: the few rows that were hardly there before, at home and abroad, and the
-//! many beside them. Comes in: the rows of an episode and the level before. Goes out: at most four cohorts, each with
-//! how its clients behave. Each is judged for itself, which is what finds a flood inside a crowd.
+//! The excess in parts that belong together: the few rows that were hardly there before, at home and abroad, the many
+//! beside them, and among these the one program that asks for a large part. Comes in: the rows of an episode and the level
+//! before. Goes out: at most five cohorts, each with how its clients behave. Each is judged for itself, which is what finds a flood inside a crowd.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::clients::Gathering;
 use super::origins::Scale;
+use super::program::{Asked, Program};
 use super::{Origin, Place};
 use crate::aggregate::{Cell, Lineage, Make, SourceKey};
 use crate::attribute::{Asn, Country};
@@ -59,6 +60,8 @@ pub(super) enum Who {
     FewAtHome,
     /// The many abroad.
     ManyAbroad,
+    /// Whoever among the many asks with the make of one program.
+    OneMake,
     /// The many at home, or all where no home is known.
     #[default]
     Many,
@@ -177,9 +180,14 @@ impl Split<'_> {
             }
         }
         self.add_networks(&mut cohorts);
-        self.add_sources(&mut cohorts);
+        let counts = self.counts();
+        self.add_sources(&mut cohorts, &counts);
         if let Some(many) = cohorts.get_mut(&Who::Many) {
             many.gathering = self.gathering.filter(|_| self.is_split);
+        }
+        let program = self.program(&cohorts, &counts);
+        if let Some(program) = &program {
+            set_apart(&mut cohorts, program);
         }
         let whole: f64 = cohorts.values().map(|cohort| cohort.excess).sum();
         let mut cohorts: Vec<Cohort> =
@@ -190,10 +198,10 @@ impl Split<'_> {
         let before = self.scale.before;
         let stretch =
             if before.is_brought() { 1.0 } else { 1.0 + self.scale.seconds / before.seconds().max(1.0) };
-        let stands_alone = cohorts.iter().any(|cohort| cohort.who.is_few());
+        let stands_alone = cohorts.iter().any(|cohort| cohort.who.is_few() || cohort.who == Who::OneMake);
         cohorts.retain(|cohort| cohort.is_notable(stands_alone, stretch));
-        for cohort in &mut cohorts {
-            self.behaviour(cohort);
+        for cohort in cohorts.iter_mut().filter(|cohort| cohort.who != Who::OneMake) {
+            self.behaviour(cohort, program.as_ref());
         }
         cohorts.sort_by(|one, other| other.share.total_cmp(&one.share).then(one.who.cmp(&other.who)));
         cohorts
@@ -353,9 +361,8 @@ impl Split<'_> {
         }
     }
 
-    /// What single clients did.
-    fn add_sources(&self, cohorts: &mut BTreeMap<Who, Cohort>) {
-        let minutes = self.scale.seconds.max(LEAST_SECONDS) / 60.0;
+    /// How much each source of a cohort has, the least first.
+    fn counts(&self) -> BTreeMap<Who, Vec<f64>> {
         let mut counts: BTreeMap<Who, Vec<f64>> = BTreeMap::new();
         for (source, cell) in
             self.window.sources.iter().filter(|(source, _)| source.prefix.lineage.label.is_none())
@@ -367,9 +374,15 @@ impl Split<'_> {
                 counts.entry(who).or_default().push(count);
             }
         }
-        for (who, mut counts) in counts {
-            counts.sort_by(f64::total_cmp);
-            let Some(cohort) = cohorts.get_mut(&who) else { continue };
+        counts.values_mut().for_each(|counts| counts.sort_by(f64::total_cmp));
+        counts
+    }
+
+    /// What single clients did.
+    fn add_sources(&self, cohorts: &mut BTreeMap<Who, Cohort>, counts: &BTreeMap<Who, Vec<f64>>) {
+        let minutes = self.scale.seconds.max(LEAST_SECONDS) / 60.0;
+        for (who, counts) in counts {
+            let Some(cohort) = cohorts.get_mut(who) else { continue };
             let sum: f64 = counts.iter().sum();
             let squares: f64 = counts.iter().map(|count| count * count).sum();
             cohort.sources = counts.len() as f64 / self.scale.coverage.max(1e-9);
@@ -381,18 +394,66 @@ impl Split<'_> {
         }
     }
 
+    /// The program among the many, where enough is known of before to tell one.
+    fn program(
+        &self,
+        cohorts: &BTreeMap<Who, Cohort>,
+        counts: &BTreeMap<Who, Vec<f64>>,
+    ) -> Option<Program<'_>> {
+        if !self.is_split || self.scale.measure != Measure::Accesses {
+            return None;
+        }
+        let many = cohorts.get(&Who::Many)?;
+        let countries = self.countries(many);
+        let labelled = self.window.networks.iter().filter(|(lineage, _)| lineage.label.is_some());
+        let labelled = labelled.filter(|(lineage, _)| countries.contains(&lineage.country));
+        let few = cohorts.get(&Who::FewAtHome).map_or(0, |few| few.cell.accesses);
+        let before = self.habits.asset_share().filter(|before| *before >= LEAST_ASSETS)?;
+        let (read, assets) = self.read(&countries);
+        let asked = Asked {
+            makes: self.makes(&countries),
+            before: self.habits.make_shares()?,
+            of_others: few + labelled.map(|(_, cell)| cell.accesses).sum::<u64>(),
+            counts: counts.get(&Who::Many)?.iter().rev().copied().collect(),
+            coverage: self.scale.coverage,
+            minutes: self.scale.seconds.max(60.0) / 60.0,
+            busy_client: self.habits.busy_client()?,
+            read,
+            assets: assets as f64 / read.max(1) as f64 / before,
+            excess: many.excess,
+            usual: many.usual,
+        };
+        asked.program()
+    }
+
+    /// Accesses by make of the clients of countries.
+    fn makes(&self, countries: &BTreeSet<Country>) -> BTreeMap<Make<'_>, u64> {
+        let mut makes: BTreeMap<Make<'_>, u64> = BTreeMap::new();
+        for (make, count) in self.window.makes.iter().filter(|(make, _)| countries.contains(&make.country)) {
+            *makes.entry(make.fingerprint.make()).or_default() += count;
+        }
+        makes
+    }
+
+    /// The requests of countries that could be read, and how many of them are for what belongs to pages.
+    fn read(&self, countries: &BTreeSet<Country>) -> (u64, u64) {
+        let of_them = self.window.paths.iter().filter(|(path, _)| countries.contains(&path.country));
+        of_them.fold((0, 0), |(read, assets), (path, count)| {
+            (read + count, assets + if is_asset(&path.path) { *count } else { 0 })
+        })
+    }
+
     /// With what its clients ask, and for what: as far as their countries are theirs alone.
-    fn behaviour(&self, cohort: &mut Cohort) {
+    fn behaviour(&self, cohort: &mut Cohort, program: Option<&Program<'_>>) {
         let countries = self.countries(cohort);
         let networks = self.window.networks.iter();
         let in_them = networks.filter(|(lineage, _)| countries.contains(&lineage.country));
         let asked: u64 = in_them.map(|(_, cell)| cell.accesses).sum();
         let own = cohort.cell.accesses;
         cohort.own_part = own.min(asked) as f64 / own.max(asked).max(1) as f64;
-        let mut makes: BTreeMap<Make<'_>, u64> = BTreeMap::new();
-        for (make, count) in self.window.makes.iter().filter(|(make, _)| countries.contains(&make.country)) {
-            *makes.entry(make.fingerprint.make()).or_default() += count;
-        }
+        let program = program.filter(|_| cohort.who == Who::Many);
+        let mut makes = self.makes(&countries);
+        program.and_then(|program| makes.remove(&program.make));
         let made: u64 = makes.values().sum();
         let part = |count: u64| count as f64 / made.max(1) as f64;
         if made >= LEAST_COUNT {
@@ -404,17 +465,18 @@ impl Split<'_> {
                 makes.iter().map(|(make, count)| Some(part(*count).min(before(make)?))).collect();
             cohort.same_makes = same.map(|same| same.into_iter().sum());
         }
-        let (mut paths, mut assets) = (BTreeMap::<_, u64>::new(), 0);
+        let mut paths: BTreeMap<_, u64> = BTreeMap::new();
         for (path, count) in self.window.paths.iter().filter(|(path, _)| countries.contains(&path.country)) {
             *paths.entry(template_of(&path.path)).or_default() += count;
-            assets += if is_asset(&path.path) { *count } else { 0 };
         }
-        let asked: u64 = paths.values().sum();
-        if asked >= LEAST_COUNT {
-            let part = |count: u64| count as f64 / asked as f64;
-            cohort.path = paths.values().max().map(|most| part(*most));
+        let (read, assets) = self.read(&countries);
+        if read >= LEAST_COUNT {
+            let most = paths.values().max();
+            // What a program beside them asks for is not known by path.
+            cohort.path = most.filter(|_| program.is_none()).map(|most| *most as f64 / read as f64);
+            let read = read.saturating_sub(program.map_or(0, |program| program.accesses)).max(assets).max(1);
             let before = self.habits.asset_share().filter(|before| *before >= LEAST_ASSETS);
-            cohort.assets = before.map(|before| part(assets) / before);
+            cohort.assets = before.map(|before| assets as f64 / read as f64 / before);
         }
     }
 
@@ -432,6 +494,23 @@ impl Split<'_> {
             if alone.is_empty() { own } else { alone }
         }
     }
+}
+
+/// Takes a program out of the many: who it runs for is not known, only how much it asks.
+fn set_apart(cohorts: &mut BTreeMap<Who, Cohort>, program: &Program<'_>) {
+    let Some(many) = cohorts.get_mut(&Who::Many) else { return };
+    many.excess -= program.excess;
+    many.usual = (many.usual - program.usual).max(0.0);
+    many.cell.accesses = many.cell.accesses.saturating_sub(program.accesses);
+    let cohort = Cohort {
+        who: Who::OneMake,
+        cell: Cell { accesses: program.accesses, ..Cell::default() },
+        excess: program.excess,
+        usual: program.usual,
+        make: Some((1.0, Some(program.before))),
+        ..Cohort::default()
+    };
+    cohorts.insert(Who::OneMake, cohort);
 }
 
 /// Fewer accesses say nothing about makes and paths.

@@ -18,6 +18,7 @@ mod named;
 mod onset;
 mod origins;
 mod people;
+mod program;
 mod signs;
 mod sought;
 mod standing;

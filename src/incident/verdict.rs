@@ -9,6 +9,7 @@ use super::cohort::{Cohort, Who};
 use super::facts::{Fact, ORDINARY_LOAD};
 use super::holders::{holds, is_about_holding};
 use super::people::are_people;
+use super::program::RARE;
 use super::signs::{BEHAVIOUR, INTENT, OF_FAULTS, OF_PEOPLE};
 use super::{Attack, Cause, Flip, Glitch, Part, Reason, Unit, Unknown, Unseen, Verdict};
 use crate::detect::rule::{Evidence, Weights};
@@ -481,9 +482,6 @@ impl Case<'_> {
 
 /// Sources that would differ in their makes if they were people.
 const MANY: f64 = 20.0;
-
-/// A make that fewer than one in twenty accesses were made with before is rare.
-const RARE: f64 = 0.05;
 
 /// Whether people gather beside few who leave them little: their part of what is asked for tells of the service then, and
 /// not of them.

@@ -90,8 +90,7 @@ impl Scene {
         let (mut before, mut habits) = (Before::default(), Habits::default());
         for second in -900..0 {
             before.learn(second, 1, &self.usually);
-            let ordinary = browsers();
-            habits.learn(second, &ordinary.sources, [&ordinary]);
+            habits.learn(second + 900, &[reader(second)], [&browsers()]);
         }
         let level = self.usually.counts[Count::Accesses] * SECONDS;
         let total = self.window.counts[Count::Accesses];
@@ -121,6 +120,13 @@ fn browsers() -> ScopeTick {
         paths: vec![(path("/"), 2), (path("/a.css"), 3), (path("/b.js"), 3)],
         ..ScopeTick::default()
     }
+}
+
+/// One of twenty clients at home, each of which asks three times a minute.
+fn reader(second: i64) -> (SourceKey, Cell) {
+    let address = IpAddr::from([168, 126, 63, second.rem_euclid(20) as u8]);
+    let prefix = PrefixKey { lineage: lineage(KR, 4766), prefix: IpNet::from(address), reach: 24 };
+    (SourceKey { prefix, address }, Cell { accesses: 1, ..Cell::default() })
 }
 
 fn flood() -> Place {
@@ -254,6 +260,26 @@ fn whoever_comes_more_is_told_by_what_comes_with_him() {
     let few = |own_part| Cohort { who: Who::FewAtHome, own_part, ..many(100.0) };
     assert_eq!(few(1.0).of_excess(0.5, 0.0), 0.5, "few have hardly anything usual");
     assert_eq!(few(0.5).of_excess(0.5, 0.0), 1.0, "as much as they ask of all");
+}
+
+#[test]
+fn a_program_at_home_inside_a_crowd_is_a_cohort_of_its_own() {
+    let kt = lineage(KR, 4766);
+    let cohorts = Scene::default()
+        .usually(kt, 10)
+        .since(kt, [168, 126, 63], 100, 3)
+        .since(kt, [168, 126, 64], 20, 15)
+        .asking(KR, "/seat", "bot/1.0", 300)
+        .asking(KR, "/", "one", 80)
+        .asking(KR, "/a.css", "one", 100)
+        .asking(KR, "/b.js", "other", 120)
+        .cohorts();
+    let [program, many] = cohorts.as_slice() else { panic!("{cohorts:?}") };
+    assert_eq!((program.who, many.who), (Who::OneMake, Who::Many));
+    assert!((program.share - 0.6).abs() < 1e-9 && (many.share - 0.4).abs() < 1e-9, "{cohorts:?}");
+    assert_eq!((program.make, program.cell.accesses), (Some((1.0, Some(0.0))), 300));
+    assert!(many.same_makes.is_some_and(|same| same > 0.99), "{many:?}");
+    assert!(many.assets.is_some_and(|assets| assets > 0.95), "{many:?}");
 }
 
 #[test]
