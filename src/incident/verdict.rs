@@ -167,9 +167,10 @@ impl Case<'_> {
         if self.is_their_doing(cohort) || self.shows(Evidence::Drips) {
             found.retain(|fact| !OF_FAULTS.contains(&fact.evidence));
         }
-        // Connections that others hold say nothing of these.
+        // Connections that others hold say nothing of these, nor does what is a part of their own.
+        let own = self.held_by(cohort);
         found.retain(|fact| match fact.evidence {
-            Evidence::Held => self.holds(cohort, fact.value),
+            Evidence::Held => self.holds(cohort, fact.value) && own.is_none_or(|own| fact.value >= own),
             Evidence::Drips => self.cohorts.len() <= 1 || cohort.cell.drips > 0,
             _ => true,
         });
@@ -278,12 +279,12 @@ impl Case<'_> {
     }
 
     /// What a cohort beside the many at home holds, where that is a quarter of what it opens or more, however many addresses
-    /// it has: those that are seen to hold for themselves are told by the service's own evidence.
+    /// it has: those that are seen to hold for themselves are told by the service's own evidence, if they hold as much.
     fn held_by(&self, cohort: &Cohort) -> Option<f64> {
         let held = u64::from(cohort.cell.held);
         let holds = is_about_holding(held) && HOLDING * held >= cohort.cell.connections;
-        let told = self.facts.iter().any(|fact| fact.evidence == Evidence::Held);
-        (cohort.who != Who::Many && holds && !told && !self.is_lossy).then_some(held as f64)
+        let is_told = self.value(Evidence::Held).is_some_and(|told| told >= held as f64);
+        (cohort.who != Who::Many && holds && !is_told && !self.is_lossy).then_some(held as f64)
     }
 
     fn strength(&self, evidence: Evidence, value: f64) -> f64 {

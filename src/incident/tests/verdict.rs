@@ -388,13 +388,17 @@ fn what_hardly_raises_the_load_and_hurts_nobody_is_no_attack_yet() {
 
 #[test]
 fn who_holds_most_of_what_he_opens_is_slow_from_however_many_addresses() {
-    let holding = |who, held| {
+    let beside = |facts: &[_], who, held| {
         let cell = Cell { connections: 600, held, accesses: 600, ..Cell::default() };
         let botnet = Cohort { who, cell, sources: 500.0, effective_sources: 450.0, ..machines(1.0) };
-        Told::new(&[RISEN], vec![botnet]).verdict().cause
+        Told::new(facts, vec![botnet]).verdict().cause
     };
+    let holding = |who, held| beside(&[RISEN], who, held);
     assert_eq!(holding(Who::ManyAbroad, 300), Cause::Attack(Attack::Slow));
     assert_eq!(holding(Who::ManyAbroad, 30), Cause::Attack(Attack::HttpFlood));
+    // A few of its prefixes are seen to hold for themselves.
+    let few_seen = [RISEN, (Evidence::Held, 5.0)];
+    assert_eq!(beside(&few_seen, Who::ManyAbroad, 300), Cause::Attack(Attack::Slow));
     // Of the many at home, who holds is told by prefixes: their browsers open connections ahead.
     assert_eq!(holding(Who::Many, 300), Cause::Attack(Attack::HttpFlood));
 }
