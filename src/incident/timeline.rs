@@ -36,6 +36,8 @@ pub(super) struct Timeline {
     pub rose: Option<TickId>,
     /// When those began whom rules name by where they come from.
     few_came: Option<TickId>,
+    /// When labelled clients last asked for so much that the load would have risen by it.
+    labelled_pushed: Option<TickId>,
     /// Seconds that the load has been ordinary again.
     calm: u64,
     /// When exchanges began to fail.
@@ -96,6 +98,14 @@ impl Moved {
         let more = (of_cell(by_rows, &self.labelled) as f64 - usual).max(0.0);
         (of_counts(measure, &self.counts) as f64 - more).max(0.0)
     }
+
+    /// Whether what labelled clients ask for more than before is a load that has risen by itself: nobody is blamed for it, and
+    /// answers that it slows are no fault.
+    fn is_of_labelled(&self, before: &Before) -> bool {
+        let level = before.rate(Measure::Accesses).unwrap_or(0.0) * self.seconds;
+        let all = of_counts(Measure::Accesses, &self.counts) as f64;
+        before.is_seen() && all - self.count(Measure::Accesses, before) >= (RISEN - 1.0) * level.max(1.0)
+    }
 }
 
 /// Seconds over which load and failures are looked at: people and retries come in bursts of a second or two.
@@ -151,7 +161,11 @@ impl Timeline {
             self.attempts += counts[Count::Attempts];
             self.answered += counts[Count::Answered];
         }
-        let failing = if usual.sides == Sides::Both { failing(&sums, sums_of, usual.wait) } else { None };
+        if moved.is_of_labelled(usual.before) {
+            self.labelled_pushed = Some(tick);
+        }
+        let wait = usual.wait.filter(|_| !self.is_slowed_by_labelled(tick));
+        let failing = if usual.sides == Sides::Both { failing(&sums, sums_of, wait) } else { None };
         let ignored = sums[Count::Attempts].saturating_sub(sums[Count::Answered]);
         let is_shut = usual.sides == Sides::Both
             && sums[Count::Attempts] >= LEAST
@@ -178,6 +192,12 @@ impl Timeline {
             let then = tick.plus(-lag);
             self.load_when_broke = self.loads.iter().find(|(at, _)| *at >= then).map(|(_, load)| *load);
         }
+    }
+
+    /// Whether labelled clients push, or did within as many seconds as loads are remembered: what they asked for is worked off
+    /// late.
+    fn is_slowed_by_labelled(&self, tick: TickId) -> bool {
+        self.labelled_pushed.is_some_and(|last| tick.second - last.second <= REMEMBERED)
     }
 
     /// Notes when somebody began whom a rule names by where he comes from.

@@ -235,3 +235,24 @@ fn labelled_clients_that_come_more_often_push_nothing() {
     let (rose, peak) = after(50, 200);
     assert!(rose && (2.5..3.5).contains(&peak), "{peak}");
 }
+
+#[test]
+fn what_labelled_clients_slow_is_not_broken() {
+    let mut before = Before::default();
+    (-900..0).for_each(|second| before.learn(second, 1, &with_labelled(10, 10)));
+    let usual = Usual { before: &before, wait: Some(20_000.0), sides: Sides::Both, onset: at(0) };
+    let broke = |people, labelled| {
+        let slow = |people, labelled| {
+            let mut tick = with_labelled(people, labelled);
+            tick.counts[Count::FirstByteWait] = (people + labelled) * 400_000;
+            tick
+        };
+        let mut timeline = Timeline::default();
+        let (busy, after) = (|| slow(people, labelled), || slow(10, 10));
+        let story = seconds(20, || with_labelled(10, 10)).chain(seconds(20, busy)).chain(seconds(10, after));
+        (0..).zip(story).for_each(|(second, tick)| timeline.take(at(second), &tick, &usual));
+        timeline.broke.is_some()
+    };
+    assert!(broke(10, 10) && broke(40, 10));
+    assert!(!broke(10, 40), "a test of how much it carries");
+}
