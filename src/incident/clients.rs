@@ -52,6 +52,12 @@ impl Gathering {
         self.now / self.before.max(1.0)
     }
 
+    /// Without those of a program that has so large a part of the excess: as many of the new clients are taken for its own.
+    pub fn without(self, part: f64) -> Self {
+        let more = (self.now - self.before).max(0.0);
+        Self { now: self.now - part.clamp(0.0, 1.0) * more, ..self }
+    }
+
     /// Whether they are so many more that they are a crowd, however little each is served.
     pub fn is_crowd(self) -> bool {
         self.times() >= CROWD && self.now - self.before >= CHANCE * (self.now + self.before).sqrt()
@@ -169,6 +175,14 @@ mod tests {
         assert!(!Gathering { before: 30.0, now: 48.0 }.is_crowd(), "as many times as many, of too few");
         assert!(!Gathering { before: 1_000.0, now: 1_400.0 }.is_crowd());
         assert!(Gathering { before: 1_000.0, now: 1_200.0 }.is_ordinary());
+    }
+
+    #[test]
+    fn new_clients_are_shared_out_as_the_excess_is() {
+        let all = Gathering { before: 100.0, now: 300.0 };
+        assert_eq!(all.without(0.75), Gathering { before: 100.0, now: 150.0 });
+        let fewer = Gathering { before: 100.0, now: 80.0 };
+        assert_eq!(fewer.without(0.75), fewer);
     }
 
     #[test]

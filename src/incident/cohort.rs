@@ -8,7 +8,7 @@ use super::clients::Gathering;
 use super::origins::Scale;
 use super::program::{Asked, Program};
 use super::{Origin, Place};
-use crate::aggregate::{Cell, Lineage, Make, SourceKey};
+use crate::aggregate::{Cell, Fingerprint, Lineage, Make, SourceKey};
 use crate::attribute::{Asn, Country};
 use crate::detect::rule::Measure;
 use crate::detect::{Habits, Key, Window, is_asset, of_cell};
@@ -408,10 +408,13 @@ impl Split<'_> {
         let labelled = self.window.networks.iter().filter(|(lineage, _)| lineage.label.is_some());
         let labelled = labelled.filter(|(lineage, _)| countries.contains(&lineage.country));
         let few = cohorts.get(&Who::FewAtHome).map_or(0, |few| few.cell.accesses);
-        let before = self.habits.asset_share().filter(|before| *before >= LEAST_ASSETS)?;
+        let before = self.habits.asset_share().filter(|before| *before >= LEAST_ASSETS);
         let (read, assets) = self.read(&countries);
+        let is_of_hello = |make: &Make<'_>| matches!(make, Make::Print(Fingerprint::Ja4(_)));
+        let (hellos, named) = self.makes(&countries).into_iter().partition(|(make, _)| is_of_hello(make));
         let asked = Asked {
-            makes: self.makes(&countries),
+            named,
+            hellos,
             before: self.habits.make_shares()?,
             of_others: few + labelled.map(|(_, cell)| cell.accesses).sum::<u64>(),
             counts: counts.get(&Who::Many)?.iter().rev().copied().collect(),
@@ -419,7 +422,7 @@ impl Split<'_> {
             minutes: self.scale.seconds.max(60.0) / 60.0,
             busy_client: self.habits.busy_client()?,
             read,
-            assets: assets as f64 / read.max(1) as f64 / before,
+            assets: before.map(|before| assets as f64 / read.max(1) as f64 / before),
             excess: many.excess,
             usual: many.usual,
         };
@@ -499,6 +502,7 @@ impl Split<'_> {
 /// Takes a program out of the many: who it runs for is not known, only how much it asks.
 fn set_apart(cohorts: &mut BTreeMap<Who, Cohort>, program: &Program<'_>) {
     let Some(many) = cohorts.get_mut(&Who::Many) else { return };
+    many.gathering = many.gathering.map(|all| all.without(program.excess / many.excess.max(1e-9)));
     many.excess -= program.excess;
     many.usual = (many.usual - program.usual).max(0.0);
     many.cell.accesses = many.cell.accesses.saturating_sub(program.accesses);

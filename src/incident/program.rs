@@ -4,13 +4,15 @@
 
 use std::collections::BTreeMap;
 
-use crate::aggregate::{Fingerprint, Make};
+use crate::aggregate::Make;
 
 /// What the many ask for.
 #[derive(Debug)]
 pub(super) struct Asked<'a> {
-    /// Accesses by make of client.
-    pub makes: BTreeMap<Make<'a>, u64>,
+    /// Requests that could be read by make of client.
+    pub named: BTreeMap<Make<'a>, u64>,
+    /// Hellos by make, of which none knows what is asked behind them.
+    pub hellos: BTreeMap<Make<'a>, u64>,
     /// The part of accesses with each make before.
     pub before: BTreeMap<Make<'a>, f64>,
     /// Accesses of others that the makes may hold as well.
@@ -23,8 +25,8 @@ pub(super) struct Asked<'a> {
     pub busy_client: f64,
     /// Requests that could be read.
     pub read: u64,
-    /// The part of them for what belongs to pages, against that before.
-    pub assets: f64,
+    /// The part of them for what belongs to pages, against that before; `None` where that is not known.
+    pub assets: Option<f64>,
     /// What they have more than before, and what they would have had.
     pub excess: f64,
     pub usual: f64,
@@ -58,16 +60,60 @@ const MOST_ASSETS: f64 = 0.3;
 /// minute: of people who come, read and leave, as many ask for a quarter of it.
 const LEAST_OFTEN: f64 = 0.75;
 
+/// Fewer hellos say nothing about makes, and a make with a smaller part of them may be chance: who keeps connections open says
+/// few for all that he asks.
+const LEAST_HELLOS: u64 = 100;
+const LEAST_OF_HELLOS: f64 = 0.1;
+
+/// Sources that never rest bring a tenth of a crowd's excess at most, and half and more of that of a flood inside one; fewer of
+/// them are told by their addresses.
+const LEAST_KEPT_UP: f64 = 0.3;
+const SEVERAL: usize = 8;
+
 impl<'a> Asked<'a> {
     /// The program among them, if all that can be seen speaks for one.
     pub fn program(&self) -> Option<Program<'a>> {
-        // What hellos tell, none knows of what is asked.
-        let named = self.makes.iter().filter(|(make, _)| !matches!(make, Make::Print(Fingerprint::Ja4(_))));
-        let program = named.filter_map(|(make, count)| self.rare(*make, *count));
+        self.named().or_else(|| self.sealed())
+    }
+
+    /// One that says its name with each request.
+    fn named(&self) -> Option<Program<'a>> {
+        let assets = self.assets?;
+        let program = self.named.iter().filter_map(|(make, count)| self.rare(*make, *count));
         let program = program.max_by(|one, other| one.accesses.cmp(&other.accesses))?;
         let is_large = program.excess >= LEAST_PART * self.excess;
-        let is_apart = self.others_same(&program) >= LEAST_SAME && self.assets_of(&program) <= MOST_ASSETS;
+        let reads_none = self.assets_of(&program, assets) <= MOST_ASSETS;
+        let is_apart = self.others_same(program.make, program.before) >= LEAST_SAME && reads_none;
         (is_large && is_apart && self.is_kept_up(&program)).then_some(program)
+    }
+
+    /// One that only hellos tell, of which none knows what is asked behind it: what the sources that never rest ask for is
+    /// taken for its own, or its part of the hellos, if that is more.
+    fn sealed(&self) -> Option<Program<'a>> {
+        let made: u64 = self.hellos.values().sum();
+        let was = |make| self.before.get(make).copied().unwrap_or(0.0);
+        let (make, count) =
+            self.hellos.iter().filter(|(make, _)| was(make) <= RARE).max_by_key(|(_, count)| **count)?;
+        let kept_up = self.counts.iter().take_while(|count| **count >= self.often());
+        let (sources, sum) = kept_up.fold((0, 0.0), |(sources, sum), count| (sources + 1, sum + count));
+        let (kept_up, part) = (sum / self.coverage.max(1e-9), *count as f64 / made.max(1) as f64);
+        let accesses = kept_up.max(part * (self.excess + self.usual));
+        let is_new = made >= LEAST_HELLOS && part >= LEAST_OF_HELLOS;
+        let is_large = sources >= SEVERAL && kept_up >= LEAST_KEPT_UP * self.excess;
+        let is_of_many = self.of_others as f64 <= LEAST_PART * self.excess;
+        let is_apart = self.others_same(*make, was(make)) >= LEAST_SAME;
+        (is_new && is_large && is_of_many && is_apart).then(|| Program {
+            make: *make,
+            accesses: accesses as u64,
+            before: was(make),
+            excess: accesses.min(self.excess),
+            usual: 0.0,
+        })
+    }
+
+    /// What one source asks for, at least, that goes on as a busy client does.
+    fn often(&self) -> f64 {
+        LEAST_OFTEN * self.busy_client * self.minutes
     }
 
     fn rare(&self, make: Make<'a>, count: u64) -> Option<Program<'a>> {
@@ -79,18 +125,18 @@ impl<'a> Asked<'a> {
     }
 
     /// How much of the other makes is as it was, 0 to 1.
-    fn others_same(&self, program: &Program<'_>) -> f64 {
-        let others = || self.makes.iter().filter(|(make, _)| **make != program.make);
-        let (made, before) = (others().map(|(_, count)| *count).sum::<u64>(), 1.0 - program.before);
+    fn others_same(&self, program: Make<'_>, before: f64) -> f64 {
+        let others = || self.named.iter().chain(&self.hellos).filter(|(make, _)| **make != program);
+        let (made, before) = (others().map(|(_, count)| *count).sum::<u64>(), 1.0 - before);
         let part = |count: u64| count as f64 / made.max(1) as f64;
         let was = |make| self.before.get(make).copied().unwrap_or(0.0) / before;
         others().map(|(make, count)| part(*count).min(was(make))).sum()
     }
 
     /// How much of what belongs to pages it asks for, against what was usual, if all others ask as they did.
-    fn assets_of(&self, program: &Program<'_>) -> f64 {
+    fn assets_of(&self, program: &Program<'_>, assets: f64) -> f64 {
         let part = (program.accesses as f64 / self.read.max(1) as f64).min(1.0);
-        (self.assets - (1.0 - part)) / part.max(1e-9)
+        (assets - (1.0 - part)) / part.max(1e-9)
     }
 
     /// Whether its accesses, if the busiest sources make them, are made as often as busy clients do all the time.
@@ -101,7 +147,7 @@ impl<'a> Asked<'a> {
             sum <= accesses
         });
         let sources = within.count().max(1) as f64;
-        accesses / sources / self.minutes >= LEAST_OFTEN * self.busy_client
+        accesses / sources >= self.often()
     }
 }
 
@@ -119,7 +165,8 @@ mod tests {
         let makes = [("one", 1_100), ("other", 700), ("app", 200), ("bot", 1_600)];
         let counts = std::iter::repeat_n(40.0, 40).chain(std::iter::repeat_n(10.0, 200));
         Asked {
-            makes: makes.map(|(name, count)| (make(name), count)).into(),
+            named: makes.map(|(name, count)| (make(name), count)).into(),
+            hellos: BTreeMap::new(),
             before: [("one", 0.6), ("other", 0.35), ("app", 0.05)]
                 .map(|(name, part)| (make(name), part))
                 .into(),
@@ -129,7 +176,7 @@ mod tests {
             minutes: 2.0,
             busy_client: 16.0,
             read: 3_600,
-            assets: 2_000.0 / 3_600.0,
+            assets: Some(2_000.0 / 3_600.0),
             excess: 2_600.0,
             usual: 1_000.0,
         }
@@ -151,14 +198,39 @@ mod tests {
     fn people_with_a_make_of_their_own_come_read_and_leave() {
         let spread = || std::iter::repeat_n(15.0, 240).collect();
         assert_eq!(Asked { counts: spread(), ..crowd() }.program(), None);
-        assert_eq!(Asked { assets: 1.0, ..crowd() }.program(), None, "they fetch what belongs to pages");
+        assert_eq!(
+            Asked { assets: Some(1.0), ..crowd() }.program(),
+            None,
+            "they fetch what belongs to pages"
+        );
+    }
+
+    #[test]
+    fn behind_tls_a_new_make_and_sources_that_never_rest_must_come_together() {
+        let sealed = |new| Asked {
+            named: BTreeMap::new(),
+            hellos: [(make("one"), 400), (make("bot"), new)].into(),
+            before: [(make("one"), 1.0)].into(),
+            read: 0,
+            assets: None,
+            ..crowd()
+        };
+        let program = sealed(60).program().unwrap();
+        assert_eq!((program.make, program.accesses), (make("bot"), 1_600));
+        let program = sealed(3_600).program().unwrap();
+        assert_eq!((program.accesses, program.excess), (3_240, 2_600.0), "nine in ten hellos");
+        assert_eq!(sealed(30).program(), None, "hardly a new make");
+        let spread = std::iter::repeat_n(15.0, 240).collect();
+        assert_eq!(Asked { counts: spread, ..sealed(60) }.program(), None, "all of them rest");
+        let few = std::iter::repeat_n(300.0, 5).collect();
+        assert_eq!(Asked { counts: few, ..sealed(60) }.program(), None, "few are told by their addresses");
     }
 
     #[test]
     fn a_crowd_of_many_new_makes_hides_no_program() {
         let makes = [("one", 400), ("odd", 500), ("new", 500), ("app", 600), ("bot", 1_600)];
-        let makes = makes.map(|(name, count)| (make(name), count)).into();
-        assert_eq!(Asked { makes, ..crowd() }.program(), None);
+        let named = makes.map(|(name, count)| (make(name), count)).into();
+        assert_eq!(Asked { named, ..crowd() }.program(), None);
     }
 
     #[test]
@@ -168,7 +240,7 @@ mod tests {
         assert_eq!(asked.program(), None, "a make that people use");
         assert_eq!(Asked { of_others: 1_200, ..crowd() }.program(), None, "labelled clients may use it");
         let mut asked = crowd();
-        asked.makes.insert(make("bot"), 500);
+        asked.named.insert(make("bot"), 500);
         assert_eq!(asked.program(), None, "less than a fifth of the excess");
     }
 }
