@@ -1,6 +1,7 @@
 //! The excess in parts that belong together: the few rows that were hardly there before, at home and abroad, the many
 //! beside them, and among these the one program that asks for a large part. Comes in: the rows of an episode and the level
-//! before. Goes out: at most five cohorts, each with how its clients behave. Each is judged for itself, which is what finds a flood inside a crowd.
+//! before. Goes out: at most five cohorts, each with how its clients behave. Each is judged for itself, which is what finds
+//! a flood inside a crowd.
 
 use std::collections::{BTreeMap, BTreeSet};
 
