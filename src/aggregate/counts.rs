@@ -164,15 +164,16 @@ impl IndexMut<Count> for Counts {
 impl Counts {
     /// Adds another row.
     pub fn merge(&mut self, other: &Self) {
-        for (sum, more) in self.0.iter_mut().zip(other.0) {
-            *sum += more;
+        for (sum, more) in self.0.iter_mut().zip(&other.0) {
+            *sum = sum.wrapping_add(*more);
         }
     }
 
     /// Takes away a row that was added before.
     pub fn remove(&mut self, other: &Self) {
-        for (sum, less) in self.0.iter_mut().zip(other.0) {
-            *sum -= less.min(*sum);
+        for (sum, less) in self.0.iter_mut().zip(&other.0) {
+            // Whatever was added, wrapped or not, is taken away to the bit.
+            *sum = sum.wrapping_sub(*less);
         }
     }
 

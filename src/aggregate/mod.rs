@@ -82,6 +82,11 @@ pub struct ScopeTick {
 }
 
 impl ScopeTick {
+    /// Whether nothing moved; most seconds bring nothing beside a service.
+    pub fn is_silent(&self) -> bool {
+        self.networks.is_empty() && self.ends.is_empty() && self.counts == Counts::default()
+    }
+
     /// Sums, networks, prefixes and sources of several ticks.
     pub fn together<'a>(ticks: impl Iterator<Item = &'a Self> + Clone) -> Self {
         let mut sum = Self {
@@ -97,11 +102,37 @@ impl ScopeTick {
 
 /// Sorted rows as one list, those of one key added up.
 fn merged<'a, K: Ranked + Copy + 'a>(lists: impl Iterator<Item = &'a [(K, Cell)]>) -> Vec<(K, Cell)> {
-    let mut rows: Vec<(u128, &(K, Cell))> = lists.flatten().map(|row| (row.0.rank(), row)).collect();
-    rows.sort_unstable_by(|(rank, one), (other_rank, other)| {
-        rank.cmp(other_rank).then_with(|| one.0.cmp(&other.0))
-    });
+    let ranked = |row: &'a (K, Cell)| (row.0.rank(), row);
+    let mut lists: Vec<Vec<_>> = lists.map(|rows| rows.iter().map(ranked).collect()).collect();
+    while lists.len() > 1 {
+        let pairs = lists.chunks(2);
+        lists = pairs.map(|pair| merged_two(&pair[0], pair.get(1).map_or(&[], Vec::as_slice))).collect();
+    }
+    let rows = lists.pop().unwrap_or_default();
     sums::folded(rows.iter().map(|(_, (key, cell))| (*key, cell)))
+}
+
+/// A row with its rank.
+type RankedRow<'a, K> = (u128, &'a (K, Cell));
+
+/// Two sorted lists as one.
+fn merged_two<'a, K: Ord>(one: &[RankedRow<'a, K>], other: &[RankedRow<'a, K>]) -> Vec<RankedRow<'a, K>> {
+    let is_before = |left: &RankedRow<'a, K>, right: &RankedRow<'a, K>| {
+        left.0.cmp(&right.0).then_with(|| left.1.0.cmp(&right.1.0)).is_lt()
+    };
+    let mut rows = Vec::with_capacity(one.len() + other.len());
+    let mut left = other;
+    for row in one {
+        while let Some((first, rest)) = left.split_first()
+            && is_before(first, row)
+        {
+            rows.push(*first);
+            left = rest;
+        }
+        rows.push(*row);
+    }
+    rows.extend_from_slice(left);
+    rows
 }
 
 /// Whose traffic a row counts: its country, network, label, and how well its addresses are proven.
@@ -148,14 +179,8 @@ pub struct SourceKey {
 
 impl Hash for Lineage {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        let country = match self.country {
-            Country::Code([one, two]) => u64::from(one) << 8 | u64::from(two),
-            Country::Private => 1,
-            Country::Reserved => 2,
-            Country::Unknown => 3,
-        };
         let asn = self.asn.map_or(0, |asn| u64::from(asn.0));
-        state.write_u64(asn << 24 | country << 8 | self.proof as u64);
+        state.write_u64(asn << 32 | u64::from(self.country.number()) << 8 | self.proof as u64);
     }
 }
 

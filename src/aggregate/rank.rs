@@ -4,7 +4,7 @@
 use ipnet::IpNet;
 
 use super::{Lineage, PrefixKey, SourceKey};
-use crate::attribute::{Country, LabelId};
+use crate::attribute::LabelId;
 use crate::flow::Proof;
 
 /// A key that knows about where it stands.
@@ -50,12 +50,7 @@ fn told_apart(lineage: &Lineage) -> bool {
 /// From the highest bits on: the country or class (18 bits), the network (33), the label (12), the proof (1).
 fn lineage(whose: &Lineage) -> u64 {
     let Lineage { country, asn, label, proof } = whose;
-    let country = match country {
-        Country::Code([one, two]) => u64::from(*one) << 8 | u64::from(*two),
-        Country::Private => 1 << 16,
-        Country::Reserved => 2 << 16,
-        Country::Unknown => 3 << 16,
-    };
+    let country = u64::from(country.number());
     let network = asn.map_or(0, |asn| 1 << 32 | u64::from(asn.0));
     let proof = u64::from(told_apart(whose) && *proof == Proof::Unproven);
     country << 46 | network << 13 | number(*label) << 1 | proof
@@ -76,7 +71,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::attribute::Asn;
+    use crate::attribute::{Asn, Country};
 
     fn country() -> impl Strategy<Value = Country> {
         let code = any::<[u8; 2]>().prop_map(Country::Code);

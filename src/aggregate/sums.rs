@@ -199,14 +199,21 @@ impl Frozen {
         rows: Vec<(u64, (Place, K), V)>,
         list: impl Fn(&mut ScopeTick) -> &mut Vec<(K, V)>,
     ) {
-        let share = rows.len() / self.scopes.len().max(1);
+        // Counted first: ticks are kept for minutes, and lists that grow as they go are larger than what is in them.
+        let mut shares = vec![0; self.scopes.len()];
+        for (_, (place, _), _) in &rows {
+            if let Some(share) = shares.get_mut(place.index()) {
+                *share += 1;
+            }
+        }
+        for (scope, share) in self.scopes.iter_mut().zip(shares) {
+            if let Some(scope) = scope {
+                list(&mut scope.tick).reserve_exact(share);
+            }
+        }
         for (_, (place, key), value) in rows {
             if let Some(scope) = self.at(place) {
-                let list = list(&mut scope.tick);
-                if list.is_empty() {
-                    list.reserve(share);
-                }
-                list.push((key, value));
+                list(&mut scope.tick).push((key, value));
             }
         }
     }
@@ -260,7 +267,7 @@ impl Frozen {
 pub(super) fn folded<'a, K: PartialEq + Copy>(
     rows: impl Iterator<Item = (K, &'a Cell)> + Clone,
 ) -> Vec<(K, Cell)> {
-    // Counted first: ticks are kept for minutes, and lists that grow as they go are larger than what is in them.
+    // Counted first, as above.
     let mut last = None;
     let different =
         rows.clone().filter(|(key, _)| last.replace(*key).is_none_or(|last| last != *key)).count();

@@ -14,6 +14,7 @@ mod special;
 mod survey;
 
 use std::fmt;
+use std::hash::{Hash, Hasher};
 
 use std::net::IpAddr;
 
@@ -26,7 +27,7 @@ pub use describe::{Description, describe};
 pub use labels::{Label, LabelError, Labels, MAX_LABEL_PREFIXES, Role};
 
 /// The country an address is registered in, or the class of an address that has none.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Country {
     /// ISO 3166-1 alpha-2, upper case.
     Code([u8; 2]),
@@ -38,7 +39,24 @@ pub enum Country {
     Unknown,
 }
 
+impl Hash for Country {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        state.write_u32(self.number());
+    }
+}
+
 impl Country {
+    /// Its number, of 18 bits, in the order of countries.
+    #[inline]
+    pub fn number(self) -> u32 {
+        match self {
+            Country::Code([one, two]) => u32::from(one) << 8 | u32::from(two),
+            Country::Private => 1 << 16,
+            Country::Reserved => 2 << 16,
+            Country::Unknown => 3 << 16,
+        }
+    }
+
     /// Reads a two-letter code in either case.
     pub fn parse(text: &str) -> Option<Self> {
         match *text.as_bytes() {

@@ -2,8 +2,6 @@
 //! the later it comes, so that no sum is touched for time that goes by, and two of them are divided as they stand. Comes
 //! in: seconds and amounts. Goes out: weighed sums, of one thing or by key.
 
-use std::collections::BTreeMap;
-
 use foldhash::fast::RandomState;
 use hashbrown::HashMap;
 
@@ -87,8 +85,8 @@ pub(super) const MAX_ROWS: usize = 32_768;
 /// Weighed sums by key.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Rows {
-    /// Few, and asked for together every second.
-    countries: BTreeMap<Country, Sums>,
+    /// Few, in their order, and asked for together every second.
+    countries: Vec<(Country, Sums)>,
     others: HashMap<Key, Sums, RandomState>,
 }
 
@@ -97,7 +95,7 @@ type Sums = [f64; CELL];
 impl Rows {
     pub fn add(&mut self, key: Key, weight: f64, cell: &Cell) {
         let sums = match key {
-            Key::Country(country) => self.countries.entry(country).or_default(),
+            Key::Country(country) => self.country(country),
             _ => self.others.entry(key).or_default(),
         };
         for (sum, measure) in sums.iter_mut().zip(ROW_MEASURES) {
@@ -105,10 +103,22 @@ impl Rows {
         }
     }
 
+    fn country(&mut self, country: Country) -> &mut Sums {
+        let at = self.place_of(country).unwrap_or_else(|at| {
+            self.countries.insert(at, (country, Sums::default()));
+            at
+        });
+        &mut self.countries[at].1
+    }
+
+    fn place_of(&self, country: Country) -> Result<usize, usize> {
+        self.countries.binary_search_by_key(&country, |(have, _)| *have)
+    }
+
     /// A row's sum; 0 for what there is no row of.
     pub fn get(&self, key: &Key, measure: Measure) -> f64 {
         let row = match key {
-            Key::Country(country) => self.countries.get(country),
+            Key::Country(country) => self.place_of(*country).ok().map(|at| &self.countries[at].1),
             _ => self.others.get(key),
         };
         row.and_then(|row| row.get(index(measure))).copied().unwrap_or(0.0)
@@ -127,7 +137,8 @@ impl Rows {
     }
 
     pub fn scale(&mut self, factor: f64) {
-        let rows = self.countries.values_mut().chain(self.others.values_mut());
+        let countries = self.countries.iter_mut().map(|(_, sums)| sums);
+        let rows = countries.chain(self.others.values_mut());
         rows.flatten().for_each(|sum| *sum *= factor);
     }
 

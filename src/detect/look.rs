@@ -3,10 +3,11 @@
 
 use std::cell::OnceCell;
 use std::hash::Hash;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use foldhash::fast::RandomState;
-use hashbrown::HashSet;
+use hashbrown::{HashMap, HashSet};
 use ipnet::IpNet;
 
 use super::demand::{
@@ -14,7 +15,7 @@ use super::demand::{
 };
 use super::group::{Group, Groups, Members, Row};
 use super::level::{Level, is_made_of_countries, parts};
-use super::measure::{is_load, labelled, of_cell, of_counts, whole_of};
+use super::measure::{is_load, is_measurable, labelled, of_cell, of_counts, whole_of};
 use super::reach::{Reach, fails_as, is_tried, path_share, probes, tried};
 use super::rule::{Condition, GroupBy, Kind, Measure, Metric, Observed, Rule, Traffic};
 use super::watched::LOOK_BACK;
@@ -22,6 +23,7 @@ use super::window::{Asked, Least, Needs, Window};
 use super::{Key, Past, Watched};
 use crate::aggregate::{Cell, Lineage};
 use crate::attribute::Home;
+use crate::time::TickId;
 
 /// Traffic that was never seen before counts as having had this share: a rare visitor, not an impossible one.
 const LEAST_SHARE: f64 = 0.002;
@@ -34,6 +36,9 @@ const MOST_LIFT: f64 = 1_000.0;
 
 /// Keys that one rule may find for one service in one tick; the largest stay.
 const MAX_KEYS: usize = 64;
+
+/// Keys that there is room for at once: as many as there are countries.
+const MANY_KEYS: usize = 256;
 
 /// A rule, and what is plain to see of it once for all.
 pub(super) struct Judged {
@@ -51,7 +56,7 @@ pub(super) struct Judged {
     /// Whether these are counted once all else holds.
     late: bool,
     /// Whether its condition holds where there is less of something.
-    pub less: bool,
+    less: bool,
     /// What its condition asks the number of different ones of.
     counted: Vec<Kind>,
 }
@@ -108,11 +113,12 @@ impl<'a> Look<'a> {
         let Some(window) = self.watched.window(self.rule.timespan.secs(), self.traffic()) else {
             return Vec::new();
         };
-        if self.rule.measure == Measure::Holding {
-            return self.of_levels();
-        }
-        if !self.judged.least.is_in(window) {
+        let is_level = self.rule.measure == Measure::Holding;
+        if !is_level && !self.judged.least.is_in(window) || !self.is_seen() {
             return Vec::new();
+        }
+        if is_level {
+            return self.of_levels();
         }
         if self.judged.whole {
             return self.of_service(window).map(|observed| (Key::Service, observed)).into_iter().collect();
@@ -131,6 +137,17 @@ impl<'a> Look<'a> {
         }
         holding.retain(|(_, observed)| self.rule.when.eval(observed));
         holding
+    }
+
+    /// Whether what the rule looks for would have been seen.
+    fn is_seen(&self) -> bool {
+        let in_vain = self.judged.less && self.watched.is_blind_within(self.rule.timespan.secs());
+        !in_vain && is_measurable(self.rule.measure, self.watched.sides_since(self.first()))
+    }
+
+    /// The first tick of its window.
+    fn first(&self) -> TickId {
+        self.watched.now().plus(1 - i64::try_from(self.rule.timespan.secs()).unwrap_or(LOOK_BACK))
     }
 
     /// What was observed of the service as a whole, where the condition holds.
@@ -186,8 +203,7 @@ impl<'a> Look<'a> {
 
     /// Counts the clients of the window's ticks that the rule looks at.
     fn with_clients(&self, observed: Observed) -> Observed {
-        let (ticks, traffic) = (self.rule.timespan.secs(), self.traffic());
-        let from = self.watched.now().plus(1 - i64::try_from(ticks).unwrap_or(LOOK_BACK));
+        let traffic = self.traffic();
         let mut members = Members::default();
         let mut add = |lineage: &Lineage, prefix, source| {
             if self.judged.whole || self.admits(lineage, prefix) {
@@ -196,7 +212,7 @@ impl<'a> Look<'a> {
         };
         let asks = |kind| self.judged.counted.contains(&kind);
         let of_prefixes = asks(Kind::Prefixes) || looks_at_prefixes(&self.rule.filter);
-        for (_, seconds) in self.watched.since(from) {
+        for (_, seconds) in self.watched.since(self.first()) {
             // A cap may leave out sources, and then prefixes.
             let tick = seconds.of(traffic);
             tick.networks.iter().for_each(|(lineage, _)| add(lineage, None, None));
@@ -282,8 +298,7 @@ impl<'a> Look<'a> {
         if !is_load(measure) {
             return 0.0;
         }
-        let from = self.watched.now().plus(1 - i64::try_from(ticks).unwrap_or(LOOK_BACK));
-        let rows = self.watched.since(from).map(|(_, seconds)| labelled(seconds.of(self.traffic())));
+        let rows = self.watched.since(self.first()).map(|(_, seconds)| labelled(seconds.of(self.traffic())));
         let count: u64 = rows.map(|cell| of_cell(measure, &cell)).sum();
         if count == 0 {
             return 0.0;
@@ -369,22 +384,30 @@ impl<'a> Look<'a> {
     }
 
     fn groups(&self, window: &Window) -> Groups {
-        let mut groups = Groups::default();
         let needs = self.judged.needs;
         if needs.sources || needs.troubled {
-            for (source, cell) in if needs.troubled { &window.troubled } else { &window.sources } {
-                let (lineage, prefix) = (&source.prefix.lineage, Some(source.prefix.prefix));
-                self.add(&mut groups, &Row { lineage, prefix, source: Some(source.address), cell });
-            }
+            self.grouped(if needs.troubled { &window.troubled } else { &window.sources }, |source| {
+                (&source.prefix.lineage, Some(source.prefix.prefix), Some(source.address))
+            })
         } else if needs.prefixes {
-            for (prefix, cell) in &window.prefixes {
-                let (lineage, prefix) = (&prefix.lineage, Some(prefix.prefix));
-                self.add(&mut groups, &Row { lineage, prefix, source: None, cell });
-            }
+            self.grouped(&window.prefixes, |prefix| (&prefix.lineage, Some(prefix.prefix), None))
         } else {
-            for (lineage, cell) in if needs.networks { &window.networks } else { &window.countries } {
-                self.add(&mut groups, &Row { lineage, prefix: None, source: None, cell });
-            }
+            self.grouped(if needs.networks { &window.networks } else { &window.countries }, |lineage| {
+                (lineage, None, None)
+            })
+        }
+    }
+
+    /// What rows come to under the rule's keys; `parts` of a key are its lineage, prefix and address, where it has them.
+    fn grouped<K>(
+        &self,
+        rows: &HashMap<K, Cell, RandomState>,
+        parts: impl Fn(&K) -> (&Lineage, Option<IpNet>, Option<IpAddr>),
+    ) -> Groups {
+        let mut groups = Groups::with_capacity_and_hasher(rows.len().min(MANY_KEYS), RandomState::default());
+        for (key, cell) in rows {
+            let (lineage, prefix, source) = parts(key);
+            self.add(&mut groups, &Row { lineage, prefix, source, cell });
         }
         groups
     }

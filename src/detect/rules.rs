@@ -5,9 +5,7 @@ use std::sync::Arc;
 
 use super::demand::among;
 use super::look::{Judged, Look};
-use super::measure::is_measurable;
 use super::rule::{Mode, Rule, RuleSet, Traffic};
-use super::watched::LOOK_BACK;
 use super::window::Asked;
 use super::{Detector, Finding, Key, SpanNeeds, Subject, Watched};
 use crate::attribute::Home;
@@ -122,17 +120,13 @@ impl Detector for RuleDetector {
             if rule.mode != Mode::Alert || !self.applies(rule, subject) {
                 continue;
             }
-            let in_vain = judged.less && watched.is_blind_within(rule.timespan.secs());
-            let first = tick.plus(1 - i64::try_from(rule.timespan.secs()).unwrap_or(LOOK_BACK));
-            if in_vain || !is_measurable(rule.measure, watched.sides_since(first)) {
-                self.streaks.retain(|(of, who, _), _| *of != index || *who != subject);
-                continue;
-            }
             let look = Look::new(judged, &home, watched);
             let holding = look.holding();
-            self.streaks.retain(|(of, who, key), _| {
-                *of != index || *who != subject || holding.iter().any(|(have, _)| have == key)
-            });
+            if !self.streaks.is_empty() {
+                self.streaks.retain(|(of, who, key), _| {
+                    *of != index || *who != subject || holding.iter().any(|(have, _)| have == key)
+                });
+            }
             if holding.is_empty() {
                 continue;
             }

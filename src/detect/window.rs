@@ -113,12 +113,6 @@ impl Asked {
         self.0.extend(other.0);
         self
     }
-
-    /// The rows that are looked at where `is_enough` holds.
-    fn where_there(&self, is_enough: impl Fn(&Least) -> bool) -> Needs {
-        let enough = self.0.iter().filter(|(least, _)| is_enough(least));
-        enough.fold(Needs::default(), |all, (_, needs)| all.or(*needs))
-    }
 }
 
 impl Least {
@@ -162,6 +156,8 @@ pub struct Sliding {
     /// Its needs are those of now.
     window: Window,
     asked: Asked,
+    /// Whether anything entered or left since it was settled.
+    moved: bool,
 }
 
 impl Sliding {
@@ -173,7 +169,7 @@ impl Sliding {
                 window.sieves.push(Sieve::new(part, least.measure));
             }
         }
-        Self { window, asked: asked.clone() }
+        Self { window, asked: asked.clone(), moved: true }
     }
 
     /// The sums.
@@ -183,11 +179,18 @@ impl Sliding {
 
     /// Adds a tick.
     pub fn enter(&mut self, tick: &ScopeTick) {
-        self.window.enter(tick);
+        if !tick.is_silent() {
+            self.moved = true;
+            self.window.enter(tick);
+        }
     }
 
     /// Takes away a tick that was added before.
     pub fn leave(&mut self, tick: &ScopeTick) {
+        if tick.is_silent() {
+            return;
+        }
+        self.moved = true;
         self.window.counts.remove(&tick.counts);
         self.window.sieves.iter_mut().for_each(|sieve| sieve.leave(tick));
         self.window.leave_rows(tick);
@@ -195,11 +198,15 @@ impl Sliding {
 
     /// Begins or ceases to keep rows; `ticks` are those in the window.
     pub fn settle<'a>(&mut self, ticks: impl Iterator<Item = &'a ScopeTick>) {
+        if !std::mem::take(&mut self.moved) {
+            return;
+        }
         self.window.settle_sieves(&self.asked);
-        let window = &self.window;
-        let have = window.needs;
-        let kept = have.and(self.asked.where_there(|least| least.is_near(window)));
-        let needs = kept.or(self.asked.where_there(|least| least.is_in(window)));
+        let (window, have) = (&self.window, self.window.needs);
+        let mut needs = Needs::default();
+        for (least, rows) in self.asked.0.iter().filter(|(least, _)| least.is_near(window)) {
+            needs = needs.or(if least.is_in(window) { *rows } else { rows.and(have) });
+        }
         if needs == have {
             return;
         }

@@ -50,7 +50,9 @@ impl FlowKey {
     /// The key of a packet from the first of `ends` to the second, and the side of the first.
     #[inline]
     pub fn of(ends: [(IpAddr, u16); 2], protocol: Protocol) -> (Self, Side) {
-        let [one, two] = ends.map(|(address, port)| (halves(address), u64::from(port)));
+        let [(source, source_port), (destination, destination_port)] = ends;
+        let one = (halves(source), u64::from(source_port));
+        let two = (halves(destination), u64::from(destination_port));
         // Which way a packet goes is a toss-up: picked by a mask, since a branch would be guessed wrong half of the time.
         let swapped = (whole(one.0), one.1) > (whole(two.0), two.1);
         let mask = u64::from(swapped).wrapping_neg();
