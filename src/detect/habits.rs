@@ -203,8 +203,9 @@ const ASSETS: [&str; 18] = [
 
 /// Whether a path is of something that belongs to a page: style, script, picture, letters.
 pub fn is_asset(path: &str) -> bool {
-    let ending = path.rsplit_once('.').map_or("", |(_, ending)| ending);
-    ASSETS.iter().any(|asset| ending.eq_ignore_ascii_case(asset))
+    let Some(dot) = path.bytes().rposition(|byte| byte == b'.') else { return false };
+    let ending = path.as_bytes().get(dot + 1..).unwrap_or_default();
+    ASSETS.iter().any(|asset| ending.eq_ignore_ascii_case(asset.as_bytes()))
 }
 
 #[cfg(test)]

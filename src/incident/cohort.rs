@@ -3,7 +3,10 @@
 //! before. Goes out: at most five cohorts, each with how its clients behave. Each is judged for itself, which is what finds
 //! a flood inside a crowd.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
+
+use foldhash::fast::RandomState;
+use hashbrown::{HashMap, HashSet};
 
 use super::clients::Gathering;
 use super::origins::Scale;
@@ -14,6 +17,8 @@ use crate::attribute::{Asn, Country};
 use crate::detect::rule::Measure;
 use crate::detect::{Habits, Key, Window, is_asset, of_cell};
 use crate::flow::template_of;
+
+type Countries = HashSet<Country, RandomState>;
 
 /// Clients that are judged together.
 #[derive(Debug, Clone, Default)]
@@ -431,7 +436,7 @@ impl Split<'_> {
     }
 
     /// Accesses by make of the clients of countries.
-    fn makes(&self, countries: &BTreeSet<Country>) -> BTreeMap<Make<'_>, u64> {
+    fn makes(&self, countries: &Countries) -> BTreeMap<Make<'_>, u64> {
         let mut makes: BTreeMap<Make<'_>, u64> = BTreeMap::new();
         for (make, count) in self.window.makes.iter().filter(|(make, _)| countries.contains(&make.country)) {
             *makes.entry(make.fingerprint.make()).or_default() += count;
@@ -440,7 +445,7 @@ impl Split<'_> {
     }
 
     /// The requests of countries that could be read, and how many of them are for what belongs to pages.
-    fn read(&self, countries: &BTreeSet<Country>) -> (u64, u64) {
+    fn read(&self, countries: &Countries) -> (u64, u64) {
         let of_them = self.window.paths.iter().filter(|(path, _)| countries.contains(&path.country));
         of_them.fold((0, 0), |(read, assets), (path, count)| {
             (read + count, assets + if is_asset(&path.path) { *count } else { 0 })
@@ -469,7 +474,8 @@ impl Split<'_> {
                 makes.iter().map(|(make, count)| Some(part(*count).min(before(make)?))).collect();
             cohort.same_makes = same.map(|same| same.into_iter().sum());
         }
-        let mut paths: BTreeMap<_, u64> = BTreeMap::new();
+        // Who floods may ask for something else each time.
+        let mut paths: HashMap<_, u64, RandomState> = HashMap::default();
         for (path, count) in self.window.paths.iter().filter(|(path, _)| countries.contains(&path.country)) {
             *paths.entry(template_of(&path.path)).or_default() += count;
         }
@@ -484,17 +490,15 @@ impl Split<'_> {
         }
     }
 
-    fn countries(&self, cohort: &Cohort) -> BTreeSet<Country> {
+    fn countries(&self, cohort: &Cohort) -> Countries {
         let of_row = |row: &Origin| row.country;
-        let few: BTreeSet<Country> =
-            self.origins.iter().filter(|row| self.stands_apart(row)).map(of_row).collect();
+        let few: Countries = self.origins.iter().filter(|row| self.stands_apart(row)).map(of_row).collect();
         if cohort.who.is_few() {
             cohort.origins.iter().map(|at| self.origins[*at].country).collect()
         } else {
             let all = self.window.networks.keys().map(|lineage| lineage.country);
-            let own: BTreeSet<Country> =
-                all.filter(|country| self.who(*country, None) == cohort.who).collect();
-            let alone: BTreeSet<Country> = own.difference(&few).copied().collect();
+            let own: Countries = all.filter(|country| self.who(*country, None) == cohort.who).collect();
+            let alone: Countries = own.difference(&few).copied().collect();
             if alone.is_empty() { own } else { alone }
         }
     }

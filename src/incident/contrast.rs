@@ -4,6 +4,9 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
+use foldhash::fast::RandomState;
+use hashbrown::HashMap;
+
 use super::cohort::LEAST_BEFORE;
 use super::origins::Scale;
 use super::sought::{kind_of, lower_case};
@@ -42,8 +45,8 @@ impl Ordinary {
     }
 }
 
-/// How much of something there is, by what it is.
-type Counts<'a> = BTreeMap<Cow<'a, str>, u64>;
+/// How much of something there is, by what it is: many things, where who floods asks for another one each time.
+type Counts<'a> = HashMap<Cow<'a, str>, u64, RandomState>;
 
 /// What an incident's rows show beside those before it.
 pub(super) struct Beside<'a> {
@@ -185,7 +188,7 @@ fn ports(window: &Window) -> Counts<'_> {
 }
 
 fn sums<'w>(counts: impl Iterator<Item = (Cow<'w, str>, u64)>) -> Counts<'w> {
-    let mut sums = Counts::new();
+    let mut sums = Counts::default();
     counts.for_each(|(value, count)| *sums.entry(value).or_default() += count);
     sums
 }

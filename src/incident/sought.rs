@@ -3,7 +3,11 @@
 //! it apart first.
 
 use std::borrow::Cow;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
+use std::hash::Hash;
+
+use foldhash::fast::RandomState;
+use hashbrown::HashMap;
 
 use super::Origin;
 use super::cohort::LEAST_BEFORE;
@@ -62,7 +66,7 @@ const LEAST_SOUGHT: f64 = 0.05;
 type Names<'a> = BTreeSet<Cow<'a, str>>;
 
 /// How often something was asked for, and by which names, by what it is.
-type Asked<'a, K> = BTreeMap<K, (u64, Names<'a>)>;
+type Asked<'a, K> = HashMap<K, (u64, Names<'a>), RandomState>;
 
 /// A method and the template of a path.
 type PathKind<'a> = (&'a str, Cow<'a, str>);
@@ -94,7 +98,7 @@ impl<'a> Beside<'a> {
 }
 
 /// What has a notable part of all that was asked for in one way.
-fn ranked<'a, K: Ord>(
+fn ranked<'a, K: Eq + Hash>(
     now: Asked<'a, K>,
     before: &Asked<'a, K>,
     aim: impl Fn(K, Names<'a>) -> Aim,
@@ -118,10 +122,12 @@ fn told_as(kind: &str, names: &Names<'_>) -> String {
 }
 
 /// Adds to what was asked for. Rows come in no order: the lowest two names stay.
-fn add<'a, K: Ord>(asked: &mut Asked<'a, K>, kind: K, (name, count): (Cow<'a, str>, u64)) {
+fn add<'a, K: Eq + Hash>(asked: &mut Asked<'a, K>, kind: K, (name, count): (Cow<'a, str>, u64)) {
     let (sum, names) = asked.entry(kind).or_default();
     *sum += count;
-    names.insert(name);
+    if names.len() < 2 || names.last().is_some_and(|last| name < *last) {
+        names.insert(name);
+    }
     if names.len() > 2 {
         names.pop_last();
     }
@@ -133,7 +139,7 @@ fn is_of(countries: &BTreeSet<Country>, country: Country) -> bool {
 }
 
 fn paths<'a>(window: &'a Window, countries: &BTreeSet<Country>) -> Asked<'a, PathKind<'a>> {
-    let mut asked = Asked::new();
+    let mut asked = Asked::default();
     for (key, count) in window.paths.iter().filter(|(key, _)| is_of(countries, key.country)) {
         add(&mut asked, (&*key.method, template_of(&key.path)), (Cow::from(&*key.path), *count));
     }
@@ -141,7 +147,7 @@ fn paths<'a>(window: &'a Window, countries: &BTreeSet<Country>) -> Asked<'a, Pat
 }
 
 fn names<'a>(window: &'a Window, countries: &BTreeSet<Country>) -> Asked<'a, Cow<'a, str>> {
-    let mut asked = Asked::new();
+    let mut asked = Asked::default();
     for (key, count) in window.names.iter().filter(|(key, _)| is_of(countries, key.country)) {
         let name = lower_case(&key.name);
         add(&mut asked, kind_of(&name), (name, *count));
@@ -150,7 +156,7 @@ fn names<'a>(window: &'a Window, countries: &BTreeSet<Country>) -> Asked<'a, Cow
 }
 
 fn ports(window: &Window) -> Asked<'_, (u8, u16)> {
-    let mut asked = Asked::new();
+    let mut asked = Asked::default();
     for (end, count) in &window.ends {
         add(&mut asked, (end.protocol, end.address.port()), (Cow::from(""), *count));
     }
