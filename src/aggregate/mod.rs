@@ -16,6 +16,7 @@ mod scope_tally;
 mod sums;
 mod tally;
 mod tick_tally;
+mod together;
 mod waits;
 
 use std::collections::BTreeMap;
@@ -86,53 +87,6 @@ impl ScopeTick {
     pub fn is_silent(&self) -> bool {
         self.networks.is_empty() && self.ends.is_empty() && self.counts == Counts::default()
     }
-
-    /// Sums, networks, prefixes and sources of several ticks.
-    pub fn together<'a>(ticks: impl Iterator<Item = &'a Self> + Clone) -> Self {
-        let mut sum = Self {
-            networks: merged(ticks.clone().map(|tick| tick.networks.as_slice())),
-            prefixes: merged(ticks.clone().map(|tick| tick.prefixes.as_slice())),
-            sources: merged(ticks.clone().map(|tick| tick.sources.as_slice())),
-            ..Self::default()
-        };
-        ticks.for_each(|tick| sum.counts.merge(&tick.counts));
-        sum
-    }
-}
-
-/// Sorted rows as one list, those of one key added up.
-fn merged<'a, K: Ranked + Copy + 'a>(lists: impl Iterator<Item = &'a [(K, Cell)]>) -> Vec<(K, Cell)> {
-    let ranked = |row: &'a (K, Cell)| (row.0.rank(), row);
-    let mut lists: Vec<Vec<_>> = lists.map(|rows| rows.iter().map(ranked).collect()).collect();
-    while lists.len() > 1 {
-        let pairs = lists.chunks(2);
-        lists = pairs.map(|pair| merged_two(&pair[0], pair.get(1).map_or(&[], Vec::as_slice))).collect();
-    }
-    let rows = lists.pop().unwrap_or_default();
-    sums::folded(rows.iter().map(|(_, (key, cell))| (*key, cell)))
-}
-
-/// A row with its rank.
-type RankedRow<'a, K> = (u128, &'a (K, Cell));
-
-/// Two sorted lists as one.
-fn merged_two<'a, K: Ord>(one: &[RankedRow<'a, K>], other: &[RankedRow<'a, K>]) -> Vec<RankedRow<'a, K>> {
-    let is_before = |left: &RankedRow<'a, K>, right: &RankedRow<'a, K>| {
-        left.0.cmp(&right.0).then_with(|| left.1.0.cmp(&right.1.0)).is_lt()
-    };
-    let mut rows = Vec::with_capacity(one.len() + other.len());
-    let mut left = other;
-    for row in one {
-        while let Some((first, rest)) = left.split_first()
-            && is_before(first, row)
-        {
-            rows.push(*first);
-            left = rest;
-        }
-        rows.push(*row);
-    }
-    rows.extend_from_slice(left);
-    rows
 }
 
 /// Whose traffic a row counts: its country, network, label, and how well its addresses are proven.

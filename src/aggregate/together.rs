@@ -1,0 +1,103 @@
+//! Several ticks as one. Comes in: frozen ticks, whose rows are sorted. Goes out: their sums, with rows that are sorted as
+//! well. Sorted lists are merged, two by two: sorting them anew would take several times as long.
+
+use super::sums::folded;
+use super::{Cell, Ranked, ScopeTick};
+
+impl ScopeTick {
+    /// Sums, networks, prefixes and sources of several ticks.
+    pub fn together<'a>(ticks: impl Iterator<Item = &'a Self> + Clone) -> Self {
+        let mut sum = Self {
+            networks: merged(ticks.clone().map(|tick| tick.networks.as_slice())),
+            prefixes: merged(ticks.clone().map(|tick| tick.prefixes.as_slice())),
+            sources: merged(ticks.clone().map(|tick| tick.sources.as_slice())),
+            ..Self::default()
+        };
+        ticks.for_each(|tick| sum.counts.merge(&tick.counts));
+        sum
+    }
+}
+
+/// Sorted rows as one list, those of one key added up.
+fn merged<'a, K: Ranked + Copy + 'a>(lists: impl Iterator<Item = &'a [(K, Cell)]>) -> Vec<(K, Cell)> {
+    let ranked = |row: &'a (K, Cell)| (row.0.rank(), row);
+    let mut lists: Vec<Vec<_>> = lists.map(|rows| rows.iter().map(ranked).collect()).collect();
+    while lists.len() > 1 {
+        let pairs = lists.chunks(2);
+        lists = pairs.map(|pair| merged_two(&pair[0], pair.get(1).map_or(&[], Vec::as_slice))).collect();
+    }
+    let rows = lists.pop().unwrap_or_default();
+    folded(rows.iter().map(|(_, (key, cell))| (*key, cell)))
+}
+
+/// A row with its rank.
+type RankedRow<'a, K> = (u128, &'a (K, Cell));
+
+/// Two sorted lists as one.
+fn merged_two<'a, K: Ord>(one: &[RankedRow<'a, K>], other: &[RankedRow<'a, K>]) -> Vec<RankedRow<'a, K>> {
+    let is_before = |left: &RankedRow<'a, K>, right: &RankedRow<'a, K>| {
+        left.0.cmp(&right.0).then_with(|| left.1.0.cmp(&right.1.0)).is_lt()
+    };
+    let mut rows = Vec::with_capacity(one.len() + other.len());
+    let mut left = other;
+    for row in one {
+        while let Some((first, rest)) = left.split_first()
+            && is_before(first, row)
+        {
+            rows.push(*first);
+            left = rest;
+        }
+        rows.push(*row);
+    }
+    rows.extend_from_slice(left);
+    rows
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+    use std::net::{IpAddr, Ipv4Addr};
+
+    use ipnet::IpNet;
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::aggregate::{Count, Lineage, PrefixKey, SourceKey};
+    use crate::attribute::{Asn, Country};
+    use crate::flow::Proof;
+
+    /// A tick in which these hosts of a few networks sent as many packets.
+    fn tick(hosts: &BTreeMap<u8, u8>) -> ScopeTick {
+        let row = |(host, packets): (&u8, &u8)| {
+            let country = if host % 3 == 0 { Country::Unknown } else { Country::Code([b'K', host % 4]) };
+            let lineage =
+                Lineage { country, asn: Some(Asn(u32::from(host % 5))), label: None, proof: Proof::Proven };
+            let address = IpAddr::from(Ipv4Addr::from([192, 0, host % 7, *host]));
+            let prefix = IpNet::from(address).supernet().unwrap();
+            let prefix = PrefixKey { lineage, prefix, reach: 24 };
+            (SourceKey { prefix, address }, Cell { packets: u64::from(*packets), ..Cell::default() })
+        };
+        let mut sources: Vec<_> = hosts.iter().map(row).collect();
+        sources.sort_by_key(|(key, _)| *key);
+        let mut tick = ScopeTick { sources, ..ScopeTick::default() };
+        tick.counts[Count::PacketsIn] = hosts.values().map(|packets| u64::from(*packets)).sum();
+        tick
+    }
+
+    proptest! {
+        #[test]
+        fn rows_of_all_ticks_are_added_up_in_their_order(
+            ticks in prop::collection::vec(prop::collection::btree_map(any::<u8>(), any::<u8>(), 0..40), 0..12),
+        ) {
+            let ticks: Vec<ScopeTick> = ticks.iter().map(tick).collect();
+            let mut sums: BTreeMap<SourceKey, Cell> = BTreeMap::new();
+            for (key, cell) in ticks.iter().flat_map(|tick| &tick.sources) {
+                sums.entry(*key).or_default().merge(cell);
+            }
+            let together = ScopeTick::together(ticks.iter());
+            prop_assert_eq!(&together.sources, &sums.into_iter().collect::<Vec<_>>());
+            let packets: u64 = together.sources.iter().map(|(_, cell)| cell.packets).sum();
+            prop_assert_eq!(together.counts[Count::PacketsIn], packets);
+        }
+    }
+}
