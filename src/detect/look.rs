@@ -11,7 +11,8 @@ use hashbrown::{HashMap, HashSet};
 use ipnet::IpNet;
 
 use super::demand::{
-    admits, asks_path_share, counted, counts_late, is_whole_service, least, looks_at_prefixes, row_needs,
+    admits, asks_path_share, counted, counts_late, is_of_countries, is_whole_service, least,
+    looks_at_prefixes, row_needs,
 };
 use super::group::{Group, Groups, Members, Row};
 use super::level::{Level, is_made_of_countries, parts};
@@ -233,7 +234,9 @@ impl<'a> Look<'a> {
         for (source, held) in levels.sources() {
             let (lineage, prefix) = (&source.prefix.lineage, Some(source.prefix.prefix));
             let cell = &Cell { held, ..Cell::default() };
-            self.add(&mut groups, &Row { lineage, prefix, source: Some(source.address), cell });
+            if self.admits(lineage, prefix) {
+                self.add(&mut groups, &Row { lineage, prefix, source: Some(source.address), cell });
+            }
         }
         if self.judged.whole {
             groups.entry(Key::Service).or_default().count = levels.service();
@@ -259,12 +262,15 @@ impl<'a> Look<'a> {
             return;
         }
         let past = Past::of(self.watched, self.rule.timespan.secs(), self.traffic(), self.rule.measure);
-        let (parts, labelled) = (self.parts(), self.rule.filter.labelled);
-        let keys = || holding.iter().map(|(key, _)| *key).collect::<Vec<Key>>();
-        let shares = if parts.is_empty() {
-            past.shares(&keys(), self.rule.measure, labelled)
+        let counted = (self.rule.measure, self.rule.filter.labelled);
+        let shares = if is_made_of_countries(self.rule) && !self.watched.before(self.traffic()).is_brought() {
+            let is_one = |country| is_of_countries(&self.rule.filter, self.home, country);
+            past.share_of_countries(is_one, counted).map(|share| vec![share])
+        } else if self.parts().is_empty() {
+            let keys: Vec<Key> = holding.iter().map(|(key, _)| *key).collect();
+            past.shares(&keys, counted)
         } else {
-            let shares = past.shares(parts, self.rule.measure, labelled);
+            let shares = past.shares(self.parts(), counted);
             shares.map(|shares| vec![shares.iter().sum::<f64>().min(1.0)])
         };
         let Some(shares) = shares else { return };
@@ -404,10 +410,19 @@ impl<'a> Look<'a> {
         rows: &HashMap<K, Cell, RandomState>,
         parts: impl Fn(&K) -> (&Lineage, Option<IpNet>, Option<IpAddr>),
     ) -> Groups {
-        let mut groups = Groups::with_capacity_and_hasher(rows.len().min(MANY_KEYS), RandomState::default());
-        for (key, cell) in rows {
+        let rows = rows.iter().map(|(key, cell)| {
             let (lineage, prefix, source) = parts(key);
-            self.add(&mut groups, &Row { lineage, prefix, source, cell });
+            Row { lineage, prefix, source, cell }
+        });
+        let most = rows.len().min(MANY_KEYS);
+        let mut admitted = rows.filter(|row| self.admits(row.lineage, row.prefix)).peekable();
+        let mut groups = Groups::with_capacity_and_hasher(most, RandomState::default());
+        if self.rule.group_by == GroupBy::Service && admitted.peek().is_some() {
+            // All rows have one key.
+            let whole = groups.entry(Key::Service).or_default();
+            admitted.for_each(|row| self.put(whole, &row));
+        } else {
+            admitted.for_each(|row| self.add(&mut groups, &row));
         }
         groups
     }
@@ -418,10 +433,8 @@ impl<'a> Look<'a> {
         admits(&self.rule.filter, self.home, lineage, prefix) && level.admits(prefix)
     }
 
+    /// Adds a row that the rule counts.
     fn add(&self, groups: &mut Groups, row: &Row<'_>) {
-        if !self.admits(row.lineage, row.prefix) {
-            return;
-        }
         let key = match self.rule.group_by {
             GroupBy::Service => Some(Key::Service),
             GroupBy::Country => Some(Key::Country(row.lineage.country)),
@@ -429,8 +442,12 @@ impl<'a> Look<'a> {
             GroupBy::Prefix => row.prefix.map(Key::Prefix),
             GroupBy::Source => row.source.map(Key::Source),
         };
-        let Some(key) = key else { return };
-        let group = groups.entry(key).or_default();
+        if let Some(key) = key {
+            self.put(groups.entry(key).or_default(), row);
+        }
+    }
+
+    fn put(&self, group: &mut Group, row: &Row<'_>) {
         group.count += of_cell(self.rule.measure, row.cell);
         if self.judged.members {
             group.members.get_or_insert_default().add(row.lineage, row.prefix, row.source);

@@ -10,6 +10,7 @@ use super::rule::{Measure, Traffic};
 use super::watched::Watched;
 use super::{Before, Key};
 use crate::aggregate::{Cell, Lineage, ScopeTick};
+use crate::attribute::Country;
 
 /// The time before a window.
 pub struct Past<'a> {
@@ -48,23 +49,39 @@ impl<'a> Past<'a> {
         if self.seconds > 0.0 { self.sum(measure) / self.seconds } else { 0.0 }
     }
 
-    /// Each key's part of the whole in it, the keys being all of one kind, and of labelled clients or others only where
-    /// `labelled` says so; `None` where all of it is learned, so that a look into the rows suffices, or where there was
-    /// nothing.
-    pub fn shares(&self, keys: &[Key], measure: Measure, labelled: Option<bool>) -> Option<Vec<f64>> {
+    /// Each key's part of the whole in it, the keys being all of one kind; `None` where all of it is learned, so that a look
+    /// into the rows suffices, or where there was nothing.
+    pub fn shares(&self, keys: &[Key], counted: Counted) -> Option<Vec<f64>> {
+        let (measure, labelled) = counted;
         let whole = self.sum(measure);
         if self.earlier.is_empty() || whole <= 0.0 {
             return None;
         }
         let mut sums = RowSums::of(keys);
         for tick in &self.earlier {
-            sums.add(tick, (measure, labelled));
+            sums.add(tick, counted);
         }
         let share = |(key, seen): (&Key, u64)| {
             let lately = (seen as f64 + self.learned(key, measure, labelled)) / whole;
             lately.max(self.before.usual_share(key)).min(1.0)
         };
         Some(keys.iter().zip(sums.sums).map(share).collect())
+    }
+
+    /// The part of the whole in it that those countries have together of which `is_one` says so; otherwise as [`Past::shares`].
+    pub fn share_of_countries(&self, is_one: impl Fn(Country) -> bool, counted: Counted) -> Option<f64> {
+        let (measure, labelled) = counted;
+        let whole = self.sum(measure);
+        if self.earlier.is_empty() || whole <= 0.0 {
+            return None;
+        }
+        let rows = self.earlier.iter().flat_map(|tick| &tick.networks);
+        let theirs = rows.filter(|(row, _)| is_counted(row, labelled) && is_one(row.country));
+        let seen: u64 = theirs.map(|(_, cell)| of_cell(measure, cell)).sum();
+        let countries = self.before.countries().filter(|country| is_one(*country));
+        let learned: f64 =
+            countries.map(|country| self.learned(&Key::Country(country), measure, labelled)).sum();
+        Some(((seen as f64 + learned) / whole).min(1.0))
     }
 
     /// The level per second of labelled clients in it; 0 where nothing is known.
@@ -93,6 +110,13 @@ impl<'a> Past<'a> {
     }
 }
 
+/// A measure, and whether of labelled clients or of others only.
+pub type Counted = (Measure, Option<bool>);
+
+fn is_counted(row: &Lineage, labelled: Option<bool>) -> bool {
+    labelled.is_none_or(|want| want == row.label.is_some())
+}
+
 /// What the rows of ticks come to for the keys that are asked for, which are all of one kind.
 struct RowSums {
     kind: Option<Key>,
@@ -106,12 +130,12 @@ impl RowSums {
         Self { kind: keys.first().copied(), places, sums: vec![0; keys.len()] }
     }
 
-    fn add(&mut self, tick: &ScopeTick, (measure, labelled): (Measure, Option<bool>)) {
+    fn add(&mut self, tick: &ScopeTick, (measure, labelled): Counted) {
         let (places, sums) = (&self.places, &mut self.sums);
         // Rows of one key often follow each other.
         let (mut last, mut place) = (None, None);
         let mut add = |key: Key, lineage: &Lineage, cell: &Cell| {
-            if labelled.is_some_and(|want| want != lineage.label.is_some()) {
+            if !is_counted(lineage, labelled) {
                 return;
             }
             if last != Some(key) {
