@@ -404,7 +404,8 @@ impl Watched {
 
     /// The ticks that something moved in, from `tick` on.
     pub fn since(&self, tick: TickId) -> impl DoubleEndedIterator<Item = (TickId, &Arc<Seconds>)> {
-        self.ring.iter().filter(move |(have, _)| *have >= tick).map(|(have, seconds)| (*have, seconds))
+        let at = self.ring.partition_point(|(have, _)| *have < tick);
+        self.ring.range(at..).map(|(have, seconds)| (*have, seconds))
     }
 
     /// The ticks before the last `ticks` ticks that are looked back at and belong to no incident, and the seconds they
