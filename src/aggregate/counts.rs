@@ -63,6 +63,8 @@ pub enum Count {
     FirstBytes,
     /// Microseconds that they took, each 60 s at most, summed.
     FirstByteWait,
+    /// First bytes of answers that took half a second or more.
+    Lagging,
     /// First bytes of answers that took two seconds or more.
     Late,
     /// The service's segments with more than 1,208 bytes of payload.

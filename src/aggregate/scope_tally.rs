@@ -95,8 +95,8 @@ impl ScopeTally {
         }
         if let Some(mean) = served.wait_micros.checked_div(u32::from(served.first_bytes)) {
             self.waits.get_or_insert_default().add(u64::from(mean), u32::from(served.first_bytes));
-            if mean >= LATE_MICROS {
-                self.counts[Count::Late] += u64::from(served.first_bytes);
+            for (count, least) in [(Count::Lagging, LAGGING_MICROS), (Count::Late, LATE_MICROS)] {
+                self.counts[count] += if mean >= least { u64::from(served.first_bytes) } else { 0 };
             }
         }
     }
@@ -156,6 +156,9 @@ const UDP: u8 = 17;
 const ICMP: u8 = 1;
 const ICMP6: u8 = 58;
 const FRAGMENT: u8 = 255;
+
+/// Who waits for half a second is not satisfied (Apdex Technical Specification 1.1, with T = 0.5 s).
+const LAGGING_MICROS: u32 = 500_000;
 
 /// An answer is late after two seconds: half of all visitors leave within three.
 const LATE_MICROS: u32 = 2_000_000;

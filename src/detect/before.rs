@@ -30,7 +30,7 @@ const LEAST_SECONDS: f64 = 30.0;
 /// What begins within a minute of the event has seconds to go by.
 const LEAST_PROVISIONAL: f64 = 5.0;
 
-const MEASURES: [Measure; 33] = [
+const MEASURES: [Measure; 34] = [
     Measure::Packets,
     Measure::Bytes,
     Measure::Attempts,
@@ -48,6 +48,7 @@ const MEASURES: [Measure; 33] = [
     Measure::Strays,
     Measure::Unanswered,
     Measure::Waiting,
+    Measure::Lagging,
     Measure::Late,
     Measure::Held,
     Measure::Drips,

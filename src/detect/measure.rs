@@ -23,6 +23,7 @@ pub fn of_counts(measure: Measure, counts: &Counts) -> u64 {
         Measure::Strays => counts.strays(),
         Measure::Unanswered => counts[Count::Unanswered],
         Measure::Waiting => counts[Count::FirstByteWait] / 1_000,
+        Measure::Lagging => counts[Count::Lagging],
         Measure::Late => counts[Count::Late],
         Measure::Held => counts[Count::Held],
         Measure::Drips => counts[Count::Drips],
@@ -63,7 +64,7 @@ pub fn whole_of(measure: Measure, counts: &Counts) -> u64 {
         Measure::UdpProbes => counts[Count::UdpProbes],
         Measure::Strays => counts[Count::Strays],
         Measure::Unanswered => counts[Count::Accesses],
-        Measure::Late => counts[Count::FirstBytes],
+        Measure::Lagging | Measure::Late => counts[Count::FirstBytes],
         Measure::Held | Measure::Drips => counts[Count::Opened],
         Measure::BareHandshakes => counts[Count::Hellos],
         Measure::Resets => counts[Count::Http2Requests],
@@ -111,6 +112,7 @@ pub fn of_cell(measure: Measure, cell: &Cell) -> u64 {
         | Measure::Probes
         | Measure::UdpProbes
         | Measure::Strays
+        | Measure::Lagging
         | Measure::Late
         | Measure::LargeResent
         | Measure::OutOfState
@@ -183,6 +185,7 @@ fn requires(measure: Measure) -> Requires {
         | Measure::Strays
         | Measure::Unanswered
         | Measure::Waiting
+        | Measure::Lagging
         | Measure::Late
         | Measure::BareHandshakes
         | Measure::Denied

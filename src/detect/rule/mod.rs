@@ -181,7 +181,9 @@ pub enum Measure {
     Unanswered,
     /// Milliseconds that clients waited for first bytes of answers, summed: 1k/s is one client waiting at any time.
     Waiting,
-    /// First bytes of answers that took two seconds or more.
+    /// First bytes of answers that took half a second or more: who waits that long is not satisfied (Apdex, T = 0.5 s).
+    Lagging,
+    /// First bytes of answers that took two seconds or more: four times that, from which on people are frustrated.
     Late,
     /// Connections that came to be held: silent, or with an unfinished request, for 10 s.
     Held,
@@ -225,7 +227,7 @@ words! {
     Requests = "requests", Accesses = "accesses", ClientErrors = "client_errors",
     ServerErrors = "server_errors", HalfOpen = "half_open", Unearned = "unearned", Ignored = "ignored",
     Refused = "refused", Probes = "probes", UdpProbes = "udp_probes", Strays = "strays",
-    Unanswered = "unanswered", Waiting = "waiting", Late = "late", Held = "held", Drips = "drips",
+    Unanswered = "unanswered", Waiting = "waiting", Lagging = "lagging", Late = "late", Held = "held", Drips = "drips",
     BareHandshakes = "bare_handshakes", Renegotiations = "renegotiations", HastyRecords = "hasty_records", OutOfState = "out_of_state", Holding = "holding",
     Denied = "denied", Missing = "missing", Resets = "resets", LargeResent = "large_resent", Udp = "udp",
     Icmp = "icmp", Fragments = "fragments", Reflected = "reflected",
