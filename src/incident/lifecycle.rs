@@ -70,6 +70,8 @@ struct Open {
     severity: Level,
     /// What a rule said it is by itself; what one source does before what many do.
     said: Option<Says>,
+    /// What was over when it began.
+    behind: Option<Behind>,
     /// Whether the calendar has an event when it began.
     is_declared: bool,
     /// What was said of it.
@@ -95,6 +97,36 @@ struct What {
     health: Condition,
     origins: BTreeSet<Place>,
 }
+
+/// Why an incident is over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Ending {
+    /// Nothing was found for as long as pulses may be apart.
+    Quiet,
+    /// The input ended, and it goes on for all that is known.
+    Input,
+    /// Something else began.
+    Outdone,
+}
+
+/// A scan, or the guessing of passwords, that was over when an incident began.
+struct Behind {
+    /// The last tick in which it was seen.
+    last: TickId,
+    /// The rules that found it, by their numbers.
+    rules: BTreeSet<u32>,
+}
+
+impl Behind {
+    /// Whether it is all that a rule finds still: windows remember it for a while.
+    fn lingers_in(&self, finding: &Finding) -> bool {
+        let remembered = i64::try_from(finding.rule.timespan.secs()).unwrap_or(i64::MAX);
+        self.rules.contains(&finding.rule.sid) && finding.tick.second - self.last.second <= remembered
+    }
+}
+
+/// Seconds without a scan, or without passwords being guessed, after which these are no part of what else begins.
+const APART: i64 = 20;
 
 /// Seconds after which what hurts nobody is learned.
 const HARMLESS: i64 = 600;
@@ -128,14 +160,22 @@ impl Incidents {
         let mut told = Vec::new();
         for (subject, findings) in findings {
             let Some(watched) = watch.watched(subject) else { continue };
-            let findings = self.unplanned(subject, tick, findings, watched);
+            let mut findings = self.unplanned(subject, tick, findings, watched);
+            let open = self.open.get(&subject);
+            let outdone = open.and_then(|open| open.outdone(tick, &findings));
+            if outdone.is_some() {
+                told.extend(self.close(subject, watched, Ending::Outdone));
+            }
+            if let Some(behind) = outdone.as_ref().or_else(|| self.open.get(&subject)?.behind.as_ref()) {
+                findings.retain(|finding| !behind.lingers_in(finding));
+            }
             if !findings.is_empty() && (self.open.contains_key(&subject) || findings.iter().any(|f| f.opens))
             {
                 let policy = &self.policy;
                 let open = self.open.entry(subject).or_insert_with(|| {
                     let name = (policy.names)(subject);
                     let is_declared = policy.calendar.on(&name, EventKind::Event, tick.start()).is_some();
-                    Open { is_declared, ..Open::new(&findings, watched) }
+                    Open { is_declared, behind: outdone, ..Open::new(&findings, watched) }
                 });
                 if open.is_held(tick) {
                     watched.hold_from(open.episode.from);
@@ -186,7 +226,7 @@ impl Incidents {
         subjects
             .into_iter()
             .filter_map(|subject| {
-                watch.watched(subject).and_then(|watched| self.close(subject, watched, true))
+                watch.watched(subject).and_then(|watched| self.close(subject, watched, Ending::Input))
             })
             .collect()
     }
@@ -196,7 +236,7 @@ impl Incidents {
         let policy = self.policy.clone();
         let open = self.open.get_mut(&subject)?;
         if tick.second - open.last_finding.second >= policy.quiet {
-            return self.close(subject, watched, false);
+            return self.close(subject, watched, Ending::Quiet);
         }
         let due = match &open.told {
             None => true,
@@ -237,7 +277,7 @@ impl Incidents {
         Some(incident)
     }
 
-    fn close(&mut self, subject: Subject, watched: &mut Watched, interrupted: bool) -> Option<Incident> {
+    fn close(&mut self, subject: Subject, watched: &mut Watched, ending: Ending) -> Option<Incident> {
         let home = (self.homes)(subject);
         let open = self.open.remove(&subject)?;
         let ground = Ground {
@@ -252,14 +292,13 @@ impl Incidents {
         let mut account = open.episode.account(watched, &open.keys, &ground);
         account.retell(open.standing.last(account.verdict.cause), self.policy.concentrated_from);
         open.episode.describe(&mut account, (watched, &open.keys, &ground));
-        let decided = if interrupted {
-            watched.now().end().max(open.last_finding.end())
-        } else {
-            open.last_finding.plus(self.policy.quiet).end()
+        let decided = match ending {
+            Ending::Quiet => open.last_finding.plus(self.policy.quiet).end(),
+            Ending::Input | Ending::Outdone => watched.now().end().max(open.last_finding.end()),
         };
         let mut incident = open.incident(subject, State::Close, decided, account);
         incident.ended = Some(open.activity.last.end());
-        incident.interrupted = interrupted;
+        incident.interrupted = ending == Ending::Input;
         watched.learn_again(open.last_finding);
         Some(incident)
     }
@@ -284,6 +323,7 @@ impl Open {
             rules: BTreeMap::new(),
             severity: rule.level,
             said: rule.says,
+            behind: None,
             is_declared: false,
             standing: Standing::default(),
             last_finding: first.tick,
@@ -317,6 +357,17 @@ impl Open {
                 self.rules.insert(finding.rule.sid, hit);
             }
         }
+    }
+
+    /// What is over by now, where something else begins than the scan, or the guessing of passwords, that was told: whoever
+    /// comes behind it must not go by its name.
+    fn outdone(&self, tick: TickId, findings: &[Finding]) -> Option<Behind> {
+        let told = self.told.as_ref().map(|told| told.what.cause);
+        let is_alone = matches!(told, Some(Cause::Scan(_) | Cause::BruteForce(_)));
+        let is_over = tick.second - self.activity.last.second > APART;
+        let is_else = |finding: &Finding| finding.opens && !self.rules.contains_key(&finding.rule.sid);
+        (is_alone && is_over && findings.iter().any(is_else))
+            .then(|| Behind { last: self.activity.last, rules: self.rules.keys().copied().collect() })
     }
 
     /// Whether what moves in it stays out of the level before. What has hurt nobody for ten minutes is on its way to be
