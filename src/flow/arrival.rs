@@ -77,9 +77,11 @@ impl Arrival<'_, '_> {
             && self.segment.is_some_and(bare)
     }
 
-    /// Whether it is a segment to the service's port of which no conversation is known, and begins none.
+    /// Whether it is a segment to the service's port of which no conversation is known, and begins none: nobody answers a SYN
+    /// that a service's port never sent, unless it was forged (reflection).
     fn is_out_of_state(&self, account: &Account<'_>) -> bool {
-        account.direction == Direction::ToServer && self.segment.is_some_and(|segment| !segment.flags.syn)
+        let begins = |segment: &TcpSegment<'_>| segment.flags.syn && !segment.flags.ack;
+        account.direction == Direction::ToServer && self.segment.is_some_and(|segment| !begins(segment))
     }
 
     /// For whom the packet counts.
