@@ -186,29 +186,3 @@ fn part(index: usize, end: SocketAddr, traffic: &TestTraffic) -> Traffic {
 fn asking(part: Traffic, traffic: &TestTraffic) -> Traffic {
     traffic.paths.iter().fold(part, |part, path| part.path(path))
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::attribute::Labels;
-
-    #[test]
-    fn every_shipped_rule_does_as_its_tests_say() {
-        let attributor = Arc::new(Attributor::embedded(Labels::default()).unwrap());
-        let mut wrong = Vec::new();
-        for rule in &RuleSet::builtin().rules {
-            for test in &rule.tests {
-                let result = play(rule, test, &attributor).unwrap();
-                if !result.passed() {
-                    wrong.push(format!(
-                        "{}: {}: fired: {:?}",
-                        result.rule,
-                        result.test,
-                        result.fired.is_some()
-                    ));
-                }
-            }
-        }
-        assert!(wrong.is_empty(), "{}", wrong.join("\n"));
-    }
-}
