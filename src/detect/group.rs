@@ -8,6 +8,7 @@ use hashbrown::{HashMap, HashSet};
 use ipnet::IpNet;
 
 use super::Key;
+use super::rule::Kind;
 use crate::aggregate::{Cell, Lineage};
 use crate::attribute::{Asn, Country};
 
@@ -41,12 +42,46 @@ pub(super) struct Row<'a> {
     pub cell: &'a Cell,
 }
 
+/// Which of them a condition asks the number of.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Counted {
+    pub sources: bool,
+    pub prefixes: bool,
+    pub networks: bool,
+    pub countries: bool,
+}
+
+impl Counted {
+    pub fn of(kinds: &[Kind]) -> Self {
+        let asks = |kind| kinds.contains(&kind);
+        Self {
+            sources: asks(Kind::Sources),
+            prefixes: asks(Kind::Prefixes),
+            networks: asks(Kind::Networks),
+            countries: asks(Kind::Countries),
+        }
+    }
+}
+
 impl Members {
-    /// Adds a client, or as much as is known of some.
-    pub fn add(&mut self, lineage: &Lineage, prefix: Option<IpNet>, source: Option<IpAddr>) {
-        self.sources.extend(source.filter(|_| self.sources.len() < MOST_SOURCES));
-        self.prefixes.extend(prefix);
-        self.networks.extend(lineage.asn);
-        self.countries.insert(lineage.country);
+    /// Adds a client, or as much as is known of some, where that is counted.
+    pub fn add(
+        &mut self,
+        counted: Counted,
+        lineage: &Lineage,
+        (prefix, source): (Option<IpNet>, Option<IpAddr>),
+    ) {
+        if counted.sources && self.sources.len() < MOST_SOURCES {
+            self.sources.extend(source);
+        }
+        if counted.prefixes {
+            self.prefixes.extend(prefix);
+        }
+        if counted.networks {
+            self.networks.extend(lineage.asn);
+        }
+        if counted.countries {
+            self.countries.insert(lineage.country);
+        }
     }
 }

@@ -14,7 +14,7 @@ use super::demand::{
     admits, asks_path_share, counted, counts_late, is_of_countries, is_whole_service, least,
     looks_at_prefixes, row_needs,
 };
-use super::group::{Group, Groups, Members, Row};
+use super::group::{Counted, Group, Groups, Members, Row};
 use super::level::{Level, is_made_of_countries, parts};
 use super::measure::{is_load, is_measurable, labelled, of_cell, of_counts, whole_of};
 use super::reach::{Reach, fails_as, is_tried, path_share, probes, tried};
@@ -58,8 +58,10 @@ pub(super) struct Judged {
     late: bool,
     /// Whether its condition holds where there is less of something.
     less: bool,
-    /// What its condition asks the number of different ones of.
+    /// What its condition asks the number of different ones of,
     counted: Vec<Kind>,
+    /// and of clients.
+    clients: Counted,
 }
 
 impl Judged {
@@ -72,6 +74,7 @@ impl Judged {
             members: counted(&rule.when).iter().any(|kind| kind.is_of_clients()) && !counts_late(rule),
             late: counts_late(rule),
             less: rule.when.looks_for_less(),
+            clients: Counted::of(&counted(&rule.when)),
             counted: counted(&rule.when),
             rule: Arc::new(rule.clone()),
         }
@@ -208,19 +211,24 @@ impl<'a> Look<'a> {
         let mut members = Members::default();
         let mut add = |lineage: &Lineage, prefix, source| {
             if self.judged.whole || self.admits(lineage, prefix) {
-                members.add(lineage, prefix, source);
+                members.add(self.judged.clients, lineage, (prefix, source));
             }
         };
-        let asks = |kind| self.judged.counted.contains(&kind);
-        let of_prefixes = asks(Kind::Prefixes) || looks_at_prefixes(&self.rule.filter);
+        let Counted { sources, prefixes, networks, countries } = self.judged.clients;
+        let of_prefixes = prefixes || looks_at_prefixes(&self.rule.filter);
         for (_, seconds) in self.watched.since(self.first()) {
             // A cap may leave out sources, and then prefixes.
             let tick = seconds.of(traffic);
-            tick.networks.iter().for_each(|(lineage, _)| add(lineage, None, None));
-            let prefixes = tick.prefixes.iter().filter(|_| of_prefixes);
-            prefixes.for_each(|(key, _)| add(&key.lineage, Some(key.prefix), None));
-            let sources = tick.sources.iter().filter(|_| asks(Kind::Sources)).map(|(key, _)| key);
-            sources.for_each(|key| add(&key.prefix.lineage, Some(key.prefix.prefix), Some(key.address)));
+            if networks || countries {
+                tick.networks.iter().for_each(|(lineage, _)| add(lineage, None, None));
+            }
+            if of_prefixes {
+                tick.prefixes.iter().for_each(|(key, _)| add(&key.lineage, Some(key.prefix), None));
+            }
+            if sources {
+                let keys = tick.sources.iter().map(|(key, _)| key);
+                keys.for_each(|key| add(&key.prefix.lineage, Some(key.prefix.prefix), Some(key.address)));
+            }
         }
         let earned = self.with_members(observed, Some(&members));
         let strangers = if self.judged.whole { self.strangers() } else { 0.0 };
@@ -450,7 +458,8 @@ impl<'a> Look<'a> {
     fn put(&self, group: &mut Group, row: &Row<'_>) {
         group.count += of_cell(self.rule.measure, row.cell);
         if self.judged.members {
-            group.members.get_or_insert_default().add(row.lineage, row.prefix, row.source);
+            let members = group.members.get_or_insert_default();
+            members.add(self.judged.clients, row.lineage, (row.prefix, row.source));
         }
     }
 
