@@ -51,7 +51,7 @@ impl<'a> Past<'a> {
 
     /// Each key's part of the whole in it, the keys being all of one kind; `None` where all of it is learned, so that a look
     /// into the rows suffices, or where there was nothing.
-    pub fn shares(&self, keys: &[Key], counted: Counted) -> Option<Vec<f64>> {
+    pub fn shares(&self, keys: &[Key], counted: Amount) -> Option<Vec<f64>> {
         let (measure, labelled) = counted;
         let whole = self.sum(measure);
         if self.earlier.is_empty() || whole <= 0.0 {
@@ -69,7 +69,7 @@ impl<'a> Past<'a> {
     }
 
     /// The part of the whole in it that those countries have together of which `is_one` says so; otherwise as [`Past::shares`].
-    pub fn share_of_countries(&self, is_one: impl Fn(Country) -> bool, counted: Counted) -> Option<f64> {
+    pub fn share_of_countries(&self, is_one: impl Fn(Country) -> bool, counted: Amount) -> Option<f64> {
         let (measure, labelled) = counted;
         let whole = self.sum(measure);
         if self.earlier.is_empty() || whole <= 0.0 {
@@ -111,7 +111,7 @@ impl<'a> Past<'a> {
 }
 
 /// A measure, and whether of labelled clients or of others only.
-pub type Counted = (Measure, Option<bool>);
+pub type Amount = (Measure, Option<bool>);
 
 fn is_counted(row: &Lineage, labelled: Option<bool>) -> bool {
     labelled.is_none_or(|want| want == row.label.is_some())
@@ -130,7 +130,7 @@ impl RowSums {
         Self { kind: keys.first().copied(), places, sums: vec![0; keys.len()] }
     }
 
-    fn add(&mut self, tick: &ScopeTick, (measure, labelled): Counted) {
+    fn add(&mut self, tick: &ScopeTick, (measure, labelled): Amount) {
         let (places, sums) = (&self.places, &mut self.sums);
         // Rows of one key often follow each other.
         let (mut last, mut place) = (None, None);

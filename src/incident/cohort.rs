@@ -414,7 +414,6 @@ impl Split<'_> {
         let labelled = self.window.networks.iter().filter(|(lineage, _)| lineage.label.is_some());
         let labelled = labelled.filter(|(lineage, _)| countries.contains(&lineage.country));
         let few = cohorts.get(&Who::FewAtHome).map_or(0, |few| few.cell.accesses);
-        let before = self.habits.asset_share().filter(|before| *before >= LEAST_ASSETS);
         let (read, assets) = self.read(&countries);
         let is_of_hello = |make: &Make<'_>| matches!(make, Make::Print(Fingerprint::Ja4(_)));
         let (hellos, named) = self.makes(&countries).into_iter().partition(|(make, _)| is_of_hello(make));
@@ -428,7 +427,7 @@ impl Split<'_> {
             minutes: self.scale.seconds.max(60.0) / 60.0,
             busy_client: self.habits.busy_client()?,
             read,
-            assets: before.map(|before| assets as f64 / read.max(1) as f64 / before),
+            assets: self.against_before(assets as f64 / read.max(1) as f64),
             excess: many.excess,
             usual: many.usual,
         };
@@ -450,6 +449,12 @@ impl Split<'_> {
         of_them.fold((0, 0), |(read, assets), (path, count)| {
             (read + count, assets + if is_asset(&path.path) { *count } else { 0 })
         })
+    }
+
+    /// A part of requests that are for what belongs to pages, against that before; `None` where there were too few to tell.
+    fn against_before(&self, assets: f64) -> Option<f64> {
+        let before = self.habits.asset_share().filter(|before| *before >= LEAST_ASSETS);
+        before.map(|before| assets / before)
     }
 
     /// With what its clients ask, and for what: as far as their countries are theirs alone.
@@ -485,8 +490,7 @@ impl Split<'_> {
             // What a program beside them asks for is not known by path.
             cohort.path = most.filter(|_| program.is_none()).map(|most| *most as f64 / read as f64);
             let read = read.saturating_sub(program.map_or(0, |program| program.accesses)).max(assets).max(1);
-            let before = self.habits.asset_share().filter(|before| *before >= LEAST_ASSETS);
-            cohort.assets = before.map(|before| assets as f64 / read as f64 / before);
+            cohort.assets = self.against_before(assets as f64 / read as f64);
         }
     }
 
