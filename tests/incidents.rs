@@ -4,7 +4,7 @@
 
 mod support;
 
-use bongsu::synth::{Scenario, Traffic, per_sec, secs};
+use bongsu::synth::{HalfOpen, Scenario, Traffic, per_sec, secs};
 use support::{WEB, crowd_at_home, foreign_flood, replay, web, written};
 
 /// What a scanner asks for that is not there.
@@ -57,4 +57,32 @@ fn a_scan_that_comes_again_is_one_and_what_it_brings_with_it_is_part_of_it() {
     let again = scan().named("again").start(secs(180));
     let told = labels(&Scenario::new(7).with(people()).with(scan()).with(again));
     assert_eq!(told, [("scan".to_owned(), true)]);
+}
+
+#[test]
+fn an_outage_behind_a_flood_does_not_go_by_its_name() {
+    let flood = foreign_flood(per_sec(150)).start(secs(80)).over(secs(60));
+    let before = people().over(secs(200));
+    // Nobody gets an answer any more, and everybody tries again.
+    let outage =
+        crowd_at_home(per_sec(15)).named("shut out").syns(per_sec(15)).start(secs(200)).over(secs(80));
+    let outage = outage.half_open(HalfOpen::Unanswered);
+    let told = labels(&Scenario::new(7).with(before).with(flood).with(outage));
+    assert_eq!(told, [("attack".to_owned(), false), ("glitch".to_owned(), true)]);
+}
+
+#[test]
+fn a_flood_behind_a_crowd_does_not_go_by_its_name() {
+    let crowd = crowd_at_home(per_sec(120)).named("crowd").sources(500).start(secs(80)).over(secs(90));
+    let flood = foreign_flood(per_sec(200)).start(secs(240)).over(secs(60));
+    let told = labels(&Scenario::new(7).with(people()).with(crowd).with(flood));
+    assert_eq!(told, [("flash_crowd".to_owned(), false), ("attack".to_owned(), true)]);
+}
+
+#[test]
+fn a_flood_that_comes_again_is_one() {
+    let flood = |from| foreign_flood(per_sec(150)).start(secs(from)).over(secs(40));
+    let again = flood(190).named("again");
+    let told = labels(&Scenario::new(7).with(people()).with(flood(80)).with(again));
+    assert_eq!(told, [("attack".to_owned(), true)]);
 }

@@ -63,6 +63,8 @@ pub enum Count {
     FirstBytes,
     /// Microseconds that they took, each 60 s at most, summed.
     FirstByteWait,
+    /// Answers of less than 1,000 bytes to what was asked.
+    BriefAnswers,
     /// First bytes of answers that took half a second or more.
     Lagging,
     /// First bytes of answers that took two seconds or more.
@@ -114,6 +116,8 @@ pub enum Count {
     IcmpIn,
     /// Fragments to the service.
     FragmentsIn,
+    /// SYN-ACKs to ports beside the service, unasked, from ports of servers.
+    UnaskedSynAcks,
     /// Datagrams to the service, unasked, from the ports of services that amplify.
     Reflected,
     /// Their IP bytes.

@@ -87,6 +87,7 @@ impl ScopeTally {
             (Count::FirstBytes, u64::from(served.first_bytes)),
             (Count::FirstByteWait, u64::from(served.wait_micros)),
             (Count::SealedTurns, u64::from(served.asked)),
+            (Count::BriefAnswers, u64::from(served.brief)),
         ] {
             self.counts[count] += more;
         }

@@ -291,6 +291,7 @@ impl Observer for Tallies {
             What::Unearned { source, direction, bytes } => self.unearned(&event, source, direction, bytes),
             What::OneSided => self.count(&event, &[(Count::OneSided, 1)]),
             What::OutOfState => self.count(&event, &[(Count::OutOfState, 1)]),
+            What::UnaskedSynAck => self.count(&event, &[(Count::UnaskedSynAcks, 1)]),
             What::Measured { seen, missed } => {
                 self.count(&event, &[(Count::DataSeen, seen), (Count::DataMissed, missed)]);
             }

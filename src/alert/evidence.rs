@@ -63,6 +63,7 @@ fn seen(rule: Option<&Rule>, limit: &Exceeded) -> String {
             Some(whole) => format!("{} {counted}{from} for each {whole}", quantity(limit.observed)),
             None => format!("{number} of all {}", unit::part(rule.measure, rule.group_by)),
         },
+        "share_before" => format!("before, {number} of all {}", unit::part(rule.measure, rule.group_by)),
         "excess_share" => format!("{number} of what is more than before are {counted}{from}"),
         "rate" => format!("{} {counted} a second{from}", quantity(limit.observed)),
         "before" => format!("{} {counted} a second{from} before", quantity(limit.observed)),
@@ -84,12 +85,12 @@ fn before(metric: &str, group: GroupBy, observed: &Observed) -> Option<f64> {
 
 /// A number of the metric as records hold it.
 pub(super) fn rounded(metric: &str, number: f64) -> f64 {
-    if metric.ends_with("share") { share(number) } else { rate(number) }
+    if metric.ends_with("share") || metric == "share_before" { share(number) } else { rate(number) }
 }
 
 fn written(metric: &str, number: f64) -> String {
     match metric {
-        "share" | "excess_share" => percent(number),
+        "share" | "share_before" | "excess_share" => percent(number),
         "rate" => format!("{}/s", quantity(number)),
         "lift" => format!("{} times", quantity(number)),
         _ => quantity(number),

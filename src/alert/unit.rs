@@ -78,6 +78,7 @@ pub(super) fn counted(measure: Measure) -> &'static str {
         Measure::Strays => "requests outside of any conversation",
         Measure::Unanswered => "requests without an answer",
         Measure::Waiting => "milliseconds of waiting",
+        Measure::BriefAnswers => "answers of less than 1,000 bytes",
         Measure::Lagging => "answers that took half a second or more",
         Measure::Late => "answers that took two seconds or more",
         Measure::Held => "connections that came to be held",
@@ -95,6 +96,7 @@ pub(super) fn counted(measure: Measure) -> &'static str {
         Measure::Icmp => "ICMP packets",
         Measure::Fragments => "fragments",
         Measure::Reflected => "reflected datagrams",
+        Measure::UnaskedSynAcks => "SYN-ACKs that nobody asked for",
         Measure::OneSided => "conversations seen from one side alone",
     }
 }
@@ -139,6 +141,7 @@ pub(super) fn part(measure: Measure, by: GroupBy) -> String {
         Measure::UdpProbes => "datagrams beside the service were not answered".to_owned(),
         Measure::Strays => format!("requests{from} belong to no conversation"),
         Measure::Unanswered => format!("accesses{from} had no answer"),
+        Measure::BriefAnswers => "answers have less than 1,000 bytes".to_owned(),
         Measure::Lagging => "first bytes of answers took half a second or more".to_owned(),
         Measure::Late => "first bytes of answers took two seconds or more".to_owned(),
         Measure::Held => format!("connections{from} came to be held"),
@@ -157,6 +160,7 @@ pub(super) fn part(measure: Measure, by: GroupBy) -> String {
         Measure::Icmp => format!("packets{from} are ICMP"),
         Measure::Fragments => format!("packets{from} are fragments"),
         Measure::Reflected => "packets are reflected datagrams".to_owned(),
+        Measure::UnaskedSynAcks => "packets are SYN-ACKs that nobody asked for".to_owned(),
         Measure::OneSided => "conversations are seen from one side alone".to_owned(),
         _ if by == GroupBy::Service => format!("{} go to the service", counted(measure)),
         _ => format!("{} come{from}", counted(measure)),

@@ -187,6 +187,10 @@ fn text(reason: &Reason) -> String {
         Evidence::MoreClients => {
             format!("{} times as many different clients come from home", quantity(value))
         }
+        Evidence::SameClients => format!(
+            "{} times as many different clients come from home, and ask again and again for what fails",
+            quantity(value)
+        ),
         Evidence::Surge => format!("the load rose to {} times that before", quantity(value)),
         Evidence::FailsUnloaded => {
             format!("{part} of exchanges failed, from a time when the load was ordinary")
@@ -233,6 +237,9 @@ fn text(reason: &Reason) -> String {
         Evidence::LargeLost => {
             format!("{part} of the large segments had to be sent again, and hardly any small one")
         }
+        Evidence::BriefUnloaded => format!(
+            "{part} of the answers have less than 1,000 bytes, which they had not before, at an ordinary load"
+        ),
         Evidence::PathLost => format!("{part} of the segments of every size had to be sent again"),
         Evidence::Replaced => {
             format!("networks abroad that had hardly any of the traffic have {part} of it")
@@ -249,6 +256,7 @@ fn rounded(evidence: Evidence, value: f64) -> f64 {
         | Evidence::OrdinaryRate
         | Evidence::FewSources
         | Evidence::MoreClients
+        | Evidence::SameClients
         | Evidence::Surge
         | Evidence::BrokeFirst
         | Evidence::LoadFirst

@@ -30,7 +30,7 @@ const LEAST_SECONDS: f64 = 30.0;
 /// What begins within a minute of the event has seconds to go by.
 const LEAST_PROVISIONAL: f64 = 5.0;
 
-const MEASURES: [Measure; 34] = [
+const MEASURES: [Measure; 36] = [
     Measure::Packets,
     Measure::Bytes,
     Measure::Attempts,
@@ -48,6 +48,7 @@ const MEASURES: [Measure; 34] = [
     Measure::Strays,
     Measure::Unanswered,
     Measure::Waiting,
+    Measure::BriefAnswers,
     Measure::Lagging,
     Measure::Late,
     Measure::Held,
@@ -64,6 +65,7 @@ const MEASURES: [Measure; 34] = [
     Measure::Icmp,
     Measure::Fragments,
     Measure::Reflected,
+    Measure::UnaskedSynAcks,
     Measure::OneSided,
 ];
 const COUNTS: usize = MEASURES.len();

@@ -16,7 +16,7 @@ use super::demand::{
 };
 use super::group::{Counted, Group, Groups, Members, Row};
 use super::level::{Level, is_made_of_countries, parts};
-use super::measure::{is_load, is_measurable, labelled, of_cell, of_counts, whole_of};
+use super::measure::{is_load, is_measurable, labelled, of_cell, of_counts, whole_measure, whole_of};
 use super::reach::{Reach, fails_as, is_tried, path_share, probes, tried};
 use super::rule::{Condition, GroupBy, Kind, Measure, Metric, Observed, Rule, Traffic};
 use super::watched::LOOK_BACK;
@@ -173,7 +173,9 @@ impl<'a> Look<'a> {
     /// Whether the condition may hold by what is observed at this stage.
     fn may_hold(&self, observed: &Observed, stage: Stage) -> bool {
         let known = |metric| match metric {
-            Metric::ExcessShare | Metric::Lift | Metric::Before => stage == Stage::Compared,
+            Metric::ShareBefore | Metric::ExcessShare | Metric::Lift | Metric::Before => {
+                stage == Stage::Compared
+            }
             Metric::Distinct(kind) => !(self.judged.late && kind.is_of_clients()),
             Metric::Rate | Metric::Count | Metric::Share | Metric::Past | Metric::PathShare => true,
         };
@@ -198,7 +200,7 @@ impl<'a> Look<'a> {
         let excess = if self.judged.excess { self.excess(groups) } else { 0.0 };
         holding.retain_mut(|(key, observed)| {
             let (rate, share) = self.before(*key);
-            observed.before = rate;
+            (observed.before, observed.share_before) = (rate, share);
             observed.lift = lift_of_share(observed.share, share);
             observed.excess_share = ratio((observed.rate - rate).max(0.0), excess);
             self.may_hold(observed, Stage::Compared)
@@ -344,6 +346,7 @@ impl<'a> Look<'a> {
             rate,
             count,
             share: ratio(count, whole_of(measure, &window.counts) as f64),
+            share_before: ratio(before, past.rate(whole_measure(measure))),
             excess_share: ratio((rate - before).max(0.0), rate),
             lift: (rate / level.max(LEAST_RATE)).min(MOST_LIFT),
             path_share: if asks_path_share(&self.rule.when) { path_share(window, measure) } else { 0.0 },
@@ -392,7 +395,8 @@ impl<'a> Look<'a> {
             | Measure::Udp
             | Measure::Icmp
             | Measure::Fragments
-            | Measure::Reflected => self.watched.strangers(ticks, traffic),
+            | Measure::Reflected
+            | Measure::UnaskedSynAcks => self.watched.strangers(ticks, traffic),
             _ => 0.0,
         }
     }

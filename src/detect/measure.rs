@@ -23,6 +23,7 @@ pub fn of_counts(measure: Measure, counts: &Counts) -> u64 {
         Measure::Strays => counts.strays(),
         Measure::Unanswered => counts[Count::Unanswered],
         Measure::Waiting => counts[Count::FirstByteWait] / 1_000,
+        Measure::BriefAnswers => counts[Count::BriefAnswers],
         Measure::Lagging => counts[Count::Lagging],
         Measure::Late => counts[Count::Late],
         Measure::Held => counts[Count::Held],
@@ -41,7 +42,33 @@ pub fn of_counts(measure: Measure, counts: &Counts) -> u64 {
         Measure::Icmp => counts[Count::IcmpIn],
         Measure::Fragments => counts[Count::FragmentsIn],
         Measure::Reflected => counts[Count::Reflected],
+        Measure::UnaskedSynAcks => counts[Count::UnaskedSynAcks],
         Measure::OneSided => counts.one_sided(),
+    }
+}
+
+/// The measure whose level the part of a whole scope before is a part of: of answers, there were as many as accesses.
+pub fn whole_measure(measure: Measure) -> Measure {
+    match measure {
+        Measure::ClientErrors
+        | Measure::ServerErrors
+        | Measure::Denied
+        | Measure::Missing
+        | Measure::Unanswered
+        | Measure::BriefAnswers
+        | Measure::Lagging
+        | Measure::Late => Measure::Accesses,
+        Measure::HalfOpen | Measure::Connections | Measure::Ignored | Measure::Refused | Measure::Probes => {
+            Measure::Attempts
+        }
+        Measure::Unearned
+        | Measure::OutOfState
+        | Measure::Udp
+        | Measure::Icmp
+        | Measure::Fragments
+        | Measure::Reflected
+        | Measure::UnaskedSynAcks => Measure::Packets,
+        measure => measure,
     }
 }
 
@@ -60,11 +87,16 @@ pub fn whole_of(measure: Measure, counts: &Counts) -> u64 {
         | Measure::Udp
         | Measure::Icmp
         | Measure::Fragments
-        | Measure::Reflected => counts[Count::PacketsIn],
+        | Measure::Reflected
+        | Measure::UnaskedSynAcks => counts[Count::PacketsIn],
         Measure::UdpProbes => counts[Count::UdpProbes],
         Measure::Strays => counts[Count::Strays],
         Measure::Unanswered => counts[Count::Accesses],
         Measure::Lagging | Measure::Late => counts[Count::FirstBytes],
+        // The first answer behind TLS is the handshake's.
+        Measure::BriefAnswers => {
+            counts[Count::FirstBytes].saturating_sub(counts[Count::Hellos]).max(counts[Count::BriefAnswers])
+        }
         Measure::Held | Measure::Drips => counts[Count::Opened],
         Measure::BareHandshakes => counts[Count::Hellos],
         Measure::Resets => counts[Count::Http2Requests],
@@ -112,6 +144,7 @@ pub fn of_cell(measure: Measure, cell: &Cell) -> u64 {
         | Measure::Probes
         | Measure::UdpProbes
         | Measure::Strays
+        | Measure::BriefAnswers
         | Measure::Lagging
         | Measure::Late
         | Measure::LargeResent
@@ -120,6 +153,7 @@ pub fn of_cell(measure: Measure, cell: &Cell) -> u64 {
         | Measure::Icmp
         | Measure::Fragments
         | Measure::Reflected
+        | Measure::UnaskedSynAcks
         | Measure::OneSided => 0,
     }
 }
@@ -179,12 +213,14 @@ fn requires(measure: Measure) -> Requires {
         | Measure::ServerErrors
         | Measure::Unearned
         | Measure::OutOfState
+        | Measure::UnaskedSynAcks
         | Measure::Ignored
         | Measure::Refused
         | Measure::UdpProbes
         | Measure::Strays
         | Measure::Unanswered
         | Measure::Waiting
+        | Measure::BriefAnswers
         | Measure::Lagging
         | Measure::Late
         | Measure::BareHandshakes

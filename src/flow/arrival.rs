@@ -56,6 +56,17 @@ impl Arrival<'_, '_> {
             && datagram(self.packet).is_some_and(|payload| !payload.is_empty())
     }
 
+    /// Whether it may be a server's answer to a forged SYN: to a port beside the service that clients have, from one of
+    /// servers.
+    fn is_unasked_syn_ack(&self, account: &Account<'_>) -> bool {
+        let (from, to) = self.ports;
+        matches!(account.scope, Scope::Beside(_))
+            && account.direction == Direction::ToServer
+            && from < FIRST_OF_CLIENTS
+            && to >= FIRST_OF_CLIENTS
+            && self.segment.is_some_and(|segment| segment.flags.syn && segment.flags.ack)
+    }
+
     /// Whether it may be a question to a port beside a service, or the answer to one: from a port that clients have. What
     /// comes from ports of servers is their answer to something that was not seen.
     fn is_question(&self, account: &Account<'_>) -> bool {
@@ -169,6 +180,9 @@ impl Account<'_> {
                 self.tell(What::Attempted { source, bytes }, observer);
             }
             Outcome::Waiting => {
+                if arrival.is_unasked_syn_ack(self) {
+                    self.tell(What::UnaskedSynAck, observer);
+                }
                 if arrival.is_out_of_state(self) {
                     self.tell(What::OutOfState, observer);
                 }

@@ -156,6 +156,9 @@ pub enum What<'a> {
         /// Bytes of the IP packet.
         bytes: u32,
     },
+    /// A SYN-ACK to a port beside the service, from that of a server, which the service was not seen to ask for; it is told
+    /// as [`What::Unearned`] as well.
+    UnaskedSynAck,
     /// The first datagram of a conversation goes to a port beside the service, from a port that nothing answers from; it is
     /// told as [`What::Unearned`] as well.
     Probed {
@@ -254,7 +257,7 @@ pub struct Served {
     /// Of the small ones, those that brought nothing new.
     pub small_resent: u16,
     /// Segments by which the service said that it takes no more.
-    pub zero_windows: u16,
+    pub zero_windows: u8,
     /// First bytes of answers.
     pub first_bytes: u16,
     /// How long they took since the client's last byte, each 60 s at most, summed.
@@ -282,6 +285,8 @@ pub struct Served {
     pub renegotiations: u8,
     /// Turns in which its client asked for something sealed, the first apart.
     pub asked: u16,
+    /// Answers of less than 1,000 bytes to what was asked.
+    pub brief: u8,
     /// Small sealed records that its client sent while as many before were not answered as may be open at once.
     pub hasty: u16,
 }
@@ -364,7 +369,7 @@ impl Served {
 
     /// Whether anything went wrong, or is right again.
     pub fn has_trouble(&self) -> bool {
-        let again = self.large_resent | self.small_resent | self.zero_windows;
+        let again = self.large_resent | self.small_resent | u16::from(self.zero_windows);
         let failed = self.unanswered | self.denied | self.missing;
         let sealed = self.bare || self.renegotiations > 0 || self.hasty > 0;
         (again | failed) != 0 || self.held || self.drips || self.released || sealed

@@ -3,12 +3,16 @@
 //! anything, and how often in short. What is in records is sealed.
 
 const HEADER: usize = 5;
+const CHANGE_CIPHER_SPEC: u8 = 20;
 const HANDSHAKE: u8 = 22;
 const APPLICATION_DATA: u8 = 23;
 
 /// The shortest record that asks for something. Below are alerts (19 bytes) and the end of a TLS 1.3 handshake (53, or 69
 /// with SHA-384).
 const LEAST_REQUEST: usize = 80;
+
+/// The shortest record that asks for something where its answer tells that it did.
+const LEAST_SHORT: usize = 52;
 
 /// The longest record of which many come where requests are begun and called back in their thousands: a head of HTTP/2 whose
 /// fields the other side knows already, the frame that calls it back, and the seal have some 80.
@@ -26,6 +30,17 @@ pub(super) fn begins_with_handshake(payload: &[u8]) -> bool {
 /// Whether one of a segment's records is long enough to ask for something.
 pub(super) fn hold_a_request(payload: &[u8]) -> bool {
     sealed(payload).any(|len| len >= LEAST_REQUEST)
+}
+
+/// How many records of a segment may ask for something and are short: longer than the frames that keep a connection of
+/// HTTP/2 going, two windows of which make a record of 50 bytes, and too short for most requests. The end of a TLS 1.3
+/// handshake is one of them.
+pub(super) fn short(payload: &[u8]) -> u16 {
+    let asks = |len: &usize| (LEAST_SHORT..=MOST_SMALL).contains(len);
+    match payload {
+        [CHANGE_CIPHER_SPEC | APPLICATION_DATA, 3, 0..=4, ..] => sealed(payload).filter(asks).count() as u16,
+        _ => 0,
+    }
 }
 
 /// How many small records with something sealed in them begin in a segment.

@@ -20,13 +20,16 @@ pub(super) struct Turns {
     since: Moment,
     /// When the client's last new byte came.
     last: Moment,
-    /// When it last had to be told that the client takes nothing, where it is starved.
+    /// When it last had to be told that the client takes nothing, where it is starved; where it nibbles, when that began.
     starved: Moment,
-    /// The client's number when it was last looked at, or when its turn began.
+    /// The client's number when it was last looked at, or when its turn began; behind its turn, the service's when its answer
+    /// or the client's starving began.
     mark: u32,
     state: u16,
+    /// What of it holds behind a hello, and of how it takes what it asked for.
+    manner: u8,
     /// Small sealed records that nothing has answered yet, up to [`OPEN_AT_ONCE`].
-    open: u16,
+    open: u8,
     served: Served,
 }
 
@@ -62,6 +65,16 @@ const USED: u16 = 1 << 14;
 /// The service answered its hello.
 const GREETED: u16 = 1 << 15;
 
+// And of its manner.
+/// The record that ends a TLS 1.3 handshake was seen, or that of an earlier version.
+const FINISHED: u8 = 1;
+/// Something short was said, sealed, that nothing has answered yet.
+const SHORT: u8 = 1 << 1;
+/// The client takes what it asked for in morsels, and nothing in between.
+const NIBBLES: u8 = 1 << 2;
+/// What the service has answered so far is short.
+const BRIEF: u8 = 1 << 3;
+
 /// Nobody waits longer for an answer or for the next byte: a head that takes 10 s is no browser's.
 pub(super) const PATIENCE: Span = Span::from_secs(10);
 
@@ -85,9 +98,15 @@ const TRICKLE: u32 = 200;
 /// Sealed records below this ask for nothing: an alert has 31 bytes, a TLS 1.3 Finished 80 with the record before it.
 const LEAST_REQUEST: u32 = 100;
 
+/// What answers a request, sealed, and no frame that keeps a connection going: the head of a response.
+const LEAST_REPLY: u32 = 100;
+
+/// An answer of less is short: a page that says what went wrong has some hundred bytes, with its head.
+const BRIEF_ANSWER: u32 = 1_000;
+
 /// Requests that a connection may have open at once: what servers allow (RFC 9113 section 6.5.2 asks for 100 at least,
 /// nginx allows 128).
-const OPEN_AT_ONCE: u16 = 128;
+const OPEN_AT_ONCE: u8 = 128;
 
 /// No answer is shorter, sealed: a record's header, its seal, and a frame's header.
 const LEAST_ANSWER: u32 = 30;
@@ -233,6 +252,7 @@ impl Turns {
 
     /// The connection is over.
     pub fn end(&mut self) {
+        self.note_brief();
         self.served.released |= self.is(HELD);
         self.served.bare |= self.is(GREETED) && !self.is(USED);
         self.state &= ARMED;
@@ -240,6 +260,7 @@ impl Turns {
 
     /// What has to be told since the last time.
     pub fn take(&mut self) -> Served {
+        self.note_brief();
         std::mem::take(&mut self.served)
     }
 
@@ -338,8 +359,10 @@ impl Turns {
             self.note_sealed(segment);
         }
         if !self.is(TURN) {
+            self.note_brief();
             self.since = self.last;
             self.mark = segment.sequence;
+            self.manner &= !NIBBLES;
         }
         self.state |= TURN;
         if self.is(SEALED) && segment.payload_len >= LEAST_REQUEST {
@@ -353,12 +376,15 @@ impl Turns {
         if !records::begins_with_handshake(segment.payload) {
             let asks = segment.payload_len >= LEAST_REQUEST;
             // The first time the hello speaks for; where answers are not mirrored, turns cannot be told apart.
-            let asks_again = asks && self.state & (USED | ANSWERED | WAITING) == USED | ANSWERED;
-            self.served.asked = self.served.asked.saturating_add(u16::from(asks_again));
+            if asks && self.state & (ANSWERED | WAITING) == ANSWERED {
+                self.asks_sealed();
+            }
             self.set(USED, self.is(USED) || asks);
+            self.note_short_records(records::short(segment.payload));
             self.note_small_records(records::small(segment.payload));
             return;
         }
+        self.manner |= FINISHED;
         self.set(USED, self.is(USED) || records::hold_a_request(segment.payload));
         if self.is(TURN) {
             return;
@@ -371,21 +397,39 @@ impl Turns {
         }
     }
 
+    /// Counts another request that is sealed; the first one the hello speaks for.
+    fn asks_sealed(&mut self) {
+        self.served.asked = self.served.asked.saturating_add(u16::from(self.is(USED)));
+        self.state |= USED;
+    }
+
+    /// Notes records that may ask for something, short as they are: behind the one that ends the handshake, whatever is
+    /// answered by more than a frame that keeps a connection going did.
+    fn note_short_records(&mut self, records: u16) {
+        let ends_handshake = u16::from(records > 0 && self.manner & FINISHED == 0);
+        if records > 0 {
+            self.manner |= FINISHED;
+        }
+        if records > ends_handshake {
+            self.manner |= SHORT;
+        }
+    }
+
     /// What is more than may be open at once was called back, or never meant to be answered.
     fn note_small_records(&mut self, records: u16) {
         if records == 0 || !self.is(ANSWERED) {
             return;
         }
-        let open = self.open.saturating_add(records);
-        self.open = open.min(OPEN_AT_ONCE);
-        self.served.hasty = self.served.hasty.saturating_add(open - self.open);
+        let open = u16::from(self.open).saturating_add(records);
+        self.open = open.min(u16::from(OPEN_AT_ONCE)) as u8;
+        self.served.hasty = self.served.hasty.saturating_add(open - u16::from(self.open));
     }
 
     fn service_sends(&mut self, segment: &TcpSegment<'_>, now: Timestamp) {
         let fresh = self.advance(Direction::ToClient, segment);
         self.set(GREETED, self.is(GREETED) || self.is(SEALED));
         let answers = segment.payload_len.div_ceil(LEAST_ANSWER);
-        self.open = self.open.saturating_sub(u16::try_from(answers).unwrap_or(u16::MAX));
+        self.open = self.open.saturating_sub(u8::try_from(answers).unwrap_or(u8::MAX));
         let again = u16::from(!fresh);
         let Served { large_sent, large_resent, small_sent, small_resent, .. } = &mut self.served;
         let (sent, resent) = match segment.payload_len > EVERYWHERE {
@@ -396,9 +440,45 @@ impl Turns {
         *resent = resent.saturating_add(again);
         // A single byte probes the client's window (RFC 9293 section 3.8.6.1).
         let probes = self.is(STARVED) && segment.payload_len == 1;
-        if fresh && !probes && self.is(TURN | HELD | STARVED) {
-            self.answer(now);
+        if self.manner & BRIEF != 0 && self.taken() >= BRIEF_ANSWER {
+            self.manner &= !BRIEF;
         }
+        if !fresh || probes || !self.is(TURN | HELD | STARVED) {
+            return;
+        }
+        if self.is(STARVED) && !self.is(TURN) && self.taken() < LEAST_PROGRESS {
+            self.feed(now);
+            return;
+        }
+        let answers_short = self.manner & SHORT != 0 && segment.payload_len >= LEAST_REPLY;
+        if answers_short && !self.is(WAITING) {
+            self.asks_sealed();
+        }
+        // The answer to a hello is no answer to a request.
+        let to_request = (self.is(WAITING) || answers_short) && (self.is(USED) || !self.is(SEALED));
+        if to_request && segment.payload_len < BRIEF_ANSWER {
+            self.manner |= BRIEF;
+        }
+        self.mark = segment.sequence;
+        self.answer(now);
+    }
+
+    /// Counts the last answer where it stayed short.
+    fn note_brief(&mut self) {
+        self.served.brief = self.served.brief.saturating_add(u8::from(self.manner & BRIEF != 0));
+        self.manner &= !BRIEF;
+    }
+
+    /// A morsel for a client that takes next to nothing: whether it is more is known when it takes nothing again.
+    fn feed(&mut self, now: Timestamp) {
+        self.since = Moment::of(now);
+        self.state &= !STARVED;
+        self.manner |= NIBBLES;
+    }
+
+    /// The service's bytes since its answer began, or since the client began to starve, behind the client's turn.
+    fn taken(&self) -> u32 {
+        self.top[1].wrapping_sub(self.mark)
     }
 
     /// The first byte of an answer.
@@ -410,6 +490,7 @@ impl Turns {
         }
         *released |= self.state & HELD != 0;
         self.state &= !(TURN | WAITING | UNANSWERED | HELD | STARVED);
+        self.manner &= !(SHORT | NIBBLES);
     }
 
     /// Moves the highest number of a direction on; answers whether the segment brings anything new.
@@ -434,9 +515,22 @@ impl Turns {
         // Whoever was sent nothing has nothing that it could leave.
         let starving = segment.window < STARVING && self.is(SPOKE[1]);
         if starving && !self.is(STARVED) {
-            self.starved = Moment::of(now);
+            self.starve(Moment::of(now));
         }
         self.set(STARVED, starving);
+    }
+
+    /// The client takes nothing, or nothing again after a morsel: then it has starved since before that.
+    fn starve(&mut self, at: Moment) {
+        if self.is(TURN) {
+            self.starved = at;
+            return;
+        }
+        let nibbles = self.manner & NIBBLES != 0 && !at.has_waited(self.since);
+        if !nibbles || self.taken() >= LEAST_PROGRESS {
+            (self.starved, self.mark) = (at, self.top[1]);
+        }
+        self.manner &= !(NIBBLES | BRIEF);
     }
 
     /// Whether any of these holds.

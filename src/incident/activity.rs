@@ -22,6 +22,9 @@ pub(super) struct Activity {
 /// The part of the finding's rate that a second must come to.
 const WEIGHS: f64 = 0.1;
 
+/// Of what the whole service has more than before, a second must have this part: windows remember a surge that is over.
+const RISES: f64 = 0.25;
+
 /// Without a finding it must come to so many times the level before as well.
 const ABOVE: f64 = 2.0;
 
@@ -32,6 +35,14 @@ impl Activity {
     /// Begins in the tick that the incident opens in.
     pub fn new(opened: TickId) -> Self {
         Self { last: opened, followed: opened.plus(-1), found: BTreeMap::new() }
+    }
+
+    /// Goes on with what was followed by itself meanwhile.
+    pub fn go_on(&mut self, other: Self) {
+        (self.last, self.followed) = (other.last, other.followed);
+        for (sid, finding) in other.found {
+            self.found.entry(sid).or_insert(finding);
+        }
     }
 
     /// Notes what was found, the first of each rule.
@@ -66,10 +77,12 @@ impl Activity {
 /// What a second must come to; `None` where it takes a finding to tell the matter from a service's ordinary load.
 fn least(finding: &Finding, is_found: bool) -> Option<f64> {
     let least = (WEIGHS * finding.observed.rate).max(1.0);
-    if is_found {
-        return Some(least);
-    }
     let stands_out = finding.key != Key::Service || is_of_health(finding.rule.measure);
+    if is_found {
+        let before = finding.observed.before;
+        let risen = before + RISES * (finding.observed.rate - before);
+        return Some(if stands_out { least } else { least.max(risen) });
+    }
     stands_out.then(|| least.max(ABOVE * finding.observed.before))
 }
 

@@ -150,18 +150,9 @@ impl Episode {
         self.until = tick;
     }
 
-    /// Remembers what moved up to `tick`, without a finding: the windows forget it before a pulse may come again.
+    /// Follows what moves up to `tick`, without a finding.
     pub fn wait(&mut self, watched: &Watched, tick: TickId) {
-        for (_, seconds) in watched.since(self.waited.plus(1)).take_while(|(have, _)| *have <= tick) {
-            let rows: &ScopeTick = seconds.of(self.traffic);
-            self.tail.window.enter(rows);
-            self.tail.own.merge(&seconds.own.counts);
-            self.tail.beside.merge(&seconds.beside.counts);
-            if rows.coverage > 0.0 {
-                self.coverage = self.coverage.min(rows.coverage);
-            }
-        }
-        self.waited = tick;
+        self.remember(watched, tick);
         self.held = self.held.max(watched.levels(Traffic::Own).service());
         let before = self.provisional.as_ref().unwrap_or_else(|| watched.before(Traffic::Own));
         let wait = watched.habits().first_byte_wait();
@@ -172,6 +163,20 @@ impl Episode {
             self.timeline.take(have, &seconds.own, &usual);
         }
         self.timed = tick;
+    }
+
+    /// Remembers what moved up to `tick` in case that it belongs to it: the windows forget it before a pulse may come again.
+    pub fn remember(&mut self, watched: &Watched, tick: TickId) {
+        for (_, seconds) in watched.since(self.waited.plus(1)).take_while(|(have, _)| *have <= tick) {
+            let rows: &ScopeTick = seconds.of(self.traffic);
+            self.tail.window.enter(rows);
+            self.tail.own.merge(&seconds.own.counts);
+            self.tail.beside.merge(&seconds.beside.counts);
+            if rows.coverage > 0.0 {
+                self.coverage = self.coverage.min(rows.coverage);
+            }
+        }
+        self.waited = tick;
     }
 
     fn before<'a>(&'a self, watched: &'a Watched) -> &'a Before {
@@ -215,6 +220,7 @@ impl Episode {
                 .of_newcomers(self.told_measure(before, seconds), |lineage| home.is_foreign(lineage.country)),
             first: self.first,
             failing: None,
+            is_well: false,
         }
     }
 
@@ -456,6 +462,7 @@ fn is_access(measure: Measure) -> bool {
             | Measure::Icmp
             | Measure::Fragments
             | Measure::Reflected
+            | Measure::UnaskedSynAcks
             | Measure::Probes
             | Measure::UdpProbes
             | Measure::Strays

@@ -6,8 +6,8 @@ use crate::aggregate::{Count, Counts, Sides};
 use crate::detect::rule::{Evidence, Measure};
 use crate::detect::{Before, Watched, of_counts};
 
-use super::health::turned_away;
-use super::timeline::Timeline;
+use super::health::{brief, brief_unloaded, turned_away};
+use super::timeline::{BURSTS, Timeline};
 use crate::time::TickId;
 
 /// An incident as a whole.
@@ -31,6 +31,8 @@ pub(super) struct Facts<'a> {
     pub first: Option<TickId>,
     /// The part of exchanges that fail for clients that are no suspects.
     pub failing: Option<f64>,
+    /// Whether these are served as ever, on the whole.
+    pub is_well: bool,
 }
 
 /// A number, and what would be ordinary.
@@ -46,6 +48,9 @@ const LEAST_HALF_OPEN: f64 = 50.0;
 
 /// A load of less than so many times that before is ordinary.
 pub(super) const ORDINARY_LOAD: f64 = 1.4;
+
+/// A load that lies so many standard deviations above that before is no chance.
+const CHANCE: f64 = 3.0;
 
 /// A service that failed within so many seconds from when it was first seen was never seen to be well.
 const WELL: i64 = 10;
@@ -92,14 +97,17 @@ impl Facts<'_> {
         let is_echo = |fact: &Fact| fact.evidence == Evidence::LoadFirst && self.is_gone();
         // A rise that has gone again does not make a service fail that goes on failing.
         let is_over = |fact: &Fact| fact.evidence == Evidence::LoadFirst && self.is_unloaded();
-        let order =
-            order.filter(|fact| !self.is_lossy() && !is_echo(fact) && !is_over(fact) && self.was_well());
+        // Some bad seconds are no failure where everybody was served for all that.
+        let is_healed = |fact: &Fact| fact.evidence == Evidence::BrokeFirst && self.is_well;
+        let is_of_others = |fact: &Fact| is_echo(fact) || is_over(fact) || is_healed(fact);
+        let order = order.filter(|fact| !self.is_lossy() && !is_of_others(fact) && self.was_well());
         let known = [
             surge,
             order,
             self.fails_unloaded(),
             self.errors_unloaded(),
             self.late_unloaded(),
+            self.brief_unloaded(),
             self.unanswered(),
             turned_away(self.own, self.before, self.seconds)
                 .map(|part| fact(Evidence::TurnedAway, part, Some(0.0))),
@@ -126,6 +134,11 @@ impl Facts<'_> {
     pub fn was_well(&self) -> bool {
         let well = |(first, broke): (TickId, TickId)| broke.second - first.second >= WELL;
         self.first.zip(self.timeline.broke).is_none_or(well)
+    }
+
+    /// Whether most answers say what went wrong, by their length, whatever the load.
+    pub fn is_brief(&self) -> bool {
+        brief(self.own, self.before).is_some() && !self.is_lossy() && self.was_well()
     }
 
     /// Whether the load was ordinary when the service broke.
@@ -171,6 +184,13 @@ impl Facts<'_> {
         let is_more = late >= LEAST_ERRORS && part >= MORE_ERRORS * usual;
         (load <= ORDINARY_LOAD && is_more && !self.is_lossy() && self.was_well())
             .then(|| fact(Evidence::LateUnloaded, part, Some(usual)))
+    }
+
+    /// Answers that come to be short, at an ordinary load: the service says what went wrong, whether or not that can be read.
+    fn brief_unloaded(&self) -> Option<Fact> {
+        let part = brief_unloaded(self.own, self.before, self.seconds);
+        let part = part.filter(|_| !self.is_lossy() && self.was_well());
+        part.map(|(part, usual)| fact(Evidence::BriefUnloaded, part, Some(usual)))
     }
 
     /// Attempts without an answer while there were no more than before; or of which nearly all are refused or ignored,
@@ -221,14 +241,15 @@ impl Facts<'_> {
         (lost >= LARGE_OVER_SMALL * small_lost).then(|| fact(Evidence::LargeLost, lost, Some(small_lost)))
     }
 
-    /// Segments that are lost whatever their size, at an ordinary load.
+    /// Segments that are lost whatever their size, at an ordinary load, or one that chance brings where little is asked.
     fn path_lost(&self) -> Option<Fact> {
-        let level = self.before.rate(Measure::Accesses).filter(|level| *level > 0.0)?;
-        let load = self.own[Count::Accesses] as f64 / self.seconds.max(1.0) / level;
+        let usual = self.before.rate(Measure::Accesses).filter(|level| *level > 0.0)? * self.seconds.max(1.0);
+        let scatter = BURSTS.into_iter().find(|(measure, _)| *measure == Measure::Accesses)?.1;
+        let ordinary = (ORDINARY_LOAD * usual).max(usual + CHANCE * (scatter * usual).sqrt());
         let [large, again, small, small_again] =
             [Count::LargeSent, Count::LargeResent, Count::SmallSent, Count::SmallResent]
                 .map(|count| self.own[count]);
-        if load > ORDINARY_LOAD || small < LEAST_SEGMENTS || self.is_lossy() {
+        if self.own[Count::Accesses] as f64 > ordinary || small < LEAST_SEGMENTS || self.is_lossy() {
             return None;
         }
         // The rarer of the two: of large segments there may be none.
@@ -309,8 +330,10 @@ impl Facts<'_> {
     }
 
     fn reflected(&self) -> Option<Fact> {
-        let reflected = self.own[Count::Reflected] + self.beside[Count::Reflected];
-        let all = self.own[Count::UdpIn] + self.beside[Count::UdpIn];
+        let is_both = self.watched.sides() == Sides::Both;
+        let syn_acks = if is_both { self.beside[Count::UnaskedSynAcks] } else { 0 };
+        let reflected = self.own[Count::Reflected] + self.beside[Count::Reflected] + syn_acks;
+        let all = self.own[Count::UdpIn] + self.beside[Count::UdpIn] + syn_acks;
         (reflected as f64 / self.seconds.max(1.0) >= LEAST_DATAGRAMS / 10.0)
             .then(|| fact(Evidence::Reflected, (reflected as f64 / all.max(1) as f64).min(1.0), Some(0.0)))
     }

@@ -2,12 +2,13 @@
 //! and the timeline. Goes out: [`Health`] and a severity. Asks for no cause.
 
 use super::cohort::stands_out;
+use super::facts::ORDINARY_LOAD;
 use super::timeline::{SLOW_MORE, SLOW_TIMES, Timeline};
 use super::{Condition, Health, Origin, Place, Witnesses};
 use crate::aggregate::{Cell, Count, Counts, PrefixKey, Sides};
 use crate::attribute::Home;
 use crate::detect::rule::{Level, Measure};
-use crate::detect::{Before, Habits, Key, Window};
+use crate::detect::{Before, Habits, Key, Window, whole_of};
 
 /// What is needed to ask around.
 pub(super) struct Examination<'a> {
@@ -39,6 +40,9 @@ const GIVEN_UP: f64 = 3_000_000.0;
 /// Where so many exchanges fail, people do not get what they came for.
 const FAILS: f64 = 0.1;
 
+/// Fewer fail on any day.
+const HARDLY: f64 = 0.01;
+
 /// What a slow service counts as, in failures.
 const SLOW_COUNTS: f64 = 0.3;
 
@@ -64,7 +68,10 @@ impl Examination<'_> {
         // Whoever cannot connect is no client that could be asked.
         let shut_out = (self.sides == Sides::Both).then(|| self.shut_out()).flatten();
         let turned_away = turned_away(self.own, self.before, self.seconds);
-        let ratio = [told, shut_out, turned_away].into_iter().flatten().reduce(f64::max);
+        // Of what is sealed nobody reads what it says.
+        let brief = brief_unloaded(self.own, self.before, self.seconds).filter(|_| self.own.are_sealed());
+        let ratio =
+            [told, shut_out, turned_away, brief.map(|(part, _)| part)].into_iter().flatten().reduce(f64::max);
         let wait = (u64::from(cell.first_bytes) >= LEAST_WITNESSED)
             .then(|| cell.wait_us as f64 / f64::from(cell.first_bytes));
         let before = self.habits.first_byte_wait();
@@ -154,6 +161,27 @@ pub(super) fn turned_away(own: &Counts, before: &Before, seconds: f64) -> Option
         .filter(|part| *part > 0.0)
 }
 
+/// Short answers that are chance, how many times as large a part of all they must be as before, and by how much more.
+const LEAST_BRIEF: u64 = 20;
+const BRIEFER: f64 = 2.0;
+const BRIEFER_BY: f64 = 0.4;
+
+/// The part of answers that are short as they were not before, and that before.
+pub(super) fn brief(own: &Counts, before: &Before) -> Option<(f64, f64)> {
+    let (brief, answers) = (own[Count::BriefAnswers], whole_of(Measure::BriefAnswers, own));
+    let level = before.rate(Measure::Accesses).filter(|level| *level > 0.0)?;
+    let usual = before.rate(Measure::BriefAnswers).unwrap_or(0.0) / level;
+    let part = brief as f64 / answers.max(1) as f64;
+    (brief >= LEAST_BRIEF && part >= BRIEFER * usual && part - usual >= BRIEFER_BY).then_some((part, usual))
+}
+
+/// The same while the load is ordinary: who floods may ask for what is short.
+pub(super) fn brief_unloaded(own: &Counts, before: &Before, seconds: f64) -> Option<(f64, f64)> {
+    let level = before.rate(Measure::Accesses).unwrap_or(0.0);
+    let is_ordinary = own[Count::Accesses] as f64 / seconds.max(1.0) <= ORDINARY_LOAD * level;
+    brief(own, before).filter(|_| is_ordinary)
+}
+
 /// What was asked and answered, or not answered.
 fn exchanges(cell: &Cell) -> u64 {
     cell.responses.max(u64::from(cell.first_bytes)) + u64::from(cell.unanswered)
@@ -164,6 +192,11 @@ impl Found {
     pub fn failing(&self) -> Option<f64> {
         let slow = self.is_slow.then_some(SLOW_COUNTS);
         self.health.failure_ratio.map_or(slow, |ratio| Some(ratio.max(slow.unwrap_or(0.0))))
+    }
+
+    /// Whether hardly any exchange fails, and none is slow.
+    pub fn is_well(&self) -> bool {
+        self.health.state == Condition::Ok && self.failing().is_some_and(|failing| failing < HARDLY)
     }
 
     /// Whether a tenth of exchanges fail, or answers take longer than people wait.

@@ -15,6 +15,7 @@ mod health;
 mod holders;
 mod lifecycle;
 mod named;
+mod ongoing;
 mod onset;
 mod origins;
 mod people;
@@ -22,6 +23,7 @@ mod program;
 mod signs;
 mod sought;
 mod standing;
+mod succession;
 mod suspects;
 #[cfg(test)]
 mod tests;

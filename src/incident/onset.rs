@@ -135,6 +135,7 @@ pub(super) const fn is_of_health(measure: Measure) -> bool {
             | Measure::Refused
             | Measure::Unanswered
             | Measure::Waiting
+            | Measure::BriefAnswers
             | Measure::Lagging
             | Measure::Late
             | Measure::LargeResent

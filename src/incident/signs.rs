@@ -43,10 +43,11 @@ pub(super) const OF_PEOPLE: [Evidence; 6] = [
 
 /// Evidence that the service broke by itself: where heads of requests drip, somebody keeps its workers from their work, and
 /// needs no load for it; where it broke as few began who bring most of the excess, they may need little.
-pub(super) const OF_FAULTS: [Evidence; 7] = [
+pub(super) const OF_FAULTS: [Evidence; 8] = [
     Evidence::FailsUnloaded,
     Evidence::ErrorsUnloaded,
     Evidence::LateUnloaded,
+    Evidence::BriefUnloaded,
     Evidence::BrokeFirst,
     Evidence::Unanswered,
     Evidence::PathLost,

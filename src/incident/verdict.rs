@@ -50,6 +50,8 @@ pub(super) struct Case<'a> {
     pub is_hurt: bool,
     /// Whether they fail, or wait longer than people do: being slowed comes and goes with the load.
     pub is_failing: bool,
+    /// Whether most of its answers came to be short.
+    pub is_brief: bool,
     /// Whether the service answers next to nothing.
     pub is_silent: bool,
     /// Whether what the mirror shows cannot be trusted with a fault.
@@ -161,7 +163,9 @@ impl Case<'_> {
     fn weighed(&self, cohort: &Cohort, left_out: Option<Evidence>) -> Vec<Weighed> {
         let mut found = self.facts.clone();
         found.extend(self.of_cohort(cohort));
-        if self.broke_by_itself() {
+        let try_again = |value| self.strength(Evidence::SameClients, value) >= 1.0;
+        let try_again = self.who_tries_again(cohort).map(Gathering::times).is_some_and(try_again);
+        if self.broke_by_itself() || try_again {
             found.retain(|fact| !OF_PEOPLE.contains(&fact.evidence));
         }
         if self.is_their_doing(cohort) || self.shows(Evidence::Drips) {
@@ -313,6 +317,7 @@ impl Case<'_> {
         add(Evidence::OnlyAbroad, (cohort.who == Who::ManyAbroad).then_some(cohort.share), Some(0.0));
         let more = cohort.gathering.filter(|_| cohort.is_gathered()).map(Gathering::times);
         add(Evidence::MoreClients, more, Some(1.0));
+        add(Evidence::SameClients, self.who_tries_again(cohort).map(Gathering::times), Some(1.0));
         // One address may be a gateway with all of them behind it.
         let few = (cohort.effective_sources > 0.0 && !are_people).then_some(cohort.effective_sources);
         add(Evidence::FewSources, few, None);
@@ -332,6 +337,14 @@ impl Case<'_> {
         add(Evidence::FewAssets, cohort.assets, Some(1.0));
         add(Evidence::Assets, cohort.assets, Some(1.0));
         facts
+    }
+
+    /// How many different clients a cohort has where they try again what fails: nobody else brings the excess, and they ask
+    /// for twice as much as ever.
+    fn who_tries_again(&self, cohort: &Cohort) -> Option<Gathering> {
+        let is_alone = self.cohorts.iter().all(|other| !other.who.is_few());
+        let is_much = cohort.excess >= cohort.usual.max(1.0);
+        cohort.gathering.filter(|_| (self.is_failing || self.is_brief) && is_alone && is_much)
     }
 
     /// The network where large packets are lost, the server where it answers nothing, else what stands behind it.

@@ -116,6 +116,12 @@ impl Dialogue {
         self
     }
 
+    /// A SYN-ACK that answers nothing.
+    pub fn stray_syn_ack(&mut self) -> &mut Self {
+        self.client_tcp(self.now, SYN | ACK);
+        self
+    }
+
     fn each_syn(&mut self, retries: u32, answer: impl Fn(&mut Self, Timestamp)) -> &mut Self {
         for retry in 0..=retries.min(MAX_SYN_RETRIES) {
             if retry > 0 {

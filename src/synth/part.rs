@@ -116,6 +116,9 @@ impl Part {
             Kind::OutOfState => {
                 talk.stray_ack();
             }
+            Kind::SynAcks => {
+                talk.stray_syn_ack();
+            }
         }
         let conversation = talk.finish();
         self.counts.packets += conversation.left();

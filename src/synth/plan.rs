@@ -46,6 +46,8 @@ pub enum Kind {
     Drips,
     /// ACKs alone: no handshake before, no answer after.
     OutOfState,
+    /// SYN-ACKs alone, which answer nothing.
+    SynAcks,
     /// HTTP/1.1 requests alone: no handshake before, no answer after.
     Strays,
 }

@@ -255,6 +255,12 @@ impl Traffic {
         self.of(Kind::OutOfState, rate)
     }
 
+    /// SYN-ACKs alone, which answer nothing, so many a second.
+    #[must_use]
+    pub const fn syn_acks(self, rate: Rate) -> Self {
+        self.of(Kind::SynAcks, rate)
+    }
+
     /// The service sends every so many full segments twice; none unless told.
     #[must_use]
     pub const fn resend_every(mut self, every: u32) -> Self {
@@ -297,7 +303,7 @@ impl Traffic {
         self
     }
 
-    /// All datagrams and SYNs bear this source port, as reflected ones do.
+    /// All datagrams, SYNs and SYN-ACKs bear this source port, as reflected ones do.
     #[must_use]
     pub const fn source_port(mut self, port: u16) -> Self {
         self.datagram.source_port = Some(port);

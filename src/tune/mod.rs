@@ -144,6 +144,7 @@ fn part(index: usize, end: SocketAddr, traffic: &TestTraffic) -> Traffic {
         Origin::Prefixes(prefixes) => prefixes.iter().fold(part, |part, net| part.within(*net)),
     };
     let part = traffic.wait.into_iter().fold(part, Traffic::wait);
+    let part = traffic.body.into_iter().fold(part, |part, bytes| part.body(bytes, bytes));
     let part = traffic.source_port.into_iter().fold(part, Traffic::source_port);
     let every = if traffic.resent > 0.0 { (1.0 / traffic.resent).round() as u32 } else { 0 };
     let part = part.resend_every(every).seen(match traffic.seen {
@@ -164,6 +165,7 @@ fn part(index: usize, end: SocketAddr, traffic: &TestTraffic) -> Traffic {
             SynAnswer::Reset => HalfOpen::Refused,
         }),
         TrafficKind::OutOfState => part.out_of_state(rate),
+        TrafficKind::SynAcks => part.syn_acks(rate),
         TrafficKind::Datagrams => part.datagrams(rate),
         TrafficKind::Pings => part.pings(rate),
         TrafficKind::Fragments => part.fragments(rate),

@@ -93,9 +93,14 @@ fn record(kind: u8, len: usize) -> Vec<u8> {
 /// A conversation as far as the service's answer to the hello.
 fn sealed(mirror: &mut Mirror) -> Talk {
     let mut talk = mirror.open(CLIENT);
-    mirror.sends(&mut talk, ToServer, ACK, &hello());
-    mirror.sends(&mut talk, ToClient, ACK, &record(22, 900));
+    greet(mirror, &mut talk);
     talk
+}
+
+/// A hello and the service's answer to it.
+fn greet(mirror: &mut Mirror, talk: &mut Talk) {
+    mirror.sends(talk, ToServer, ACK, &hello());
+    mirror.sends(talk, ToClient, ACK, &record(22, 900));
 }
 
 #[test]
@@ -208,6 +213,105 @@ fn behind_tls_each_turn_that_asks_is_an_access_and_the_hello_speaks_for_the_firs
         assert_eq!((told, mirror.of(ADDRESS).accesses), ([3, 1, 2], 3));
         assert!(counts.are_sealed());
     }
+}
+
+#[test]
+fn behind_tls_a_short_turn_is_an_access_where_it_is_answered_by_more_than_a_frame() {
+    let finished = [record(20, 1), record(23, 69)].concat();
+    let keys = [record(22, 258), record(20, 1), record(22, 40)].concat();
+    let short = record(23, 70);
+    for (handshake, answer, accesses) in [
+        (finished.clone(), 300, 3),
+        (keys, 300, 3),
+        // The first request may come with the end of the handshake.
+        ([finished.clone(), short.clone()].concat(), 300, 4),
+        // Windows, pings and their like.
+        (finished, 40, 1),
+    ] {
+        let mut mirror = Mirror::new();
+        let mut talk = sealed(&mut mirror);
+        mirror.sends(&mut talk, ToServer, ACK, &handshake);
+        mirror.sends(&mut talk, ToClient, ACK, &record(23, 200));
+        for _ in 0..3 {
+            mirror.sends(&mut talk, ToServer, ACK, &short);
+            mirror.sends(&mut talk, ToClient, ACK, &record(23, answer));
+        }
+        mirror.sends(&mut talk, ToServer, RST, b"");
+        let counts = mirror.after(Span::from_secs(1));
+        let bare = u64::from(accesses == 1);
+        assert_eq!((counts[Count::Accesses], counts[Count::BareHandshakes]), (accesses, bare));
+    }
+}
+
+#[test]
+fn who_takes_an_answer_in_morsels_holds_the_connection() {
+    // What the service sends every five seconds, and whether the client takes nothing then.
+    for (morsel, starves, held) in [(100, true, 1), (6_000, true, 0), (100, false, 0)] {
+        let mut mirror = Mirror::new();
+        let mut talk = mirror.open(CLIENT);
+        mirror.sends(&mut talk, ToServer, ACK, b"GET /large HTTP/1.1\r\nHost: a\r\n\r\n");
+        mirror.sends(&mut talk, ToClient, ACK, b"HTTP/1.1 200 OK\r\nContent-Length: 900000\r\n\r\n");
+        for second in 0..4 {
+            talk.window[0] = if starves || second == 0 { 0 } else { 8_192 };
+            mirror.repeats(&talk, ToServer, ACK, b"");
+            mirror.wait(Span::from_secs(5));
+            for _ in 0..morsel / 1_000 {
+                mirror.sends(&mut talk, ToClient, ACK, &[7; 1_000]);
+            }
+            mirror.sends(&mut talk, ToClient, ACK, &vec![7; morsel % 1_000]);
+        }
+        mirror.after(Span::from_secs(1));
+        assert_eq!(mirror.of(ADDRESS).held, held, "{morsel} bytes");
+    }
+}
+
+#[test]
+fn answers_are_brief_where_they_stay_below_a_thousand_bytes() {
+    let request = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n";
+    let answer = |len: usize| {
+        let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {len}\r\n\r\n");
+        [head.as_bytes(), &vec![7; len]].concat()
+    };
+    let mut mirror = Mirror::new();
+    let mut talk = mirror.open(CLIENT);
+    for len in [200, 2_000, 900, 1_400] {
+        mirror.sends(&mut talk, ToServer, ACK, request);
+        // The head goes ahead of the rest.
+        let (first, rest) = (&answer(len)[..60], &answer(len)[60..]);
+        mirror.sends(&mut talk, ToClient, ACK, first);
+        mirror.sends(&mut talk, ToClient, ACK, rest);
+    }
+    let mut behind_tls = mirror.open("198.51.100.8:4000");
+    greet(&mut mirror, &mut behind_tls);
+    mirror.sends(&mut behind_tls, ToServer, ACK, &[record(20, 1), record(23, 53)].concat());
+    mirror.sends(&mut behind_tls, ToClient, ACK, &record(23, 200));
+    for len in [300, 3_000, 300] {
+        mirror.sends(&mut behind_tls, ToServer, ACK, &record(23, 400));
+        mirror.sends(&mut behind_tls, ToClient, ACK, &record(23, len));
+    }
+    assert_eq!(mirror.after(Span::from_secs(1))[Count::BriefAnswers], 4);
+}
+
+#[test]
+fn syn_acks_beside_the_service_are_unasked_where_no_syn_was_seen() {
+    let mut mirror = Mirror::new();
+    let mut asked = mirror.talk("198.51.100.9:443", 41_000);
+    mirror.sends(&mut asked, ToClient, SYN, b"");
+    mirror.sends(&mut asked, ToServer, SYN_ACK, b"");
+    for (server, port) in [
+        ("198.51.100.7:443", 40_000),
+        // Neither between ports of clients, nor to those of servers.
+        ("198.51.100.7:4430", 40_001),
+        ("198.51.100.7:443", 22),
+    ] {
+        let mut stray = mirror.talk(server, port);
+        mirror.sends(&mut stray, ToServer, SYN_ACK, b"");
+        mirror.repeats(&stray, ToServer, SYN_ACK, b"");
+    }
+    mirror.after(Span::from_secs(1));
+    let beside = mirror.seconds(Scope::Beside(WEB)).next().unwrap();
+    // It is sent again until it is answered.
+    assert_eq!(beside.counts[Count::UnaskedSynAcks], 2);
 }
 
 #[test]

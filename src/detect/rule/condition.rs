@@ -16,6 +16,8 @@ pub enum Condition {
     Count(Bound),
     /// The key's part of the service's whole, 0 to 1 (see [`whole_of`](crate::detect::whole_of)).
     Share(Bound),
+    /// The same before; of answers, of as many as there were accesses.
+    ShareBefore(Bound),
     /// The key's part of the excess over the level before, 0 to 1.
     ExcessShare(Bound),
     /// How many times its share before; grouped by service, how many times its rate before.
@@ -78,6 +80,8 @@ pub struct Observed {
     pub count: f64,
     /// The part of the service's whole, 0 to 1.
     pub share: f64,
+    /// The same before.
+    pub share_before: f64,
     /// The part of the excess over the level before, 0 to 1.
     pub excess_share: f64,
     /// How many times the share (by service: the rate) before.
@@ -115,6 +119,8 @@ pub enum Metric {
     Count,
     /// See [`Condition::Share`].
     Share,
+    /// See [`Condition::ShareBefore`].
+    ShareBefore,
     /// See [`Condition::ExcessShare`].
     ExcessShare,
     /// See [`Condition::Lift`].
@@ -222,6 +228,7 @@ impl Condition {
             Condition::Rate(bound) => Some((Metric::Rate, bound)),
             Condition::Count(bound) => Some((Metric::Count, bound)),
             Condition::Share(bound) => Some((Metric::Share, bound)),
+            Condition::ShareBefore(bound) => Some((Metric::ShareBefore, bound)),
             Condition::ExcessShare(bound) => Some((Metric::ExcessShare, bound)),
             Condition::Lift(bound) => Some((Metric::Lift, bound)),
             Condition::Before(bound) => Some((Metric::Before, bound)),
@@ -269,6 +276,7 @@ impl Condition {
             (Condition::Rate(old), Condition::Rate(new))
             | (Condition::Count(old), Condition::Count(new))
             | (Condition::Share(old), Condition::Share(new))
+            | (Condition::ShareBefore(old), Condition::ShareBefore(new))
             | (Condition::ExcessShare(old), Condition::ExcessShare(new))
             | (Condition::Lift(old), Condition::Lift(new))
             | (Condition::Before(old), Condition::Before(new))
@@ -296,6 +304,7 @@ impl Observed {
             Metric::Rate => self.rate,
             Metric::Count => self.count,
             Metric::Share => self.share,
+            Metric::ShareBefore => self.share_before,
             Metric::ExcessShare => self.excess_share,
             Metric::Lift => self.lift,
             Metric::Before => self.before,
@@ -320,6 +329,7 @@ impl Metric {
             Metric::Rate => "rate",
             Metric::Count => "count",
             Metric::Share => "share",
+            Metric::ShareBefore => "share_before",
             Metric::ExcessShare => "excess_share",
             Metric::Lift => "lift",
             Metric::Before => "before",
@@ -334,7 +344,7 @@ impl Metric {
         match self {
             Metric::Rate | Metric::Before => format!("{}/s", rounded(number)),
             Metric::Past => format!("{} s", rounded(number)),
-            Metric::Share | Metric::ExcessShare | Metric::PathShare => {
+            Metric::Share | Metric::ShareBefore | Metric::ExcessShare | Metric::PathShare => {
                 format!("{} %", rounded(number * 100.0))
             }
             Metric::Lift => format!("{}×", rounded(number)),

@@ -181,6 +181,8 @@ pub enum Measure {
     Unanswered,
     /// Milliseconds that clients waited for first bytes of answers, summed: 1k/s is one client waiting at any time.
     Waiting,
+    /// Answers of less than 1,000 bytes: what errors look like behind TLS.
+    BriefAnswers,
     /// First bytes of answers that took half a second or more: who waits that long is not satisfied (Apdex, T = 0.5 s).
     Lagging,
     /// First bytes of answers that took two seconds or more: four times that, from which on people are frustrated.
@@ -217,6 +219,8 @@ pub enum Measure {
     Fragments,
     /// Datagrams that nobody asked for, from the ports of services that amplify.
     Reflected,
+    /// SYN-ACKs that nobody asked for, from ports of servers to ports beside the service.
+    UnaskedSynAcks,
     /// Conversations of which one side alone is seen while not one packet goes the other way. `past` is how long conversations
     /// were seen from both sides.
     OneSided,
@@ -227,10 +231,10 @@ words! {
     Requests = "requests", Accesses = "accesses", ClientErrors = "client_errors",
     ServerErrors = "server_errors", HalfOpen = "half_open", Unearned = "unearned", Ignored = "ignored",
     Refused = "refused", Probes = "probes", UdpProbes = "udp_probes", Strays = "strays",
-    Unanswered = "unanswered", Waiting = "waiting", Lagging = "lagging", Late = "late", Held = "held", Drips = "drips",
+    Unanswered = "unanswered", Waiting = "waiting", BriefAnswers = "brief_answers", Lagging = "lagging", Late = "late", Held = "held", Drips = "drips",
     BareHandshakes = "bare_handshakes", Renegotiations = "renegotiations", HastyRecords = "hasty_records", OutOfState = "out_of_state", Holding = "holding",
     Denied = "denied", Missing = "missing", Resets = "resets", LargeResent = "large_resent", Udp = "udp",
-    Icmp = "icmp", Fragments = "fragments", Reflected = "reflected",
+    Icmp = "icmp", Fragments = "fragments", Reflected = "reflected", UnaskedSynAcks = "unasked_syn_acks",
     OneSided = "one_sided",
 }
 

@@ -48,10 +48,12 @@ pub struct TestTraffic {
     pub ports: u16,
     /// How many addresses of the service in turn; more than one make it a service of many addresses.
     pub hosts: u16,
-    /// The port that datagrams come from; `None` for another each time.
+    /// The port that datagrams, SYNs and SYN-ACKs come from; `None` for another each time.
     pub source_port: Option<u16>,
     /// The time to the first byte of an answer.
     pub wait: Option<Span>,
+    /// Bytes of the bodies of its answers; `None` for another length each time, 400 to 4,000.
+    pub body: Option<u32>,
     /// The part of the service's full segments that it sends twice, 0 to 1.
     pub resent: f64,
     /// What becomes of SYNs.
@@ -86,6 +88,8 @@ pub enum TrafficKind {
     Syns,
     /// ACKs alone, of no conversation.
     OutOfState,
+    /// SYN-ACKs alone, which answer nothing.
+    SynAcks,
     /// UDP datagrams.
     Datagrams,
     /// ICMP echo requests.
@@ -111,7 +115,7 @@ pub enum TrafficKind {
 }
 words! {
     TrafficKind, "a kind of traffic":
-    Requests = "requests", Connections = "connections", Held = "held", Syns = "syns", OutOfState = "out_of_state", Datagrams = "datagrams",
+    Requests = "requests", Connections = "connections", Held = "held", Syns = "syns", OutOfState = "out_of_state", SynAcks = "syn_acks", Datagrams = "datagrams",
     Pings = "pings", Fragments = "fragments", Streams = "streams", Resets = "resets",
     Drips = "drips", Strays = "strays", Sealed = "sealed", Handshakes = "handshakes",
     Renegotiations = "renegotiations", HastyRecords = "hasty_records",
@@ -143,6 +147,8 @@ words! { Seen, "a direction": Both = "both", ToServer = "to_server", ToClient = 
 
 /// More a second would make `bongsu rules test` slow: a minute of it is already 300,000 requests.
 const MAX_RATE: f64 = 5_000.0;
+/// The longest body of an answer.
+const MAX_BODY: u32 = 65_536;
 /// As long as the longest timespan.
 const MAX_DURATION: Span = Span::from_secs(600);
 /// As many as a /16 has.
@@ -205,6 +211,7 @@ impl Read for TestTraffic {
         let hosts = fields.checked("hosts", "1 to 64 hosts", |hosts: &u16| (1..=MAX_HOSTS).contains(hosts));
         let source_port = fields.optional("source_port").map(|Port(port)| port);
         let wait = fields.checked("wait", "a wait up to 10m", |wait: &Span| *wait <= MAX_DURATION);
+        let body = fields.checked("body", "a body of up to 65536 bytes", |body: &u32| *body <= MAX_BODY);
         let resent = fields.optional("resent").map_or(0.0, |Share(share)| share);
         let answer = fields.or("answer", SynAnswer::SynAck);
         let seen = fields.or("seen", Seen::Both);
@@ -226,6 +233,7 @@ impl Read for TestTraffic {
             hosts: hosts.unwrap_or(1),
             source_port,
             wait,
+            body,
             resent,
             answer,
             seen,

@@ -42,6 +42,9 @@ pub enum Evidence {
     OneSource,
     /// How many times as many different clients come from home, where that is no chance.
     MoreClients,
+    /// How many times as many different clients come from home to a service that fails them, where these are no more than
+    /// before and ask for much more.
+    SameClients,
     /// How many times the load before.
     Surge,
     /// The part of known clients' exchanges that fail while the load is ordinary.
@@ -50,6 +53,8 @@ pub enum Evidence {
     ErrorsUnloaded,
     /// The part of first bytes that came late, more than before, while the load is ordinary.
     LateUnloaded,
+    /// The part of answers that have less than 1,000 bytes, more than before, while the load is ordinary.
+    BriefUnloaded,
     /// Seconds by which the service broke before the load rose.
     BrokeFirst,
     /// Seconds by which the load rose before the service broke.
@@ -90,8 +95,8 @@ words! {
     Concentration = "concentration", KnownNetworks = "known-networks", NewNetworks = "new-networks",
     Foreign = "foreign", OnlyAbroad = "only-abroad", HighRate = "high-rate", OrdinaryRate = "ordinary-rate", OneMake = "one-make",
     SameMakes = "same-makes", OtherMakes = "other-makes", OnePath = "one-path", FewAssets = "few-assets", Assets = "assets",
-    FewSources = "few-sources", OneSource = "one-source", MoreClients = "more-clients", Surge = "surge",
-    FailsUnloaded = "fails-unloaded", ErrorsUnloaded = "errors-unloaded", LateUnloaded = "late-unloaded",
+    FewSources = "few-sources", OneSource = "one-source", MoreClients = "more-clients", SameClients = "same-clients", Surge = "surge",
+    FailsUnloaded = "fails-unloaded", ErrorsUnloaded = "errors-unloaded", LateUnloaded = "late-unloaded", BriefUnloaded = "brief-unloaded",
     BrokeFirst = "broke-first", LoadFirst = "load-first", HalfOpen = "half-open", Held = "held", Drips = "drips",
     Resets = "resets", HastyRecords = "hasty-records", OutOfState = "out-of-state", TurnedAway = "turned-away", Datagrams = "datagrams", Reflected = "reflected", Unanswered = "unanswered",
     LargeLost = "large-lost", PathLost = "path-lost", Replaced = "replaced", Dropped = "dropped", Declared = "declared",

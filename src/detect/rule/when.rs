@@ -7,10 +7,11 @@ use crate::document::{Count, Factor, Key, Node, Rate, Read, Reader, Scalar, Shar
 use crate::time::Span;
 
 /// The keys of a condition.
-const KEYS: [&str; 12] = [
+const KEYS: [&str; 13] = [
     "rate",
     "count",
     "share",
+    "share_before",
     "excess_share",
     "lift",
     "before",
@@ -67,6 +68,7 @@ fn read_entry(key: &Key, node: &Node, depth: usize, reading: &mut Reading<'_, '_
         "rate" => reading.leaf::<Rate>(node, Condition::Rate),
         "count" => reading.leaf::<Count>(node, Condition::Count),
         "share" => reading.leaf::<Share>(node, Condition::Share),
+        "share_before" => reading.leaf::<Share>(node, Condition::ShareBefore),
         "excess_share" => reading.leaf::<Share>(node, Condition::ExcessShare),
         "lift" => reading.leaf::<Factor>(node, Condition::Lift),
         "before" => reading.leaf::<Rate>(node, Condition::Before),

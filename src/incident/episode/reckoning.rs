@@ -103,7 +103,7 @@ impl<'a> Reckoning<'a> {
         let cohorts = self.cohorts(&rows, gathering);
         let mut facts = episode.facts(self.watched, self.before, (self.seconds, self.ground.home));
         let found = episode.examine(self.watched, self.before, self.ground, (&rows, &facts));
-        facts.failing = found.failing();
+        (facts.failing, facts.is_well) = (found.failing(), found.is_well());
         let mut verdict = self.verdict(&cohorts, &facts, &found);
         let origins = self.origins(rows, &mut verdict);
         Account {
@@ -226,6 +226,7 @@ impl<'a> Reckoning<'a> {
             was_well: facts.was_well(),
             is_hurt: found.health.state >= Condition::Degraded,
             is_failing: found.is_failing(),
+            is_brief: facts.is_brief(),
             is_silent: episode.is_silent() || timeline.shut_for >= SHUT || timeline.mute_for >= MUTE,
             is_blind: episode.sides(watched).is_one_way() || facts.is_lossy(),
             is_lossy: facts.is_lossy(),

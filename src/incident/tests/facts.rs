@@ -21,12 +21,12 @@ fn told_since(
     beside: &[(Count, u64)],
     timeline: &Timeline,
 ) -> Vec<(Evidence, f64)> {
-    told_against(&before(10), first, own, beside, timeline)
+    told_against((&before(10), false), first, own, beside, timeline)
 }
 
-/// The same of a service that had this before.
+/// The same of a service that had this before, and whose clients are well or not.
 fn told_against(
-    before: &Before,
+    (before, is_well): (&Before, bool),
     first: Option<i64>,
     own: &[(Count, u64)],
     beside: &[(Count, u64)],
@@ -52,6 +52,7 @@ fn told_against(
         replaced: 0.0,
         first: first.map(at),
         failing: Some(0.8),
+        is_well,
     };
     facts.all(false).into_iter().map(|fact| (fact.evidence, fact.value)).collect()
 }
@@ -145,6 +146,29 @@ fn a_mirror_that_misses_packets_proves_no_fault() {
 }
 
 #[test]
+fn a_path_loses_segments_where_the_load_is_ordinary_or_chance() {
+    let lost = |usual, accesses| {
+        let own = [(Count::Accesses, accesses), (Count::SmallSent, 200), (Count::SmallResent, 60)];
+        let facts = told_against((&before(usual), false), None, &own, &[], &Timeline::default());
+        value(&facts, Evidence::PathLost)
+    };
+    assert_eq!(lost(10, 120), Some(0.3));
+    assert_eq!(lost(10, 200), None);
+    // Of one a second, thirty in ten seconds are a page with its files.
+    assert_eq!(lost(1, 30), Some(0.3));
+}
+
+#[test]
+fn some_bad_seconds_of_a_service_whose_clients_are_well_are_no_failure() {
+    let broke_first = |is_well| {
+        let facts = told_against((&before(10), is_well), None, &[(Count::Accesses, 100)], &[], &fallen());
+        value(&facts, Evidence::BrokeFirst)
+    };
+    assert!(broke_first(false).is_some());
+    assert_eq!(broke_first(true), None);
+}
+
+#[test]
 fn what_fails_from_the_first_seconds_on_is_compared_with_nothing() {
     let late = [(Count::Accesses, 100), (Count::FirstBytes, 90), (Count::Late, 60)];
     let compared = [Evidence::FailsUnloaded, Evidence::LateUnloaded, Evidence::BrokeFirst];
@@ -181,7 +205,7 @@ fn a_rise_that_has_gone_again_does_not_make_a_service_fail_that_goes_on_failing(
     let first = |accesses| {
         let counts = [Count::Attempts, Count::Answered, Count::Accesses];
         let own = [&counts.map(|count| (count, accesses))[..], &[(Count::PacketsIn, 6 * accesses)]].concat();
-        value(&told_against(&before, None, &own, &[], &timeline), Evidence::LoadFirst)
+        value(&told_against((&before, false), None, &own, &[], &timeline), Evidence::LoadFirst)
     };
     assert!(first(200).is_some());
     assert_eq!(first(120), None);

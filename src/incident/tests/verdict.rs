@@ -2,6 +2,7 @@
 
 use crate::aggregate::Cell;
 use crate::detect::rule::{Evidence, Weights};
+use crate::incident::clients::Gathering;
 use crate::incident::cohort::{Cohort, Who};
 use crate::incident::facts::Fact;
 use crate::incident::verdict::Case;
@@ -15,6 +16,7 @@ struct Told {
     unit: Unit,
     stage: usize,
     is_hurt: bool,
+    is_brief: bool,
     is_silent: bool,
     is_blind: bool,
     is_lossy: bool,
@@ -38,6 +40,7 @@ impl Told {
             unit: Unit::Requests,
             stage: 1,
             is_hurt: false,
+            is_brief: false,
             is_silent: false,
             is_blind: false,
             is_lossy: false,
@@ -75,6 +78,7 @@ impl Told {
             was_well: self.was_well,
             is_hurt: self.is_hurt,
             is_failing: self.is_hurt,
+            is_brief: self.is_brief,
             is_silent: self.is_silent,
             is_blind: self.is_blind,
             is_lossy: self.is_lossy,
@@ -166,6 +170,20 @@ fn machines_from_few_prefixes_are_a_flood() {
 fn people_from_everywhere_they_came_from_are_a_crowd() {
     let told = Told::new(&[RISEN, (Evidence::LoadFirst, 30.0)], vec![people(1.0)]).hurt();
     assert_eq!(told.verdict().cause, Cause::FlashCrowd);
+}
+
+#[test]
+fn as_many_as_ever_who_ask_for_much_more_of_what_fails_try_again() {
+    let told = |now, (is_hurt, is_brief)| {
+        let gathering = Some(Gathering { before: 200.0, now });
+        let program = Cohort { assets: Some(0.2), known: Some(0.6), path: Some(0.9), ..people(1.0) };
+        let again = Cohort { gathering, excess: 9_000.0, usual: 2_000.0, ..program };
+        Told { is_hurt, is_brief, ..Told::new(&[RISEN], vec![again]) }.verdict().cause
+    };
+    assert_eq!(told(220.0, (true, false)), Cause::Glitch(Glitch::Backend));
+    assert_eq!(told(220.0, (false, true)), Cause::Glitch(Glitch::Backend), "behind TLS");
+    assert_eq!(told(600.0, (true, false)), Cause::FlashCrowd, "many more of them");
+    assert!(!matches!(told(220.0, (false, false)), Cause::Glitch(_)), "and it serves them");
 }
 
 #[test]
