@@ -104,7 +104,7 @@ impl Incidents {
             }
             told.extend(self.follow(subject, tick, &findings, watched));
             if !self.successors.contains_key(&subject) {
-                self.note(subject, tick, findings, over, watched);
+                self.note(subject, tick, (findings, over), watched);
                 told.extend(self.tell(subject, tick, watched));
             }
         }
@@ -116,8 +116,7 @@ impl Incidents {
         &mut self,
         subject: Subject,
         tick: TickId,
-        mut findings: Vec<Finding>,
-        over: Option<Behind>,
+        (mut findings, over): (Vec<Finding>, Option<Behind>),
         watched: &mut Watched,
     ) {
         if let Some(behind) = over.as_ref().or_else(|| self.open.get(&subject)?.behind.as_ref()) {
