@@ -25,8 +25,11 @@ const WEIGHS: f64 = 0.1;
 /// Of what the whole service has more than before, a second must have this part: windows remember a surge that is over.
 const RISES: f64 = 0.25;
 
-/// Without a finding it must come to so many times the level before as well.
+/// Without a finding it must come to so many times the level before as well, and beyond what chance brings: so many standard
+/// deviations, of counts that scatter so (variance over mean).
 const ABOVE: f64 = 2.0;
+const CHANCE: f64 = 3.0;
+const BURSTS: f64 = 8.0;
 
 /// The part of the connections that were found to be held which may be left.
 const HELD: f64 = 0.5;
@@ -61,14 +64,14 @@ impl Activity {
                 self.last = if is_found { tick } else { self.last };
                 continue;
             }
+            if is_held(finding, watched) {
+                self.last = tick;
+            }
             let Some(least) = least(finding, is_found) else { continue };
             let traffic = finding.rule.filter.traffic;
             let ticks = watched.since(self.followed.plus(1));
             let seen = ticks.filter(|(_, seconds)| weight(finding, seconds.of(traffic)) as f64 >= least);
             self.last = self.last.max(seen.map(|(tick, _)| tick).next_back().unwrap_or(self.last));
-            if is_held(finding, watched) {
-                self.last = tick;
-            }
         }
         self.followed = tick;
     }
@@ -78,12 +81,14 @@ impl Activity {
 fn least(finding: &Finding, is_found: bool) -> Option<f64> {
     let least = (WEIGHS * finding.observed.rate).max(1.0);
     let stands_out = finding.key != Key::Service || is_of_health(finding.rule.measure);
+    let before = finding.observed.before;
     if is_found {
-        let before = finding.observed.before;
         let risen = before + RISES * (finding.observed.rate - before);
         return Some(if stands_out { least } else { least.max(risen) });
     }
-    stands_out.then(|| least.max(ABOVE * finding.observed.before))
+    // Where some is usual, a second of it is chance (three standard deviations; the files of a page come at once).
+    let chance = before + CHANCE * (BURSTS * before).sqrt();
+    stands_out.then(|| least.max(ABOVE * before).max(chance))
 }
 
 /// Whether the connections that were found to be held are held still: they came to be so once.

@@ -44,8 +44,10 @@ enum Nature {
     Crowd,
     Fault,
     Search,
-    /// Somebody who does too much, whether or not he means harm.
-    Somebody,
+    /// Somebody who asks too much, and may mean no harm.
+    Heavy,
+    /// Somebody who means harm, alone or among others.
+    Attack,
 }
 
 /// Seconds without a scan, or without passwords being guessed, after which these are no part of what else begins.
@@ -139,7 +141,8 @@ impl Successor {
 /// The nature of a cause; `None` where it is not known.
 fn nature(cause: Cause) -> Option<Nature> {
     match cause {
-        Cause::Attack(_) | Cause::HeavyClient | Cause::Mixed => Some(Nature::Somebody),
+        Cause::Attack(_) | Cause::Mixed => Some(Nature::Attack),
+        Cause::HeavyClient => Some(Nature::Heavy),
         Cause::FlashCrowd => Some(Nature::Crowd),
         Cause::Glitch(_) => Some(Nature::Fault),
         Cause::Scan(_) | Cause::BruteForce(_) => Some(Nature::Search),
@@ -147,12 +150,13 @@ fn nature(cause: Cause) -> Option<Nature> {
     }
 }
 
-/// Whether something of a nature is another matter than what was told: of a mixture and of an attack, what else comes may
-/// be a part, but not a fault of its own.
+/// Whether something of a nature is another matter than what was told: of a mixture, what else comes may be a part, but not
+/// a fault of its own; who attacks may do so less, or scan.
 fn follows(told: Cause, now: Nature) -> bool {
     match told {
         Cause::Mixed => now == Nature::Fault,
-        Cause::Attack(_) | Cause::HeavyClient if now == Nature::Search => false,
+        Cause::Attack(_) if matches!(now, Nature::Heavy | Nature::Search) => false,
+        Cause::HeavyClient if now == Nature::Search => false,
         told => nature(told) != Some(now),
     }
 }
