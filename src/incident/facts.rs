@@ -194,14 +194,17 @@ impl Facts<'_> {
     }
 
     /// Attempts without an answer while there were no more than before; or of which nearly all are refused or ignored,
-    /// however many there are: who is shut out tries again, and an overloaded server still answers some.
+    /// however many there are: who is shut out tries again, and an overloaded server still answers some. The same of requests
+    /// where nothing was ever answered.
     fn unanswered(&self) -> Option<Fact> {
         let attempts = self.own[Count::Attempts];
-        if attempts < LEAST_ATTEMPTS
-            || self.watched.sides() != Sides::Both
-            || self.is_forged()
-            || self.is_lossy()
-        {
+        if self.watched.sides() != Sides::Both || self.is_forged() || self.is_lossy() {
+            return None;
+        }
+        if let Some(part) = self.never_answered() {
+            return Some(fact(Evidence::Unanswered, part, Some(0.0)));
+        }
+        if attempts < LEAST_ATTEMPTS {
             return None;
         }
         // What is broken off was answered by the machine and not by the service.
@@ -210,6 +213,17 @@ impl Facts<'_> {
         let answered = (answered as f64 / attempts as f64).min(1.0);
         (self.is_gone() || self.broke_unloaded())
             .then(|| fact(Evidence::Unanswered, 1.0 - answered, Some(0.0)))
+    }
+
+    /// The part of what was asked that nothing answered, at a service that was never seen to answer: that it takes its time
+    /// may be meant, that it says nothing at all is not.
+    fn never_answered(&self) -> Option<f64> {
+        let [asked, given_up] = [Count::Accesses, Count::Unanswered].map(|count| self.own[count]);
+        // The first answer behind TLS is the handshake's.
+        let first = self.own[Count::FirstBytes].saturating_sub(self.own[Count::Hellos]);
+        let served = self.own[Count::Responses].max(first);
+        let is_mute = given_up >= LEAST_ATTEMPTS && 2 * given_up >= asked && 50 * served <= asked;
+        (is_mute && !self.was_well()).then(|| 1.0 - served as f64 / asked.max(1) as f64)
     }
 
     /// Whether nearly all attempts are refused or ignored, or nearly all connections broken off once something is asked.

@@ -146,6 +146,17 @@ fn a_mirror_that_misses_packets_proves_no_fault() {
 }
 
 #[test]
+fn who_never_answered_anything_is_gone_and_who_takes_his_time_may_be_meant_to() {
+    let unanswered = |first, served| {
+        let own = [(Count::Accesses, 60), (Count::Unanswered, 55), (Count::FirstBytes, served)];
+        value(&told_since(Some(first), &own, &[], &fallen()), Evidence::Unanswered)
+    };
+    assert_eq!(unanswered(8, 0), Some(1.0));
+    assert_eq!(unanswered(8, 5), None);
+    assert_eq!(unanswered(0, 0), None, "it was well, and other evidence tells");
+}
+
+#[test]
 fn a_path_loses_segments_where_the_load_is_ordinary_or_chance() {
     let lost = |usual, accesses| {
         let own = [(Count::Accesses, accesses), (Count::SmallSent, 200), (Count::SmallResent, 60)];
