@@ -278,6 +278,23 @@ fn a_head_that_takes_its_time_is_held_until_the_connection_ends() {
 }
 
 #[test]
+fn a_head_that_is_given_up_before_anybody_looks_was_held_where_it_went_on() {
+    for (second, counted) in [(3, 0), (7, 1)] {
+        let mut mirror = Mirror::new();
+        let mut talk = mirror.open(CLIENT);
+        mirror.sends(&mut talk, ToServer, ACK, b"GET / HTTP/1.1\r\nHost: a\r\n");
+        mirror.wait(Span::from_secs(second));
+        mirror.sends(&mut talk, ToServer, ACK, b"X-a: b\r\n");
+        mirror.wait(Span::from_secs(1));
+        mirror.sends(&mut talk, ToClient, FIN, b"");
+        mirror.sends(&mut talk, ToServer, FIN, b"");
+        let counts = mirror.after(Span::from_secs(1));
+        let told = [Count::Held, Count::Released, Count::Drips].map(|count| counts[count]);
+        assert_eq!(told, [counted; 3], "after {second} s");
+    }
+}
+
+#[test]
 fn a_head_that_trickles_is_held_where_only_its_client_is_mirrored() {
     let mut mirror = Mirror::new();
     mirror.wait(Span::from_millis(611));

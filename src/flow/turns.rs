@@ -227,21 +227,28 @@ impl Turns {
 
     /// The service says that it is done, or breaks off, before the client did.
     pub fn cut_off(&mut self, heard: Heard) {
-        if self.is(WAITING) && !self.is(UNANSWERED | HELD) && !heard.unfinished {
-            self.served.unanswered = self.served.unanswered.saturating_add(1);
-        }
         // Servers give up a request that does not end after some seconds, often before anybody looks.
-        if self.trickles() && !self.is(HELD) {
-            (self.served.held, self.served.drawn_out, self.served.released) = (true, true, true);
-        }
-        self.state &= !(TURN | WAITING);
+        let draws_out = heard.unfinished && self.is(TURN) && self.goes_on() && self.moved() < LEAST_PROGRESS;
+        self.break_off(heard, draws_out || self.trickles());
     }
 
     /// The client says that it is done, or breaks off: where it waited that long, it gave up.
     pub fn give_up(&mut self, now: Timestamp, heard: Heard) {
         if Moment::of(now).span_since(self.last) >= GIVES_UP {
-            self.cut_off(heard);
+            self.break_off(heard, self.trickles());
         }
+    }
+
+    /// Ends the client's turn before it was answered.
+    fn break_off(&mut self, heard: Heard, drawn_out: bool) {
+        if self.is(WAITING) && !self.is(UNANSWERED | HELD) && !heard.unfinished {
+            self.served.unanswered = self.served.unanswered.saturating_add(1);
+        }
+        if drawn_out && !self.is(HELD) {
+            (self.served.held, self.served.drawn_out, self.served.released) = (true, true, true);
+        }
+        self.served.drips |= drawn_out && self.drips(heard) && !self.is(DRIPS);
+        self.state &= !(TURN | WAITING);
     }
 
     /// Whether it was told that the connection is held.
