@@ -69,7 +69,7 @@ impl FlowWriter {
         if let Some(carried) = flow.carried {
             carriers(carried, line);
         }
-        line.word("community_id", flow.ends.community_id().as_str());
+        identity(&flow.ends, line);
         line.word("conn_state", flow.state.code());
         let history = flow.history.as_str();
         if !history.is_empty() {
@@ -96,7 +96,7 @@ impl FlowWriter {
 
     fn hello(&mut self, hello: &HelloRecord<'_>, line: &mut Object<'_>) {
         self.head(EventType::Tls, hello.time, &hello.ends, line);
-        line.word("community_id", hello.ends.community_id().as_str());
+        identity(&hello.ends, line);
         tls(&hello.tls, line);
         if let Some(client) = hello.forwarded {
             line.address("xff", client);
@@ -105,7 +105,7 @@ impl FlowWriter {
 
     fn request(&mut self, request: &RequestRecord<'_>, line: &mut Object<'_>) {
         self.head(EventType::Http, request.time, &request.ends, line);
-        line.word("community_id", request.ends.community_id().as_str());
+        identity(&request.ends, line);
         line.object("http", |http| {
             http.told_or_null("hostname", request.host);
             match request.query {
@@ -135,6 +135,10 @@ fn kind(record: &Record<'_>) -> EventType {
         Record::Request(_) => EventType::Http,
         Record::Hello(_) => EventType::Tls,
     }
+}
+
+fn identity(ends: &Ends, line: &mut Object<'_>) {
+    line.written("community_id", |out| out.extend_from_slice(ends.community_id().as_bytes()));
 }
 
 /// Suricata's names of the protocols that flows are told of.

@@ -8,7 +8,8 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use super::text::{MAX_TOLD, told};
 
-/// An object that is being written. Its small steps become parts of what calls them: a name is stored as a whole then.
+/// An object that is being written. Its small steps become parts of what calls them: a name is stored as a whole then,
+/// quotes and colon included. Each field ends with a comma, the last of which gives way to the object's end.
 pub(super) struct Object<'o> {
     out: &'o mut Vec<u8>,
 }
@@ -19,7 +20,7 @@ impl Object<'_> {
     pub fn write(out: &mut Vec<u8>, fields: impl FnOnce(&mut Object<'_>)) {
         out.push(b'{');
         fields(&mut Object { out });
-        out.push(b'}');
+        end(out, b'}');
     }
 
     /// A field of our own words: ASCII without quotes, backslashes and controls.
@@ -31,34 +32,30 @@ impl Object<'_> {
     /// A field whose text writes itself and needs no escapes.
     #[inline(always)]
     pub fn written(&mut self, name: &'static str, write: impl FnOnce(&mut Vec<u8>)) {
-        self.name(name);
-        self.out.push(b'"');
+        self.name(name, b"\":\"");
         write(self.out);
-        self.out.push(b'"');
+        self.out.extend_from_slice(b"\",");
     }
 
     /// A field whose value is JSON already.
     #[inline(always)]
     pub fn as_it_stands(&mut self, name: &'static str, json: &[u8]) {
-        self.name(name);
-        self.out.extend_from_slice(json);
+        self.value(name, |out| out.extend_from_slice(json));
     }
 
     /// A field of text that strangers chose, made safe to show.
     #[inline(always)]
     pub fn told(&mut self, name: &'static str, text: &str) {
-        self.name(name);
-        push_told(self.out, text);
+        self.value(name, |out| push_told(out, text));
     }
 
     /// The same, `null` where there is none.
     #[inline(always)]
     pub fn told_or_null(&mut self, name: &'static str, text: Option<&str>) {
-        self.name(name);
-        match text {
-            Some(text) => push_told(self.out, text),
-            None => self.out.extend_from_slice(b"null"),
-        }
+        self.value(name, |out| match text {
+            Some(text) => push_told(out, text),
+            None => out.extend_from_slice(b"null"),
+        });
     }
 
     /// A list of such texts.
@@ -70,8 +67,7 @@ impl Object<'_> {
     /// A number.
     #[inline(always)]
     pub fn number(&mut self, name: &'static str, number: impl Into<u64>) {
-        self.name(name);
-        push_number(self.out, number.into());
+        self.value(name, |out| push_number(out, number.into()));
     }
 
     /// A number, or nothing where there is none.
@@ -85,11 +81,10 @@ impl Object<'_> {
     /// A number, `null` where there is none.
     #[inline(always)]
     pub fn number_or_null(&mut self, name: &'static str, number: Option<impl Into<u64>>) {
-        self.name(name);
-        match number {
-            Some(number) => push_number(self.out, number.into()),
-            None => self.out.extend_from_slice(b"null"),
-        }
+        self.value(name, |out| match number {
+            Some(number) => push_number(out, number.into()),
+            None => out.extend_from_slice(b"null"),
+        });
     }
 
     /// An address.
@@ -101,8 +96,7 @@ impl Object<'_> {
     /// An object in the object.
     #[inline(always)]
     pub fn object(&mut self, name: &'static str, fields: impl FnOnce(&mut Object<'_>)) {
-        self.name(name);
-        Object::write(self.out, fields);
+        self.value(name, |out| Object::write(out, fields));
     }
 
     /// A list of whatever `write` writes.
@@ -113,25 +107,49 @@ impl Object<'_> {
         items: impl Iterator<Item = T>,
         mut write: impl FnMut(T, &mut Vec<u8>),
     ) {
-        self.name(name);
-        self.out.push(b'[');
-        for (index, item) in items.enumerate() {
-            if index > 0 {
-                self.out.push(b',');
+        self.value(name, |out| {
+            out.push(b'[');
+            for item in items {
+                write(item, out);
+                out.push(b',');
             }
-            write(item, self.out);
-        }
-        self.out.push(b']');
+            end(out, b']');
+        });
     }
 
+    /// A field whose value is what `write` writes.
     #[inline(always)]
-    fn name(&mut self, name: &'static str) {
-        if self.out.last() != Some(&b'{') {
-            self.out.push(b',');
+    fn value(&mut self, name: &'static str, write: impl FnOnce(&mut Vec<u8>)) {
+        self.name(name, b"\":");
+        write(self.out);
+        self.out.push(b',');
+    }
+
+    /// A name in quotes with `behind` it, put together before it is stored.
+    #[inline(always)]
+    fn name<const N: usize>(&mut self, name: &'static str, behind: &[u8; N]) {
+        let mut text = [b'"'; LONGEST_NAME];
+        let len = 1 + name.len() + N;
+        debug_assert!(len <= LONGEST_NAME, "{name} is too long");
+        if let Some(place) = text.get_mut(1..1 + name.len()) {
+            place.copy_from_slice(name.as_bytes());
         }
-        self.out.push(b'"');
-        self.out.extend_from_slice(name.as_bytes());
-        self.out.extend_from_slice(b"\":");
+        if let Some(place) = text.get_mut(1 + name.len()..len) {
+            place.copy_from_slice(behind);
+        }
+        self.out.extend_from_slice(text.get(..len).unwrap_or_default());
+    }
+}
+
+/// The longest name with its quotes, colon and the quote of a text behind it.
+const LONGEST_NAME: usize = 32;
+
+/// Ends an object or a list, where the comma behind its last part stands.
+#[inline(always)]
+fn end(out: &mut Vec<u8>, mark: u8) {
+    match out.last_mut() {
+        Some(last @ b',') => *last = mark,
+        _ => out.push(mark),
     }
 }
 
@@ -152,16 +170,7 @@ pub(super) fn push_told(out: &mut Vec<u8>, text: &str) {
 /// A number in decimal.
 #[inline]
 pub(super) fn push_number(out: &mut Vec<u8>, number: u64) {
-    if number < 10 {
-        return out.push(b'0' + number as u8);
-    }
-    let mut digits = [0; 20];
-    let (mut rest, mut from) = (number, digits.len());
-    while let Some(digit) = from.checked_sub(1).and_then(|at| digits.get_mut(at)).filter(|_| rest > 0) {
-        *digit = b'0' + (rest % 10) as u8;
-        (rest, from) = (rest / 10, from - 1);
-    }
-    out.extend_from_slice(digits.get(from..).unwrap_or_default());
+    out.extend_from_slice(itoa::Buffer::new().format(number).as_bytes());
 }
 
 #[inline]
@@ -173,7 +182,8 @@ fn push_address(out: &mut Vec<u8>, address: IpAddr) {
     }
 }
 
-/// The dotted form, without the machinery of padding.
+/// The dotted form, without the machinery of padding. All places are stored and those behind the text taken back: to copy
+/// so many bytes as are not known before costs a call.
 #[inline]
 fn push_v4(out: &mut Vec<u8>, address: Ipv4Addr) {
     let mut text = [0; 16];
@@ -185,7 +195,9 @@ fn push_v4(out: &mut Vec<u8>, address: Ipv4Addr) {
         }
         end += usize::from(len);
     }
-    out.extend_from_slice(text.get(..end - 1).unwrap_or_default());
+    let begin = out.len();
+    out.extend_from_slice(&text);
+    out.truncate(begin + end - 1);
 }
 
 /// Each octet with a dot behind it, and how long that is.

@@ -8,14 +8,17 @@ use crate::time::{Timestamp, Zone};
 pub(super) struct Stamps {
     zone: Zone,
     /// By the last digits of the second.
-    known: [Option<(i64, String)>; REMEMBERED],
+    known: [Option<(i64, [u8; LEN])>; REMEMBERED],
 }
 
 /// Seconds that are remembered: most flows begin and end within this time.
 const REMEMBERED: usize = 16;
 
-/// Where the microseconds stand: behind `2026-01-02T03:04:05.`, before the offset.
-const FRACTION: usize = 20;
+/// The length of `2026-01-02T03:04:05.000000+09:00`: capture time knows years of four digits only.
+const LEN: usize = 32;
+
+/// Where the microseconds stand.
+const FRACTION: std::ops::Range<usize> = 20..26;
 
 impl Stamps {
     /// Times in `zone`.
@@ -28,16 +31,21 @@ impl Stamps {
         let second = time.secs();
         let place = second.rem_euclid(REMEMBERED as i64) as usize;
         let Some(known) = self.known.get_mut(place) else { return };
-        let text = match known {
-            Some((have, text)) if *have == second => text,
-            _ => &mut known.insert((second, time.rfc3339(&self.zone))).1,
+        let mut text = match known {
+            Some((have, text)) if *have == second => *text,
+            _ => {
+                let whole = time.rfc3339(&self.zone);
+                let Ok(text) = whole.as_bytes().try_into() else {
+                    return out.extend_from_slice(whole.as_bytes());
+                };
+                known.insert((second, text)).1
+            }
         };
-        let at = out.len() + FRACTION;
-        out.extend_from_slice(text.as_bytes());
         let micros = (time.nanos().rem_euclid(1_000_000_000) / 1_000) as u32;
-        if let Some(fraction) = out.get_mut(at..at + 6) {
+        if let Some(fraction) = text.get_mut(FRACTION) {
             fraction.copy_from_slice(&six_digits(micros));
         }
+        out.extend_from_slice(&text);
     }
 }
 

@@ -89,6 +89,11 @@ impl CommunityId {
     pub fn as_str(&self) -> &str {
         std::str::from_utf8(&self.0).unwrap_or_default()
     }
+
+    /// The text, which is ASCII.
+    pub fn as_bytes(&self) -> &[u8; LEN] {
+        &self.0
+    }
 }
 
 #[cfg(test)]

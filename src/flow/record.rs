@@ -184,8 +184,8 @@ pub struct Order {
 impl Ends {
     /// The [Community ID](community_id) of the flow between them.
     pub fn community_id(&self) -> CommunityId {
-        let paired = icmp::pairing(self.protocol, self.originator.port() as u8) != Pairing::None;
-        let answer = if self.is_icmp() && !paired { Answer::OneWay } else { Answer::Both };
+        let is_alone = || icmp::pairing(self.protocol, self.originator.port() as u8) == Pairing::None;
+        let answer = if self.is_icmp() && is_alone() { Answer::OneWay } else { Answer::Both };
         community_id(self.originator, self.responder, self.protocol, answer)
     }
 
