@@ -346,7 +346,7 @@ impl<'a> Look<'a> {
             rate,
             count,
             share: ratio(count, whole_of(measure, &window.counts) as f64),
-            share_before: ratio(before, past.rate(whole_measure(measure))),
+            share_before: whole_measure(measure).map_or(0.0, |whole| ratio(before, past.rate(whole))),
             excess_share: ratio((rate - before).max(0.0), rate),
             lift: (rate / level.max(LEAST_RATE)).min(MOST_LIFT),
             path_share: if asks_path_share(&self.rule.when) { path_share(window, measure) } else { 0.0 },

@@ -47,8 +47,9 @@ pub fn of_counts(measure: Measure, counts: &Counts) -> u64 {
     }
 }
 
-/// The measure whose level the part of a whole scope before is a part of: of answers, there were as many as accesses.
-pub fn whole_measure(measure: Measure) -> Measure {
+/// The measure that another one's part of a whole scope is a part of, as far as a level is kept of it: of answers and
+/// handshakes, as many as there were accesses.
+pub fn whole_measure(measure: Measure) -> Option<Measure> {
     match measure {
         Measure::ClientErrors
         | Measure::ServerErrors
@@ -57,18 +58,33 @@ pub fn whole_measure(measure: Measure) -> Measure {
         | Measure::Unanswered
         | Measure::BriefAnswers
         | Measure::Lagging
-        | Measure::Late => Measure::Accesses,
-        Measure::HalfOpen | Measure::Connections | Measure::Ignored | Measure::Refused | Measure::Probes => {
-            Measure::Attempts
-        }
+        | Measure::Late
+        | Measure::BareHandshakes
+        | Measure::Resets => Some(Measure::Accesses),
+        Measure::HalfOpen
+        | Measure::Connections
+        | Measure::Ignored
+        | Measure::Refused
+        | Measure::Probes
+        | Measure::OneSided => Some(Measure::Attempts),
+        Measure::Held | Measure::Drips => Some(Measure::Connections),
         Measure::Unearned
         | Measure::OutOfState
         | Measure::Udp
         | Measure::Icmp
         | Measure::Fragments
         | Measure::Reflected
-        | Measure::UnaskedSynAcks => Measure::Packets,
-        measure => measure,
+        | Measure::UnaskedSynAcks => Some(Measure::Packets),
+        Measure::UdpProbes | Measure::Strays | Measure::LargeResent => None,
+        Measure::Packets
+        | Measure::Bytes
+        | Measure::Attempts
+        | Measure::Requests
+        | Measure::Accesses
+        | Measure::Waiting
+        | Measure::Renegotiations
+        | Measure::HastyRecords
+        | Measure::Holding => Some(measure),
     }
 }
 
@@ -79,39 +95,19 @@ pub fn whole_of(measure: Measure, counts: &Counts) -> u64 {
         Measure::ClientErrors | Measure::ServerErrors | Measure::Denied | Measure::Missing => {
             counts[Count::Responses]
         }
-        Measure::HalfOpen | Measure::Connections | Measure::Ignored | Measure::Refused | Measure::Probes => {
-            counts[Count::Attempts]
-        }
-        Measure::Unearned
-        | Measure::OutOfState
-        | Measure::Udp
-        | Measure::Icmp
-        | Measure::Fragments
-        | Measure::Reflected
-        | Measure::UnaskedSynAcks => counts[Count::PacketsIn],
         Measure::UdpProbes => counts[Count::UdpProbes],
         Measure::Strays => counts[Count::Strays],
-        Measure::Unanswered => counts[Count::Accesses],
         Measure::Lagging | Measure::Late => counts[Count::FirstBytes],
         // The first answer behind TLS is the handshake's.
         Measure::BriefAnswers => {
             counts[Count::FirstBytes].saturating_sub(counts[Count::Hellos]).max(counts[Count::BriefAnswers])
         }
-        Measure::Held | Measure::Drips => counts[Count::Opened],
         Measure::BareHandshakes => counts[Count::Hellos],
         Measure::Resets => counts[Count::Http2Requests],
         Measure::LargeResent => counts[Count::LargeSent],
         // Where the service's packets alone are seen, no attempt is.
         Measure::OneSided => counts[Count::Attempts].max(counts.one_sided()),
-        Measure::Packets
-        | Measure::Bytes
-        | Measure::Attempts
-        | Measure::Requests
-        | Measure::Accesses
-        | Measure::Waiting
-        | Measure::Renegotiations
-        | Measure::HastyRecords
-        | Measure::Holding => of_counts(measure, counts),
+        measure => of_counts(whole_measure(measure).unwrap_or(measure), counts),
     }
 }
 

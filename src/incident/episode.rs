@@ -215,6 +215,7 @@ impl Episode {
             seconds,
             held: self.held_by_holders(before, seconds),
             drawn_out: drawn_out_by_few(&self.sums.window),
+            clients: self.sums.window.sources.values().filter(|cell| cell.accesses > 0).count(),
             replaced: self
                 .excess(before, seconds)
                 .of_newcomers(self.told_measure(before, seconds), |lineage| home.is_foreign(lineage.country)),

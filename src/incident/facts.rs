@@ -25,6 +25,8 @@ pub(super) struct Facts<'a> {
     pub held: u64,
     /// Requests that few draw out.
     pub drawn_out: u64,
+    /// Clients that asked for anything.
+    pub clients: usize,
     /// The part of the traffic that networks abroad have which had hardly any before.
     pub replaced: f64,
     /// The first tick of all that is known, where that is little.
@@ -67,6 +69,9 @@ const LEAST_DATAGRAMS: f64 = 100.0;
 
 /// Attempts to connect below which their answers say nothing.
 const LEAST_ATTEMPTS: u64 = 12;
+
+/// Clients that a service left unanswered of which fewer may have kept it from answering.
+const LEAST_CLIENTS: usize = 5;
 
 /// Data segments of sampled conversations below which a loss of the mirror is chance.
 const LEAST_DATA: u64 = 100;
@@ -223,6 +228,7 @@ impl Facts<'_> {
         let first = self.own[Count::FirstBytes].saturating_sub(self.own[Count::Hellos]);
         let served = self.own[Count::Responses].max(first);
         let is_mute = given_up >= LEAST_ATTEMPTS && 2 * given_up >= asked && 50 * served <= asked;
+        let is_mute = is_mute && self.clients >= LEAST_CLIENTS;
         (is_mute && !self.was_well()).then(|| 1.0 - served as f64 / asked.max(1) as f64)
     }
 

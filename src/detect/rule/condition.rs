@@ -16,7 +16,7 @@ pub enum Condition {
     Count(Bound),
     /// The key's part of the service's whole, 0 to 1 (see [`whole_of`](crate::detect::whole_of)).
     Share(Bound),
-    /// The same before; of answers, of as many as there were accesses.
+    /// The same before; of answers, of as many as there were accesses. 0 where nothing is known of before.
     ShareBefore(Bound),
     /// The key's part of the excess over the level before, 0 to 1.
     ExcessShare(Bound),

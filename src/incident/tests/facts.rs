@@ -49,6 +49,7 @@ fn told_against(
         seconds: 10.0,
         held: 0,
         drawn_out: 0,
+        clients: 30,
         replaced: 0.0,
         first: first.map(at),
         failing: Some(0.8),
