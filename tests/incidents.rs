@@ -60,6 +60,16 @@ fn a_scan_that_comes_again_is_one_and_what_it_brings_with_it_is_part_of_it() {
 }
 
 #[test]
+fn what_ends_a_scan_ends_what_was_asked_of_its_lull() {
+    // Some access from abroad beside the scan, the same again after a lull, and five seconds later a flood.
+    let beside = |from| foreign_flood(per_sec(14)).start(secs(from)).over(secs(30));
+    let flood = foreign_flood(per_sec(150)).named("last").start(secs(175)).over(secs(100));
+    let two = Scenario::new(7).with(people()).with(scan()).with(beside(65)).with(beside(170).named("again"));
+    let told = labels(&two.with(flood));
+    assert!(told.iter().any(|(label, _)| label == "attack"), "{told:?}");
+}
+
+#[test]
 fn an_outage_behind_a_flood_does_not_go_by_its_name() {
     let flood = foreign_flood(per_sec(150)).start(secs(80)).over(secs(60));
     let before = people().over(secs(200));

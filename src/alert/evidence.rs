@@ -63,7 +63,7 @@ fn seen(rule: Option<&Rule>, limit: &Exceeded) -> String {
             Some(whole) => format!("{} {counted}{from} for each {whole}", quantity(limit.observed)),
             None => format!("{number} of all {}", unit::part(rule.measure, rule.group_by)),
         },
-        "share_before" => format!("before, {number} of all {}", unit::part(rule.measure, rule.group_by)),
+        "share_before" => format!("before, {number} were {counted}{from}"),
         "excess_share" => format!("{number} of what is more than before are {counted}{from}"),
         "rate" => format!("{} {counted} a second{from}", quantity(limit.observed)),
         "before" => format!("{} {counted} a second{from} before", quantity(limit.observed)),

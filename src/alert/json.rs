@@ -130,7 +130,11 @@ impl Object<'_> {
     fn name<const N: usize>(&mut self, name: &'static str, behind: &[u8; N]) {
         let mut text = [b'"'; LONGEST_NAME];
         let len = 1 + name.len() + N;
-        debug_assert!(len <= LONGEST_NAME, "{name} is too long");
+        if len > LONGEST_NAME {
+            self.out.push(b'"');
+            self.out.extend_from_slice(name.as_bytes());
+            return self.out.extend_from_slice(behind);
+        }
         if let Some(place) = text.get_mut(1..1 + name.len()) {
             place.copy_from_slice(name.as_bytes());
         }

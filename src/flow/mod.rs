@@ -15,6 +15,7 @@ mod ledger;
 mod loss;
 mod marks;
 mod pending;
+mod point;
 pub mod record;
 mod records;
 mod speech;

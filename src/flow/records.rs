@@ -27,6 +27,12 @@ pub(super) fn begins_with_handshake(payload: &[u8]) -> bool {
     matches!(payload, [HANDSHAKE, 3, 0..=4, ..])
 }
 
+/// Whether a segment ends a handshake that was cut short, of a session that is taken up again (TLS 1.2): it changes the
+/// cipher, and what follows is a record of the handshake still.
+pub(super) fn end_a_handshake(payload: &[u8]) -> bool {
+    matches!(payload, [CHANGE_CIPHER_SPEC, 3, 0..=4, 0, 1, _, HANDSHAKE, ..])
+}
+
 /// Whether one of a segment's records is long enough to ask for something.
 pub(super) fn hold_a_request(payload: &[u8]) -> bool {
     sealed(payload).any(|len| len >= LEAST_REQUEST)

@@ -5,6 +5,7 @@
 //! A turn of the client begins with its first new byte after the service's last, and ends with the service's next. So it
 //! is the same in plain HTTP and inside of TLS, and pipelined requests are one.
 
+use super::point::Point;
 use super::{Failure, Proof, Served, records};
 use crate::decode::TcpSegment;
 use crate::service::Direction;
@@ -16,12 +17,13 @@ use crate::time::{Span, Timestamp};
 pub(super) struct Turns {
     /// The number behind the last byte seen, by direction, where any was.
     top: [u32; 2],
-    /// When the client's turn began; before its first, when the connection was opened.
-    since: Moment,
+    /// When the client's turn began; before its first, when the connection was opened; behind it, when a short answer began
+    /// or the last morsel came.
+    since: Point,
     /// When the client's last new byte came.
-    last: Moment,
+    last: Point,
     /// When it last had to be told that the client takes nothing, where it is starved; where it nibbles, when that began.
-    starved: Moment,
+    starved: Point,
     /// The client's number when it was last looked at, or when its turn began; behind its turn, the service's when its answer
     /// or the client's starving began.
     mark: u32,
@@ -81,9 +83,6 @@ pub(super) const PATIENCE: Span = Span::from_secs(10);
 /// A client that leaves after so long did not leave for having its answer: half of all visitors are gone by then.
 const GIVES_UP: Span = Span::from_secs(3);
 
-/// The longest wait that is summed up: one forgotten answer must not outweigh a thousand.
-const LONGEST_WAIT: u32 = 60_000_000;
-
 /// What a request that is not held brings within [`PATIENCE`]: 500 B/s, the least that Apache's `mod_reqtimeout` asks of
 /// a body.
 const LEAST_PROGRESS: u32 = 5_000;
@@ -140,7 +139,7 @@ impl Turns {
     /// Begins with a connection that was opened, or whose beginning was missed; the slot's alarm stays.
     pub fn begin(&mut self, beginning: Beginning, proof: Proof, now: Timestamp) {
         let state = self.state & ARMED;
-        *self = Self { since: Moment::of(now), state, ..Self::default() };
+        *self = Self { since: Point::of(now), state, ..Self::default() };
         self.set(OPENED, beginning == Beginning::Seen);
         self.set(ANSWERED, proof == Proof::Proven);
     }
@@ -206,6 +205,7 @@ impl Turns {
 
     /// What the client asks for is known, though its request is not whole: its turn goes on.
     pub fn begin_to_ask(&mut self) {
+        self.note_brief();
         if self.is(ANSWERED) {
             self.state |= WAITING;
         }
@@ -228,13 +228,14 @@ impl Turns {
     /// The service says that it is done, or breaks off, before the client did.
     pub fn cut_off(&mut self, heard: Heard) {
         // Servers give up a request that does not end after some seconds, often before anybody looks.
-        let draws_out = heard.unfinished && self.is(TURN) && self.goes_on() && self.moved() < LEAST_PROGRESS;
+        let is_early = !self.last.has_waited(self.since) && self.moved() < LEAST_PROGRESS;
+        let draws_out = heard.unfinished && self.is(TURN) && self.goes_on() && is_early;
         self.break_off(heard, draws_out || self.trickles());
     }
 
     /// The client says that it is done, or breaks off: where it waited that long, it gave up.
     pub fn give_up(&mut self, now: Timestamp, heard: Heard) {
-        if Moment::of(now).span_since(self.last) >= GIVES_UP {
+        if Point::of(now).span_since(self.last) >= GIVES_UP {
             self.break_off(heard, self.trickles());
         }
     }
@@ -267,13 +268,12 @@ impl Turns {
 
     /// What has to be told since the last time.
     pub fn take(&mut self) -> Served {
-        self.note_brief();
         std::mem::take(&mut self.served)
     }
 
     /// The clock was set back: whatever waits begins to wait now.
     pub fn come_back_to(&mut self, now: Timestamp) {
-        let now = Moment::of(now);
+        let now = Point::of(now);
         (self.since, self.last, self.starved) = (now, now, now);
         // Levels begin anew with the clock.
         self.state &= !HELD;
@@ -281,13 +281,17 @@ impl Turns {
 
     /// Looks at who has waited too long; answers what to tell of it, and when to look again.
     pub fn look(&mut self, now: Timestamp, heard: Heard) -> (Served, Option<Span>) {
-        let at = Moment::of(now);
+        let at = Point::of(now);
         let mut told = Served::default();
         let slow = self.is_slow(at, heard);
         if self.is(TURN) && at.has_waited(self.since) {
             self.mark = self.top[0];
         }
         let silent = self.is_silent() && at.has_waited(self.since);
+        if self.is_brief() && at.has_waited(self.since) {
+            told.brief = 1;
+            self.manner &= !BRIEF;
+        }
         let holds = slow || silent || (self.is(STARVED) && at.has_waited(self.starved));
         told.held = holds && !self.is(HELD);
         told.drawn_out = told.held && slow;
@@ -303,16 +307,16 @@ impl Turns {
         (told, self.next_look(at, heard))
     }
 
-    fn next_look(&self, at: Moment, heard: Heard) -> Option<Span> {
+    fn next_look(&self, at: Point, heard: Heard) -> Option<Span> {
         let drawn_out = self.is(TURN) && (heard.unfinished || self.is(SEALED));
         let waits = [
             (self.is(HELD), at),
             (self.is(STARVED), self.starved),
-            (self.is_silent(), self.since),
+            (self.is_silent() || self.is_brief(), self.since),
             (self.is(WAITING) && !self.is(UNANSWERED) && !heard.unfinished, self.last),
             (drawn_out, self.since),
         ];
-        let left = |(is, since): (bool, Moment)| is.then(|| at.patience_left(since));
+        let left = |(is, since): (bool, Point)| is.then(|| at.patience_left(since));
         waits.into_iter().filter_map(left).min()
     }
 
@@ -322,7 +326,7 @@ impl Turns {
     }
 
     /// Whether a request is drawn out.
-    fn is_slow(&self, at: Moment, heard: Heard) -> bool {
+    fn is_slow(&self, at: Point, heard: Heard) -> bool {
         if !self.is(TURN) || !at.has_waited(self.since) {
             return false;
         }
@@ -361,12 +365,11 @@ impl Turns {
         if !self.advance(Direction::ToServer, segment) {
             return;
         }
-        self.last = Moment::of(now);
+        self.last = Point::of(now);
         if self.is(SEALED) {
             self.note_sealed(segment);
         }
         if !self.is(TURN) {
-            self.note_brief();
             self.since = self.last;
             self.mark = segment.sequence;
             self.manner &= !NIBBLES;
@@ -387,6 +390,9 @@ impl Turns {
                 self.asks_sealed();
             }
             self.set(USED, self.is(USED) || asks);
+            if asks || records::end_a_handshake(segment.payload) {
+                self.manner |= FINISHED;
+            }
             self.note_short_records(records::short(segment.payload));
             self.note_small_records(records::small(segment.payload));
             return;
@@ -447,27 +453,35 @@ impl Turns {
         *resent = resent.saturating_add(again);
         // A single byte probes the client's window (RFC 9293 section 3.8.6.1).
         let probes = self.is(STARVED) && segment.payload_len == 1;
-        if self.manner & BRIEF != 0 && self.taken() >= BRIEF_ANSWER {
+        // A frame of the client's that asks nothing ends what is known of the answer's length.
+        if self.is(TURN) || self.taken() >= BRIEF_ANSWER {
             self.manner &= !BRIEF;
         }
         if !fresh || probes || !self.is(TURN | HELD | STARVED) {
             return;
         }
-        if self.is(STARVED) && !self.is(TURN) && self.taken() < LEAST_PROGRESS {
+        if self.is(STARVED) && !self.is(TURN) && self.takes_next_to_nothing(now) {
             self.feed(now);
             return;
         }
         let answers_short = self.manner & SHORT != 0 && segment.payload_len >= LEAST_REPLY;
         if answers_short && !self.is(WAITING) {
             self.asks_sealed();
+            self.begin_to_ask();
         }
         // The answer to a hello is no answer to a request.
-        let to_request = (self.is(WAITING) || answers_short) && (self.is(USED) || !self.is(SEALED));
+        let to_request = self.is(WAITING) && (self.is(USED) || !self.is(SEALED));
         if to_request && segment.payload_len < BRIEF_ANSWER {
             self.manner |= BRIEF;
+            self.since = Point::of(now);
         }
         self.mark = segment.sequence;
         self.answer(now);
+    }
+
+    /// Whether the service's last answer has stayed short.
+    fn is_brief(&self) -> bool {
+        self.manner & BRIEF != 0 && !self.is(TURN)
     }
 
     /// Counts the last answer where it stayed short.
@@ -478,9 +492,16 @@ impl Turns {
 
     /// A morsel for a client that takes next to nothing: whether it is more is known when it takes nothing again.
     fn feed(&mut self, now: Timestamp) {
-        self.since = Moment::of(now);
+        self.since = Point::of(now);
         self.state &= !STARVED;
         self.manner |= NIBBLES;
+    }
+
+    /// Whether the client took less than a request that moves brings, in as long as it has starved.
+    fn takes_next_to_nothing(&self, now: Timestamp) -> bool {
+        let starved = Point::of(now).span_since(self.starved).max(PATIENCE);
+        u128::from(self.taken()) * u128::from(PATIENCE.nanos())
+            < u128::from(LEAST_PROGRESS) * u128::from(starved.nanos())
     }
 
     /// The service's bytes since its answer began, or since the client began to starve, behind the client's turn.
@@ -493,7 +514,7 @@ impl Turns {
         let Served { first_bytes, wait_micros, released, .. } = &mut self.served;
         if self.state & WAITING != 0 {
             *first_bytes = first_bytes.saturating_add(1);
-            *wait_micros = wait_micros.saturating_add(Moment::of(now).micros_since(self.last));
+            *wait_micros = wait_micros.saturating_add(Point::of(now).micros_since(self.last));
         }
         *released |= self.state & HELD != 0;
         self.state &= !(TURN | WAITING | UNANSWERED | HELD | STARVED);
@@ -522,19 +543,19 @@ impl Turns {
         // Whoever was sent nothing has nothing that it could leave.
         let starving = segment.window < STARVING && self.is(SPOKE[1]);
         if starving && !self.is(STARVED) {
-            self.starve(Moment::of(now));
+            self.starve(Point::of(now));
         }
         self.set(STARVED, starving);
     }
 
     /// The client takes nothing, or nothing again after a morsel: then it has starved since before that.
-    fn starve(&mut self, at: Moment) {
+    fn starve(&mut self, at: Point) {
         if self.is(TURN) {
             self.starved = at;
             return;
         }
         let nibbles = self.manner & NIBBLES != 0 && !at.has_waited(self.since);
-        if !nibbles || self.taken() >= LEAST_PROGRESS {
+        if !nibbles {
             (self.starved, self.mark) = (at, self.top[1]);
         }
         self.manner &= !(NIBBLES | BRIEF);
@@ -548,37 +569,5 @@ impl Turns {
 
     fn set(&mut self, of: u16, holds: bool) {
         self.state = if holds { self.state | of } else { self.state & !of };
-    }
-}
-
-/// A point in time, in units of 2^14 ns (16 µs): 32 bits of them wrap around after 19 hours, and what is compared lies
-/// within half of that.
-#[derive(Debug, Clone, Copy, Default)]
-struct Moment(u32);
-
-const UNIT_SHIFT: u32 = 14;
-
-impl Moment {
-    fn of(time: Timestamp) -> Self {
-        Self((time.nanos() >> UNIT_SHIFT) as u32)
-    }
-
-    fn span_since(self, earlier: Self) -> Span {
-        let units = (self.0.wrapping_sub(earlier.0) as i32).max(0);
-        Span::from_nanos((units as u64) << UNIT_SHIFT)
-    }
-
-    fn micros_since(self, earlier: Self) -> u32 {
-        (self.span_since(earlier).nanos() / 1_000).min(u64::from(LONGEST_WAIT)) as u32
-    }
-
-    fn has_waited(self, since: Self) -> bool {
-        self.span_since(since) >= PATIENCE
-    }
-
-    /// How long until patience ends; it begins anew where it has ended.
-    fn patience_left(self, since: Self) -> Span {
-        let left = PATIENCE.nanos().saturating_sub(self.span_since(since).nanos());
-        Span::from_nanos(if left == 0 { PATIENCE.nanos() } else { left })
     }
 }

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use super::onset::{is_of_health, weight};
+use super::timeline::{CHANCE, scatter};
 use crate::aggregate::SourceKey;
 use crate::detect::rule::Measure;
 use crate::detect::{Finding, Key, Watched};
@@ -25,11 +26,8 @@ const WEIGHS: f64 = 0.1;
 /// Of what the whole service has more than before, a second must have this part: windows remember a surge that is over.
 const RISES: f64 = 0.25;
 
-/// Without a finding it must come to so many times the level before as well, and beyond what chance brings: so many standard
-/// deviations, of counts that scatter so (variance over mean).
+/// Without a finding it must come to so many times the level before as well, and beyond what chance brings.
 const ABOVE: f64 = 2.0;
-const CHANCE: f64 = 3.0;
-const BURSTS: f64 = 8.0;
 
 /// The part of the connections that were found to be held which may be left.
 const HELD: f64 = 0.5;
@@ -86,8 +84,7 @@ fn least(finding: &Finding, is_found: bool) -> Option<f64> {
         let risen = before + RISES * (finding.observed.rate - before);
         return Some(if stands_out { least } else { least.max(risen) });
     }
-    // Where some is usual, a second of it is chance (three standard deviations; the files of a page come at once).
-    let chance = before + CHANCE * (BURSTS * before).sqrt();
+    let chance = before + CHANCE * (scatter(finding.rule.measure) * before).sqrt();
     stands_out.then(|| least.max(ABOVE * before).max(chance))
 }
 

@@ -3,11 +3,11 @@
 //! none. What they weigh, `verdict` knows.
 
 use crate::aggregate::{Count, Counts, Sides};
-use crate::detect::rule::{Evidence, Measure};
+use crate::detect::rule::{Evidence, Measure, Traffic};
 use crate::detect::{Before, Watched, of_counts};
 
 use super::health::{brief, brief_unloaded, turned_away};
-use super::timeline::{BURSTS, Timeline};
+use super::timeline::{CHANCE, Timeline, scatter};
 use crate::time::TickId;
 
 /// An incident as a whole.
@@ -51,9 +51,6 @@ const LEAST_HALF_OPEN: f64 = 50.0;
 /// A load of less than so many times that before is ordinary.
 pub(super) const ORDINARY_LOAD: f64 = 1.4;
 
-/// A load that lies so many standard deviations above that before is no chance.
-const CHANCE: f64 = 3.0;
-
 /// A service that failed within so many seconds from when it was first seen was never seen to be well.
 const WELL: i64 = 10;
 
@@ -67,10 +64,13 @@ const LEAST_RESETS: f64 = 50.0;
 /// Datagrams a second that fill no line.
 const LEAST_DATAGRAMS: f64 = 100.0;
 
+/// How many times as many SYN-ACKs that nobody asked for as before are a reflection.
+const MORE_UNASKED: f64 = 5.0;
+
 /// Attempts to connect below which their answers say nothing.
 const LEAST_ATTEMPTS: u64 = 12;
 
-/// Clients that a service left unanswered of which fewer may have kept it from answering.
+/// Fewer clients than these may themselves keep a service from answering.
 const LEAST_CLIENTS: usize = 5;
 
 /// Data segments of sampled conversations below which a loss of the mirror is chance.
@@ -264,8 +264,8 @@ impl Facts<'_> {
     /// Segments that are lost whatever their size, at an ordinary load, or one that chance brings where little is asked.
     fn path_lost(&self) -> Option<Fact> {
         let usual = self.before.rate(Measure::Accesses).filter(|level| *level > 0.0)? * self.seconds.max(1.0);
-        let scatter = BURSTS.into_iter().find(|(measure, _)| *measure == Measure::Accesses)?.1;
-        let ordinary = (ORDINARY_LOAD * usual).max(usual + CHANCE * (scatter * usual).sqrt());
+        let chance = CHANCE * (scatter(Measure::Accesses) * usual).sqrt();
+        let ordinary = (ORDINARY_LOAD * usual).max(usual + chance);
         let [large, again, small, small_again] =
             [Count::LargeSent, Count::LargeResent, Count::SmallSent, Count::SmallResent]
                 .map(|count| self.own[count]);
@@ -350,8 +350,11 @@ impl Facts<'_> {
     }
 
     fn reflected(&self) -> Option<Fact> {
-        let is_both = self.watched.sides() == Sides::Both;
-        let syn_acks = if is_both { self.beside[Count::UnaskedSynAcks] } else { 0 };
+        // A service that connects to others itself has some at any time, where its own SYNs are not mirrored.
+        let usual = self.watched.before(Traffic::Beside).rate(Measure::UnaskedSynAcks).unwrap_or(0.0);
+        let syn_acks = self.beside[Count::UnaskedSynAcks];
+        let are_more = syn_acks as f64 >= MORE_UNASKED * usual * self.seconds;
+        let syn_acks = if self.watched.sides() == Sides::Both && are_more { syn_acks } else { 0 };
         let reflected = self.own[Count::Reflected] + self.beside[Count::Reflected] + syn_acks;
         let all = self.own[Count::UdpIn] + self.beside[Count::UdpIn] + syn_acks;
         (reflected as f64 / self.seconds.max(1.0) >= LEAST_DATAGRAMS / 10.0)

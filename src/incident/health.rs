@@ -68,10 +68,9 @@ impl Examination<'_> {
         // Whoever cannot connect is no client that could be asked.
         let shut_out = (self.sides == Sides::Both).then(|| self.shut_out()).flatten();
         let turned_away = turned_away(self.own, self.before, self.seconds);
-        // Of what is sealed nobody reads what it says.
-        let brief = brief_unloaded(self.own, self.before, self.seconds).filter(|_| self.own.are_sealed());
-        let ratio =
-            [told, shut_out, turned_away, brief.map(|(part, _)| part)].into_iter().flatten().reduce(f64::max);
+        // Of what is sealed nobody reads what it says: it may be an error, or where to go instead.
+        let is_brief = self.own.are_sealed() && brief_unloaded(self.own, self.before, self.seconds).is_some();
+        let ratio = [told, shut_out, turned_away].into_iter().flatten().reduce(f64::max);
         let wait = (u64::from(cell.first_bytes) >= LEAST_WITNESSED)
             .then(|| cell.wait_us as f64 / f64::from(cell.first_bytes));
         let before = self.habits.first_byte_wait();
@@ -82,7 +81,7 @@ impl Examination<'_> {
         let state = match ratio {
             Some(ratio) if ratio >= 0.5 => Condition::Down,
             Some(ratio) if ratio >= FAILS => Condition::Degraded,
-            _ if slow => Condition::Degraded,
+            _ if slow || is_brief => Condition::Degraded,
             Some(_) => Condition::Ok,
             None => Condition::Unknown,
         };

@@ -100,6 +100,7 @@ impl Incidents {
             let findings = self.unplanned(subject, tick, findings, watched);
             let over = self.open.get(&subject).and_then(|open| outdone(open, tick, &findings));
             if over.is_some() {
+                self.successors.remove(&subject);
                 told.extend(self.close(subject, watched, Ending::Outdone));
             }
             told.extend(self.follow(subject, tick, &findings, watched));

@@ -30,8 +30,10 @@ pub(super) struct Ongoing {
     pub is_declared: bool,
     /// What was said of it.
     pub standing: Standing,
-    /// The last tick with a finding.
+    /// The last tick with a finding,
     pub last_finding: TickId,
+    /// and with one of more than windows remember.
+    pub last_seen: TickId,
     /// Until when it goes on.
     pub activity: Activity,
     pub told: Option<Told>,
@@ -87,6 +89,7 @@ impl Ongoing {
             is_declared,
             standing: Standing::default(),
             last_finding: first.tick,
+            last_seen: first.tick,
             activity: Activity::new(first.tick),
             told: None,
             seq: 0,
@@ -99,6 +102,11 @@ impl Ongoing {
         self.episode.extend(watched, tick);
         self.activity.note(&findings);
         self.activity.follow(watched, tick, &findings);
+        let since = tick.second - self.activity.last.second;
+        let is_remembered = |finding: &Finding| (1..=remembered(finding)).contains(&since);
+        if !findings.iter().all(is_remembered) {
+            self.last_seen = tick;
+        }
         for finding in findings {
             if self.keys.len() < MAX_KEYS && self.keys.insert(finding.key) && finding.key != Key::Service {
                 self.episode.timeline.few_came(onset(&finding, watched));
@@ -125,14 +133,18 @@ impl Ongoing {
     pub fn take_over(&mut self, other: Self, watched: &Watched) {
         self.episode.extend(watched, other.episode.until);
         self.activity.go_on(other.activity);
-        let room = MAX_KEYS.saturating_sub(self.keys.len());
-        self.keys.extend(other.keys.into_iter().take(room));
+        self.episode.timeline.take_over(&other.episode.timeline);
+        for key in other.keys {
+            if self.keys.len() < MAX_KEYS {
+                self.keys.insert(key);
+            }
+        }
         for (sid, hit) in other.rules {
             self.hit(sid, hit);
         }
         self.severity = self.severity.max(other.severity);
         self.said = [self.said, other.said].into_iter().flatten().min();
-        self.last_finding = other.last_finding;
+        (self.last_finding, self.last_seen) = (other.last_finding, other.last_seen);
     }
 
     /// Remembers that a rule held, as it did most.
@@ -230,6 +242,11 @@ impl Ongoing {
             sides: account.sides,
         }
     }
+}
+
+/// Seconds that a finding's window remembers what is over.
+pub(super) fn remembered(finding: &Finding) -> i64 {
+    i64::try_from(finding.rule.timespan.secs()).unwrap_or(i64::MAX)
 }
 
 /// The finding that gives an incident its name: the highest level, then the first rule by number, then the most.

@@ -4,7 +4,7 @@
 use std::slice;
 use std::sync::Arc;
 
-use super::timeline::{BURSTS, RISEN, Timeline, Usual};
+use super::timeline::{BURSTS, CHANCE, RISEN, Timeline, Usual};
 use crate::aggregate::{Cell, Counts, Lineage, ProbedKey, ScopeTick};
 use crate::detect::rule::{Measure, Traffic};
 use crate::detect::{Before, Finding, Key, Seconds, Watched, counts_as, is_tried, of_cell, of_counts};
@@ -122,9 +122,6 @@ fn is_up<'a>(
         usual > 0.0 && more >= (RISEN - 1.0) * usual && more >= CHANCE * (scatter * usual * stretch).sqrt()
     })
 }
-
-/// A rise by so many standard deviations is no chance.
-const CHANCE: f64 = 3.0;
 
 /// Whether a measure tells how a service fares, and not what comes.
 pub(super) const fn is_of_health(measure: Measure) -> bool {

@@ -5,7 +5,7 @@
 use std::collections::BTreeSet;
 
 use super::Cause;
-use super::ongoing::Ongoing;
+use super::ongoing::{Ongoing, remembered};
 use crate::detect::{Finding, Watched};
 use crate::time::TickId;
 
@@ -59,8 +59,12 @@ const LULL: i64 = 45;
 /// Seconds between two looks that must say the same.
 const SECOND_LOOK: i64 = 10;
 
-/// Seconds after which it is the same for all that is known.
-const PATIENCE: i64 = 60;
+/// Seconds after which it is the same for all that is known: nothing is told of the service until then.
+const PATIENCE: i64 = 30;
+
+/// Seconds that a lull ends with in which rules find no more than their windows remember: what they find all the time has
+/// not paused.
+const PAUSE: i64 = 5;
 
 impl Behind {
     /// What an incident is that is over.
@@ -70,8 +74,8 @@ impl Behind {
 
     /// Whether it is all that a rule finds still: windows remember it for a while.
     pub fn lingers_in(&self, finding: &Finding) -> bool {
-        let remembered = i64::try_from(finding.rule.timespan.secs()).unwrap_or(i64::MAX);
-        self.rules.contains(&finding.rule.sid) && finding.tick.second - self.last.second <= remembered
+        self.rules.contains(&finding.rule.sid)
+            && finding.tick.second - self.last.second <= remembered(finding)
     }
 }
 
@@ -93,7 +97,9 @@ impl Successor {
         (watched, is_declared): (&Watched, bool),
     ) -> Option<Self> {
         nature(ongoing.cause()?)?;
-        if tick.second - ongoing.activity.last.second <= LULL {
+        let is_lull = tick.second - ongoing.activity.last.second > LULL
+            && tick.second - ongoing.last_seen.second > PAUSE;
+        if !is_lull {
             return None;
         }
         let behind = Behind::of(ongoing);

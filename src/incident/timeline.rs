@@ -125,6 +125,15 @@ const REMEMBERED: i64 = 20;
 pub(super) const BURSTS: [(Measure, f64); 3] =
     [(Measure::Attempts, 2.0), (Measure::Accesses, 8.0), (Measure::Packets, 30.0)];
 
+/// How much counts of a measure scatter; of what is a part of accesses, as accesses do.
+pub(super) fn scatter(measure: Measure) -> f64 {
+    let known = BURSTS.into_iter().find(|(of, _)| *of == measure);
+    known.map_or(BURSTS[1].1, |(_, scatter)| scatter)
+}
+
+/// A load that lies so many standard deviations above that before is no chance.
+pub(super) const CHANCE: f64 = 3.0;
+
 /// Exchanges fail where so many of them do not succeed.
 const FAILING: f64 = 0.3;
 
@@ -205,6 +214,13 @@ impl Timeline {
         self.few_came = Some(self.few_came.map_or(began, |have| have.min(began)));
     }
 
+    /// Goes on with what was followed by itself meanwhile, of which only the seconds are known here.
+    pub fn take_over(&mut self, other: &Self) {
+        if let Some(began) = other.few_came {
+            self.few_came(began);
+        }
+    }
+
     /// Whether the service broke soon after those began: where little is asked, their first seconds may be no more than
     /// chance would bring, and break it.
     pub fn few_pushed(&self) -> bool {
@@ -235,8 +251,7 @@ impl Timeline {
     fn stayed_up(&self, level: Option<f64>) -> Option<TickId> {
         let level = level.filter(|_| self.loads.len() as i64 > REMEMBERED)?.max(1.0) * REMEMBERED as f64;
         let mean = self.mean_load();
-        let scatter = BURSTS.into_iter().find(|(measure, _)| *measure == Measure::Accesses)?.1;
-        let is_no_chance = (mean - 1.0) * level >= 3.0 * (scatter * level).sqrt();
+        let is_no_chance = (mean - 1.0) * level >= CHANCE * (scatter(Measure::Accesses) * level).sqrt();
         let up = self.loads.iter().rev().take_while(|(_, load)| *load >= CALM).last();
         up.filter(|_| mean >= RISEN && is_no_chance).map(|(tick, _)| tick.plus(-(SPAN as i64) / 2))
     }
@@ -294,7 +309,7 @@ fn is_no_chance(moved: &Moved, before: &Before) -> bool {
     measures.into_iter().any(|(measure, scatter)| {
         let level = before.rate_to_rise_from(measure).unwrap_or(0.0) * moved.seconds;
         let count = moved.count(measure, before);
-        count >= RISEN * level && count >= level + 3.0 * (scatter * level.max(1.0)).sqrt()
+        count >= RISEN * level && count >= level + CHANCE * (scatter * level.max(1.0)).sqrt()
     })
 }
 

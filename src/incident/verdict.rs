@@ -96,6 +96,9 @@ const SLIGHT: f64 = 1.5;
 /// Of the connections of people, one in so many may be held at most: opened ahead, and never used.
 const HOLDING: u64 = 4;
 
+/// Where so much fewer clients come than before, those who try again are not they.
+const AS_MANY: f64 = 0.5;
+
 /// Who was told to be a heavy client is one until the load is so many times as much again.
 const STAYS: f64 = 1.25;
 
@@ -344,7 +347,8 @@ impl Case<'_> {
     fn who_tries_again(&self, cohort: &Cohort) -> Option<Gathering> {
         let is_alone = self.cohorts.iter().all(|other| !other.who.is_few());
         let is_much = cohort.excess >= cohort.usual.max(1.0);
-        cohort.gathering.filter(|_| (self.is_failing || self.is_brief) && is_alone && is_much)
+        let is_failed = self.is_failing || self.is_brief;
+        cohort.gathering.filter(|all| all.times() >= AS_MANY && is_failed && is_alone && is_much)
     }
 
     /// The network where large packets are lost, the server where it answers nothing, else what stands behind it.

@@ -49,7 +49,7 @@ fn told_against(
         seconds: 10.0,
         held: 0,
         drawn_out: 0,
-        clients: 30,
+        clients: clients_of(&own),
         replaced: 0.0,
         first: first.map(at),
         failing: Some(0.8),
@@ -146,13 +146,20 @@ fn a_mirror_that_misses_packets_proves_no_fault() {
     }
 }
 
+/// One client for each two that asked.
+fn clients_of(own: &Counts) -> usize {
+    own[Count::Accesses] as usize / 2
+}
+
 #[test]
 fn who_never_answered_anything_is_gone_and_who_takes_his_time_may_be_meant_to() {
-    let unanswered = |first, served| {
-        let own = [(Count::Accesses, 60), (Count::Unanswered, 55), (Count::FirstBytes, served)];
+    let unanswered_of = |clients: u64, first, served| {
+        let own = [(Count::Accesses, 2 * clients), (Count::Unanswered, 55), (Count::FirstBytes, served)];
         value(&told_since(Some(first), &own, &[], &fallen()), Evidence::Unanswered)
     };
+    let unanswered = |first, served| unanswered_of(30, first, served);
     assert_eq!(unanswered(8, 0), Some(1.0));
+    assert_eq!(unanswered_of(4, 8, 0), None, "four may keep it from answering");
     assert_eq!(unanswered(8, 5), None);
     assert_eq!(unanswered(0, 0), None, "it was well, and other evidence tells");
 }

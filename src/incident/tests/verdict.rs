@@ -182,6 +182,7 @@ fn as_many_as_ever_who_ask_for_much_more_of_what_fails_try_again() {
     };
     assert_eq!(told(220.0, (true, false)), Cause::Glitch(Glitch::Backend));
     assert_eq!(told(220.0, (false, true)), Cause::Glitch(Glitch::Backend), "behind TLS");
+    assert!(!matches!(told(40.0, (true, false)), Cause::Glitch(_)), "others than they");
     assert_eq!(told(600.0, (true, false)), Cause::FlashCrowd, "many more of them");
     assert!(!matches!(told(220.0, (false, false)), Cause::Glitch(_)), "and it serves them");
 }
