@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use super::onset::{is_of_health, weight};
+use super::succession::LULL;
 use super::timeline::{CHANCE, scatter};
 use crate::aggregate::SourceKey;
 use crate::detect::rule::Measure;
@@ -55,6 +56,11 @@ impl Activity {
 
     /// Follows it up to `tick`, in which rules found this.
     pub fn follow(&mut self, watched: &Watched, tick: TickId, findings: &[Finding]) {
+        // After a lull it takes a finding to say that it goes on.
+        if findings.is_empty() && tick.second - self.last.second > LULL {
+            self.followed = tick;
+            return;
+        }
         for (sid, finding) in &self.found {
             let is_found = findings.iter().any(|found| found.rule.sid == *sid);
             // Of what there is less of than before, nothing is seen.

@@ -24,6 +24,8 @@ pub(super) struct Successor {
     pub ongoing: Ongoing,
     /// The nature of what the last look made of it, where that is not the one before's.
     other: Option<Nature>,
+    /// Whether any rule that found it may open an incident now.
+    opens: bool,
     looked: TickId,
 }
 
@@ -54,7 +56,7 @@ enum Nature {
 const APART: i64 = 20;
 
 /// Seconds without anything after which what comes is looked at by itself: more than a fault's retries leave between them.
-const LULL: i64 = 45;
+pub(super) const LULL: i64 = 45;
 
 /// Seconds between two looks that must say the same.
 const SECOND_LOOK: i64 = 10;
@@ -105,9 +107,9 @@ impl Successor {
         let behind = Behind::of(ongoing);
         let fresh = findings.iter().filter(|finding| !behind.lingers_in(finding));
         let fresh: Vec<Finding> = fresh.cloned().collect();
-        fresh.iter().any(|finding| finding.opens).then(|| {
+        (!fresh.is_empty()).then(|| {
             let ongoing = Ongoing::new(&fresh, watched, (Some(behind), is_declared));
-            Self { ongoing, other: None, looked: tick.plus(-SECOND_LOOK) }
+            Self { ongoing, other: None, opens: false, looked: tick.plus(-SECOND_LOOK) }
         })
     }
 
@@ -117,6 +119,7 @@ impl Successor {
             self.ongoing.behind.as_ref().is_none_or(|behind| !behind.lingers_in(finding))
         };
         let fresh: Vec<Finding> = findings.iter().filter(is_fresh).cloned().collect();
+        self.opens |= fresh.iter().any(|finding| finding.opens);
         if fresh.is_empty() {
             self.ongoing.wait(tick, watched);
         } else {
@@ -136,7 +139,7 @@ impl Successor {
         let is_other = now.is_some_and(|now| follows(told, now));
         match now {
             Some(_) if !is_other => return Turn::Same,
-            Some(_) if self.other == now => return Turn::Other,
+            Some(_) if self.other == now && self.opens => return Turn::Other,
             _ => self.other = now,
         }
         let is_late = tick.second - self.ongoing.opened.second >= PATIENCE;
