@@ -8,10 +8,12 @@ use bongsu::synth::{Scenario, per_sec, secs};
 use serde_json::Value;
 use support::{WEB, crowd_at_home, replay, written};
 
-/// Visitors for five minutes, from 00:12:00 on, whom the service fails from the 100th second to the 160th.
+/// Visitors for five minutes, from 00:12:00 on, whom the service fails in a few words from the 100th second to the
+/// 160th.
 fn patched() -> Scenario {
     let visitors = |start, length| crowd_at_home(per_sec(20)).start(secs(start)).over(secs(length));
-    Scenario::new(71).with(visitors(0, 100)).with(visitors(100, 60).status(503)).with(visitors(160, 140))
+    let fails = visitors(100, 60).status(503).body(150, 250);
+    Scenario::new(71).with(visitors(0, 100)).with(fails).with(visitors(160, 140))
 }
 
 /// What is told of it where the calendar of `service` has an entry of that kind from the 95th second to `until`.

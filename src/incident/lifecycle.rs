@@ -313,6 +313,9 @@ fn is_explained_by_work(finding: &Finding) -> bool {
             | Measure::Refused
             | Measure::Unanswered
             | Measure::Waiting
+            | Measure::BriefAnswers
+            | Measure::Lagging
+            | Measure::Late
             | Measure::LargeResent
             | Measure::Accesses
     );
