@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use super::episode::Ground;
 use super::ongoing::{Ongoing, Told};
+use super::onset::is_of_health;
 use super::succession::{Behind, Successor, Turn, outdone};
 use super::{Incident, State};
 use crate::attribute::{Attribution, Home};
@@ -306,18 +307,6 @@ impl Incidents {
 
 /// Whether work on a service makes a rule hold: the service as a whole fails, is slow or is left alone.
 fn is_explained_by_work(finding: &Finding) -> bool {
-    let of_work = matches!(
-        finding.rule.measure,
-        Measure::ServerErrors
-            | Measure::Ignored
-            | Measure::Refused
-            | Measure::Unanswered
-            | Measure::Waiting
-            | Measure::BriefAnswers
-            | Measure::Lagging
-            | Measure::Late
-            | Measure::LargeResent
-            | Measure::Accesses
-    );
-    of_work && finding.key == Key::Service
+    let measure = finding.rule.measure;
+    (is_of_health(measure) || measure == Measure::Accesses) && finding.key == Key::Service
 }
