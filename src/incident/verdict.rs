@@ -166,9 +166,9 @@ impl Case<'_> {
     fn weighed(&self, cohort: &Cohort, left_out: Option<Evidence>) -> Vec<Weighed> {
         let mut found = self.facts.clone();
         found.extend(self.of_cohort(cohort));
-        let try_again = |value| self.strength(Evidence::SameClients, value) >= 1.0;
-        let try_again = self.who_tries_again(cohort).map(Gathering::times).is_some_and(try_again);
-        if self.broke_by_itself() || try_again {
+        let again = self.who_tries_again(cohort).map(Gathering::times);
+        let is_same = |times| self.strength(Evidence::SameClients, times) >= 1.0;
+        if self.broke_by_itself() || again.is_some_and(is_same) {
             found.retain(|fact| !OF_PEOPLE.contains(&fact.evidence));
         }
         if self.is_their_doing(cohort) || self.shows(Evidence::Drips) {
