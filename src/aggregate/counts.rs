@@ -77,8 +77,8 @@ pub enum Count {
     SmallSent,
     /// Of them, retransmissions.
     SmallResent,
-    /// Segments by which the service said that it takes no more.
-    ZeroWindows,
+    /// Of what was not answered, answers that had begun.
+    Broken,
     /// Connections that came to be held for 10 s: without a word, with an unfinished request, with a client that takes
     /// nothing.
     Held,
@@ -189,6 +189,12 @@ impl Counts {
         let answers_seen = self[Count::PacketsOut] > 0;
         let acknowledged = if answers_seen { 0 } else { self[Count::OneSided] };
         self[Count::Attempts].saturating_sub(self[Count::Opened].max(acknowledged) + self[Count::Refused])
+    }
+
+    /// What was answered, as far as it shows: all of it, where the end of an answer can be told.
+    pub fn served(&self) -> u64 {
+        // What is encrypted has no responses that could be read, and first bytes all the same.
+        self[Count::Responses].max(self[Count::FirstBytes]).saturating_sub(self[Count::Broken])
     }
 
     /// Which directions these packets show; `None` where no conversation tells. One direction is missing where clients

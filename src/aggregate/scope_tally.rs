@@ -107,7 +107,7 @@ impl ScopeTally {
         for (count, more) in [
             (Count::LargeResent, u64::from(served.large_resent)),
             (Count::SmallResent, u64::from(served.small_resent)),
-            (Count::ZeroWindows, u64::from(served.zero_windows)),
+            (Count::Broken, u64::from(served.broken)),
             (Count::Unanswered, u64::from(served.unanswered)),
             (Count::Denied, u64::from(served.denied)),
             (Count::Missing, u64::from(served.missing)),

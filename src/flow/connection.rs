@@ -156,7 +156,9 @@ impl Connection {
     }
 
     fn heard(&self) -> Heard {
-        Heard { unfinished: self.speech.is_asking(), in_head: self.speech.is_in_head() }
+        let is_answering = self.finished.is_none() && self.speech.is_answering();
+        let answering = is_answering.then_some(self.last_seen);
+        Heard { unfinished: self.speech.is_asking(), in_head: self.speech.is_in_head(), answering }
     }
 
     /// Only the service's side is mirrored: that it answers with data is all there is to see of an access.
@@ -245,7 +247,7 @@ impl Connection {
         let before = self.ended;
         match direction {
             Direction::ToClient if self.finished != Some(Direction::ToServer) => {
-                moment.turns.cut_off(self.heard());
+                moment.turns.cut_off(segment, self.heard());
             }
             Direction::ToServer if self.finished.is_none() => moment.turns.give_up(moment.now, self.heard()),
             _ => {}

@@ -257,15 +257,15 @@ pub struct Served {
     pub large_resent: u16,
     /// Of the small ones, those that brought nothing new.
     pub small_resent: u16,
-    /// Segments by which the service said that it takes no more.
-    pub zero_windows: u8,
     /// First bytes of answers.
     pub first_bytes: u16,
     /// How long they took since the client's last byte, each 60 s at most, summed.
     pub wait_micros: u32,
-    /// What was asked and had no answer for 10 s, was cut off by the service before it had one, or given up by a client that
-    /// had waited for 3 s.
+    /// What was asked and had no answer, or no more of one that had begun, for 10 s, was cut off by the service before it had
+    /// all of one, or given up by a client that had waited for 3 s without any.
     pub unanswered: u16,
+    /// Of these, answers that had begun.
+    pub broken: u8,
     /// Responses 401 and 403.
     pub denied: u16,
     /// Responses from 400 to 499 that say that there is nothing of that name: neither 401 and 403 nor 429.
@@ -370,7 +370,7 @@ impl Served {
 
     /// Whether anything went wrong, or is right again.
     pub fn has_trouble(&self) -> bool {
-        let again = self.large_resent | self.small_resent | u16::from(self.zero_windows);
+        let again = self.large_resent | self.small_resent;
         let failed = self.unanswered | self.denied | self.missing;
         let sealed = self.bare || self.renegotiations > 0 || self.hasty > 0;
         (again | failed) != 0 || self.held || self.drips || self.released || sealed

@@ -76,6 +76,8 @@ const SHORT: u8 = 1 << 1;
 const NIBBLES: u8 = 1 << 2;
 /// What the service has answered so far is short.
 const BRIEF: u8 = 1 << 3;
+/// The service's last segment brought nothing new: whoever it sends to does not say that he has it.
+const RESENT: u8 = 1 << 4;
 
 /// Nobody waits longer for an answer or for the next byte: a head that takes 10 s is no browser's.
 pub(super) const PATIENCE: Span = Span::from_secs(10);
@@ -131,6 +133,8 @@ pub(super) struct Heard {
     pub unfinished: bool,
     /// It is its head that is not whole, and nothing of what came is missing.
     pub in_head: bool,
+    /// An answer has begun and is not whole; when its connection was last seen.
+    pub answering: Option<Timestamp>,
 }
 
 const _: () = assert!(size_of::<Turns>() <= 64);
@@ -161,9 +165,6 @@ impl Turns {
                 }
             }
             Direction::ToClient => {
-                if segment.window == 0 && !segment.flags.rst {
-                    self.served.zero_windows = self.served.zero_windows.saturating_add(1);
-                }
                 if segment.payload_len > 0 {
                     self.service_sends(segment, now);
                 }
@@ -225,8 +226,15 @@ impl Turns {
         self.state |= SEALED;
     }
 
-    /// The service says that it is done, or breaks off, before the client did.
-    pub fn cut_off(&mut self, heard: Heard) {
+    /// The service says with a segment that it is done, or breaks off, before the client did.
+    pub fn cut_off(&mut self, segment: &TcpSegment<'_>, heard: Heard) {
+        // A segment behind others that were not seen does not say that what is missing was never sent.
+        let is_next = segment.sequence.wrapping_add(segment.payload_len) == self.top[1];
+        if heard.answering.is_some() && is_next && !self.is(TURN | UNANSWERED) {
+            self.served.unanswered = self.served.unanswered.saturating_add(1);
+            self.served.broken = self.served.broken.saturating_add(1);
+            self.state |= UNANSWERED;
+        }
         // Servers give up a request that does not end after some seconds, often before anybody looks.
         let is_early = !self.last.has_waited(self.since) && self.moved() < LEAST_PROGRESS;
         let draws_out = heard.unfinished && self.is(TURN) && self.goes_on() && is_early;
@@ -299,9 +307,10 @@ impl Turns {
         self.set(DRIPS, self.is(DRIPS) && slow || told.drips);
         told.released = !holds && self.is(HELD);
         self.set(HELD, holds);
-        let awaited = self.is(WAITING) && !self.is(UNANSWERED) && !heard.unfinished;
-        if awaited && at.has_waited(self.last) {
+        let is_awaited = self.awaits(heard).is_some_and(|since| at.has_waited(since));
+        if is_awaited {
             told.unanswered = 1;
+            told.broken = u8::from(!self.is(WAITING));
             self.state |= UNANSWERED;
         }
         (told, self.next_look(at, heard))
@@ -313,11 +322,21 @@ impl Turns {
             (self.is(HELD), at),
             (self.is(STARVED), self.starved),
             (self.is_silent() || self.is_brief(), self.since),
-            (self.is(WAITING) && !self.is(UNANSWERED) && !heard.unfinished, self.last),
+            (self.awaits(heard).is_some(), self.awaits(heard).unwrap_or(at)),
             (drawn_out, self.since),
         ];
         let left = |(is, since): (bool, Point)| is.then(|| at.patience_left(since));
         waits.into_iter().filter_map(left).min()
+    }
+
+    /// Since when an answer is waited for, or the rest of one that the client takes, where that was not told.
+    fn awaits(&self, heard: Heard) -> Option<Point> {
+        if self.is(UNANSWERED) {
+            return None;
+        }
+        let stalls = !self.is(TURN | STARVED) && self.manner & RESENT == 0;
+        let rest = heard.answering.filter(|_| stalls).map(Point::of);
+        (self.is(WAITING) && !heard.unfinished).then_some(self.last).or(rest)
     }
 
     /// Whether it has said nothing since it was opened.
@@ -451,6 +470,7 @@ impl Turns {
         };
         *sent = sent.saturating_add(1);
         *resent = resent.saturating_add(again);
+        self.manner = if fresh { self.manner & !RESENT } else { self.manner | RESENT };
         // A single byte probes the client's window (RFC 9293 section 3.8.6.1).
         let probes = self.is(STARVED) && segment.payload_len == 1;
         // A frame of the client's that asks nothing ends what is known of the answer's length.

@@ -258,6 +258,7 @@ impl Episode {
             sides: self.sides(watched),
             is_forged,
             was_well: facts.was_well(),
+            lacking: facts.lacking(),
             seconds: facts.seconds,
         }
         .found()
@@ -267,7 +268,7 @@ impl Episode {
     fn is_silent(&self) -> bool {
         let own = &self.sums.own;
         let asked = own[Count::Requests].max(own[Count::Hellos]);
-        own[Count::Unanswered] > 0 && 10 * own[Count::Responses].max(own[Count::FirstBytes]) < asked
+        own[Count::Unanswered] > 0 && 10 * own.served() < asked
     }
 
     /// Whether it is about connections that are held, more than about anything that is asked for.

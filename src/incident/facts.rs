@@ -76,9 +76,12 @@ const LEAST_CLIENTS: usize = 5;
 /// Data segments of sampled conversations below which a loss of the mirror is chance.
 const LEAST_DATA: u64 = 100;
 
-/// The part of them that a mirror must miss before silence is more likely its own: one exchange in five, of some four
-/// packets each, then lacks something.
+/// The part of them that a mirror must miss before silence is more likely its own: one exchange in five then lacks
+/// something.
 const LOSSY: f64 = 0.05;
+
+/// Packets that tell of an exchange: a request, an answer, and what opens the connection.
+const PACKETS_OF_AN_EXCHANGE: i32 = 4;
 
 /// Large segments below which their loss says nothing.
 const LEAST_SEGMENTS: u64 = 50;
@@ -238,15 +241,26 @@ impl Facts<'_> {
             [Count::Attempts, Count::Refused, Count::Answered].map(|count| self.own[count]);
         let shut = 2 * refused >= attempts || 50 * answered <= attempts;
         let [asked, broken_off] = [Count::Accesses, Count::Resets].map(|count| self.own[count]);
-        let served = self.own[Count::Responses].max(self.own[Count::FirstBytes]);
-        let breaks_off = asked >= LEAST_ATTEMPTS && 10 * served <= asked && 10 * broken_off >= 8 * asked;
+        let breaks_off =
+            asked >= LEAST_ATTEMPTS && 10 * self.own.served() <= asked && 10 * broken_off >= 8 * asked;
         attempts >= LEAST_ATTEMPTS && (shut || breaks_off) && !self.is_forged()
     }
 
     /// Whether the mirror misses so much that words seem to be missing which were said.
     pub fn is_lossy(&self) -> bool {
+        self.missed() > 0.0
+    }
+
+    /// The part of data segments that the mirror misses, where it is so large that words seem to be missing.
+    fn missed(&self) -> f64 {
         let [seen, missed] = [Count::DataSeen, Count::DataMissed].map(|count| self.own[count]);
-        seen + missed >= LEAST_DATA && missed as f64 >= LOSSY * (seen + missed) as f64
+        let part = missed as f64 / (seen + missed).max(1) as f64;
+        if seen + missed >= LEAST_DATA && part >= LOSSY { part } else { 0.0 }
+    }
+
+    /// The part of exchanges that lack a packet for the mirror's doing, and so may seem to fail.
+    pub fn lacking(&self) -> f64 {
+        1.0 - (1.0 - self.missed()).powi(PACKETS_OF_AN_EXCHANGE)
     }
 
     fn large_lost(&self) -> Option<Fact> {

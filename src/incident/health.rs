@@ -24,6 +24,8 @@ pub(super) struct Examination<'a> {
     pub is_forged: bool,
     /// Whether the service was seen to be well.
     pub was_well: bool,
+    /// The part of exchanges that seem to fail because the mirror misses packets.
+    pub lacking: f64,
     /// Seconds of the episode.
     pub seconds: f64,
 }
@@ -61,7 +63,10 @@ pub(super) struct Found {
 impl Examination<'_> {
     pub fn found(&self) -> Found {
         let (witnesses, cell) = self.testimony();
-        let exchanges = exchanges(&cell);
+        // An answer that breaks off is one exchange, though it was both begun and not given: of these rows as of all.
+        let [given_up, broken] = [Count::Unanswered, Count::Broken].map(|count| self.own[count]);
+        let twice = u64::from(cell.unanswered) * broken / given_up.max(1);
+        let exchanges = exchanges(&cell).saturating_sub(twice);
         // Half a conversation does not tell how it ends.
         let told = (exchanges >= LEAST_WITNESSED && self.sides == Sides::Both)
             .then(|| (cell.server_errors + u64::from(cell.unanswered)) as f64 / exchanges as f64);
@@ -71,6 +76,8 @@ impl Examination<'_> {
         // Of what is sealed nobody reads what it says: it may be an error, or where to go instead.
         let is_brief = self.own.are_sealed() && brief_unloaded(self.own, self.before, self.seconds).is_some();
         let ratio = [told, shut_out, turned_away].into_iter().flatten().reduce(f64::max);
+        // What the mirror's own loss explains says nothing.
+        let ratio = ratio.filter(|ratio| self.lacking <= 0.0 || *ratio > self.lacking);
         let wait = (u64::from(cell.first_bytes) >= LEAST_WITNESSED)
             .then(|| cell.wait_us as f64 / f64::from(cell.first_bytes));
         let before = self.habits.first_byte_wait();

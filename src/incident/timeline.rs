@@ -180,9 +180,7 @@ impl Timeline {
             && sums[Count::Attempts] >= LEAST
             && 2 * ignored >= sums[Count::Attempts];
         self.shut_for += u64::from(is_shut);
-        let is_mute = usual.sides == Sides::Both
-            && sums[Count::Accesses] >= LEAST
-            && sums[Count::Responses].max(sums[Count::FirstBytes]) == 0;
+        let is_mute = usual.sides == Sides::Both && sums[Count::Accesses] >= LEAST && sums.served() == 0;
         self.mute = if is_mute { self.mute + 1 } else { 0 };
         self.mute_for = self.mute_for.max(self.mute);
         self.down_for += u64::from(failing.is_some_and(|failing| failing.part >= 0.5));
@@ -296,9 +294,8 @@ fn load(moved: &Moved, before: &Before) -> Option<f64> {
     }
     // Connections that ask and are not answered are no load of their own: a server that closes them makes people open as
     // many as they have requests. Connections that ask nothing are, and so are those beside which others are served.
-    let served = sums[Count::Responses].max(sums[Count::FirstBytes]);
     let are_closed =
-        10 * sums[Count::Accesses] >= 7 * sums[Count::Attempts] && 2 * served <= sums[Count::Accesses];
+        10 * sums[Count::Accesses] >= 7 * sums[Count::Attempts] && 2 * sums.served() <= sums[Count::Accesses];
     Some(if are_closed { accesses } else { attempts.max(accesses) })
 }
 
@@ -327,10 +324,8 @@ fn failing(sums: &Counts, tick: &ScopeTick, usual_wait: Option<f64>) -> Option<F
     let attempts = sums[Count::Attempts];
     let refused =
         (attempts >= LEAST).then(|| at_once(part(attempts.saturating_sub(sums[Count::Answered]), attempts)));
-    // What is encrypted has no responses that could be read, and first bytes all the same.
     let asked = sums[Count::Accesses];
-    let served = sums[Count::Responses].max(sums[Count::FirstBytes]);
-    let silent = asked.saturating_sub(served) + sums[Count::ServerErrors];
+    let silent = asked.saturating_sub(sums.served()) + sums[Count::ServerErrors];
     let unserved = (asked >= LEAST).then(|| at_once(part(silent.min(asked), asked)));
     let slow =
         usual_wait.filter(|usual| is_slow(sums, *usual)).map(|_| Failing { part: FAILING, lag: lag(tick) });

@@ -50,6 +50,11 @@ impl Body {
         self == Body::Length(0)
     }
 
+    /// Whether more is known to follow: between two chunks that is not, since servers that tell what happens end there.
+    pub fn goes_on(self) -> bool {
+        matches!(self, Body::Length(1..) | Body::Chunked(Chunk::Data(1..)))
+    }
+
     /// Passes over the beginning of `bytes`, which are not empty.
     pub fn pass(&mut self, bytes: &[u8]) -> Passed {
         match self {

@@ -121,6 +121,11 @@ impl Lane {
         }
     }
 
+    /// Whether it is in the middle of a body, at a place where more of it is known to follow.
+    pub fn is_within_body(&self) -> bool {
+        matches!(self.reading, Reading::Body(_, body) if body.goes_on())
+    }
+
     /// Takes out what waited for `next`, with the length of a hole before it that need not be seen.
     pub fn waiting(&mut self, next: u32) -> Option<(Part, u32)> {
         let hole = ahead(self.early.first()?, next).unwrap_or(0);

@@ -182,6 +182,11 @@ impl Speech {
         self.talk.as_ref().is_some_and(|talk| talk.is_asking())
     }
 
+    /// Whether the body of an HTTP/1 response has begun and more of it is known to follow.
+    pub fn is_answering(&self) -> bool {
+        self.talk.as_ref().is_some_and(|talk| talk.is_answering())
+    }
+
     /// Whether the head of an HTTP/1 request has begun and is not whole, with nothing missing between its pieces.
     pub fn is_in_head(&self) -> bool {
         self.talk.as_ref().is_some_and(|talk| talk.is_in_head())

@@ -270,7 +270,10 @@ impl Talk {
             self.break_off(ear);
         }
         self.close_body(ear);
-        self.lane(ear.from).reading = Reading::Done;
+        // That a body ends before its end is remembered.
+        if !self.lane(ear.from).is_within_body() {
+            self.lane(ear.from).reading = Reading::Done;
+        }
     }
 
     /// The conversation is over: what waits behind holes is read, and what is not whole is told as it stands.
@@ -297,6 +300,13 @@ impl Talk {
             Reading::Body(Message::Request, _) => true,
             _ => false,
         }
+    }
+
+    /// Whether the body of an HTTP/1 response has begun and more of it is known to follow, with nothing missing between its
+    /// pieces.
+    pub fn is_answering(&self) -> bool {
+        let lane = &self.lanes[Direction::ToClient as usize];
+        lane.is_within_body() && lane.early.is_empty()
     }
 
     /// Whether the head of an HTTP/1 request has begun and is not whole, with nothing missing between its pieces.

@@ -82,6 +82,7 @@ fn found(rows: &[(PrefixKey, Given)], known: &[PrefixKey], timeline: &Timeline) 
         sides: Sides::Both,
         is_forged: false,
         was_well: true,
+        lacking: 0.0,
         seconds: 10.0,
     }
     .found()
