@@ -53,6 +53,29 @@ fn a_flood_behind_a_scan_does_not_go_by_its_name() {
 }
 
 #[test]
+fn a_flood_beside_a_scan_that_goes_on_does_not_go_by_its_name() {
+    let flood = foreign_flood(per_sec(40)).start(secs(140)).over(secs(150));
+    let told = labels(&Scenario::new(7).with(people()).with(scan().over(secs(240))).with(flood));
+    assert_eq!(told, [("scan".to_owned(), false), ("attack".to_owned(), true)]);
+    // Ports are tried without a word.
+    let port = |at: u16| {
+        let one = Traffic::to(&web()).named(&format!("port {at}")).from("99.0.1.7/32").port(1_000 + at);
+        one.syns(per_sec(1)).half_open(HalfOpen::Refused).start(secs(60 + 2 * u64::from(at))).over(secs(1))
+    };
+    let flood = foreign_flood(per_sec(40)).start(secs(140)).over(secs(150));
+    let scanned = (0..115).map(port).fold(Scenario::new(7).with(people()), Scenario::with);
+    let told = labels(&scanned.with(flood));
+    assert_eq!(told, [("scan".to_owned(), false), ("attack".to_owned(), true)]);
+}
+
+#[test]
+fn a_scan_that_is_much_of_the_load_is_one() {
+    let scan = scan().requests(per_sec(30)).over(secs(200));
+    let told = labels(&Scenario::new(7).with(people()).with(scan));
+    assert_eq!(told, [("scan".to_owned(), true)]);
+}
+
+#[test]
 fn a_scan_that_comes_again_is_one_and_what_it_brings_with_it_is_part_of_it() {
     let again = scan().named("again").start(secs(180));
     let told = labels(&Scenario::new(7).with(people()).with(scan()).with(again));

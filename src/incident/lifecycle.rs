@@ -55,7 +55,7 @@ impl Policy {
 /// The incidents that are open.
 pub struct Incidents {
     open: BTreeMap<Subject, Ongoing>,
-    /// What was found after a lull of one that is open, while it is not known whether it is that again.
+    /// What was found after a lull of one that is open, or beside it, while it is not known whether it is that again.
     successors: BTreeMap<Subject, Successor>,
     policy: Policy,
     homes: Arc<dyn Fn(Subject) -> Home + Send + Sync>,
@@ -141,8 +141,8 @@ impl Incidents {
         }
     }
 
-    /// Looks by itself at what is found after a lull, until it is known whether it is the same again. Where it is something
-    /// else, closes what was open and leaves it in its place; what else was open waits meanwhile.
+    /// Looks by itself at what is found after a lull, or beside a search, until it is known whether it is the same again.
+    /// Where it is something else, closes what was open and leaves it in its place; what else was open waits meanwhile.
     fn follow(
         &mut self,
         subject: Subject,
@@ -178,7 +178,7 @@ impl Incidents {
             }
             Turn::Other => {
                 let closed = self.close(subject, watched, Ending::Outdone);
-                self.open.insert(subject, successor.ongoing);
+                self.open.insert(subject, successor.stands_alone());
                 closed
             }
         }

@@ -9,7 +9,7 @@ use super::episode::{Episode, Ground};
 use super::onset::{onset, pushed};
 use super::standing::Standing;
 use super::succession::Behind;
-use super::{Cause, Condition, Exceeded, Incident, Opening, Place, RuleHit, State};
+use super::{Cause, Condition, Exceeded, Incident, Opening, Place, RuleHit, State, Unknown};
 use crate::detect::rule::{Level, Rule, Says};
 use crate::detect::{Finding, Key, Subject, Watched};
 use crate::time::{TickId, Timestamp};
@@ -23,8 +23,10 @@ pub(super) struct Ongoing {
     pub rules: BTreeMap<u32, RuleHit>,
     severity: Level,
     /// What a rule said it is by itself; what one source does before what many do.
-    said: Option<Says>,
-    /// What was over when it began.
+    pub said: Option<Says>,
+    /// When what is found beside it was last looked at by itself.
+    pub compared: Option<TickId>,
+    /// What was there when it began.
     pub behind: Option<Behind>,
     /// Whether the calendar has an event when it began.
     pub is_declared: bool,
@@ -85,6 +87,7 @@ impl Ongoing {
             rules: BTreeMap::new(),
             severity: rule.level,
             said: rule.says,
+            compared: None,
             behind,
             is_declared,
             standing: Standing::default(),
@@ -145,6 +148,7 @@ impl Ongoing {
         self.severity = self.severity.max(other.severity);
         self.said = [self.said, other.said].into_iter().flatten().min();
         (self.last_finding, self.last_seen) = (other.last_finding, other.last_seen);
+        self.compared = Some(other.episode.until);
     }
 
     /// Remembers that a rule held, as it did most.
@@ -196,8 +200,12 @@ impl Ongoing {
         // Harm does not wait until it is sure who does it.
         let attacked =
             [account.judged, account.verdict.cause].iter().any(|cause| matches!(cause, Cause::Attack(_)));
-        // What was never seen otherwise may be meant to be so.
-        let may_tell = account.found.was_well || !matches!(account.verdict.cause, Cause::Unknown(_));
+        // What was never seen otherwise may be meant to be so, and what the mirror misses may never have happened.
+        let may_tell = match account.verdict.cause {
+            Cause::Unknown(Unknown::Sensor) => false,
+            Cause::Unknown(_) => account.found.was_well,
+            _ => true,
+        };
         if may_tell || attacked {
             account.found.severity(self.severity, &self.episode.timeline, attacked)
         } else {

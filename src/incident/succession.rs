@@ -1,6 +1,7 @@
-//! Whether what rules find now is the incident that is open, or something else that came behind it: a flood behind a scan,
-//! an outage behind a flood. Comes in: what was told, when it was last active, what is found now. Goes out: what is over,
-//! and what follows it. Whoever reads the name of the one must not take the other for it.
+//! Whether what rules find now is the incident that is open, or something else that came behind it or beside it: a flood
+//! behind a scan, an outage behind a flood, a flood while the scan goes on. Comes in: what was told, when it was last active,
+//! what is found now. Goes out: what is over, and what follows it. Whoever reads the name of the one must not take the other
+//! for it.
 
 use std::collections::BTreeSet;
 
@@ -9,17 +10,19 @@ use super::ongoing::{Ongoing, remembered};
 use crate::detect::{Finding, Watched};
 use crate::time::TickId;
 
-/// What was over when something else began.
+/// What was there when something else began.
 #[derive(Debug, Clone)]
 pub(super) struct Behind {
     /// The last tick in which it was seen.
     last: TickId,
     /// The rules that found it, by their numbers.
     rules: BTreeSet<u32>,
+    /// Whether it is a search that goes on: what rules of searches find is its, and none of what began.
+    goes_on: bool,
 }
 
-/// What was found after a lull. It is looked at by itself until it is known whether it is the same again or something else;
-/// until then the incident before it waits.
+/// What was found after a lull, or beside a search. It is looked at by itself until it is known whether it is the same again
+/// or something else; until then the incident before it waits.
 pub(super) struct Successor {
     pub ongoing: Ongoing,
     /// The nature of what the last look made of it, where that is not the one before's.
@@ -55,6 +58,9 @@ enum Nature {
 /// Seconds without a scan, or without passwords being guessed, after which these are no part of what else begins.
 const APART: i64 = 20;
 
+/// Seconds from one look at what is found beside a scan, or beside the guessing of passwords, to the next.
+const BETWEEN: i64 = 20;
+
 /// Seconds without anything after which what comes is looked at by itself: more than a fault's retries leave between them.
 pub(super) const LULL: i64 = 45;
 
@@ -71,27 +77,46 @@ const PAUSE: i64 = 5;
 impl Behind {
     /// What an incident is that is over.
     pub fn of(ongoing: &Ongoing) -> Self {
-        Self { last: ongoing.activity.last, rules: ongoing.rules.keys().copied().collect() }
+        let rules = ongoing.rules.keys().copied().collect();
+        Self { last: ongoing.activity.last, rules, goes_on: false }
     }
 
-    /// Whether it is all that a rule finds still: windows remember it for a while.
+    /// What a search is that goes on.
+    fn beside(ongoing: &Ongoing) -> Self {
+        Self { last: ongoing.activity.last, rules: BTreeSet::new(), goes_on: true }
+    }
+
+    /// Whether it is all that a rule finds still: it goes on, or windows remember it for a while.
     pub fn lingers_in(&self, finding: &Finding) -> bool {
-        self.rules.contains(&finding.rule.sid)
-            && finding.tick.second - self.last.second <= remembered(finding)
+        self.goes_on && finding.rule.says.is_some()
+            || self.rules.contains(&finding.rule.sid)
+                && finding.tick.second - self.last.second <= remembered(finding)
     }
 }
 
 /// What is over by now, where something else begins than the scan, or the guessing of passwords, that was told: nothing but
 /// a rule of its own makes these, so that any other tells something else.
 pub(super) fn outdone(ongoing: &Ongoing, tick: TickId, findings: &[Finding]) -> Option<Behind> {
-    let is_alone = nature(ongoing.cause()?) == Some(Nature::Search);
+    let is_alone = is_search(ongoing);
     let is_over = tick.second - ongoing.activity.last.second > APART;
     let is_else = |finding: &Finding| finding.opens && !ongoing.rules.contains_key(&finding.rule.sid);
     (is_alone && is_over && findings.iter().any(is_else)).then(|| Behind::of(ongoing))
 }
 
+/// Whether a scan was told, or that passwords are guessed.
+fn is_search(ongoing: &Ongoing) -> bool {
+    ongoing.cause().and_then(nature) == Some(Nature::Search)
+}
+
+/// Whether a search goes on and a rule finds what is none, so that it is time to look at that by itself.
+fn is_beside(ongoing: &Ongoing, tick: TickId, findings: &[Finding]) -> bool {
+    let is_else = |finding: &Finding| finding.opens && finding.rule.says.is_none();
+    let since = ongoing.compared.map_or(i64::MAX, |compared| tick.second - compared.second);
+    is_search(ongoing) && since >= BETWEEN && findings.iter().any(is_else)
+}
+
 impl Successor {
-    /// What begins after a lull behind an incident whose nature was told.
+    /// What begins after a lull behind an incident whose nature was told, or beside a search that goes on.
     pub fn of(
         ongoing: &Ongoing,
         tick: TickId,
@@ -101,14 +126,18 @@ impl Successor {
         nature(ongoing.cause()?)?;
         let is_lull = tick.second - ongoing.activity.last.second > LULL
             && tick.second - ongoing.last_seen.second > PAUSE;
-        if !is_lull {
-            return None;
-        }
-        let behind = Behind::of(ongoing);
+        let behind = match is_lull {
+            true => Behind::of(ongoing),
+            false if is_beside(ongoing, tick, findings) => Behind::beside(ongoing),
+            false => return None,
+        };
+        // Until it is known to be something else, it may be the search.
+        let said = ongoing.said.filter(|_| behind.goes_on);
         let fresh = findings.iter().filter(|finding| !behind.lingers_in(finding));
         let fresh: Vec<Finding> = fresh.cloned().collect();
         (!fresh.is_empty()).then(|| {
-            let ongoing = Ongoing::new(&fresh, watched, (Some(behind), is_declared));
+            let mut ongoing = Ongoing::new(&fresh, watched, (Some(behind), is_declared));
+            ongoing.said = said.or(ongoing.said);
             Self { ongoing, other: None, opens: false, looked: tick.plus(-SECOND_LOOK) }
         })
     }
@@ -125,6 +154,13 @@ impl Successor {
         } else {
             self.ongoing.note(tick, fresh, watched);
         }
+    }
+
+    /// Something else: what was there says nothing of it.
+    pub fn stands_alone(mut self) -> Ongoing {
+        let goes_on = self.ongoing.behind.as_ref().is_some_and(|behind| behind.goes_on);
+        self.ongoing.said = self.ongoing.said.filter(|_| !goes_on);
+        self.ongoing
     }
 
     /// Whether it is to be looked at.

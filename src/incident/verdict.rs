@@ -12,6 +12,7 @@ use super::people::are_people;
 use super::program::RARE;
 use super::signs::{BEHAVIOUR, INTENT, OF_FAULTS, OF_PEOPLE};
 use super::{Attack, Cause, Flip, Glitch, Part, Reason, Unit, Unknown, Unseen, Verdict};
+use crate::aggregate::Cell;
 use crate::detect::rule::{Evidence, Weights};
 
 /// All that a verdict is reached from.
@@ -70,6 +71,8 @@ struct Judged {
     origins: Vec<usize>,
     /// Whether it is many more clients than before, however little they are served.
     is_gathered: bool,
+    /// Whether it asks for much, and mostly gets it, as nobody does who searches.
+    finds: bool,
 }
 
 /// The causes that evidence is weighed for.
@@ -159,7 +162,17 @@ impl Case<'_> {
         let probability = probable[best];
         let reasons = weighed.into_iter().map(|(fact, parts)| reason(fact, &parts, best)).collect();
         let (share, origins) = (cohort.share, cohort.origins.clone());
-        Judged { cause, probability, reasons, share, origins, is_gathered: cohort.is_gathered() }
+        let (is_gathered, finds) = (cohort.is_gathered(), self.finds(cohort));
+        Judged { cause, probability, reasons, share, origins, is_gathered, finds }
+    }
+
+    /// Whether a cohort raises the load by half or more, and is mostly given what it asks for: those who try paths or
+    /// passwords are denied them.
+    fn finds(&self, cohort: &Cohort) -> bool {
+        let Cell { denied, missing, responses, accesses, .. } = cohort.cell;
+        let failed = u64::from(denied) + u64::from(missing);
+        let raises = self.times.is_none_or(|times| (times - 1.0) * cohort.share >= SLIGHT - 1.0);
+        accesses > 0 && raises && 2 * failed < responses.max(1)
     }
 
     /// The evidence that speaks of a cohort, with what it weighs for each cause.
@@ -456,7 +469,9 @@ impl Case<'_> {
         let is_small = !self.is_hurt && self.times.is_none_or(|times| times < HEAVY);
         let is_told = |said: &Cause| !(matches!(said, Cause::Scan(_)) && self.is_flooded(first.cause));
         let said = self.said.filter(is_told);
-        if let Some(said) = said.filter(|_| is_small || parts.iter().all(|part| is_open(part.cause))) {
+        // Others than those who search may be beside them.
+        let is_theirs = is_small && !judged.iter().any(|one| one.finds && !is_open(one.cause));
+        if let Some(said) = said.filter(|_| is_theirs || parts.iter().all(|part| is_open(part.cause))) {
             return (said, Some(first.cause));
         }
         // One direction, or packets with holes between them, prove who comes and how much; of how they are served they

@@ -321,6 +321,22 @@ fn a_burst_of_a_few_seconds_makes_no_more_of_a_scan() {
 }
 
 #[test]
+fn who_is_given_what_he_asks_for_beside_a_scan_is_not_the_scanner() {
+    let told = |missing| {
+        let cell = Cell { accesses: 900, responses: 900, missing, ..Cell::default() };
+        Told {
+            said: Some(Cause::Scan(Scan::Path)),
+            times: Some(1.8),
+            ..Told::new(&[RISEN], vec![Cohort { cell, ..machines(1.0) }])
+        }
+    };
+    assert_eq!(told(0).verdict().cause, Cause::Attack(Attack::HttpFlood));
+    assert_eq!(told(900).verdict().cause, Cause::Scan(Scan::Path));
+    let little = Told { times: Some(1.3), ..told(0) };
+    assert_eq!(little.verdict().cause, Cause::Scan(Scan::Path), "a little more comes on any day");
+}
+
+#[test]
 fn many_datagrams_over_many_ports_are_a_flood_and_few_are_a_scan() {
     let scan = Cause::Scan(Scan::Port);
     let verdict =
