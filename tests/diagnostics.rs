@@ -18,7 +18,7 @@ struct Case {
     says: &'static [&'static str],
 }
 
-const CONFIGURATIONS: [Case; 13] = [
+const CONFIGURATIONS: [Case; 17] = [
     Case {
         name: "a key of the configuration",
         text: "sensr: mirror-1\n",
@@ -90,6 +90,30 @@ const CONFIGURATIONS: [Case; 13] = [
         text: "rules:\n  foreign-concentration: {when: {rate: {gte: 40/week}}}\n",
         at: (2, 46),
         says: &["expected a rate", "40/week"],
+    },
+    Case {
+        name: "a service of the calendar",
+        text: "services: [{name: web, addresses: [10.0.0.1], ports: [80]}]\ncalendar:\n  - name: night\n    kind: maintenance\n    services: [web, wbe]\n    from: 2023-11-22T02:00:00+09:00\n    to: 2023-11-22T03:00:00+09:00\n",
+        at: (5, 21),
+        says: &["expected the name of a service", "'wbe'", "did you mean 'web'?"],
+    },
+    Case {
+        name: "a rule that is muted",
+        text: "services: [{name: web, addresses: [10.0.0.1], ports: [80]}]\nmute:\n  - {name: m, rule: load-surgee, service: web, up_to: medium, until: 2026-12-01T06:00:00+09:00}\n",
+        at: (3, 21),
+        says: &["expected the id of a rule", "'load-surgee'", "did you mean 'load-surge'?"],
+    },
+    Case {
+        name: "a service that is muted",
+        text: "services: [{name: web, addresses: [10.0.0.1], ports: [80]}]\nmute:\n  - {name: m, rule: load-surge, service: wbe, up_to: medium, until: 2026-12-01T06:00:00+09:00}\n",
+        at: (3, 42),
+        says: &["expected the name of a service", "'wbe'", "did you mean 'web'?"],
+    },
+    Case {
+        name: "a service of a rule",
+        text: "services: [{name: web, addresses: [10.0.0.1], ports: [80]}]\nrules:\n  load-surge: {where: {services: [wbe]}}\n",
+        at: (3, 35),
+        says: &["expected the name of a service", "'wbe'", "did you mean 'web'?"],
     },
     Case {
         name: "a key given twice",
@@ -240,6 +264,60 @@ fn two_errors_in_one_file_are_both_told() {
     for answer in both_ways("own.yaml", rules, "-S") {
         let said = answer.exits(2).stderr;
         assert!(said.contains("own.yaml:3:10: ") && said.contains("own.yaml:6:13: "), "{said}");
+    }
+}
+
+/// What `words` of a command line come to, with a calendar for the service `name` and nothing else in the configuration.
+fn with_calendar_of(name: &str, words: &[&str]) -> Answer {
+    let tiny = Scenario::new(41).with(support::crowd_at_home(per_sec(1)).over(secs(1)));
+    let (folder, capture) = written(&tiny);
+    let file = folder.path().join("bongsu.yaml");
+    let times = "from: 2023-11-22T02:00:00Z, to: 2023-11-22T03:00:00Z";
+    let text = format!("calendar:\n  - {{name: n, kind: event, services: ['{name}'], {times}}}\n");
+    std::fs::write(&file, text).unwrap();
+    let (file, capture) = (file.to_str().unwrap(), capture.to_str().unwrap());
+    let given = words.iter().map(|word| match *word {
+        "FILE" => file,
+        "CAPTURE" => capture,
+        word => word,
+    });
+    run(given)
+}
+
+#[test]
+fn services_of_the_command_line_may_be_mentioned() {
+    with_calendar_of("web", &["replay", "CAPTURE", "-c", "FILE", "-s", "web=10.0.0.1:80"]).exits(0);
+    with_calendar_of("web", &["rules", "check", "FILE", "-s", "web=10.0.0.1:80"]).exits(0);
+    for words in [
+        &["replay", "CAPTURE", "-c", "FILE", "-s", "web=10.0.0.1:80"][..],
+        &["rules", "check", "FILE", "-s", "web=10.0.0.1:80"],
+    ] {
+        let said = with_calendar_of("wbe", words).exits(2).stderr;
+        assert!(said.contains("bongsu.yaml:2:39: expected the name of a service, found 'wbe'"), "{said}");
+        assert!(said.contains("did you mean 'web'?"), "{said}");
+    }
+    // A run may bring it.
+    with_calendar_of("web", &["rules", "check", "FILE"]).exits(0);
+}
+
+#[test]
+fn services_that_are_found_are_mentioned_by_address_and_port() {
+    let replayed = |name: &str| with_calendar_of(name, &["replay", "CAPTURE", "-c", "FILE"]);
+    replayed("192.0.2.10:443").exits(0);
+    replayed("[2001:db8::10]:443").exits(0);
+    for (name, meant) in [("web", ""), ("[2001:DB8::10]:443", "did you mean '[2001:db8::10]:443'?")] {
+        let said = replayed(name).exits(2).stderr;
+        assert!(said.contains("bongsu.yaml:2:39: expected the address and port of a service"), "{said}");
+        assert!(said.contains(meant), "{said}");
+    }
+}
+
+#[test]
+fn a_service_that_is_wrong_otherwise_may_be_mentioned() {
+    let text = "services: [{name: web, addresses: [10.0.0.300], ports: [80]}]\nmute:\n  - {name: m, rule: load-surge, service: web, up_to: low, until: 2026-12-01T06:00:00Z}\n";
+    for answer in both_ways("bongsu.yaml", text, "-c") {
+        let said = answer.exits(2).stderr;
+        assert!(said.contains("10.0.0.300") && !said.contains("name of a service"), "{said}");
     }
 }
 

@@ -2,6 +2,7 @@
 //! Comes in: the configuration's `mute`. Goes out: whether an alert is withheld, and on whose account it is counted.
 
 use crate::detect::rule::Level;
+use crate::document::Mention;
 use crate::time::Timestamp;
 
 /// One kind of alert that is withheld for a while.
@@ -10,9 +11,9 @@ pub struct Mute {
     /// Its name, by which it is told what it withheld.
     pub name: String,
     /// The id of the rule that opened the incident.
-    pub rule: String,
+    pub rule: Mention,
     /// The service.
-    pub service: String,
+    pub service: Mention,
     /// Incidents above it are told.
     pub up_to: Level,
     /// The capture time from which on everything is told.
@@ -27,7 +28,8 @@ impl Mutes {
     /// The one that withholds an alert of `rule` at `service`.
     pub fn of(&self, rule: &str, service: &str, severity: Level, time: Timestamp) -> Option<&Mute> {
         self.0.iter().find(|mute| {
-            mute.rule == rule && mute.service == service && severity <= mute.up_to && time < mute.until
+            let is_its = mute.rule.name() == rule && mute.service.name() == service;
+            is_its && severity <= mute.up_to && time < mute.until
         })
     }
 }
@@ -49,8 +51,8 @@ mod tests {
         let until = Timestamp::from_secs(100);
         let mute = Mute {
             name: "load test".to_owned(),
-            rule: "load-surge".to_owned(),
-            service: "pps".to_owned(),
+            rule: "load-surge".into(),
+            service: "pps".into(),
             up_to: Level::Medium,
             until,
         };

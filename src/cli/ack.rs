@@ -4,11 +4,12 @@ use std::process::ExitCode;
 
 use super::args::AckArgs;
 use super::{Failure, output, setup};
+use crate::config::Beside;
 use crate::store;
 
 /// Acknowledges incidents in the state folder of a watch.
 pub fn run(args: &AckArgs) -> Result<ExitCode, Failure> {
-    let (config, _) = setup::configuration(args.config.as_deref(), &[])?;
+    let (config, _) = setup::configuration(args.config.as_deref(), &[], Beside::Files(&[]))?;
     let state = args.state.clone().or(config.state);
     let state = state.ok_or_else(|| {
         Failure::usage("no state folder: name that of the watch with --state, or its configuration with -c")

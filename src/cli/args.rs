@@ -210,6 +210,9 @@ pub struct RulesPaths {
     /// Configuration whose changes to rules apply
     #[arg(short, long, value_name = "FILE")]
     pub config: Option<PathBuf>,
+    /// Service that rules and configuration may name besides those of the configuration; repeatable
+    #[arg(short, long = "service", value_name = "NAME=ADDR[,ADDR]:PORT[,PORT]")]
+    pub services: Vec<String>,
     #[command(flatten)]
     pub log: LogArgs,
 }

@@ -155,7 +155,7 @@ fn configuration(truth: &Truth) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::Config;
+    use crate::config::{Beside, Config};
     use crate::synth::world::TrueService;
 
     #[test]
@@ -173,7 +173,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("bongsu.yaml");
         fs::write(&path, configuration(&truth)).unwrap();
-        let (config, _) = Config::load_with_rules(Some(&path), &[]).unwrap();
+        let (config, _) = Config::load_with_rules(Some(&path), &[], Beside::Files(&[])).unwrap();
         assert_eq!(config.services.len(), 1);
         assert_eq!(config.services[0].addresses.len(), 2);
     }

@@ -28,6 +28,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
+use crate::config::Beside;
 use crate::document::Problems;
 use args::{Cli, Command};
 
@@ -74,7 +75,7 @@ pub fn main() -> ExitCode {
 }
 
 fn geo_command(args: &args::GeoArgs) -> Result<ExitCode, Failure> {
-    let (config, _) = setup::configuration(args.config.as_deref(), &[])?;
+    let (config, _) = setup::configuration(args.config.as_deref(), &[], Beside::Files(&[]))?;
     let attributor = setup::attributor(&config, args.country_db.as_deref(), args.asn_db.as_deref())?;
     let mut out = Vec::new();
     geo::run(&args.addresses, &attributor, crate::host::clock::now_secs(), &mut out)

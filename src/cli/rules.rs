@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use super::args::{RulesArgs, RulesCommand, RulesPaths};
 use super::{Failure, RUNNING, log, output, setup};
+use crate::config::Beside;
 use crate::detect::rule::{Expect, RuleSet, Weights};
 use crate::document::{Reader, Source, Value};
 use crate::tune;
@@ -28,7 +29,7 @@ fn check(paths: &RulesPaths) -> Result<ExitCode, Failure> {
 fn test(paths: &RulesPaths) -> Result<ExitCode, Failure> {
     log::start(&paths.log);
     let set = load(paths)?;
-    let (config, _) = setup::configuration(None, &[])?;
+    let (config, _) = setup::configuration(None, &[], Beside::Files(&[]))?;
     let attributor = Arc::new(setup::attributor(&config, None, None)?);
     let mut text = String::new();
     let (mut failed, mut untested) = (0, 0);
@@ -64,13 +65,15 @@ fn load(paths: &RulesPaths) -> Result<RuleSet, Failure> {
     let (configurations, rules): (Vec<PathBuf>, Vec<PathBuf>) =
         paths.paths.iter().cloned().partition(|path: &PathBuf| is_configuration(path));
     let mut config = paths.config.clone();
+    let flagged = setup::flagged(&paths.services)?;
+    let beside = Beside::Files(&flagged);
     for path in configurations {
         if let Some(other) = config.replace(path) {
             // Each configuration stands for itself; the last one's rules are those that are told of.
-            setup::configuration(Some(&other), &rules)?;
+            setup::configuration(Some(&other), &rules, beside)?;
         }
     }
-    Ok(setup::configuration(config.as_deref(), &rules)?.1)
+    Ok(setup::configuration(config.as_deref(), &rules, beside)?.1)
 }
 
 /// A configuration is a mapping, a rules file a list; a file of weights is a mapping, too.

@@ -15,7 +15,7 @@ use crate::alert::{
 };
 use crate::attribute::{Attributor, Country, Database, Home, Label, Labels, Wanted};
 use crate::capture::Filter;
-use crate::config::{Config, SinkConfig, SinkTo, SyslogTarget};
+use crate::config::{Beside, Config, SinkConfig, SinkTo, SyslogTarget};
 use crate::detect::baseline::{Baselines, Learning};
 use crate::detect::calendar::{Calendar, Event};
 use crate::detect::rule::{Level, RuleSet};
@@ -83,9 +83,21 @@ const EVENTS: [EventType; 8] = [
     EventType::Config,
 ];
 
-/// Reads the configuration and the rules: every problem of both at once.
-pub fn configuration(config: Option<&Path>, rules: &[PathBuf]) -> Result<(Config, RuleSet), Failure> {
-    Ok(Config::load_with_rules(config, rules)?)
+/// Reads the configuration and the rules, with services `beside` those of the configuration: every problem of both at
+/// once.
+pub fn configuration(
+    config: Option<&Path>,
+    rules: &[PathBuf],
+    beside: Beside<'_>,
+) -> Result<(Config, RuleSet), Failure> {
+    Ok(Config::load_with_rules(config, rules, beside)?)
+}
+
+/// The services that flags name.
+pub fn flagged(flags: &[String]) -> Result<Vec<Service>, Failure> {
+    let read =
+        |flag: &String| Service::parse(flag).map_err(|error| Failure::usage(format!("--service {error}")));
+    flags.iter().map(read).collect()
 }
 
 /// What was learned before, as replays read it: a file that is not there or damaged is an error.
@@ -134,8 +146,9 @@ impl Run {
     /// Gathers what flags and configuration say; `begin` is what becomes of a file named by `-o`,
     /// `brought` what was learned before.
     pub fn gather(common: &Common, begin: Begin, brought: Baselines) -> Result<Self, Failure> {
-        let (config, rules) = configuration(common.config.as_deref(), &common.rules)?;
-        let services = services(&config, &common.services)?;
+        let flagged = flagged(&common.services)?;
+        let (config, rules) = configuration(common.config.as_deref(), &common.rules, Beside::Run(&flagged))?;
+        let services = services(&config, flagged)?;
         let attributor = attributor(&config, common.country_db.as_deref(), common.asn_db.as_deref())?;
         Self::of(common, Gathered { config, rules, services, attributor, begin, brought })
     }
@@ -143,10 +156,12 @@ impl Run {
     /// The same from the same files as they are now; services and labels keep the numbers that `last` gave them, and
     /// databases that travel in the binary are not read again. So does the sensor's name: open incidents are called by it.
     pub fn gather_again(common: &Common, last: &Run) -> Result<Self, Failure> {
-        let (mut config, rules) = configuration(common.config.as_deref(), &common.rules)?;
+        let flagged = flagged(&common.services)?;
+        let (mut config, rules) =
+            configuration(common.config.as_deref(), &common.rules, Beside::Run(&flagged))?;
         config.labels = Labels::in_order(&last.labels, &config.labels);
         config.sensor.clone_from(&last.sensor);
-        let (before, named) = (&last.scene.services, services(&config, &common.services)?);
+        let (before, named) = (&last.scene.services, services(&config, flagged)?);
         // From services that are named to some that are found, or back, the pipeline does not go.
         let is_same_kind = before.is_empty() == named.is_empty();
         let services = if is_same_kind { before.renewed(&named).map_err(Failure::usage)? } else { named };
@@ -357,11 +372,8 @@ fn sources(common: &Common, config: &Config) -> Vec<PathBuf> {
     files.chain(key).cloned().collect()
 }
 
-fn services(config: &Config, flags: &[String]) -> Result<Services, Failure> {
-    let mut list: Vec<Service> = config.services.clone();
-    for flag in flags {
-        list.push(Service::parse(flag).map_err(|error| Failure::usage(format!("--service {error}")))?);
-    }
+fn services(config: &Config, flagged: Vec<Service>) -> Result<Services, Failure> {
+    let list = config.services.iter().cloned().chain(flagged).collect();
     Services::new(list).map_err(Failure::usage)
 }
 

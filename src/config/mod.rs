@@ -2,6 +2,7 @@
 //! Comes in: a YAML file. Goes out: a [`Config`], or all problems of the file at once. What the values do is the
 //! business of the stages they are for.
 
+mod names;
 mod read;
 mod sink;
 
@@ -17,6 +18,7 @@ use crate::document::{Problems, Reader, Source};
 use crate::service::Service;
 use crate::time::{Span, Zone};
 
+pub use names::Beside;
 pub use sink::{SinkConfig, SinkTo, SyslogTarget};
 
 /// Everything a configuration file can say.
@@ -54,6 +56,8 @@ pub struct Config {
     pub pseudonymize: Option<PathBuf>,
     /// The time zone of outputs.
     pub timezone: Option<Zone>,
+    /// What the services are called, those too that could not be read.
+    service_names: Vec<String>,
 }
 
 /// The sensor's name where none is given.
@@ -78,6 +82,7 @@ impl Default for Config {
             asn_db: None,
             pseudonymize: None,
             timezone: None,
+            service_names: Vec::new(),
         }
     }
 }
@@ -93,36 +98,45 @@ impl Config {
 
     /// Reads a configuration (the defaults where no file is named) and the rules that run under it: `rules`, or else
     /// the configuration's `rule_files`, or else the shipped set, with the configuration's changes laid over them. All
-    /// problems of all files come at once.
-    pub fn load_with_rules(config: Option<&Path>, rules: &[PathBuf]) -> Result<(Self, RuleSet), Problems> {
+    /// problems of all files come at once, names that nothing has among them: services have those of the configuration
+    /// and `beside` it.
+    pub fn load_with_rules(
+        config: Option<&Path>,
+        rules: &[PathBuf],
+        beside: Beside<'_>,
+    ) -> Result<(Self, RuleSet), Problems> {
         let mut problems = Problems::default();
-        let config = match config.map(|path| (Source::load(path), folder_of(path))) {
-            None => Self::default(),
+        let (config, beside) = match config.map(|path| (Source::load(path), folder_of(path))) {
+            None => (Self::default(), beside),
             Some((Ok(source), folder)) => {
                 let (config, found) = Self::read(&source, folder);
                 problems.extend(found);
-                config
+                (config, beside)
             }
             Some((Err(problem), _)) => {
                 problems.push(problem);
-                Self::default()
+                // What services it has is not known.
+                (Self::default(), Beside::Files(&[]))
             }
         };
-        match config.rule_set(rules) {
-            Ok(set) => problems.or((config, set)),
-            Err(found) => {
-                problems.extend(found);
-                Err(problems)
-            }
-        }
+        problems.extend(config.unknown_services(beside));
+        let set = config.rule_set(rules, beside).unwrap_or_else(|found| {
+            problems.extend(found);
+            RuleSet::default()
+        });
+        problems.or((config, set))
     }
 
     /// The rules that run under this configuration; `rules` go before its own `rule_files`.
-    pub fn rule_set(&self, rules: &[PathBuf]) -> Result<RuleSet, Problems> {
+    fn rule_set(&self, rules: &[PathBuf], beside: Beside<'_>) -> Result<RuleSet, Problems> {
         let paths = if rules.is_empty() { self.rule_files.as_slice() } else { rules };
         let mut set = if paths.is_empty() { RuleSet::builtin() } else { RuleSet::load(paths)? };
-        set.apply(&self.rules)?;
-        Ok(set)
+        let mut problems = self.unknown_rules(&set);
+        match set.apply(&self.rules) {
+            Ok(()) => problems.extend(self.unknown_services_of(&set, beside)),
+            Err(found) => problems.extend(found),
+        }
+        problems.or(set)
     }
 
     /// Reads a configuration from a text: what could be read of it and all its problems. Relative paths of what is read

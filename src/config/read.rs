@@ -59,6 +59,7 @@ pub(super) fn config(tree: &Node, folder: &Path, reader: &mut Reader<'_>) -> Opt
         asn_db: fields.optional("asn_db").map(|path| beside(folder, path)),
         pseudonymize: fields.optional("pseudonymize").map(|path| beside(folder, path)),
         timezone: fields.optional("timezone"),
+        service_names: fields.node("services").map(names_in).unwrap_or_default(),
     };
     fields.finish();
     Some(config)
@@ -121,10 +122,19 @@ fn named<T: Named>(fields: &mut Fields<'_, '_, '_>, key: &'static str, cap: usiz
 
 /// Where the name of an entry stands.
 fn name_place(item: &Node) -> Place {
-    let Value::Map(entries) = &item.value else {
-        return item.at;
-    };
-    entries.iter().find(|(key, _)| key.text == "name").map_or(item.at, |(_, node)| node.at)
+    name_of(item).map_or(item.at, |node| node.at)
+}
+
+/// The name of an entry, whether or not the rest of it is right.
+fn name_of(item: &Node) -> Option<&Node> {
+    let Value::Map(entries) = &item.value else { return None };
+    entries.iter().find(|(key, _)| key.text == "name").map(|(_, node)| node)
+}
+
+/// The names of the entries of a list.
+fn names_in(list: &Node) -> Vec<String> {
+    let Value::Seq(items) = &list.value else { return Vec::new() };
+    items.iter().filter_map(name_of).filter_map(Node::text).map(str::to_owned).collect()
 }
 
 impl Named for Service {
@@ -159,8 +169,8 @@ impl Read for Mute {
     fn read(node: &Node, reader: &mut Reader<'_>) -> Option<Self> {
         let mut fields = Fields::of(node, reader, "a mute")?;
         let name = fields.required("name").map(|Name(name)| name);
-        let rule = fields.required("rule").map(|Name(rule)| rule);
-        let service = fields.required("service").map(|Name(service)| service);
+        let rule = fields.required("rule");
+        let service = fields.required("service");
         let up_to = fields.required("up_to");
         let until = fields.required("until");
         fields.finish();
@@ -196,12 +206,11 @@ impl Read for Event {
         let mut fields = Fields::of(node, reader, "an event")?;
         let name = fields.required("name").map(|Name(name)| name);
         let kind = fields.required("kind");
-        let services: Vec<Name> = fields.or("services", Vec::new());
+        let services = fields.or("services", Vec::new());
         let from: Option<Timestamp> = fields.required("from");
         fields.need("to");
         let to = fields.checked("to", "a time after 'from'", |to| from.is_none_or(|from| *to > from));
         fields.finish();
-        let services = services.into_iter().map(|Name(name)| name).collect();
         Some(Self { name: name?, kind: kind?, services, from: from?, to: to? })
     }
 }

@@ -170,7 +170,7 @@ fn problems_of_the_file_and_of_its_changes_to_rules_come_at_once() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("c.yaml");
     std::fs::write(&path, "home: [KOR]\nrules:\n  foreign-concentraton: {level: low}\n").unwrap();
-    let problems = Config::load_with_rules(Some(&path), &[]).unwrap_err().to_string();
+    let problems = Config::load_with_rules(Some(&path), &[], Beside::Files(&[])).unwrap_err().to_string();
     assert!(problems.contains(":1:8: expected a country code"), "{problems}");
     assert!(problems.contains(":3:3: unknown rule 'foreign-concentraton'"), "{problems}");
     assert!(problems.ends_with("did you mean 'foreign-concentration'?"), "{problems}");
@@ -181,7 +181,7 @@ fn one_number_of_a_shipped_rule_is_changed() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("c.yaml");
     std::fs::write(&path, RIGHT.replace("rule_files: [rules, /etc/bongsu/rules]\n", "")).unwrap();
-    let (_, set) = Config::load_with_rules(Some(&path), &[]).unwrap();
+    let (_, set) = Config::load_with_rules(Some(&path), &[], Beside::Files(&[])).unwrap();
     let rule = set.get("foreign-concentration").unwrap();
     assert_eq!(
         rule.when.to_string(),

@@ -1,7 +1,7 @@
 //! What the operator knows of days to come: planned work and expected crowds. Comes in: the configuration's `calendar`.
 //! Goes out: what is declared of a service at a time.
 
-use crate::document::words;
+use crate::document::{Mention, words};
 use crate::time::Timestamp;
 
 /// Planned work or an expected crowd.
@@ -12,7 +12,7 @@ pub struct Event {
     /// What it is.
     pub kind: EventKind,
     /// The services it concerns; all where none is named.
-    pub services: Vec<String>,
+    pub services: Vec<Mention>,
     /// When it begins.
     pub from: Timestamp,
     /// When it ends.
@@ -36,7 +36,7 @@ pub struct Calendar(pub Vec<Event>);
 impl Event {
     /// Whether it concerns a service.
     fn concerns(&self, service: &str) -> bool {
-        self.services.is_empty() || self.services.iter().any(|named| named == service)
+        self.services.is_empty() || self.services.iter().any(|named| named.name() == service)
     }
 }
 
@@ -62,7 +62,7 @@ mod tests {
         let event = Event {
             name: "patch night".to_owned(),
             kind: EventKind::Maintenance,
-            services: vec!["pps".to_owned()],
+            services: vec!["pps".into()],
             from: Timestamp::from_secs(100),
             to: Timestamp::from_secs(200),
         };

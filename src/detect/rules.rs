@@ -50,11 +50,11 @@ impl RuleDetector {
         match subject {
             Subject::Named(ServiceId(id)) => {
                 self.grounds.services.get(usize::from(id)).is_some_and(|(name, own)| {
-                    among(names, |have| have == name) && among(ports, |have| own.contains(have))
+                    among(names, |have| have.name() == name) && among(ports, |have| own.contains(have))
                 })
             }
             Subject::Found(address) => {
-                among(names, |have| *have == address.to_string())
+                among(names, |have| have.name() == address.to_string())
                     && among(ports, |have| *have == address.port())
             }
         }

@@ -7,6 +7,7 @@
 //! reader has lost its text (`10s`, `off`, `NO`) or its place.
 
 mod fields;
+mod mention;
 mod nearest;
 mod problem;
 mod quantity;
@@ -16,6 +17,7 @@ mod tree;
 
 pub use fields::{Fields, Read, Reader, Scalar};
 pub(crate) use fields::{Word, expected_word, meant_word, parse_word, words};
+pub use mention::Mention;
 pub use nearest::nearest;
 pub use problem::{MAX_PROBLEMS, Problem, Problems};
 pub use quantity::{Bytes, Count, Factor, Rate, Share};

@@ -86,7 +86,7 @@ fn calendar(truth: &Truth) -> Calendar {
         let time = |key: &str| Timestamp::parse_rfc3339(&text(key)).unwrap();
         let kind = if text("kind") == "maintenance" { EventKind::Maintenance } else { EventKind::Event };
         let services = entry["services"].as_array().cloned().unwrap_or_default();
-        let services = services.iter().filter_map(|name| name.as_str().map(str::to_owned)).collect();
+        let services = services.iter().filter_map(|name| name.as_str().map(Into::into)).collect();
         Event { name: text("name"), kind, services, from: time("from"), to: time("to") }
     };
     Calendar(truth.calendar.iter().map(event).collect())

@@ -4,7 +4,7 @@
 use ipnet::IpNet;
 
 use crate::attribute::{Asn, Country};
-use crate::document::{Fields, Node, Port, Read, Reader, Scalar, words};
+use crate::document::{Fields, Mention, Node, Port, Read, Reader, Scalar, words};
 
 /// Which traffic counts; what is `None` or empty does not restrict.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -16,7 +16,7 @@ pub struct Filter {
     /// To the service's ports, or to anything else at its addresses.
     pub traffic: Traffic,
     /// To these services alone.
-    pub services: Vec<String>,
+    pub services: Vec<Mention>,
     /// To services at one of these ports alone.
     pub ports: Vec<u16>,
     /// From these countries alone.
@@ -48,7 +48,7 @@ pub(super) struct FilterChange {
     foreign: Option<bool>,
     labelled: Option<bool>,
     traffic: Option<Traffic>,
-    services: Option<Vec<String>>,
+    services: Option<Vec<Mention>>,
     ports: Option<Vec<Port>>,
     countries: Option<Vec<Country>>,
     asns: Option<Vec<Asn>>,
