@@ -85,21 +85,23 @@ impl Input {
         self.buffer.get(position..position.saturating_add(len)).unwrap_or_default()
     }
 
-    /// Moves past `count` bytes without holding them; false if the input ends before.
-    pub(super) fn skip(&mut self, mut count: u64) -> io::Result<bool> {
-        while count > 0 {
+    /// Moves past `count` bytes without holding them; false if the input ends before. What is left of them where an
+    /// error comes before is still counted.
+    pub(super) fn skip(&mut self, count: &mut u64) -> io::Result<bool> {
+        while *count > 0 {
             let held = self.ahead(1)?.len();
             if held == 0 {
                 return Ok(false);
             }
-            let step = usize::try_from(count).unwrap_or(usize::MAX).min(held);
+            let step = usize::try_from(*count).unwrap_or(usize::MAX).min(held);
             self.consume(step);
-            count -= step as u64;
+            *count -= step as u64;
         }
         Ok(true)
     }
 
-    /// Reads until `need` bytes are held or the input ends.
+    /// Reads until `need` bytes are held or the input ends. Where nothing came for a while
+    /// ([`ErrorKind::WouldBlock`]), what is held stays, and may be asked for again.
     #[cold]
     fn refill(&mut self, need: usize) -> io::Result<()> {
         let need = need.min(MAX_PIECE);
@@ -122,7 +124,7 @@ impl Input {
         }
     }
 
-    /// One read behind what is held; 0 when nothing more will come.
+    /// One read behind what is held; 0 when nothing more will come, or nothing for now.
     fn read_once(&mut self) -> usize {
         let (Some(source), Some(room)) = (self.source.as_mut(), self.buffer.get_mut(self.end..)) else {
             return 0;
@@ -133,14 +135,15 @@ impl Input {
                 result => break result,
             }
         };
-        let count = match read {
-            Ok(count) => count.min(room.len()),
+        let (count, may_go_on) = match read {
+            Ok(count) => (count.min(room.len()), count > 0),
             Err(error) => {
+                let comes_later = error.kind() == ErrorKind::WouldBlock;
                 self.failure = Some(error);
-                0
+                (0, comes_later)
             }
         };
-        if count == 0 {
+        if !may_go_on {
             self.source = None;
         }
         self.end += count;
@@ -222,9 +225,9 @@ mod tests {
             Box::new(io::repeat(7).take(5 << 20)),
             Reading { block: 1 << 10, pace: Pace::WholeBlocks },
         );
-        assert!(input.skip((5 << 20) - 1).unwrap());
+        assert!(input.skip(&mut ((5 << 20) - 1)).unwrap());
         assert_eq!(input.ahead(1).unwrap(), [7]);
-        assert!(!input.skip(2).unwrap());
+        assert!(!input.skip(&mut 2).unwrap());
         assert_eq!(input.buffer.len(), 1 << 10);
     }
 }

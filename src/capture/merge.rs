@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use super::folder;
-use super::open::{self, BLOCK, BytesRead, SMALL_BLOCK};
+use super::open::{self, BLOCK, BytesRead, SMALL_BLOCK, Until};
 use super::reader::Reader;
 use super::{CaptureError, Frame, LinkType, Progress, Source, Step};
 use crate::time::Timestamp;
@@ -70,6 +70,11 @@ impl Files {
     /// Looks at every input: a single one is opened, of several the first packet's time is read and those on disk
     /// are closed again.
     pub fn open(paths: &[PathBuf]) -> Self {
+        Self::open_until(paths, &|| false)
+    }
+
+    /// The same, not waiting any longer for a pipe's first packet once `until` says so; it then ends there.
+    pub fn open_until(paths: &[PathBuf], until: &dyn Fn() -> bool) -> Self {
         let mut files = Self::empty();
         let (named, folders) = files.named(paths);
         // Many inputs may be open at once where their times overlap.
@@ -79,7 +84,8 @@ impl Files {
         let alone = named.len() == 1;
         for (order, input) in named.into_iter().enumerate() {
             let origin = input.origin;
-            let known = if alone { files.open_only(input) } else { files.look_at(order, input) };
+            let known =
+                if alone { files.open_only(input, until) } else { files.look_at(order, input, until) };
             if let (true, Origin::Folder(folder)) = (known, origin)
                 && let Some(count) = held.get_mut(folder)
             {
@@ -127,8 +133,8 @@ impl Files {
     }
 
     /// Opens the only input, to be read at once. True where a reader knows it.
-    fn open_only(&mut self, input: Named) -> bool {
-        match open::path(&input.path, self.block, &self.read) {
+    fn open_only(&mut self, input: Named, until: Until<'_>) -> bool {
+        match open::path(&input.path, self.block, &self.read, until) {
             Ok(reader) => self.current = Some(Active { order: 0, reader: Box::new(reader) }),
             Err(error) => return self.not_opened(input, error),
         }
@@ -136,16 +142,16 @@ impl Files {
     }
 
     /// Reads the first event of one of several inputs. True where a reader knows it.
-    fn look_at(&mut self, order: usize, input: Named) -> bool {
+    fn look_at(&mut self, order: usize, input: Named, until: Until<'_>) -> bool {
         let on_disk = size(&input.path).is_some();
         // What is read twice counts once for progress.
         let read = if on_disk { BytesRead::default() } else { Arc::clone(&self.read) };
-        let opened = open::path(&input.path, SMALL_BLOCK, &read);
+        let opened = open::path(&input.path, SMALL_BLOCK, &read, until);
         let mut reader = match opened {
             Ok(reader) => Box::new(reader),
             Err(error) => return self.not_opened(input, error),
         };
-        let Some((time, step)) = self.first(&mut reader) else { return true };
+        let Some((time, step)) = self.first(&mut reader, until) else { return true };
         let place = if on_disk { Place::Closed(input.path) } else { Place::Open(reader, step) };
         self.waiting.push(Reverse(Waiting { time, order, place }));
         true
@@ -163,15 +169,18 @@ impl Files {
     }
 
     /// The next event of an input with its time; an error is noted, and like an end gives nothing.
-    fn first(&mut self, reader: &mut Reader) -> Option<(Timestamp, Step)> {
-        match reader.step() {
-            Ok(Step::Frame) => Some((reader.frame().time, Step::Frame)),
-            Ok(Step::Beat(beat)) => Some((beat.time, Step::Beat(beat))),
-            Ok(Step::Idle | Step::End) => None,
-            Err(error) => {
-                self.errors.push_back(error);
-                None
-            }
+    fn first(&mut self, reader: &mut Reader, until: Until<'_>) -> Option<(Timestamp, Step)> {
+        loop {
+            return match reader.step() {
+                Ok(Step::Frame) => Some((reader.frame().time, Step::Frame)),
+                Ok(Step::Beat(beat)) => Some((beat.time, Step::Beat(beat))),
+                Ok(Step::Idle) if !until() => continue,
+                Ok(Step::Idle | Step::End) => None,
+                Err(error) => {
+                    self.errors.push_back(error);
+                    None
+                }
+            };
         }
     }
 
@@ -181,9 +190,9 @@ impl Files {
         let (reader, step) = match place {
             Place::Open(reader, step) => (reader, step),
             Place::Closed(path) => {
-                let opened = open::path(&path, self.block, &self.read);
+                let opened = open::path(&path, self.block, &self.read, &|| false);
                 let mut reader = Box::new(opened.map_err(|error| self.errors.push_back(error)).ok()?);
-                let (_, step) = self.first(&mut reader)?;
+                let (_, step) = self.first(&mut reader, &|| false)?;
                 (reader, step)
             }
         };

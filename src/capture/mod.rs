@@ -96,7 +96,7 @@ pub enum Step {
     Frame,
     /// The recorder's clock and drops.
     Beat(Beat),
-    /// Nothing for now (live lines only).
+    /// Nothing for now (live lines and pipes).
     Idle,
     /// Nothing any more.
     End,

@@ -1,13 +1,16 @@
 //! From a path or a stream to a reader, told by the first bytes.
-//! Comes in: a path, `-`, or anything that reads. Goes out: a [`Reader`] behind the right decompression and format.
+//! Comes in: a path, `-`, or anything that reads. Goes out: a [`Reader`] behind the right decompression and format. Where
+//! nothing comes for a while, it waits until somebody wants it to end.
 //! Refuses to believe a file's name or ending, and to seek.
 
 use std::fs::{File, Metadata};
-use std::io::{self, BufRead, BufReader, Cursor, Read};
+use std::io::{self, BufRead, BufReader, Cursor, ErrorKind, Read};
 use std::os::fd::AsFd;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use super::CaptureError;
 use super::input::{Input, Pace, Reading};
@@ -36,16 +39,31 @@ const ZSTD: u32 = 0xfd2f_b528;
 /// Zstd's skippable frames, which seekable writers put first: `0x184d2a50` to `0x184d2a5f`.
 const ZSTD_SKIPPABLE: u32 = 0x184d_2a50;
 
+/// How long nothing may come before that is said: then there is time for a look at signals.
+const PATIENCE: Timespec = Timespec { tv_sec: 0, tv_nsec: 100_000_000 };
+
 /// Bytes taken from inputs so far, shared with whoever shows progress.
 pub(super) type BytesRead = Arc<AtomicU64>;
 
+/// Whether waiting for the first packets is to end; asked while nothing comes.
+pub(super) type Until<'a> = &'a dyn Fn() -> bool;
+
 /// Opens the file at `path`, or standard input for `-`.
-pub(super) fn path(path: &Path, block: usize, read: &BytesRead) -> Result<Reader, CaptureError> {
+pub(super) fn path(
+    path: &Path,
+    block: usize,
+    read: &BytesRead,
+    until: Until<'_>,
+) -> Result<Reader, CaptureError> {
     let failed = |error| CaptureError::Open { path: path.to_path_buf(), error };
     let file = if is_stdin(path) { stdin() } else { File::open(path) }.map_err(failed)?;
-    let plain_file = file.metadata().is_ok_and(|metadata: Metadata| metadata.is_file());
-    let pace = if plain_file { Pace::WholeBlocks } else { Pace::AsItComes };
-    stream(path, Box::new(Counted { inner: file, read: Arc::clone(read) }), Reading { block, pace })
+    let read = Arc::clone(read);
+    if file.metadata().is_ok_and(|metadata: Metadata| metadata.is_file()) {
+        let reading = Reading { block, pace: Pace::WholeBlocks };
+        return stream(path, Box::new(Counted { inner: file, read }), reading, until);
+    }
+    let reading = Reading { block, pace: Pace::AsItComes };
+    stream(path, Box::new(Counted { inner: Patient(file), read }), reading, until)
 }
 
 /// Whether `path` means standard input.
@@ -58,17 +76,21 @@ pub(super) fn stream(
     name: &Path,
     stream: Box<dyn Read + Send>,
     reading: Reading,
+    until: Until<'_>,
 ) -> Result<Reader, CaptureError> {
     let told = |damage: Damage| damage.told(name, 0);
     let mut stream = stream;
     let mut around = "";
     for _ in 0..=MAX_LAYERS {
-        let magic = first_bytes(&mut stream).map_err(|error| told(Damage::unreadable(0, &error)))?;
+        let magic = match first_bytes(&mut stream, until) {
+            Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(Reader::silent(name)),
+            magic => magic.map_err(|error| told(Damage::unreadable(0, &error)))?,
+        };
         let layer = Layer::told_by(&magic);
         let whole =
             |stream| BufReader::with_capacity(COMPRESSED_BLOCK, Cursor::new(magic.clone()).chain(stream));
         (stream, around) = match layer {
-            Layer::Pcap => return classic(name, Input::new(&magic, stream, reading)),
+            Layer::Pcap => return classic(name, Input::new(&magic, stream, reading), until),
             Layer::Pcapng => {
                 let input = Input::new(&magic, stream, reading);
                 return Ok(Reader::of(name, input, Format::Pcapng(Pcapng::new())));
@@ -111,16 +133,30 @@ impl Layer {
     }
 }
 
-fn classic(name: &Path, mut input: Input) -> Result<Reader, CaptureError> {
-    let pcap = Pcap::open(&mut input).map_err(|damage| damage.told(name, 0))?;
-    Ok(Reader::of(name, input, Format::Pcap(pcap)))
+fn classic(name: &Path, mut input: Input, until: Until<'_>) -> Result<Reader, CaptureError> {
+    loop {
+        match Pcap::open(&mut input) {
+            Ok(pcap) => return Ok(Reader::of(name, input, Format::Pcap(pcap))),
+            Err(damage) if damage.comes_later && until() => return Ok(Reader::silent(name)),
+            Err(damage) if damage.comes_later => {}
+            Err(damage) => return Err(damage.told(name, 0)),
+        }
+    }
 }
 
-/// Up to four bytes, fewer only at the end.
-fn first_bytes(stream: &mut impl Read) -> io::Result<Vec<u8>> {
-    let mut magic = Vec::with_capacity(4);
-    stream.take(4).read_to_end(&mut magic)?;
-    Ok(magic)
+/// Up to four bytes, fewer only at the end; [`ErrorKind::WouldBlock`] where waiting for them was to end.
+fn first_bytes(stream: &mut impl Read, until: Until<'_>) -> io::Result<Vec<u8>> {
+    let (mut magic, mut held) = ([0; 4], 0);
+    while let Some(room) = magic.get_mut(held..).filter(|room| !room.is_empty()) {
+        match stream.read(room) {
+            Ok(0) => break,
+            Ok(count) => held += count,
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(error) if error.kind() == ErrorKind::WouldBlock && !until() => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(magic.get(..held).unwrap_or_default().to_vec())
 }
 
 fn is_zstd(magic: [u8; 4]) -> bool {
@@ -145,6 +181,19 @@ fn stdin() -> io::Result<File> {
 fn unknown(name: &Path, magic: &[u8], around: &str) -> CaptureError {
     let magic: Vec<String> = magic.iter().map(|byte| format!("{byte:02x}")).collect();
     CaptureError::Unknown { path: name.to_path_buf(), magic: magic.join(" ") + around }
+}
+
+/// A pipe or device: where nothing comes for a while, it says so with [`ErrorKind::WouldBlock`] and may be asked again.
+struct Patient(File);
+
+impl Read for Patient {
+    fn read(&mut self, room: &mut [u8]) -> io::Result<usize> {
+        match poll(&mut [PollFd::new(&self.0, PollFlags::IN)], Some(&PATIENCE)) {
+            Ok(0) | Err(rustix::io::Errno::INTR) => Err(ErrorKind::WouldBlock.into()),
+            // What cannot be waited for tells by itself what is wrong with it.
+            Ok(_) | Err(_) => self.0.read(room),
+        }
+    }
 }
 
 /// Counts what passes.

@@ -50,6 +50,15 @@ pub(super) struct Pcapng {
     interfaces: Vec<Interface>,
     /// The time of packets that have none.
     last: Timestamp,
+    /// A block that nothing is read of.
+    passing: Option<Passing>,
+}
+
+/// A block under way, of which `left` bytes have not passed.
+#[derive(Debug, Clone, Copy)]
+struct Passing {
+    block: Block,
+    left: u64,
 }
 
 /// Who wrote a section.
@@ -97,12 +106,14 @@ impl Pcapng {
             author: Author::Other,
             interfaces: Vec::new(),
             last: Timestamp::default(),
+            passing: None,
         }
     }
 
     /// Moves to the next packet, which is lent, or beat.
     #[inline(never)]
     pub(super) fn next(&mut self, input: &mut Input, lent: &mut Lent) -> Result<Found, Damage> {
+        self.pass(input)?;
         while let Some(block) = self.next_block(input)? {
             let found = match block.kind {
                 ENHANCED_PACKET | OLD_PACKET => self.packet(input, block, lent).map(Some),
@@ -110,13 +121,30 @@ impl Pcapng {
                 SECTION => self.section(input, block).map(|()| None),
                 INTERFACE => self.interface(input, block).map(|()| None),
                 STATISTICS if self.author == Author::Ours => self.statistics(input, block).map(Some),
-                _ => skip(input, block).map(|()| None),
+                _ => {
+                    self.passing = Some(Passing { block, left: u64::from(block.total) });
+                    self.pass(input).map(|()| None)
+                }
             };
             if let Some(found) = found? {
                 return Ok(found);
             }
         }
         Ok(Found::End)
+    }
+
+    /// Moves past a block of any length without holding it.
+    #[inline]
+    fn pass(&mut self, input: &mut Input) -> Result<(), Damage> {
+        let Some(Passing { block: Block { begin, total, .. }, left }) = &mut self.passing else {
+            return Ok(());
+        };
+        let whole = input.skip(left).map_err(|error| Damage::unreadable(*begin, &error))?;
+        if !whole {
+            return Err(Damage::new(*begin, format!("cut short: the block needs {total} bytes,")));
+        }
+        self.passing = None;
+        Ok(())
     }
 
     /// Reads the head of the next block; `None` at the end of the file.
@@ -299,13 +327,6 @@ fn whole(input: &mut Input, block: Block, order: Order) -> Result<&[u8], Damage>
         return Err(unequal(block, order.u32(*trailer)));
     }
     Ok(body)
-}
-
-/// Moves past a block of any length without holding it.
-fn skip(input: &mut Input, block: Block) -> Result<(), Damage> {
-    let Block { begin, total, .. } = block;
-    let whole = input.skip(u64::from(total)).map_err(|error| Damage::unreadable(begin, &error))?;
-    if whole { Ok(()) } else { Err(Damage::new(begin, format!("cut short: the block needs {total} bytes,"))) }
 }
 
 #[cold]

@@ -2,7 +2,7 @@
 //! Comes in: bytes, plain or compressed. Goes out: frames and beats, then one end or one error with packet and offset.
 //! Refuses to know of other captures beside it.
 
-use std::io::{self, Read};
+use std::io::{self, ErrorKind, Read};
 use std::path::{Path, PathBuf};
 
 use super::input::{Input, Pace, Reading};
@@ -69,6 +69,8 @@ pub(super) struct Damage {
     pub offset: u64,
     /// What was found.
     pub what: String,
+    /// Whether it is none: nothing came for a while, and more may come.
+    pub comes_later: bool,
 }
 
 impl Reader {
@@ -77,7 +79,14 @@ impl Reader {
     /// # Errors
     /// [`CaptureError::Unknown`] and [`CaptureError::Damaged`] of the file's header.
     pub fn new(name: &Path, stream: Box<dyn Read + Send>) -> Result<Self, CaptureError> {
-        open::stream(name, stream, Reading { block: BLOCK, pace: Pace::AsItComes })
+        open::stream(name, stream, Reading { block: BLOCK, pace: Pace::AsItComes }, &|| false)
+    }
+
+    /// One of which nothing had come when waiting was to end.
+    pub(super) fn silent(path: &Path) -> Self {
+        let reading = Reading { block: 1, pace: Pace::AsItComes };
+        let input = Input::new(&[], Box::new(io::empty()), reading);
+        Self { state: State::Ended, ..Self::of(path, input, Format::Pcapng(Pcapng::new())) }
     }
 
     pub(super) fn of(path: &Path, input: Input, format: Format) -> Self {
@@ -95,10 +104,13 @@ impl Reader {
     }
 
     #[cold]
-    fn damaged(&mut self, damage: Damage) -> CaptureError {
-        self.state = State::Ended;
+    fn damaged(&mut self, damage: Damage) -> Result<Step, CaptureError> {
         self.lent = Lent::NOTHING;
-        damage.told(&self.path, self.packets)
+        if damage.comes_later {
+            return Ok(Step::Idle);
+        }
+        self.state = State::Ended;
+        Err(damage.told(&self.path, self.packets))
     }
 }
 
@@ -129,7 +141,7 @@ impl Source for Reader {
                 self.lent = Lent::NOTHING;
                 Ok(Step::End)
             }
-            Err(damage) => Err(self.damaged(damage)),
+            Err(damage) => self.damaged(damage),
         }
     }
 
@@ -143,7 +155,7 @@ impl Source for Reader {
 impl Damage {
     /// Damage of the record that begins at `offset`.
     pub(super) fn new(offset: u64, what: impl Into<String>) -> Self {
-        Self { offset, what: what.into() }
+        Self { offset, what: what.into(), comes_later: false }
     }
 
     /// The input ends inside something that needs `need` bytes and has `left`.
@@ -152,10 +164,11 @@ impl Damage {
         Self::new(offset, format!("cut short: {part} needs {need} bytes, {left} are left,"))
     }
 
-    /// Reading or decompressing failed.
+    /// Reading or decompressing failed, or nothing came for a while.
     #[cold]
     pub(super) fn unreadable(offset: u64, error: &io::Error) -> Self {
-        Self::new(offset, format!("cannot be read further ({error})"))
+        let comes_later = error.kind() == ErrorKind::WouldBlock;
+        Self { comes_later, ..Self::new(offset, format!("cannot be read further ({error})")) }
     }
 
     /// The error as the user sees it.

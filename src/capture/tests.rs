@@ -3,7 +3,7 @@
 //! Refuses to know how the reader is built.
 
 use std::fs;
-use std::io::Cursor;
+use std::io::{Cursor, Read};
 use std::path::{Path, PathBuf};
 
 use proptest::prelude::*;
@@ -451,4 +451,70 @@ fn a_reader_takes_any_stream() {
     let mut reader = Reader::new(Path::new("-"), Box::new(stream)).unwrap();
     assert_eq!(order(&drain(&mut reader).0), "s1 ");
     assert_eq!(reader.step().unwrap(), Step::End);
+}
+
+/// Gives up to `step` bytes a read, and before each says that nothing has come.
+struct Halting {
+    left: Cursor<Vec<u8>>,
+    step: usize,
+    is_ready: bool,
+}
+
+impl Read for Halting {
+    fn read(&mut self, room: &mut [u8]) -> std::io::Result<usize> {
+        self.is_ready = !self.is_ready;
+        if self.is_ready {
+            return Err(std::io::ErrorKind::WouldBlock.into());
+        }
+        let step = self.step.min(room.len());
+        self.left.read(&mut room[..step])
+    }
+}
+
+#[test]
+fn a_pipe_that_halts_anywhere_is_read_like_a_file() {
+    // A block that nothing is read of, longer than what comes at once.
+    let unknown = PcapngFile::new(Endian::Little).block(0x0bad, &[7; 600]).bytes;
+    let formats =
+        [five_packets("pcap").0, five_packets("pcapng").0, [unknown, five_packets("pcapng").0].concat()];
+    for bytes in formats {
+        for packed in [bytes.clone(), gzip(&bytes), zstd(&bytes)] {
+            for step in [1, 3, 50] {
+                let left = Cursor::new(packed.clone());
+                let stream = Halting { left, step, is_ready: false };
+                let mut reader = Reader::new(Path::new("-"), Box::new(stream)).unwrap();
+                let (seen, errors) = drain(&mut reader);
+                assert!(errors.is_empty(), "{step} bytes at once: {errors:?}");
+                assert_eq!((seen.len(), seen), (5, events(&packed).0), "{step} bytes at once");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_pipe_that_stays_silent_is_waited_for_until_that_is_to_end() {
+    let folder = Folder::new();
+    let pipe = folder.path().join("pipe");
+    let made = std::process::Command::new("mkfifo").arg(&pipe).status();
+    if !made.is_ok_and(|status| status.success()) {
+        println!("not run: no mkfifo");
+        return;
+    }
+    let file = folder.file("file", &pcap_at(&[2, 3], b'f'));
+    // Some of a header, and then nothing although somebody may still write.
+    for head in [0, 3, 10, 30] {
+        for inputs in [vec![pipe.clone()], vec![pipe.clone(), file.clone()]] {
+            let mut writer = fs::OpenOptions::new().read(true).write(true).open(&pipe).unwrap();
+            std::io::Write::write_all(&mut writer, &pcap_at(&[1], b'p')[..head]).unwrap();
+            let asked = std::cell::Cell::new(0);
+            let until = || asked.replace(asked.get() + 1) > 0;
+            let mut files = Files::open_until(&inputs, &until);
+            let mut steps = (0..3).map(|_| files.step().unwrap());
+            let halted = steps.find(|step| *step != Step::Frame).unwrap();
+            // One that is open already says each time that nothing came.
+            let silent = if head == 30 && inputs.len() == 1 { Step::Idle } else { Step::End };
+            assert_eq!(halted, silent, "{head} bytes");
+            drop(writer);
+        }
+    }
 }

@@ -1,16 +1,48 @@
 //! The figures of a run as its stats record has them, at its end and while it goes on.
 
+use super::setup::Run;
 use crate::aggregate::Sides;
 use crate::alert::{CaptureStats, Named, PacketStats, Quality, Stats};
 use crate::capture::Beat;
 use crate::decode::{FragmentCounts, PacketCounts};
 use crate::detect::Subject;
 use crate::flow::{FlowCounts, LedgerCounts};
-use crate::pipeline::TimeCounts;
+use crate::pipeline::{Pipeline, Teller, Telling, TimeCounts};
 
 /// Whether only one side of the conversations is seen: of some service, or, where none is known, of most connections.
 pub fn is_one_way(services: &[(Subject, Sides)], known: usize, flows: &FlowCounts) -> bool {
     !services.is_empty() || (known == 0 && flows.unproven > flows.proven)
+}
+
+/// The stats record of a run that goes on.
+pub fn so_far(run: &Run, pipeline: &Pipeline<Teller>, telling: &Telling, complete: bool) -> Stats {
+    let quality = pipeline.quality_so_far();
+    let (flows, ledgers) = pipeline.progress().moved();
+    let (one_way, services) = (pipeline.progress().one_way(), run.named().len());
+    let figures = Figures {
+        packets: pipeline.counts(),
+        fragments: pipeline.fragments(),
+        drops: pipeline.drops(),
+        unserved: pipeline.unserved(),
+        flows,
+        ledgers,
+        times: pipeline.times(),
+        quality: Quality {
+            loss: quality.loss,
+            duplicates: quality.duplicates,
+            one_way: is_one_way(&one_way, services, &flows),
+            shed: quality.shed,
+        },
+        complete,
+        services,
+    };
+    Stats {
+        alerts: telling.alerts(),
+        withheld: telling.muted().values().sum(),
+        digest: telling.digest(),
+        one_way: run.one_way(&one_way),
+        ..figures.stats()
+    }
 }
 
 /// The sums of all stages.

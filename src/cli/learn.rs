@@ -32,8 +32,10 @@ pub fn run(args: &LearnArgs) -> Result<ExitCode, Failure> {
     let signals = Signals::listen().map_err(Failure::running)?;
     let mut pipeline = Pipeline::new(run.setup(None, None), Nobody);
     let bar = Bar::new(args.common.log.quiet);
-    let mut reading = Reading { pace: None, bar: &bar, signals: &signals, sinks: None };
-    let complete = reading.read(&mut Files::open(&args.captures), &mut pipeline)?;
+    let mut files = Files::open_until(&args.captures, &|| signals.stop());
+    let mut reading =
+        Reading { pace: None, bar: &bar, signals: &signals, sinks: None, tell_stats: &|_, _| () };
+    let complete = reading.read(&mut files, &mut pipeline)?;
     bar.clear();
     let learned = pipeline.finish().baselines;
     warn_of_overlaps(&before, &learned);

@@ -1,5 +1,5 @@
 //! Reading captures into a pipeline, to their end or until somebody wants it to end. Comes in: files, and what is looked at
-//! on the way. Goes out: whether every input was read whole. Knows no records.
+//! on the way, also while a pipe is silent. Goes out: whether every input was read whole. Knows no records.
 
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use crate::sink::Sinks;
 use crate::time::Timestamp;
 
 /// Reading under way.
-pub struct Reading<'a> {
+pub struct Reading<'a, L: Listener + 'static> {
     /// How fast; as fast as possible without.
     pub pace: Option<Pace>,
     /// Where people see how far it is.
@@ -22,32 +22,38 @@ pub struct Reading<'a> {
     pub signals: &'a Signals,
     /// Who must still be listening, where somebody is.
     pub sinks: Option<&'a Sinks>,
+    /// Tells how it stands, and whether every input was whole so far.
+    pub tell_stats: &'a dyn Fn(&Pipeline<L>, bool),
 }
 
-impl Reading<'_> {
+impl<L: Listener + 'static> Reading<'_, L> {
     /// Reads until the end, a signal, or until nobody listens any more; answers whether every input was read whole.
-    pub fn read<L: Listener>(
-        &mut self,
-        files: &mut Files,
-        pipeline: &mut Pipeline<L>,
-    ) -> Result<bool, Failure> {
+    pub fn read(&mut self, files: &mut Files, pipeline: &mut Pipeline<L>) -> Result<bool, Failure> {
         let mut complete = true;
         loop {
             match files.step() {
                 Ok(Step::Frame) => {
                     let frame = files.frame();
-                    if let Some(pace) = &mut self.pace {
-                        pace.wait_for(frame.time, self.signals);
+                    let due = self.pace.as_mut().map(|pace| pace.due(frame.time));
+                    if due.is_some_and(|due| self.wait(due, pipeline, complete)) {
+                        return Ok(complete);
                     }
                     pipeline.push(&frame);
                     let read = pipeline.counts().read;
-                    let is_due = self.pace.is_some() || read.is_multiple_of(LOOK_EVERY);
-                    if is_due && self.look_around(read, files) {
+                    if !read.is_multiple_of(LOOK_EVERY) {
+                        continue;
+                    }
+                    self.bar.update(read, || files.progress());
+                    if self.look_around(pipeline, complete) {
                         return Ok(complete);
                     }
                 }
                 Ok(Step::Beat(beat)) => pipeline.beat(beat),
-                Ok(Step::Idle) => {}
+                Ok(Step::Idle) => {
+                    if self.look_around(pipeline, complete) {
+                        return Ok(complete);
+                    }
+                }
                 Ok(Step::End) => return Ok(complete),
                 Err(error @ CaptureError::Filter { .. }) => return Err(Failure::usage(error)),
                 Err(error) => {
@@ -59,10 +65,27 @@ impl Reading<'_> {
         }
     }
 
-    /// Moves the bar; answers whether reading is to end.
+    /// Looks around until `due` on the stopwatch, once at least; answers whether reading is to end.
+    fn wait(&self, due: Duration, pipeline: &Pipeline<L>, complete: bool) -> bool {
+        loop {
+            if self.look_around(pipeline, complete) {
+                return true;
+            }
+            if !self.pace.as_ref().is_some_and(|pace| pace.nap(due)) {
+                return false;
+            }
+        }
+    }
+
+    /// Does what signals ask for; answers whether reading is to end.
     #[inline(never)]
-    fn look_around(&self, read: u64, files: &Files) -> bool {
-        self.bar.update(read, || files.progress());
+    fn look_around(&self, pipeline: &Pipeline<L>, complete: bool) -> bool {
+        if self.signals.take_reopen() {
+            self.sinks.iter().for_each(|sinks| sinks.reopen());
+        }
+        if self.signals.take_stats() {
+            (self.tell_stats)(pipeline, complete);
+        }
         self.signals.stop() || self.sinks.is_some_and(Sinks::is_closed)
     }
 }
@@ -89,18 +112,20 @@ impl Pace {
         }
     }
 
-    fn wait_for(&mut self, time: Timestamp, signals: &Signals) {
+    /// When a packet of that time is due, on the stopwatch.
+    fn due(&mut self, time: Timestamp) -> Duration {
         let first = *self.first.get_or_insert(time);
-        let due = Duration::try_from_secs_f64(time.since(first).as_secs_f64() / self.factor)
-            .unwrap_or(Duration::MAX);
-        let most = self.watch.elapsed() + MOST_WAIT;
-        while !signals.stop() {
-            let wait = due.min(most).saturating_sub(self.watch.elapsed());
-            if wait.is_zero() {
-                return;
-            }
+        let due = Duration::try_from_secs_f64(time.since(first).as_secs_f64() / self.factor);
+        due.unwrap_or(Duration::MAX).min(self.watch.elapsed() + MOST_WAIT)
+    }
+
+    /// Sleeps towards `due`; answers whether it was still to come.
+    fn nap(&self, due: Duration) -> bool {
+        let wait = due.saturating_sub(self.watch.elapsed());
+        if !wait.is_zero() {
             std::thread::sleep(wait.min(NAP));
         }
+        !wait.is_zero()
     }
 }
 

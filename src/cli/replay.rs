@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::args::ReplayArgs;
-use super::figures::{Figures, is_one_way};
+use super::figures::{self, Figures, is_one_way};
 use super::progress::Bar;
 use super::reading::{Pace, Reading};
 use super::setup::Run;
@@ -41,13 +41,18 @@ fn read(args: &ReplayArgs, change: impl FnOnce(&mut Run)) -> Result<ExitCode, Fa
     let signals = Signals::listen().map_err(Failure::running)?;
     let sinks = run.open_sinks(WhenFull::Wait, None)?;
     let teller = Teller::new(Arc::clone(&run.scene), Arc::clone(&sinks), run.events.clone(), None);
+    let telling = teller.telling();
     let mut pipeline = Pipeline::new(run.setup(from, to), teller);
-    let mut files = Files::open(&args.captures);
+    let mut files = Files::open_until(&args.captures, &|| signals.stop());
     for skipped in files.skipped_files() {
         tracing::info!(file = %skipped.display(), "no capture, left out");
     }
     let bar = Bar::new(args.common.log.quiet);
-    let mut reading = Reading { pace, bar: &bar, signals: &signals, sinks: Some(&*sinks) };
+    let tell_stats = |pipeline: &Pipeline<Teller>, complete| {
+        run.tell_stats(&figures::so_far(&run, pipeline, &telling, complete), &sinks);
+    };
+    let mut reading =
+        Reading { pace, bar: &bar, signals: &signals, sinks: Some(&*sinks), tell_stats: &tell_stats };
     let complete = reading.read(&mut files, &mut pipeline)?;
     bar.clear();
     let ending = Ending {
@@ -105,9 +110,7 @@ impl Ending<'_> {
         let withheld = self.tell_withheld(&outcome, reading.first);
         let told = outcome.listener.finish();
         let stats = Stats { alerts: told.alerts, withheld, digest: told.digest.clone(), one_way, ..stats };
-        if self.run.events.contains(&alert::EventType::Stats) {
-            sinks.send(&stats.record(&self.run.scene.sensor, &self.run.scene.zone));
-        }
+        self.run.tell_stats(&stats, &sinks);
         let closed = sinks.is_closed();
         let losses = finish(sinks, self.patience);
         // Where nothing could be read, the errors say all there is to say.

@@ -11,7 +11,7 @@ use super::args::{Common, Format as FormatFlag, Severity};
 use super::{Failure, key_file};
 use crate::aggregate::Sides;
 use crate::alert::{
-    self, Changed, Configuration, EventType, Format, Geo, Mutes, OneWay, Pseudonyms, Watching,
+    self, Changed, Configuration, EventType, Format, Geo, Mutes, OneWay, Pseudonyms, Stats, Watching,
 };
 use crate::attribute::{Attributor, Country, Database, Home, Label, Labels, Wanted};
 use crate::capture::Filter;
@@ -324,6 +324,13 @@ impl Run {
             rules_off: switched_off(&self.scene.rules, *sides).into_iter().map(str::to_owned).collect(),
         };
         sides.iter().map(told).collect()
+    }
+
+    /// Sends a stats record, where somebody wants such.
+    pub fn tell_stats(&self, stats: &Stats, sinks: &Sinks) {
+        if self.events.contains(&EventType::Stats) {
+            sinks.send(&stats.record(&self.scene.sensor, &self.scene.zone));
+        }
     }
 
     /// The `config` record.

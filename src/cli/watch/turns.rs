@@ -9,11 +9,10 @@ use super::outputs::Outputs;
 use super::reload::{Read, Reloader};
 use super::seen::Seen;
 use super::shedding::Shedding;
-use crate::alert::{Condition, EventType, Heartbeat, Quality, Stats};
+use crate::alert::{Condition, EventType, Heartbeat, Stats};
 use crate::capture::{Beat, Change, Frame, LineState, LiveSet, Source, Step};
-use crate::cli::changes;
-use crate::cli::figures::{Figures, is_one_way};
 use crate::cli::setup::Run;
+use crate::cli::{changes, figures};
 use crate::host::Signals;
 use crate::host::clock::Stopwatch;
 use crate::pipeline::{Outcome, Pipeline, Teller, Telling};
@@ -400,34 +399,9 @@ impl Watch {
     }
 
     fn stats(&self, lines: &LiveSet) -> Stats {
-        let quality = self.pipeline.quality_so_far();
-        let (flows, ledgers) = self.pipeline.progress().moved();
-        let (one_way, services) = (self.pipeline.progress().one_way(), self.run.named().len());
-        let figures = Figures {
-            packets: self.pipeline.counts(),
-            fragments: self.pipeline.fragments(),
-            drops: self.pipeline.drops(),
-            unserved: self.pipeline.unserved(),
-            flows,
-            ledgers,
-            times: self.pipeline.times(),
-            quality: Quality {
-                loss: quality.loss,
-                duplicates: quality.duplicates,
-                one_way: is_one_way(&one_way, services, &flows),
-                shed: quality.shed,
-            },
-            complete: lines.is_whole() && self.keep.as_ref().is_none_or(|kept| kept.failure().is_none()),
-            services,
-        };
-        Stats {
-            alerts: self.telling.alerts(),
-            withheld: self.telling.muted().values().sum(),
-            digest: self.telling.digest(),
-            conditions: self.status.conditions.holding(),
-            one_way: self.run.one_way(&one_way),
-            ..figures.stats()
-        }
+        let complete = lines.is_whole() && self.keep.as_ref().is_none_or(|kept| kept.failure().is_none());
+        let stats = figures::so_far(&self.run, &self.pipeline, &self.telling, complete);
+        Stats { conditions: self.status.conditions.holding(), ..stats }
     }
 
     fn tell_stats(&self, lines: &LiveSet) {
@@ -446,8 +420,6 @@ impl Watch {
             };
             self.sinks.send(&beat.record(sensor, zone));
         }
-        if self.run.events.contains(&EventType::Stats) {
-            self.sinks.send(&stats.record(sensor, zone));
-        }
+        self.run.tell_stats(&stats, &self.sinks);
     }
 }
