@@ -13,6 +13,7 @@ use crate::time::{Span, TickId, Timestamp};
 
 mod abuse;
 mod answers;
+mod proxies;
 
 const WEB: ServiceId = ServiceId(0);
 const ACK: TcpFlags = TcpFlags { syn: false, ack: true, fin: false, rst: false };

@@ -1,8 +1,12 @@
 //! One admitted conversation: what moved since the last tick, what its bytes say, how it ended.
 //! Comes in: its segments and datagrams in order of arrival. Goes out: events. What its bytes say is heard in `speech`.
 
+use std::net::IpAddr;
+
+use super::askers::Askers;
 use super::key::{FlowKey, Side};
 use super::speech::{Hearing, Hello, Request, Response, Room, Said, Speech, TrustedProxies};
+use super::table::SlotId;
 use super::turns::{Heard, Turns};
 use super::{
     Client, End, Failure, FlowEvent, News, Observer, Progress, Proof, Served, ServerEnd, Shed, Sighting,
@@ -71,6 +75,8 @@ pub(super) struct Moment<'a, O: Observer> {
     pub turns: &'a mut Turns,
     pub heads: &'a mut Room,
     pub proxies: &'a TrustedProxies,
+    pub askers: &'a mut Askers,
+    pub slot: SlotId,
     pub observer: &'a mut O,
 }
 
@@ -116,11 +122,15 @@ impl Connection {
         self.to_server.packets == 0 && self.to_client.packets == 0
     }
 
-    /// Tells what moved since it was last told.
+    /// Tells what moved since it was last told; `asker` is whom it asks for, where that is not its sender.
     #[inline(never)]
-    pub fn flush<O: Observer>(&mut self, turns: &mut Turns, observer: &mut O) {
+    pub fn flush<O: Observer>(&mut self, turns: &mut Turns, asker: Option<IpAddr>, observer: &mut O) {
         if self.is_told() {
             return;
+        }
+        if let Some(asker) = asker {
+            let (news, served) = (self.news.take_asked(), turns.take_asked());
+            self.tell_asker(asker, (news, served), self.tick, observer);
         }
         let (to_server, to_client) = (self.to_server.take(), self.to_client.take());
         let (news, served) = (std::mem::take(&mut self.news), turns.take());
@@ -129,14 +139,39 @@ impl Connection {
         observer.observe(self.account.event(&self.key, self.tick, what));
     }
 
-    /// Looks at who has waited too long as `tick` ends; answers when to look again.
-    pub fn look<O: Observer>(&self, turns: &mut Turns, tick: TickId, observer: &mut O) -> Option<Timestamp> {
+    /// Looks at who has waited too long as `tick` ends, on whose account `asker` is as with [`Self::flush`]; answers when
+    /// to look again.
+    pub fn look<O: Observer>(
+        &self,
+        turns: &mut Turns,
+        asker: Option<IpAddr>,
+        tick: TickId,
+        observer: &mut O,
+    ) -> Option<Timestamp> {
         if self.ended {
             return None;
         }
-        let (served, again) = turns.look(tick.end(), self.heard());
+        let (mut served, again) = turns.look(tick.end(), self.heard());
+        if let Some(asker) = asker {
+            self.tell_asker(asker, (News::default(), served.take_asked()), tick, observer);
+        }
         self.tell_served(served, tick, observer);
         again.map(|span| tick.end() + span)
+    }
+
+    /// Tells a client that a proxy speaks for how it was served.
+    fn tell_asker<O: Observer>(
+        &self,
+        asker: IpAddr,
+        (news, served): (News, Served),
+        tick: TickId,
+        observer: &mut O,
+    ) {
+        if news != News::default() || !served.is_empty() {
+            let client = Client { address: asker, proof: self.account.proof };
+            let progress = Progress { news, served, ..Progress::default() };
+            self.account_for(What::Progress(client, progress), tick, observer);
+        }
     }
 
     /// Tells that a connection that is forgotten is held no more.
@@ -227,10 +262,21 @@ impl Connection {
         listen: impl FnOnce(&mut Speech, &mut Hearing<'_>, &mut dyn FnMut(Said<'_>)),
     ) {
         let Self { speech, news, account, key, .. } = self;
-        let Moment { now, tick, turns, heads, proxies, observer } = moment;
+        let Moment { now, tick, turns, heads, proxies, askers, slot, observer } = moment;
         let mut hearing = Hearing { now: *now, room: heads };
         listen(speech, &mut hearing, &mut |said| {
             let client = || asker(&said, account.client(key), proxies);
+            if asks(&said)
+                && let Some(before) = askers.ask(*slot, account.client(key).address, client().address)
+            {
+                // What came until now belongs to whoever asked before.
+                let (news, served) = (news.take_asked(), turns.take_asked());
+                let what = What::Progress(
+                    Client { address: before, ..client() },
+                    Progress { news, served, ..Progress::default() },
+                );
+                observer.observe(account.event(key, *tick, what));
+            }
             if let Some(what) = evidence(&said, client, (news, turns)) {
                 observer.observe(account.event(key, *tick, what));
             }
@@ -298,6 +344,12 @@ fn asker(said: &Said<'_>, sender: Client, proxies: &TrustedProxies) -> Client {
         Some(address) => Client { address, ..sender },
         None => sender,
     }
+}
+
+/// Whether the client asks for something that the service is to answer.
+fn asks(said: &Said<'_>) -> bool {
+    use Direction::ToServer;
+    matches!(said, Said::Request(Request { from: ToServer, .. }) | Said::Hello(Hello { from: ToServer, .. }))
 }
 
 /// What is told at once of what was said, and what with the second: what a client asks of the service, and what that

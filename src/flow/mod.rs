@@ -7,6 +7,7 @@
 
 mod alarms;
 mod arrival;
+mod askers;
 mod community;
 mod connection;
 mod icmp;
@@ -363,6 +364,29 @@ impl Failure {
 }
 
 impl Served {
+    /// Takes out what belongs to whoever asked, where that is another than the connection's sender: all but what is said of
+    /// the connection itself, its segments and that it is held.
+    fn take_asked(&mut self) -> Self {
+        let Self { large_sent, small_sent, large_resent, small_resent, zero_windows, .. } = *self;
+        let Self { held, drawn_out, drips, released, .. } = *self;
+        let segments =
+            Self { large_sent, small_sent, large_resent, small_resent, zero_windows, ..Self::default() };
+        let of_connection = Self { held, drawn_out, drips, released, ..segments };
+        let asked = std::mem::replace(self, of_connection);
+        Self {
+            large_sent: 0,
+            small_sent: 0,
+            large_resent: 0,
+            small_resent: 0,
+            zero_windows: 0,
+            held: false,
+            drawn_out: false,
+            drips: false,
+            released: false,
+            ..asked
+        }
+    }
+
     /// Whether there is nothing to tell.
     pub fn is_empty(&self) -> bool {
         *self == Self::default()
@@ -378,6 +402,13 @@ impl Served {
 }
 
 impl News {
+    /// Takes out what belongs to whoever asked: all but how the connection ended.
+    fn take_asked(&mut self) -> Self {
+        let asked = std::mem::take(self);
+        self.end = asked.end;
+        Self { end: None, ..asked }
+    }
+
     /// Notes a response's status.
     fn response(&mut self, status: u16) {
         // More than 65,535 responses of one connection in a second are not believed.

@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 
 use super::alarms::Alarms;
 use super::arrival::{Account, Arrival, datagram, portless, toward};
+use super::askers::Askers;
 use super::connection::{self, Connection, LINGER, Moment};
 use super::key::{FlowKey, Protocol, Side};
 use super::loss::Losses;
@@ -110,6 +111,7 @@ pub struct Tracker {
     held: Held,
     heads: Room,
     proxies: TrustedProxies,
+    askers: Askers,
     /// What is to be left out once the tick closes.
     asked: Shed,
     counts: FlowCounts,
@@ -141,6 +143,7 @@ impl Tracker {
             held: Held::default(),
             heads: Room::new(limits.head_bytes, proxies.clone()),
             proxies,
+            askers: Askers::default(),
             asked: Shed::default(),
             counts: FlowCounts::default(),
             swept: TickId::default(),
@@ -267,8 +270,9 @@ impl Tracker {
         } else if let (Shed::Nothing, Some(payload), Some((connection, turns))) =
             (self.heads.sheds(), datagram(packet), self.connections.get(seen.id))
         {
-            let (heads, proxies) = (&mut self.heads, &self.proxies);
-            let mut moment = Moment { now, tick, turns, heads, proxies, observer };
+            let (heads, proxies, askers) = (&mut self.heads, &self.proxies, &mut self.askers);
+            let slot = seen.id;
+            let mut moment = Moment { now, tick, turns, heads, proxies, askers, slot, observer };
             connection.datagram(direction, payload, &mut moment);
         }
         if is_straggler {
@@ -289,8 +293,8 @@ impl Tracker {
         }
         if says {
             let before = connection.ended;
-            let (heads, proxies) = (&mut self.heads, &self.proxies);
-            let mut moment = Moment { now, tick, turns, heads, proxies, observer };
+            let (heads, proxies, askers) = (&mut self.heads, &self.proxies, &mut self.askers);
+            let mut moment = Moment { now, tick, turns, heads, proxies, askers, slot: id, observer };
             connection.segment(direction, segment, &mut moment);
             // One that is not listed leaves with the next sweep.
             if connection.ended && !before && self.ended.len() < self.limits.listed() {
@@ -306,7 +310,7 @@ impl Tracker {
     #[inline(never)]
     fn tell<O: Observer>(&mut self, id: SlotId, observer: &mut O) {
         if let Some((connection, turns)) = self.connections.get(id) {
-            connection.flush(turns, observer);
+            connection.flush(turns, self.askers.of(id), observer);
         }
         self.moved.clear(id);
     }
@@ -314,8 +318,9 @@ impl Tracker {
     /// Takes a connection out, and tells what it had left to tell.
     fn forget<O: Observer>(&mut self, id: SlotId, tick: TickId, observer: &mut O) {
         if let Some((connection, turns)) = self.connections.get(id) {
-            connection.flush(turns, observer);
+            connection.flush(turns, self.askers.of(id), observer);
             connection.let_go(turns, tick, observer);
+            self.askers.forget(id);
             if let Some(measured) = self.losses.take(id) {
                 connection.account_for(measured, tick, observer);
             }
@@ -386,10 +391,11 @@ impl Tracker {
         let (heads, proxies) = (&mut self.heads, &self.proxies);
         if !room {
             self.counts.refused += 1;
-            let mut turns = Turns::default();
-            let mut moment = Moment { now, tick, turns: &mut turns, heads, proxies, observer };
+            let (mut turns, askers, slot) = (Turns::default(), &mut Askers::default(), 0);
+            let mut moment = Moment { now, tick, turns: &mut turns, heads, proxies, askers, slot, observer };
             account.begin(&mut connection, (arrival, admission), &mut moment);
-            connection.flush(&mut turns, observer);
+            let asker = moment.askers.of(slot);
+            connection.flush(&mut turns, asker, observer);
             return connection.release(&mut self.heads);
         }
         self.held.take(client.proof);
@@ -397,7 +403,8 @@ impl Tracker {
         self.moved.set(id);
         self.losses.begin(id, admission.first);
         let Some((connection, turns)) = self.connections.get(id) else { return };
-        let mut moment = Moment { now, tick, turns, heads, proxies, observer };
+        let askers = &mut self.askers;
+        let mut moment = Moment { now, tick, turns, heads, proxies, askers, slot: id, observer };
         account.begin(connection, (arrival, admission), &mut moment);
         if let (Some(segment), true) = (arrival.segment, waits) {
             self.losses.segment(id, account.direction, segment);
@@ -434,7 +441,7 @@ impl Tracker {
             next = self.moved.next(id + 1);
             let Some((connection, turns)) = self.connections.get(id) else { continue };
             if connection.open_tick() <= tick {
-                connection.flush(turns, observer);
+                connection.flush(turns, self.askers.of(id), observer);
                 self.moved.clear(id);
             }
         }
@@ -449,7 +456,7 @@ impl Tracker {
                 turns.disarm();
             }
             let Some((connection, turns)) = self.connections.get(id) else { continue };
-            if let Some(again) = connection.look(turns, tick, observer)
+            if let Some(again) = connection.look(turns, self.askers.of(id), tick, observer)
                 && turns.arm()
             {
                 self.alarms.set(id, again.secs());

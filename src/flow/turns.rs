@@ -274,6 +274,11 @@ impl Turns {
         self.state &= ARMED;
     }
 
+    /// What has to be told to whoever asked since the last time.
+    pub fn take_asked(&mut self) -> Served {
+        self.served.take_asked()
+    }
+
     /// What has to be told since the last time.
     pub fn take(&mut self) -> Served {
         std::mem::take(&mut self.served)
