@@ -25,7 +25,9 @@ fn told(service: &str, kind: &str, until: &str) -> Vec<Value> {
          from: 2023-11-23T00:13:35+00:00\n    to: 2023-11-23T{until}+00:00\n"
     );
     std::fs::write(&config, calendar).unwrap();
-    replay(&capture, &["-s", WEB, "--home", "KR", "-c", config.to_str().unwrap()]).exits(0).alerts()
+    let services = ["-s", WEB, "-s", "mail=211.34.105.11:25"];
+    let more = ["--home", "KR", "-c", config.to_str().unwrap()];
+    replay(&capture, &[&services[..], &more].concat()).exits(0).alerts()
 }
 
 /// When the first incident was detected.
