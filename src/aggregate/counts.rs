@@ -84,7 +84,7 @@ pub enum Count {
     Held,
     /// Connections on which the head of a request came to drip.
     Drips,
-    /// Connections that ended behind a TLS hello that the service answered, and nothing was asked.
+    /// Connections on which nothing was asked for 10 s, or until they ended, behind a TLS hello that the service answered.
     BareHandshakes,
     /// Turns of clients that began the TLS handshake of a connection anew.
     Renegotiations,

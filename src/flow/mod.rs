@@ -281,7 +281,7 @@ pub struct Served {
     pub drips: bool,
     /// Whether it is held no more.
     pub released: bool,
-    /// Whether it ended behind a TLS hello that the service answered, and nothing was asked.
+    /// Whether nothing was asked for 10 s, or until it ended, behind a TLS hello that the service answered.
     pub bare: bool,
     /// How often its client began the TLS handshake anew, the first time apart: turns that begin with a handshake record.
     pub renegotiations: u8,
@@ -367,10 +367,9 @@ impl Served {
     /// Takes out what belongs to whoever asked, where that is another than the connection's sender: all but what is said of
     /// the connection itself, its segments and that it is held.
     fn take_asked(&mut self) -> Self {
-        let Self { large_sent, small_sent, large_resent, small_resent, zero_windows, .. } = *self;
+        let Self { large_sent, small_sent, large_resent, small_resent, .. } = *self;
         let Self { held, drawn_out, drips, released, .. } = *self;
-        let segments =
-            Self { large_sent, small_sent, large_resent, small_resent, zero_windows, ..Self::default() };
+        let segments = Self { large_sent, small_sent, large_resent, small_resent, ..Self::default() };
         let of_connection = Self { held, drawn_out, drips, released, ..segments };
         let asked = std::mem::replace(self, of_connection);
         Self {
@@ -378,7 +377,6 @@ impl Served {
             small_sent: 0,
             large_resent: 0,
             small_resent: 0,
-            zero_windows: 0,
             held: false,
             drawn_out: false,
             drips: false,

@@ -5,8 +5,10 @@
 //! A turn of the client begins with its first new byte after the service's last, and ends with the service's next. So it
 //! is the same in plain HTTP and inside of TLS, and pipelined requests are one.
 
+mod sealed;
+
 use super::point::Point;
-use super::{Failure, Proof, Served, records};
+use super::{Failure, Proof, Served};
 use crate::decode::TcpSegment;
 use crate::service::Direction;
 use crate::time::{Span, Timestamp};
@@ -78,6 +80,8 @@ const NIBBLES: u8 = 1 << 2;
 const BRIEF: u8 = 1 << 3;
 /// The service's last segment brought nothing new: whoever it sends to does not say that he has it.
 const RESENT: u8 = 1 << 4;
+/// That nothing is asked behind its handshake was told.
+const BARE: u8 = 1 << 5;
 
 /// Nobody waits longer for an answer or for the next byte: a head that takes 10 s is no browser's.
 pub(super) const PATIENCE: Span = Span::from_secs(10);
@@ -270,7 +274,7 @@ impl Turns {
     pub fn end(&mut self) {
         self.note_brief();
         self.served.released |= self.is(HELD);
-        self.served.bare |= self.is(GREETED) && !self.is(USED);
+        self.served.bare |= self.is_bare();
         self.state &= ARMED;
     }
 
@@ -301,6 +305,10 @@ impl Turns {
             self.mark = self.top[0];
         }
         let silent = self.is_silent() && at.has_waited(self.since);
+        if self.is_bare() && at.has_waited(self.last) {
+            told.bare = true;
+            self.manner |= BARE;
+        }
         if self.is_brief() && at.has_waited(self.since) {
             told.brief = 1;
             self.manner &= !BRIEF;
@@ -329,9 +337,15 @@ impl Turns {
             (self.is_silent() || self.is_brief(), self.since),
             (self.awaits(heard).is_some(), self.awaits(heard).unwrap_or(at)),
             (drawn_out, self.since),
+            (self.is_bare(), self.last),
         ];
         let left = |(is, since): (bool, Point)| is.then(|| at.patience_left(since));
         waits.into_iter().filter_map(left).min()
+    }
+
+    /// Whether nothing was asked behind a hello that the service answered, and that was not told.
+    fn is_bare(&self) -> bool {
+        self.is(GREETED) && !self.is(USED) && self.manner & BARE == 0
     }
 
     /// Since when an answer is waited for, or the rest of one that the client takes, where that was not told.
@@ -402,64 +416,6 @@ impl Turns {
         if self.is(SEALED) && segment.payload_len >= LEAST_REQUEST {
             self.ask();
         }
-    }
-
-    /// Notes what a client does behind its hello: whether it begins the handshake anew, whether it asks for anything, and
-    /// how often.
-    fn note_sealed(&mut self, segment: &TcpSegment<'_>) {
-        if !records::begins_with_handshake(segment.payload) {
-            let asks = segment.payload_len >= LEAST_REQUEST;
-            // The first time the hello speaks for; where answers are not mirrored, turns cannot be told apart.
-            if asks && self.state & (ANSWERED | WAITING) == ANSWERED {
-                self.asks_sealed();
-            }
-            self.set(USED, self.is(USED) || asks);
-            if asks || records::end_a_handshake(segment.payload) {
-                self.manner |= FINISHED;
-            }
-            self.note_short_records(records::short(segment.payload));
-            self.note_small_records(records::small(segment.payload));
-            return;
-        }
-        self.manner |= FINISHED;
-        self.set(USED, self.is(USED) || records::hold_a_request(segment.payload));
-        if self.is(TURN) {
-            return;
-        }
-        let shaken = self.state & (SHOOK | SHOOK_AGAIN);
-        match shaken {
-            0 => self.state |= SHOOK,
-            SHOOK => self.state |= SHOOK_AGAIN,
-            _ => self.served.renegotiations = self.served.renegotiations.saturating_add(1),
-        }
-    }
-
-    /// Counts another request that is sealed; the first one the hello speaks for.
-    fn asks_sealed(&mut self) {
-        self.served.asked = self.served.asked.saturating_add(u16::from(self.is(USED)));
-        self.state |= USED;
-    }
-
-    /// Notes records that may ask for something, short as they are: behind the one that ends the handshake, whatever is
-    /// answered by more than a frame that keeps a connection going did.
-    fn note_short_records(&mut self, records: u16) {
-        let ends_handshake = u16::from(records > 0 && self.manner & FINISHED == 0);
-        if records > 0 {
-            self.manner |= FINISHED;
-        }
-        if records > ends_handshake {
-            self.manner |= SHORT;
-        }
-    }
-
-    /// What is more than may be open at once was called back, or never meant to be answered.
-    fn note_small_records(&mut self, records: u16) {
-        if records == 0 || !self.is(ANSWERED) {
-            return;
-        }
-        let open = u16::from(self.open).saturating_add(records);
-        self.open = open.min(u16::from(OPEN_AT_ONCE)) as u8;
-        self.served.hasty = self.served.hasty.saturating_add(open - u16::from(self.open));
     }
 
     fn service_sends(&mut self, segment: &TcpSegment<'_>, now: Timestamp) {

@@ -89,6 +89,11 @@ const LEAST_SEGMENTS: u64 = 50;
 /// How many times more often large segments must be lost than small ones.
 const LARGE_OVER_SMALL: f64 = 5.0;
 
+/// The part of segments that a line does not lose for being full: senders slow down long before (RFC 5681). Who loses that
+/// many asks again: for so many times as much, at most, as usual.
+const NO_CROWDS: f64 = 0.1;
+const ASKED_AGAIN: f64 = 2.0;
+
 /// A service with less than so many accesses a second may fall silent without a fault.
 const LEAST_BEFORE: f64 = 2.0;
 
@@ -105,9 +110,11 @@ impl Facts<'_> {
         let is_echo = |fact: &Fact| fact.evidence == Evidence::LoadFirst && self.is_gone();
         // A rise that has gone again does not make a service fail that goes on failing.
         let is_over = |fact: &Fact| fact.evidence == Evidence::LoadFirst && self.is_unloaded();
+        // Nor does one that it had borne.
+        let is_borne = |fact: &Fact| fact.evidence == Evidence::LoadFirst && self.timeline.broke_at_ease;
         // Some bad seconds are no failure where everybody was served for all that.
         let is_healed = |fact: &Fact| fact.evidence == Evidence::BrokeFirst && self.is_well;
-        let is_of_others = |fact: &Fact| is_echo(fact) || is_over(fact) || is_healed(fact);
+        let is_of_others = |fact: &Fact| is_echo(fact) || is_over(fact) || is_borne(fact) || is_healed(fact);
         let order = order.filter(|fact| !self.is_lossy() && !is_of_others(fact) && self.was_well());
         let known = [
             surge,
@@ -167,7 +174,8 @@ impl Facts<'_> {
     }
 
     fn fails_unloaded(&self) -> Option<Fact> {
-        let failing = self.failing.filter(|_| self.broke_unloaded() && !self.is_lossy())?;
+        let is_by_itself = self.broke_unloaded() || self.timeline.broke_at_ease && self.was_well();
+        let failing = self.failing.filter(|_| is_by_itself && !self.is_lossy())?;
         Some(fact(Evidence::FailsUnloaded, failing, Some(0.0)))
     }
 
@@ -239,7 +247,8 @@ impl Facts<'_> {
     fn is_gone(&self) -> bool {
         let [attempts, refused, answered] =
             [Count::Attempts, Count::Refused, Count::Answered].map(|count| self.own[count]);
-        let shut = 2 * refused >= attempts || 50 * answered <= attempts;
+        let shut =
+            2 * refused >= attempts || 50 * answered <= attempts || self.timeline.is_shut(LEAST_ATTEMPTS);
         let [asked, broken_off] = [Count::Accesses, Count::Resets].map(|count| self.own[count]);
         let breaks_off =
             asked >= LEAST_ATTEMPTS && 10 * self.own.served() <= asked && 10 * broken_off >= 8 * asked;
@@ -275,22 +284,24 @@ impl Facts<'_> {
         (lost >= LARGE_OVER_SMALL * small_lost).then(|| fact(Evidence::LargeLost, lost, Some(small_lost)))
     }
 
-    /// Segments that are lost whatever their size, at an ordinary load, or one that chance brings where little is asked.
+    /// Segments that are lost whatever their size, at an ordinary load, or one that chance brings where little is asked; where
+    /// so many are that no crowd has done it, also while those who are hurt ask again.
     fn path_lost(&self) -> Option<Fact> {
         let usual = self.before.rate(Measure::Accesses).filter(|level| *level > 0.0)? * self.seconds.max(1.0);
-        let chance = CHANCE * (scatter(Measure::Accesses) * usual).sqrt();
-        let ordinary = (ORDINARY_LOAD * usual).max(usual + chance);
         let [large, again, small, small_again] =
             [Count::LargeSent, Count::LargeResent, Count::SmallSent, Count::SmallResent]
                 .map(|count| self.own[count]);
-        if self.own[Count::Accesses] as f64 > ordinary || small < LEAST_SEGMENTS || self.is_lossy() {
+        if small < LEAST_SEGMENTS || self.is_lossy() {
             return None;
         }
         // The rarer of the two: of large segments there may be none.
         let small_lost = small_again as f64 / small as f64;
         let large_lost = again as f64 / large.max(1) as f64;
         let lost = if large < LEAST_SEGMENTS { small_lost } else { small_lost.min(large_lost) };
-        Some(fact(Evidence::PathLost, lost, Some(0.0)))
+        let chance = CHANCE * (scatter(Measure::Accesses) * usual).sqrt();
+        let times = if lost >= NO_CROWDS { ASKED_AGAIN } else { ORDINARY_LOAD };
+        let ordinary = (times * usual).max(usual + chance);
+        (self.own[Count::Accesses] as f64 <= ordinary).then(|| fact(Evidence::PathLost, lost, Some(0.0)))
     }
 
     fn dropped(&self) -> Option<Fact> {

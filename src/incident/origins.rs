@@ -157,10 +157,14 @@ impl Scale<'_> {
             let key = asn.map_or(Key::Country(country), Key::Network);
             ((asn, child), self.excess_of(&key, &child.cell))
         });
-        // What no network is known for has no row beside those that are known. Private and reserved addresses are all
-        // of that kind: they are told by prefix and address.
+        // What no network is known for has no row of its own beside those that are known, only its prefixes have, where they
+        // are few. Private and reserved addresses are all of that kind.
         let alone = node.children.len() == 1;
-        let known = children.filter(|((asn, _), _)| alone || asn.is_some()).collect();
+        let has_row = |asn: &Option<Asn>, child, excess| {
+            alone || asn.is_some() || few(measured(&self.blocks(child)), excess).is_some()
+        };
+        let known =
+            children.filter(|((asn, child), excess)| has_row(asn, &child.children, *excess)).collect();
         match few(known, excess) {
             Some(networks) => networks
                 .into_iter()
@@ -187,8 +191,7 @@ impl Scale<'_> {
         excess: f64,
     ) -> Vec<Origin> {
         let blocks = self.blocks(&node.children);
-        let measured = blocks.iter().map(|block| (block, block.excess)).collect();
-        match few(measured, excess) {
+        match few(measured(&blocks), excess) {
             Some(few) => few
                 .into_iter()
                 .flat_map(|(block, excess)| self.descend_block(country, asn, block, excess))
@@ -319,6 +322,11 @@ fn joined(blocks: Vec<Block<'_>>) -> Vec<Block<'_>> {
     wider
 }
 
+/// Blocks with what they have more than before.
+fn measured<'a, 'b>(blocks: &'a [Block<'b>]) -> Vec<(&'a Block<'b>, f64)> {
+    blocks.iter().map(|block| (block, block.excess)).collect()
+}
+
 /// The fewest children, at most [`FEW`], that hold [`ENOUGH`] of `excess`; the largest first.
 fn few<T>(mut children: Vec<(T, f64)>, excess: f64) -> Option<Vec<(T, f64)>> {
     children.sort_by(|one, other| other.1.total_cmp(&one.1));
@@ -387,7 +395,8 @@ mod tests {
     const KR: Country = Country::Code(*b"KR");
 
     fn add(window: &mut Window, (country, asn): (Country, u32), address: &str, reach: u8, accesses: u64) {
-        let lineage = Lineage { country, asn: Some(Asn(asn)), label: None, proof: Proof::Proven };
+        let asn = (asn > 0).then_some(Asn(asn));
+        let lineage = Lineage { country, asn, label: None, proof: Proof::Proven };
         let address: IpAddr = address.parse().unwrap();
         let prefix = PrefixKey { lineage, prefix: IpNet::new(address, 24).unwrap().trunc(), reach };
         let cell = Cell { accesses, ..Cell::default() };
@@ -442,6 +451,21 @@ mod tests {
         add(&mut window, (US, 7018), "99.0.1.1", 11, 1_000);
         let rows = origins(&window, Key::Source("99.0.1.1".parse().unwrap()));
         assert_eq!(rows, [(Place::Source("99.0.1.1".parse().unwrap()), 0.5)]);
+    }
+
+    #[test]
+    fn prefixes_that_no_network_is_known_for_are_told_beside_those_of_networks() {
+        let mut window = Window::default();
+        for third in 1..=4 {
+            for host in 1..=50 {
+                // Number 0 is no network's.
+                let asn = if third == 1 { 0 } else { 7018 };
+                add(&mut window, (US, asn), &format!("99.0.{third}.{host}"), 11, 10);
+            }
+        }
+        let rows = origins(&window, Key::Country(US));
+        assert_eq!(rows.len(), 4);
+        assert!(rows.iter().all(|(place, _)| matches!(place, Place::Prefix(_))), "{rows:?}");
     }
 
     #[test]

@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
+use super::cohort::LEAST_BEFORE;
 use super::origins::{ENOUGH, LEAST, Row, Scale, Tree};
 use super::{Origin, Place};
 use crate::aggregate::{Cell, Lineage};
@@ -38,6 +39,9 @@ const NEARLY_ALL: f64 = 0.9;
 /// The part of the excess that a machine at home must have to be told.
 const LEAST_OF_MACHINE: f64 = 0.01;
 
+/// Prefixes at home that have so much of what the least of those has that rules name are named with them.
+const AS_LARGE: f64 = 0.5;
+
 /// Shorter episodes are scaled up from this many seconds at least: a page is fetched with all that belongs to it.
 const LEAST_SECONDS: f64 = 20.0;
 
@@ -70,7 +74,29 @@ impl Suspects {
         let narrow = |key: &&Key| matches!(key, Key::Source(_) | Key::Prefix(_) | Key::Network(_));
         let at_home = keys.iter().filter(narrow).copied().collect();
         countries.retain(|country| !is_home(country));
-        Self { countries, at_home }
+        let mut suspects = Self { countries, at_home };
+        suspects.add_likes(window, scale);
+        suspects
+    }
+
+    /// Adds the prefixes at home that were hardly there before, as one that is named, and have about as much: whether a rule
+    /// names one of them or all is chance.
+    fn add_likes(&mut self, window: &Window, scale: &Scale<'_>) {
+        let at_home = window
+            .prefixes
+            .iter()
+            .filter(|(key, _)| key.lineage.label.is_none() && !scale.home.is_foreign(key.lineage.country));
+        let risen: Vec<(Key, f64)> = at_home
+            .map(|(key, cell)| (Key::Prefix(key.prefix), cell))
+            .filter(|(key, cell)| {
+                scale.part_of_all(cell) >= LIFTED * scale.share_before(key).max(LEAST_BEFORE)
+            })
+            .map(|(key, cell)| (key, scale.excess_of(&key, cell)))
+            .collect();
+        let named = risen.iter().filter(|(key, _)| self.at_home.contains(key)).map(|(_, excess)| *excess);
+        let Some(named) = named.reduce(f64::min) else { return };
+        let least = (AS_LARGE * named).max(LEAST * scale.excess);
+        self.at_home.extend(risen.iter().filter(|(_, excess)| *excess >= least).map(|(key, _)| *key));
     }
 
     /// Adds addresses at home, or of no country, that ask many times as often as busy clients do and were hardly there

@@ -46,6 +46,12 @@ pub(super) struct Timeline {
     well: u64,
     /// How many times the load before, when they did.
     pub load_when_broke: Option<f64>,
+    /// Loads of twenty seconds behind which the service has been well, but not for long yet,
+    bears: VecDeque<(TickId, f64)>,
+    /// and the highest that it has borne.
+    borne: Option<f64>,
+    /// Whether it broke under a load that it had borne.
+    pub broke_at_ease: bool,
     /// The highest load of any twenty seconds, in times the load before; `None` where nothing is known of before.
     pub peak: Option<f64>,
     /// How many seconds most exchanges failed.
@@ -140,6 +146,12 @@ const FAILING: f64 = 0.3;
 /// A service that has been well for so many seconds before an incident began did not break with it.
 const HEALED: u64 = 10;
 
+/// A service has borne a load that it was still well so many seconds later; one that is larger by so much is another; and one
+/// of so many times the load before may take longer to tell.
+const BORNE: i64 = 30;
+const AS_MUCH: f64 = 1.1;
+const BEARABLE: f64 = 3.0;
+
 /// Fewer exchanges within the span say nothing.
 const LEAST: u64 = 5;
 
@@ -186,6 +198,9 @@ impl Timeline {
         self.down_for += u64::from(failing.is_some_and(|failing| failing.part >= 0.5));
         let is_well = failing.is_none_or(|failing| failing.part < FAILING);
         self.well = if is_well { self.well + 1 } else { 0 };
+        if self.broke.is_none() {
+            self.bear(tick, is_well);
+        }
         if tick < usual.onset && self.well >= HEALED {
             (self.broke, self.load_when_broke) = (None, None);
             (self.attempts, self.answered) = (0, 0);
@@ -195,10 +210,37 @@ impl Timeline {
         {
             let broke = self.first().plus(-lag);
             self.broke = Some(broke);
+            self.broke_at_ease = self.is_at_ease(broke);
             // Load and failures are of the same span of seconds.
             let then = tick.plus(-lag);
             self.load_when_broke = self.loads.iter().find(|(at, _)| *at >= then).map(|(_, load)| *load);
         }
+    }
+
+    /// Notes a load that the service bears, and which it has borne by now.
+    fn bear(&mut self, tick: TickId, is_well: bool) {
+        if !is_well {
+            return self.bears.clear();
+        }
+        self.bears.push_back((tick, self.mean_load()));
+        while let Some((_, load)) = self.bears.pop_front_if(|(then, _)| tick.second - then.second >= BORNE) {
+            self.borne = Some(self.borne.map_or(load, |borne| borne.max(load)));
+        }
+    }
+
+    /// Whether a service that breaks does so under no more than it has borne for long.
+    fn is_at_ease(&self, broke: TickId) -> bool {
+        let has_stood = self.rose.is_none_or(|rose| broke.second - rose.second >= BORNE);
+        let mean = self.mean_load();
+        let is_borne = self.borne.is_some_and(|borne| mean <= AS_MUCH * borne);
+        has_stood && is_borne && mean <= BEARABLE
+    }
+
+    /// Whether nearly all attempts to connect find no answer since exchanges began to fail, of so many at least, and no load
+    /// had risen by then.
+    pub fn is_shut(&self, least: u64) -> bool {
+        let is_pushed = self.load_when_broke.is_some_and(|load| load >= RISEN);
+        self.attempts >= least && 50 * self.answered <= self.attempts && !is_pushed
     }
 
     /// Whether labelled clients push, or did within as many seconds as loads are remembered: what they asked for is worked off

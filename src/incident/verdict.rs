@@ -4,14 +4,16 @@
 //! Each cause gets the sum of what its evidence weighs (log odds); a softmax over the three and "unknown" tells how
 //! probable each is. Geography, novelty and volume alone make no attack: somebody must behave like one.
 
+mod called;
+
 use super::clients::Gathering;
 use super::cohort::{Cohort, Who};
 use super::facts::{Fact, ORDINARY_LOAD};
 use super::holders::{holds, is_about_holding};
 use super::people::are_people;
 use super::program::RARE;
-use super::signs::{BEHAVIOUR, INTENT, OF_FAULTS, OF_PEOPLE};
-use super::{Attack, Cause, Flip, Glitch, Part, Reason, Unit, Unknown, Unseen, Verdict};
+use super::signs::{BEHAVIOUR, OF_FAULTS, OF_PEOPLE};
+use super::{Attack, Cause, Flip, Part, Reason, Unit, Unknown, Unseen, Verdict};
 use crate::aggregate::Cell;
 use crate::detect::rule::{Evidence, Weights};
 
@@ -45,6 +47,8 @@ pub(super) struct Case<'a> {
     pub is_connecting: bool,
     /// Whether the service broke as those began who stand out.
     pub few_pushed: bool,
+    /// Whether the service broke under a load that it had borne.
+    pub broke_at_ease: bool,
     /// Whether the service was seen to be well: where it never was, nobody knows whether more come than did then.
     pub was_well: bool,
     /// Whether clients that are no suspects are harmed.
@@ -71,8 +75,19 @@ struct Judged {
     origins: Vec<usize>,
     /// Whether it is many more clients than before, however little they are served.
     is_gathered: bool,
-    /// Whether it asks for much, and mostly gets it, as nobody does who searches.
-    finds: bool,
+    /// What it asks for, and whether it gets it.
+    quest: Quest,
+}
+
+/// What a cohort is after.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Quest {
+    /// It raises the load by half or more, and is mostly given what it asks for.
+    Finds,
+    /// It is mostly denied what it asks for, as those are who try paths or passwords.
+    Searches,
+    /// It asks for little, or it is not known what for.
+    Little,
 }
 
 /// The causes that evidence is weighed for.
@@ -84,15 +99,6 @@ const UNKNOWN: usize = 3;
 /// What "unknown" starts with, in nats: without evidence it is the answer.
 const UNKNOWN_WEIGHT: f64 = 1.0;
 
-/// As many equal sources are "few".
-const FEW: f64 = 3.0;
-
-/// As many that hurt nobody and hardly raise the load may be one program on several machines.
-const SEVERAL: f64 = 16.0;
-
-/// A load of less than so many times that before is hardly raised.
-const MILD: f64 = 2.0;
-
 /// Below this it is what programs bring that nobody means harm with: monitors, readers, partners.
 const SLIGHT: f64 = 1.5;
 
@@ -101,9 +107,6 @@ const HOLDING: u64 = 4;
 
 /// Where so much fewer clients come than before, those who try again are not they.
 const AS_MANY: f64 = 0.5;
-
-/// Who was told to be a heavy client is one until the load is so many times as much again.
-const STAYS: f64 = 1.25;
 
 /// Reasons of less weight are not worth a line.
 const LEAST_REASON: f64 = 0.15;
@@ -130,12 +133,24 @@ impl Case<'_> {
     }
 
     fn without(&self, left_out: Option<Evidence>) -> Verdict {
-        let judged: Vec<Judged> = if self.cohorts.is_empty() {
-            vec![self.judge(&Cohort { who: Who::Many, share: 1.0, ..Cohort::default() }, left_out)]
-        } else {
-            self.cohorts.iter().map(|cohort| self.judge(cohort, left_out)).collect()
-        };
+        let many = |share| Cohort { who: Who::Many, share, ..Cohort::default() };
+        if self.cohorts.is_empty() {
+            return self.combine(vec![self.judge(&many(1.0), left_out)]);
+        }
+        let mut judged: Vec<Judged> =
+            self.cohorts.iter().map(|cohort| self.judge(cohort, left_out)).collect();
+        // The failure is a matter of its own, though it brings none of the excess.
+        if self.fails_beside(&judged) {
+            judged.push(self.judge(&many(0.0), left_out));
+        }
         self.combine(together(judged))
+    }
+
+    /// Whether the service fails beside somebody who asks too much: it had borne that.
+    fn fails_beside(&self, judged: &[Judged]) -> bool {
+        let is_heavy = judged.first().is_some_and(|one| one.cause == Cause::HeavyClient);
+        let is_told = judged.iter().any(|one| matches!(one.cause, Cause::Glitch(_)));
+        self.broke_at_ease && self.is_failing && !self.is_blind && is_heavy && !is_told
     }
 
     /// Those pieces of evidence without which the verdict would be another.
@@ -162,17 +177,19 @@ impl Case<'_> {
         let probability = probable[best];
         let reasons = weighed.into_iter().map(|(fact, parts)| reason(fact, &parts, best)).collect();
         let (share, origins) = (cohort.share, cohort.origins.clone());
-        let (is_gathered, finds) = (cohort.is_gathered(), self.finds(cohort));
-        Judged { cause, probability, reasons, share, origins, is_gathered, finds }
+        let (is_gathered, quest) = (cohort.is_gathered(), self.quest(cohort));
+        Judged { cause, probability, reasons, share, origins, is_gathered, quest }
     }
 
-    /// Whether a cohort raises the load by half or more, and is mostly given what it asks for: those who try paths or
-    /// passwords are denied them.
-    fn finds(&self, cohort: &Cohort) -> bool {
+    fn quest(&self, cohort: &Cohort) -> Quest {
         let Cell { denied, missing, responses, accesses, .. } = cohort.cell;
         let failed = u64::from(denied) + u64::from(missing);
         let raises = self.times.is_none_or(|times| (times - 1.0) * cohort.share >= SLIGHT - 1.0);
-        accesses > 0 && raises && 2 * failed < responses.max(1)
+        match 2 * failed >= responses {
+            true if failed > 0 => Quest::Searches,
+            false if accesses > 0 && raises => Quest::Finds,
+            _ => Quest::Little,
+        }
     }
 
     /// The evidence that speaks of a cohort, with what it weighs for each cause.
@@ -227,43 +244,9 @@ impl Case<'_> {
         probable[best] >= demands.probability && (probable[best] / next.max(1e-12)).ln() >= demands.margin
     }
 
-    /// What a cause is called that is sure.
-    fn cause(&self, cohort: &Cohort, weighed: &[Weighed], best: usize) -> Cause {
-        let sources = cohort.effective_sources;
-        let mild = match self.told {
-            Some(Cause::HeavyClient) => MILD * STAYS,
-            // Who was seen to hurt somebody is an attacker still when he hurts them less.
-            Some(Cause::Attack(_)) => 0.0,
-            _ => MILD,
-        };
-        let raises_less =
-            |times: Option<f64>, most| !self.is_failing && times.is_some_and(|times| times < most);
-        // Who asks on each connection is not after connections: what counts is what he asks.
-        let asks = 2 * cohort.cell.accesses >= cohort.cell.connections;
-        let raised = if asks { self.times_asked.or(self.times) } else { self.times };
-        let (is_mild, is_slight) = (raises_less(self.times, mild), raises_less(raised, SLIGHT.min(mild)));
-        let few = sources > 0.0 && (sources <= FEW || is_mild && sources <= SEVERAL);
-        let is_loud = |evidence| {
-            let fully = |fact: &Fact| fact.evidence == evidence && self.strength(evidence, fact.value) >= 1.0;
-            weighed.iter().any(|(fact, _)| fully(fact))
-        };
-        match best {
-            ATTACK if few && !shows(weighed, &INTENT) && !self.by_connections => Cause::HeavyClient,
-            ATTACK if is_slight && !shows(weighed, &INTENT) => Cause::Unknown(Unknown::LeaningAttack),
-            ATTACK => Cause::Attack(self.kind_of_attack(cohort, weighed)),
-            FLASH_CROWD if !self.was_well => Cause::Unknown(Unknown::LeaningFlashCrowd),
-            FLASH_CROWD => Cause::FlashCrowd,
-            // Few who send very much where there was nobody may be why it broke, however little of it can be read.
-            _ if cohort.who.is_few() && is_loud(Evidence::HighRate) && is_loud(Evidence::Concentration) => {
-                Cause::Unknown(Unknown::LeaningGlitch)
-            }
-            _ => Cause::Glitch(self.kind_of_glitch(weighed)),
-        }
-    }
-
     /// Whether the service broke before anything pushed it: who comes more often then are the people who try again.
     fn broke_by_itself(&self) -> bool {
-        let signs = [Evidence::BrokeFirst, Evidence::LargeLost, Evidence::Unanswered];
+        let signs = [Evidence::BrokeFirst, Evidence::LargeLost, Evidence::PathLost, Evidence::Unanswered];
         !self.shows(Evidence::Drips) && signs.into_iter().any(|evidence| self.shows(evidence))
     }
 
@@ -364,56 +347,6 @@ impl Case<'_> {
         cohort.gathering.filter(|all| all.times() >= AS_MANY && is_failed && is_alone && is_much)
     }
 
-    /// The network where large packets are lost, the server where it answers nothing, else what stands behind it.
-    fn kind_of_glitch(&self, weighed: &[Weighed]) -> Glitch {
-        let shown =
-            |evidence| weighed.iter().any(|(fact, parts)| fact.evidence == evidence && parts[GLITCH] >= 1.0);
-        if shown(Evidence::LargeLost) || shown(Evidence::PathLost) {
-            Glitch::Network
-        } else if shown(Evidence::Unanswered) || self.is_silent {
-            Glitch::Server
-        } else {
-            Glitch::Backend
-        }
-    }
-
-    /// By what weighs most, else by what there is more of.
-    fn kind_of_attack(&self, cohort: &Cohort, weighed: &[Weighed]) -> Attack {
-        // Few who complete their handshakes and ask are a flood of their own, whatever is forged beside them.
-        let asks = [Evidence::HighRate, Evidence::OneMake, Evidence::FewAssets];
-        let is_own = cohort.who.is_few() && weighed.iter().any(|(fact, _)| asks.contains(&fact.evidence));
-        let kinds = [
-            (Evidence::Reflected, Attack::Reflection),
-            (Evidence::HalfOpen, Attack::SynFlood),
-            (Evidence::Drips, Attack::Slow),
-            (Evidence::Resets, Attack::H2Reset),
-            (Evidence::HastyRecords, Attack::H2Reset),
-            (Evidence::OutOfState, Attack::OutOfState),
-            (Evidence::Held, if self.is_connecting { Attack::ConnectionFlood } else { Attack::Slow }),
-            (Evidence::Datagrams, Attack::UdpFlood),
-        ];
-        let shown = |evidence| {
-            weighed.iter().find(|(fact, _)| fact.evidence == evidence).map(|(_, parts)| parts[ATTACK])
-        };
-        let shows = |(evidence, _): &(Evidence, Attack)| !(is_own && *evidence == Evidence::HalfOpen);
-        let best =
-            kinds.into_iter().filter(shows).filter_map(|(evidence, kind)| Some((shown(evidence)?, kind)));
-        match best.fold(None, |best: Option<(f64, Attack)>, one| match best {
-            Some(best) if best.0 >= one.0 => Some(best),
-            _ => Some(one),
-        }) {
-            Some((weight, kind)) if weight >= 1.0 => kind,
-            // Who opens connections and asks for nothing on most of them is after the connections.
-            _ if self.by_packets && 2 * cohort.cell.accesses < cohort.cell.connections => {
-                Attack::ConnectionFlood
-            }
-            _ if self.by_packets => Attack::HttpFlood,
-            _ if matches!(self.unit, Unit::Packets | Unit::Bytes) => Attack::UdpFlood,
-            _ if self.has_accesses && !self.by_connections => Attack::HttpFlood,
-            _ => Attack::ConnectionFlood,
-        }
-    }
-
     /// The value of a fact about the service as a whole.
     fn value(&self, evidence: Evidence) -> Option<f64> {
         self.facts.iter().find(|fact| fact.evidence == evidence).map(|fact| fact.value)
@@ -466,11 +399,16 @@ impl Case<'_> {
         let Some(first) = parts.first() else { return (Cause::Unknown(Unknown::InsufficientData), None) };
         let is_open = |cause: Cause| matches!(cause, Cause::Unknown(_) | Cause::HeavyClient);
         // By the load of the whole episode: where little comes, a few seconds may bring three times as much by chance.
-        let is_small = !self.is_hurt && self.times.is_none_or(|times| times < HEAVY);
+        let is_small = self.times.is_none_or(|times| times < HEAVY);
         let is_told = |said: &Cause| !(matches!(said, Cause::Scan(_)) && self.is_flooded(first.cause));
         let said = self.said.filter(is_told);
-        // Others than those who search may be beside them.
-        let is_theirs = is_small && !judged.iter().any(|one| one.finds && !is_open(one.cause));
+        // Others than those who search may be beside them. Whoever searches may do harm.
+        let is_other = |one: &Judged| match one.quest {
+            Quest::Finds => true,
+            Quest::Searches => false,
+            Quest::Little => self.is_hurt,
+        };
+        let is_theirs = is_small && !judged.iter().any(|one| is_other(one) && !is_open(one.cause));
         if let Some(said) = said.filter(|_| is_theirs || parts.iter().all(|part| is_open(part.cause))) {
             return (said, Some(first.cause));
         }
@@ -498,7 +436,8 @@ impl Case<'_> {
         } else {
             self.weights.demands.alone
         };
-        if first.share >= alone && !is_in_a_crowd(first.cause, judged) {
+        let fails_beside = judged.iter().any(|one| one.share <= 0.0 && matches!(one.cause, Cause::Glitch(_)));
+        if first.share >= alone && !is_in_a_crowd(first.cause, judged) && !fails_beside {
             return (first.cause, Some(first.cause));
         }
         let known: Vec<&Part> =

@@ -135,6 +135,19 @@ fn a_handshake_is_in_vain_where_nothing_is_asked_behind_it() {
 }
 
 #[test]
+fn a_handshake_behind_which_nothing_is_asked_for_long_is_in_vain_once() {
+    let mut mirror = Mirror::new();
+    let mut talk = sealed(&mut mirror);
+    let finished = [record(20, 1), record(23, 53)].concat();
+    mirror.sends(&mut talk, ToServer, ACK, &finished);
+    let bare = |counts: Counts| counts[Count::BareHandshakes];
+    assert_eq!(bare(mirror.after(Span::from_secs(8))), 0, "the first request may still come");
+    assert_eq!(bare(mirror.after(Span::from_secs(4))), 1);
+    mirror.sends(&mut talk, ToServer, RST, b"");
+    assert_eq!(bare(mirror.after(Span::from_secs(1))), 1);
+}
+
+#[test]
 fn handshakes_that_are_begun_anew_are_counted_but_for_the_first() {
     let mut mirror = Mirror::new();
     let mut talk = mirror.open(CLIENT);

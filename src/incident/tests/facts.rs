@@ -172,7 +172,8 @@ fn a_path_loses_segments_where_the_load_is_ordinary_or_chance() {
         value(&facts, Evidence::PathLost)
     };
     assert_eq!(lost(10, 120), Some(0.3));
-    assert_eq!(lost(10, 200), None);
+    assert_eq!(lost(10, 210), None);
+    assert_eq!(lost(10, 180), Some(0.3), "who loses so much asks again");
     // Of one a second, thirty in ten seconds are a page with its files.
     assert_eq!(lost(1, 30), Some(0.3));
 }

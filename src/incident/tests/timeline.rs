@@ -69,6 +69,20 @@ fn a_service_that_is_pushed_over_broke_after_the_load_rose() {
 }
 
 #[test]
+fn what_breaks_under_a_load_that_it_has_borne_for_long_breaks_by_itself() {
+    let breaks = |borne, load| {
+        let story = seconds(20, || served(10)).chain(seconds(borne, || served(load)));
+        timeline(Sides::Both, story.chain(seconds(20, || silent(load)))).broke_at_ease
+    };
+    assert!(breaks(60, 17));
+    assert!(!breaks(15, 17), "it may have taken so long to tell");
+    assert!(!breaks(60, 40), "four times as much wears a service out");
+    let ramp = (100..220).map(|load| served(load / 10));
+    let story = ramp.chain(seconds(20, || silent(22)));
+    assert!(!timeline(Sides::Both, story).broke_at_ease, "it had borne less");
+}
+
+#[test]
 fn a_service_that_breaks_and_is_left_alone_broke_without_any_load() {
     let story = seconds(20, || served(10)).chain(seconds(20, || silent(10)));
     assert_eq!(timeline(Sides::Both, story).broke_ahead(), Some(f64::INFINITY));

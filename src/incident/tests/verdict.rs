@@ -22,6 +22,7 @@ struct Told {
     is_lossy: bool,
     times: Option<f64>,
     few_pushed: bool,
+    broke_at_ease: bool,
     was_well: bool,
     told: Option<Cause>,
 }
@@ -46,6 +47,7 @@ impl Told {
             is_lossy: false,
             times: None,
             few_pushed: false,
+            broke_at_ease: false,
             was_well: true,
             told: None,
         }
@@ -75,6 +77,7 @@ impl Told {
             by_packets: false,
             is_connecting: false,
             few_pushed: self.few_pushed,
+            broke_at_ease: self.broke_at_ease,
             was_well: self.was_well,
             is_hurt: self.is_hurt,
             is_failing: self.is_hurt,
@@ -233,6 +236,18 @@ fn one_source_is_a_heavy_client_until_it_shows_intent() {
 }
 
 #[test]
+fn a_failure_beside_a_heavy_client_that_the_service_had_borne_is_a_cause_of_its_own() {
+    let fails = [(Evidence::Surge, 1.5), (Evidence::FailsUnloaded, 0.5)];
+    let alone = || Cohort { sources: 1.0, effective_sources: 1.0, ..machines(1.0) };
+    let told = |broke_at_ease| Told { broke_at_ease, ..Told::new(&fails, vec![alone()]) }.hurt().verdict();
+    let verdict = told(true);
+    assert_eq!(verdict.cause, Cause::Mixed);
+    let parts: Vec<_> = verdict.parts.iter().map(|part| (part.cause, part.share)).collect();
+    assert_eq!(parts, [(Cause::HeavyClient, 1.0), (Cause::Glitch(Glitch::Backend), 0.0)]);
+    assert_eq!(told(false).cause, Cause::HeavyClient);
+}
+
+#[test]
 fn a_dozen_that_hurt_somebody_are_no_heavy_client() {
     let dozen = Cohort { sources: 12.0, effective_sources: 12.0, ..machines(1.0) };
     let mild = Told::new(&[(Evidence::Surge, 1.5)], vec![dozen]);
@@ -332,6 +347,7 @@ fn who_is_given_what_he_asks_for_beside_a_scan_is_not_the_scanner() {
     };
     assert_eq!(told(0).verdict().cause, Cause::Attack(Attack::HttpFlood));
     assert_eq!(told(900).verdict().cause, Cause::Scan(Scan::Path));
+    assert_eq!(told(900).hurt().verdict().cause, Cause::Scan(Scan::Path), "and it may do harm");
     let little = Told { times: Some(1.3), ..told(0) };
     assert_eq!(little.verdict().cause, Cause::Scan(Scan::Path), "a little more comes on any day");
 }
