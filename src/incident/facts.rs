@@ -110,11 +110,9 @@ impl Facts<'_> {
         let is_echo = |fact: &Fact| fact.evidence == Evidence::LoadFirst && self.is_gone();
         // A rise that has gone again does not make a service fail that goes on failing.
         let is_over = |fact: &Fact| fact.evidence == Evidence::LoadFirst && self.is_unloaded();
-        // Nor does one that it had borne.
-        let is_borne = |fact: &Fact| fact.evidence == Evidence::LoadFirst && self.timeline.broke_at_ease;
         // Some bad seconds are no failure where everybody was served for all that.
         let is_healed = |fact: &Fact| fact.evidence == Evidence::BrokeFirst && self.is_well;
-        let is_of_others = |fact: &Fact| is_echo(fact) || is_over(fact) || is_borne(fact) || is_healed(fact);
+        let is_of_others = |fact: &Fact| is_echo(fact) || is_over(fact) || is_healed(fact);
         let order = order.filter(|fact| !self.is_lossy() && !is_of_others(fact) && self.was_well());
         let known = [
             surge,
@@ -174,9 +172,14 @@ impl Facts<'_> {
     }
 
     fn fails_unloaded(&self) -> Option<Fact> {
-        let is_by_itself = self.broke_unloaded() || self.timeline.broke_at_ease && self.was_well();
-        let failing = self.failing.filter(|_| is_by_itself && !self.is_lossy())?;
+        let failing = self.failing.filter(|_| self.broke_unloaded() && !self.is_lossy())?;
         Some(fact(Evidence::FailsUnloaded, failing, Some(0.0)))
+    }
+
+    /// The failing of a service that broke under a load that it had borne: whoever brings the load has not done it.
+    pub fn fails_at_ease(&self) -> Option<Fact> {
+        let is_told = self.timeline.broke_at_ease && self.was_well() && !self.is_lossy();
+        self.failing.filter(|_| is_told).map(|failing| fact(Evidence::FailsUnloaded, failing, Some(0.0)))
     }
 
     /// Server errors that were not there before, at an ordinary load: a part of the service fails, however small.

@@ -319,6 +319,41 @@ mod tests {
     }
 
     #[test]
+    fn prefixes_at_home_that_came_as_one_did_that_is_named_are_told_with_it() {
+        let mut window = Window::default();
+        let lineage = Lineage { country: KR, asn: Some(Asn(4766)), label: None, proof: Proof::Proven };
+        for (third, accesses) in [(1, 50), (2, 40), (3, 30), (4, 5)] {
+            let prefix =
+                PrefixKey { lineage, prefix: format!("168.126.{third}.0/24").parse().unwrap(), reach: 24 };
+            for host in 1..=20 {
+                let cell = Cell { accesses, ..Cell::default() };
+                window.prefixes.entry(prefix).or_default().merge(&cell);
+                window.networks.entry(lineage).or_default().merge(&cell);
+                window
+                    .sources
+                    .insert(SourceKey { prefix, address: IpAddr::from([168, 126, third, host]) }, cell);
+            }
+        }
+        let (before, home) = (Before::default(), Home::new(vec![KR]));
+        let scale = Scale {
+            measure: Measure::Accesses,
+            told: Measure::Accesses,
+            seconds: 60.0,
+            before: &before,
+            excess: 2_500.0,
+            total: 2_500.0,
+            home: &home,
+            coverage: 1.0,
+        };
+        let rows = |keys: &[Key]| {
+            let keys = keys.iter().copied().collect();
+            Suspects::of(&window, &keys, &scale).rows(&window, &scale).len()
+        };
+        assert_eq!(rows(&[Key::Prefix("168.126.1.0/24".parse().unwrap())]), 3);
+        assert_eq!(rows(&[]), 0, "where nothing is named, nobody at home is blamed");
+    }
+
+    #[test]
     fn an_address_among_a_hundred_does_not_stand_for_its_prefix() {
         let place = Place::Prefix("168.126.63.0/24".parse().unwrap());
         assert_eq!(told(300, &[source(), prefix()]), [place]);

@@ -47,8 +47,8 @@ pub(super) struct Case<'a> {
     pub is_connecting: bool,
     /// Whether the service broke as those began who stand out.
     pub few_pushed: bool,
-    /// Whether the service broke under a load that it had borne.
-    pub broke_at_ease: bool,
+    /// That it fails, where it broke under a load that it had borne.
+    pub fails_at_ease: Option<Fact>,
     /// Whether the service was seen to be well: where it never was, nobody knows whether more come than did then.
     pub was_well: bool,
     /// Whether clients that are no suspects are harmed.
@@ -75,19 +75,8 @@ struct Judged {
     origins: Vec<usize>,
     /// Whether it is many more clients than before, however little they are served.
     is_gathered: bool,
-    /// What it asks for, and whether it gets it.
-    quest: Quest,
-}
-
-/// What a cohort is after.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Quest {
-    /// It raises the load by half or more, and is mostly given what it asks for.
-    Finds,
-    /// It is mostly denied what it asks for, as those are who try paths or passwords.
-    Searches,
-    /// It asks for little, or it is not known what for.
-    Little,
+    /// Whether it asks for much, and mostly gets it, as nobody does who searches.
+    finds: bool,
 }
 
 /// The causes that evidence is weighed for.
@@ -133,24 +122,23 @@ impl Case<'_> {
     }
 
     fn without(&self, left_out: Option<Evidence>) -> Verdict {
-        let many = |share| Cohort { who: Who::Many, share, ..Cohort::default() };
-        if self.cohorts.is_empty() {
-            return self.combine(vec![self.judge(&many(1.0), left_out)]);
-        }
-        let mut judged: Vec<Judged> =
-            self.cohorts.iter().map(|cohort| self.judge(cohort, left_out)).collect();
-        // The failure is a matter of its own, though it brings none of the excess.
-        if self.fails_beside(&judged) {
-            judged.push(self.judge(&many(0.0), left_out));
-        }
+        let mut judged: Vec<Judged> = if self.cohorts.is_empty() {
+            vec![self.judge(&Cohort { who: Who::Many, share: 1.0, ..Cohort::default() }, left_out)]
+        } else {
+            self.cohorts.iter().map(|cohort| self.judge(cohort, left_out)).collect()
+        };
+        judged.extend(self.failure_beside(&judged, left_out));
         self.combine(together(judged))
     }
 
-    /// Whether the service fails beside somebody who asks too much: it had borne that.
-    fn fails_beside(&self, judged: &[Judged]) -> bool {
+    /// That the service fails beside somebody who asks too much, which it had borne: a matter of its own, though it brings
+    /// none of the excess.
+    fn failure_beside(&self, judged: &[Judged], left_out: Option<Evidence>) -> Option<Judged> {
+        let fails = self.fails_at_ease.filter(|_| self.is_failing && !self.is_blind)?;
         let is_heavy = judged.first().is_some_and(|one| one.cause == Cause::HeavyClient);
         let is_told = judged.iter().any(|one| matches!(one.cause, Cause::Glitch(_)));
-        self.broke_at_ease && self.is_failing && !self.is_blind && is_heavy && !is_told
+        let alone = Case { facts: vec![fails], cohorts: &[], unseen: Vec::new(), ..*self };
+        (is_heavy && !is_told).then(|| alone.judge(&Cohort { who: Who::Many, ..Cohort::default() }, left_out))
     }
 
     /// Those pieces of evidence without which the verdict would be another.
@@ -177,19 +165,17 @@ impl Case<'_> {
         let probability = probable[best];
         let reasons = weighed.into_iter().map(|(fact, parts)| reason(fact, &parts, best)).collect();
         let (share, origins) = (cohort.share, cohort.origins.clone());
-        let (is_gathered, quest) = (cohort.is_gathered(), self.quest(cohort));
-        Judged { cause, probability, reasons, share, origins, is_gathered, quest }
+        let (is_gathered, finds) = (cohort.is_gathered(), self.finds(cohort));
+        Judged { cause, probability, reasons, share, origins, is_gathered, finds }
     }
 
-    fn quest(&self, cohort: &Cohort) -> Quest {
+    /// Whether a cohort raises the load by half or more, and is mostly given what it asks for: those who try paths or
+    /// passwords are denied them.
+    fn finds(&self, cohort: &Cohort) -> bool {
         let Cell { denied, missing, responses, accesses, .. } = cohort.cell;
         let failed = u64::from(denied) + u64::from(missing);
         let raises = self.times.is_none_or(|times| (times - 1.0) * cohort.share >= SLIGHT - 1.0);
-        match 2 * failed >= responses {
-            true if failed > 0 => Quest::Searches,
-            false if accesses > 0 && raises => Quest::Finds,
-            _ => Quest::Little,
-        }
+        accesses > 0 && raises && 2 * failed < responses.max(1)
     }
 
     /// The evidence that speaks of a cohort, with what it weighs for each cause.
@@ -399,16 +385,11 @@ impl Case<'_> {
         let Some(first) = parts.first() else { return (Cause::Unknown(Unknown::InsufficientData), None) };
         let is_open = |cause: Cause| matches!(cause, Cause::Unknown(_) | Cause::HeavyClient);
         // By the load of the whole episode: where little comes, a few seconds may bring three times as much by chance.
-        let is_small = self.times.is_none_or(|times| times < HEAVY);
+        let is_small = !self.is_hurt && self.times.is_none_or(|times| times < HEAVY);
         let is_told = |said: &Cause| !(matches!(said, Cause::Scan(_)) && self.is_flooded(first.cause));
         let said = self.said.filter(is_told);
-        // Others than those who search may be beside them. Whoever searches may do harm.
-        let is_other = |one: &Judged| match one.quest {
-            Quest::Finds => true,
-            Quest::Searches => false,
-            Quest::Little => self.is_hurt,
-        };
-        let is_theirs = is_small && !judged.iter().any(|one| is_other(one) && !is_open(one.cause));
+        // Others than those who search may be beside them.
+        let is_theirs = is_small && !judged.iter().any(|one| one.finds && !is_open(one.cause));
         if let Some(said) = said.filter(|_| is_theirs || parts.iter().all(|part| is_open(part.cause))) {
             return (said, Some(first.cause));
         }

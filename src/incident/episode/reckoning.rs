@@ -223,7 +223,7 @@ impl<'a> Reckoning<'a> {
             by_packets: self.by_packets(),
             is_connecting: episode.is_connecting(before, seconds),
             few_pushed: timeline.few_pushed(),
-            broke_at_ease: timeline.broke_at_ease,
+            fails_at_ease: facts.fails_at_ease(),
             was_well: facts.was_well(),
             is_hurt: found.health.state >= Condition::Degraded,
             is_failing: found.is_failing(),
