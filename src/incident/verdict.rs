@@ -370,6 +370,9 @@ impl Case<'_> {
             judged.iter().filter(|one| cause == Cause::Mixed && one.is_gathered && Some(one.cause) != of);
         let number = |reason: &&Reason| reason.evidence == Evidence::MoreClients;
         reasons.extend(beside.flat_map(|one| one.reasons.iter().filter(number)));
+        // A failure that brings no excess shows in itself.
+        let failure = judged.iter().filter(|one| cause == Cause::Mixed && one.share <= 0.0);
+        reasons.extend(failure.flat_map(|one| one.reasons.iter().cloned()));
         reasons.sort_by(|one, other| {
             other.weight.abs().total_cmp(&one.weight.abs()).then(one.evidence.cmp(&other.evidence))
         });
