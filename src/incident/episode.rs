@@ -73,6 +73,8 @@ pub(super) struct Ground<'a> {
     pub attribute: &'a dyn Fn(IpAddr) -> Attribution,
     pub weights: &'a Weights,
     pub said: Option<Cause>,
+    /// Whether rules say so of whatever is asked for.
+    pub is_said_of_all: bool,
     pub told: Option<Cause>,
     pub is_declared: bool,
 }

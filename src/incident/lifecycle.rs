@@ -201,6 +201,7 @@ impl Incidents {
             attribute: &*self.policy.attribute,
             weights: &self.policy.weights,
             said: ongoing.said(),
+            is_said_of_all: ongoing.is_said_of_all(),
             told: ongoing.cause(),
             is_declared: ongoing.is_declared,
         }

@@ -10,7 +10,7 @@ use super::onset::{onset, pushed};
 use super::standing::Standing;
 use super::succession::Behind;
 use super::{Cause, Condition, Exceeded, Incident, Opening, Place, RuleHit, State, Unknown};
-use crate::detect::rule::{Level, Rule, Says};
+use crate::detect::rule::{Level, Measure, Rule, Says};
 use crate::detect::{Finding, Key, Subject, Watched};
 use crate::time::{TickId, Timestamp};
 
@@ -23,7 +23,7 @@ pub(super) struct Ongoing {
     pub rules: BTreeMap<u32, RuleHit>,
     severity: Level,
     /// What a rule said it is by itself; what one source does before what many do.
-    pub said: Option<Says>,
+    pub said: Option<Said>,
     /// When what is found beside it was last looked at by itself.
     pub compared: Option<TickId>,
     /// What was there when it began.
@@ -40,6 +40,27 @@ pub(super) struct Ongoing {
     pub activity: Activity,
     pub told: Option<Told>,
     pub seq: u32,
+}
+
+/// What rules say an incident is by themselves.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Said {
+    what: Says,
+    /// Whether one of them counts what is asked for or opened, whatever becomes of it.
+    of_all: bool,
+}
+
+impl Said {
+    fn of(rule: &Rule) -> Option<Self> {
+        let in_vain =
+            [Measure::Denied, Measure::Missing, Measure::Probes, Measure::UdpProbes, Measure::Strays];
+        rule.says.map(|what| Self { what, of_all: !in_vain.contains(&rule.measure) })
+    }
+
+    fn either(one: Option<Self>, other: Option<Self>) -> Option<Self> {
+        let (Some(first), Some(second)) = (one, other) else { return one.or(other) };
+        Some(Self { what: first.what.min(second.what), of_all: first.of_all || second.of_all })
+    }
 }
 
 /// What was told last, and when it was last compared with what is.
@@ -86,7 +107,7 @@ impl Ongoing {
             keys: BTreeSet::new(),
             rules: BTreeMap::new(),
             severity: rule.level,
-            said: rule.says,
+            said: Said::of(rule),
             compared: None,
             behind,
             is_declared,
@@ -115,7 +136,7 @@ impl Ongoing {
                 self.episode.timeline.few_came(onset(&finding, watched));
             }
             self.severity = self.severity.max(finding.rule.level);
-            self.said = [self.said, finding.rule.says].into_iter().flatten().min();
+            self.said = Said::either(self.said, Said::of(&finding.rule));
             let hit = RuleHit {
                 id: finding.rule.id.clone(),
                 rev: finding.rule.rev,
@@ -146,7 +167,7 @@ impl Ongoing {
             self.hit(sid, hit);
         }
         self.severity = self.severity.max(other.severity);
-        self.said = [self.said, other.said].into_iter().flatten().min();
+        self.said = Said::either(self.said, other.said);
         (self.last_finding, self.last_seen) = (other.last_finding, other.last_seen);
         self.compared = Some(other.episode.until);
     }
@@ -192,7 +213,12 @@ impl Ongoing {
 
     /// What the rules that held say it is by themselves.
     pub fn said(&self) -> Option<Cause> {
-        self.said.map(Cause::from)
+        self.said.map(|said| Cause::from(said.what))
+    }
+
+    /// Whether they say so of all that somebody asks for, and not only of what he is denied or tries in vain.
+    pub fn is_said_of_all(&self) -> bool {
+        self.said.is_some_and(|said| said.of_all)
     }
 
     /// How bad it is: a verdict that nobody need be woken for is no worse than its rules say.

@@ -29,6 +29,8 @@ pub(super) struct Case<'a> {
     pub stage: usize,
     /// What the rules say it is, whatever else.
     pub said: Option<Cause>,
+    /// Whether they say so of whatever is asked for, and not only of what is denied or tried in vain.
+    pub is_said_of_all: bool,
     /// What was told of it last.
     pub told: Option<Cause>,
     pub unit: Unit,
@@ -392,7 +394,8 @@ impl Case<'_> {
         let is_told = |said: &Cause| !(matches!(said, Cause::Scan(_)) && self.is_flooded(first.cause));
         let said = self.said.filter(is_told);
         // Others than those who search may be beside them.
-        let is_theirs = is_small && !judged.iter().any(|one| one.finds && !is_open(one.cause));
+        let are_others = judged.iter().any(|one| one.finds && !is_open(one.cause));
+        let is_theirs = is_small && (self.is_said_of_all || !are_others);
         if let Some(said) = said.filter(|_| is_theirs || parts.iter().all(|part| is_open(part.cause))) {
             return (said, Some(first.cause));
         }

@@ -210,6 +210,7 @@ impl<'a> Reckoning<'a> {
             busy_client: watched.habits().busy_client(),
             stage: episode.stage(watched, before),
             said: ground.said,
+            is_said_of_all: ground.is_said_of_all,
             told: ground.told,
             unit: episode.unit(self.measure),
             has_accesses: 2 * episode.sums.own[Count::Accesses] >= episode.sums.own[Count::Opened],

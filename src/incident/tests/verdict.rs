@@ -13,6 +13,7 @@ struct Told {
     facts: Vec<Fact>,
     cohorts: Vec<Cohort>,
     said: Option<Cause>,
+    is_said_of_all: bool,
     unit: Unit,
     stage: usize,
     is_hurt: bool,
@@ -38,6 +39,7 @@ impl Told {
             facts: facts.collect(),
             cohorts,
             said: None,
+            is_said_of_all: false,
             unit: Unit::Requests,
             stage: 1,
             is_hurt: false,
@@ -67,6 +69,7 @@ impl Told {
             busy_client: Some(30.0),
             stage: self.stage,
             said: self.said,
+            is_said_of_all: self.is_said_of_all,
             told: self.told,
             unit: self.unit,
             has_accesses: self.unit == Unit::Requests,
@@ -351,6 +354,8 @@ fn who_is_given_what_he_asks_for_beside_a_scan_is_not_the_scanner() {
     };
     assert_eq!(told(0).verdict().cause, Cause::Attack(Attack::HttpFlood));
     assert_eq!(told(900).verdict().cause, Cause::Scan(Scan::Path));
+    let of_all = Told { is_said_of_all: true, ..told(0) };
+    assert_eq!(of_all.verdict().cause, Cause::Scan(Scan::Path), "whoever wrote the rule knows");
     let little = Told { times: Some(1.3), ..told(0) };
     assert_eq!(little.verdict().cause, Cause::Scan(Scan::Path), "a little more comes on any day");
 }
