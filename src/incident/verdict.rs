@@ -139,8 +139,14 @@ impl Case<'_> {
         let fails = self.fails_at_ease.filter(|_| self.is_failing && !self.is_blind)?;
         let is_heavy = judged.first().is_some_and(|one| one.cause == Cause::HeavyClient);
         let is_told = judged.iter().any(|one| matches!(one.cause, Cause::Glitch(_)));
-        let alone = Case { facts: vec![fails], cohorts: &[], unseen: Vec::new(), ..*self };
-        (is_heavy && !is_told).then(|| alone.judge(&Cohort { who: Who::Many, ..Cohort::default() }, left_out))
+        if !is_heavy || is_told {
+            return None;
+        }
+        let others = self.facts.iter().filter(|fact| OF_FAULTS.contains(&fact.evidence));
+        let others = others.filter(|fact| fact.evidence != fails.evidence).copied();
+        let facts = others.chain([fails]).collect();
+        let alone = Case { facts, cohorts: &[], unseen: Vec::new(), ..*self };
+        Some(alone.judge(&Cohort { who: Who::Many, ..Cohort::default() }, left_out))
     }
 
     /// Those pieces of evidence without which the verdict would be another.
