@@ -374,15 +374,21 @@ fn descriptors() -> usize {
     fs::read_dir("/proc/self/fd").map(Iterator::count).unwrap_or(0)
 }
 
+/// A named pipe; says so where there can be none.
+fn pipe_in(folder: &Folder) -> Option<PathBuf> {
+    let pipe = folder.path().join("pipe");
+    let made = std::process::Command::new("mkfifo").arg(&pipe).status();
+    let made = made.is_ok_and(|status| status.success());
+    if !made {
+        println!("not run: no mkfifo");
+    }
+    made.then_some(pipe)
+}
+
 #[test]
 fn a_pipe_is_read_as_a_stream_and_has_no_length() {
     let folder = Folder::new();
-    let pipe = folder.path().join("pipe");
-    let made = std::process::Command::new("mkfifo").arg(&pipe).status();
-    if !made.is_ok_and(|status| status.success()) {
-        println!("not run: no mkfifo");
-        return;
-    }
+    let Some(pipe) = pipe_in(&folder) else { return };
     let writer = std::thread::spawn({
         let pipe = pipe.clone();
         move || fs::write(pipe, pcap_at(&[1, 4], b'p'))
@@ -494,12 +500,7 @@ fn a_pipe_that_halts_anywhere_is_read_like_a_file() {
 #[test]
 fn a_pipe_that_stays_silent_is_waited_for_until_that_is_to_end() {
     let folder = Folder::new();
-    let pipe = folder.path().join("pipe");
-    let made = std::process::Command::new("mkfifo").arg(&pipe).status();
-    if !made.is_ok_and(|status| status.success()) {
-        println!("not run: no mkfifo");
-        return;
-    }
+    let Some(pipe) = pipe_in(&folder) else { return };
     let file = folder.file("file", &pcap_at(&[2, 3], b'f'));
     // Some of a header, and then nothing although somebody may still write.
     for head in [0, 3, 10, 30] {

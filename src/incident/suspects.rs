@@ -270,32 +270,49 @@ mod tests {
 
     const KR: Country = Country::Code(*b"KR");
 
-    /// The rows told of a prefix at home whose hosts ask ten times each, and the first of them so often.
-    fn told(first: u64, keys: &[Key]) -> Vec<Place> {
-        let mut window = Window::default();
+    /// A minute at home with these requests of sources.
+    fn at_home(requests: impl IntoIterator<Item = ([u8; 4], u64)>) -> (Window, f64) {
         let lineage = Lineage { country: KR, asn: Some(Asn(4766)), label: None, proof: Proof::Proven };
-        for host in 1..=100 {
-            let address = IpAddr::from([168, 126, 63, host]);
-            let prefix = PrefixKey { lineage, prefix: "168.126.63.0/24".parse().unwrap(), reach: 24 };
-            let cell = Cell { accesses: if host == 1 { first } else { 10 }, ..Cell::default() };
+        let (mut window, mut total) = (Window::default(), 0);
+        for (address, accesses) in requests {
+            let address = IpAddr::from(address);
+            let prefix = ipnet::IpNet::new(address, 24).unwrap().trunc();
+            let prefix = PrefixKey { lineage, prefix, reach: 24 };
+            let cell = Cell { accesses, ..Cell::default() };
             window.networks.entry(lineage).or_default().merge(&cell);
+            window.prefixes.entry(prefix).or_default().merge(&cell);
             window.sources.insert(SourceKey { prefix, address }, cell);
+            total += accesses;
         }
+        (window, total as f64)
+    }
+
+    /// What is measured there, where nothing was before.
+    fn measured<T>(total: f64, by: impl FnOnce(&Scale<'_>) -> T) -> T {
         let (before, home) = (Before::default(), Home::new(vec![KR]));
-        let total = (first + 990) as f64;
-        let scale = Scale {
+        by(&Scale {
             measure: Measure::Accesses,
             told: Measure::Accesses,
-            seconds: 10.0,
+            seconds: 60.0,
             before: &before,
             excess: total,
             total,
             home: &home,
             coverage: 1.0,
-        };
+        })
+    }
+
+    /// The places told of these requests where rules name these keys.
+    fn places(requests: impl IntoIterator<Item = ([u8; 4], u64)>, keys: &[Key]) -> Vec<Place> {
+        let (window, total) = at_home(requests);
         let keys = keys.iter().copied().collect();
-        let rows = Suspects::of(&window, &keys, &scale).rows(&window, &scale);
+        let rows = measured(total, |scale| Suspects::of(&window, &keys, scale).rows(&window, scale));
         rows.into_iter().map(|row| row.place).collect()
+    }
+
+    /// The places told of a prefix at home whose hosts ask ten times each, and the first of them so often.
+    fn told(first: u64, keys: &[Key]) -> Vec<Place> {
+        places((1..=100).map(|host| ([168, 126, 63, host], if host == 1 { first } else { 10 })), keys)
     }
 
     fn source() -> Key {
@@ -320,37 +337,13 @@ mod tests {
 
     #[test]
     fn prefixes_at_home_that_came_as_one_did_that_is_named_are_told_with_it() {
-        let mut window = Window::default();
-        let lineage = Lineage { country: KR, asn: Some(Asn(4766)), label: None, proof: Proof::Proven };
-        for (third, accesses) in [(1, 50), (2, 40), (3, 30), (4, 5)] {
-            let prefix =
-                PrefixKey { lineage, prefix: format!("168.126.{third}.0/24").parse().unwrap(), reach: 24 };
-            for host in 1..=20 {
-                let cell = Cell { accesses, ..Cell::default() };
-                window.prefixes.entry(prefix).or_default().merge(&cell);
-                window.networks.entry(lineage).or_default().merge(&cell);
-                window
-                    .sources
-                    .insert(SourceKey { prefix, address: IpAddr::from([168, 126, third, host]) }, cell);
-            }
-        }
-        let (before, home) = (Before::default(), Home::new(vec![KR]));
-        let scale = Scale {
-            measure: Measure::Accesses,
-            told: Measure::Accesses,
-            seconds: 60.0,
-            before: &before,
-            excess: 2_500.0,
-            total: 2_500.0,
-            home: &home,
-            coverage: 1.0,
+        let told = |keys: &[Key]| {
+            let thirds = [(1, 50), (2, 40), (3, 30), (4, 5)].into_iter();
+            let hosts = |(third, accesses)| (1..=20).map(move |host| ([168, 126, third, host], accesses));
+            places(thirds.flat_map(hosts), keys).len()
         };
-        let rows = |keys: &[Key]| {
-            let keys = keys.iter().copied().collect();
-            Suspects::of(&window, &keys, &scale).rows(&window, &scale).len()
-        };
-        assert_eq!(rows(&[Key::Prefix("168.126.1.0/24".parse().unwrap())]), 3);
-        assert_eq!(rows(&[]), 0, "where nothing is named, nobody at home is blamed");
+        assert_eq!(told(&[Key::Prefix("168.126.1.0/24".parse().unwrap())]), 3);
+        assert_eq!(told(&[]), 0, "where nothing is named, nobody at home is blamed");
     }
 
     #[test]
@@ -361,36 +354,15 @@ mod tests {
 
     #[test]
     fn machines_at_home_that_share_the_work_are_told_each() {
-        let mut window = Window::default();
-        let lineage = Lineage { country: KR, asn: Some(Asn(4766)), label: None, proof: Proof::Proven };
-        for third in 0..20 {
-            for host in 1..=20 {
-                let address = IpAddr::from([168, 126, third, host]);
-                let prefix = PrefixKey {
-                    lineage,
-                    prefix: format!("168.126.{third}.0/24").parse().unwrap(),
-                    reach: 24,
-                };
-                let cell = Cell { accesses: if host == 1 { 300 } else { 10 }, ..Cell::default() };
-                window.networks.entry(lineage).or_default().merge(&cell);
-                window.sources.insert(SourceKey { prefix, address }, cell);
-            }
-        }
-        let (before, home) = (Before::default(), Home::new(vec![KR]));
-        let scale = Scale {
-            measure: Measure::Accesses,
-            told: Measure::Accesses,
-            seconds: 60.0,
-            before: &before,
-            excess: 9_800.0,
-            total: 9_800.0,
-            home: &home,
-            coverage: 1.0,
-        };
+        let hosts =
+            |third| (1..=20).map(move |host| ([168, 126, third, host], if host == 1 { 300 } else { 10 }));
+        let (window, total) = at_home((0..20).flat_map(hosts));
         let rows = |busy| {
-            let mut suspects = Suspects::of(&window, &BTreeSet::new(), &scale);
-            suspects.add_machines(&window, &scale, busy);
-            suspects.rows(&window, &scale).len()
+            measured(total, |scale| {
+                let mut suspects = Suspects::of(&window, &BTreeSet::new(), scale);
+                suspects.add_machines(&window, scale, busy);
+                suspects.rows(&window, scale).len()
+            })
         };
         assert_eq!(rows(Some(30.0)), 20);
         assert_eq!(rows(Some(200.0)), 0, "clients used to ask as often");
