@@ -258,6 +258,37 @@ fn a_mirror_that_loses_one_direction_is_told_until_it_shows_both_again() {
     }
 }
 
+/// Conversations over QUIC of clients at home beside those over TCP; none of them is answered any more from the third minute
+/// on, and as many as `more` a second are tried then.
+fn quic_falls_silent(more: u32) -> Scenario {
+    let quic = |name: &str| {
+        let part = Traffic::to(&web()).named(name).sources(200).initials(per_sec(4)).over(secs(120));
+        AT_HOME.iter().fold(part, |part, prefix| part.from(prefix))
+    };
+    let silent = quic("silent").initials(per_sec(more)).half_open(HalfOpen::Unanswered);
+    let people = crowd_at_home(per_sec(4)).over(secs(200));
+    Scenario::new(7).with(people).with(quic("spoken")).with(silent.start(secs(120)).over(secs(80)))
+}
+
+#[test]
+fn a_service_that_does_not_answer_over_quic_any_more_fails_by_itself() {
+    for more in [4, 6] {
+        let (_folder, capture) = written(&quic_falls_silent(more));
+        let last = replay(&capture, &with_service(&[])).exits(0).alerts().pop().unwrap();
+        let verdict = (&last["verdict"]["label"], &last["verdict"]["kind"]);
+        assert_eq!(verdict, (&json!("glitch"), &json!("server")), "{more}: {last}");
+        assert!(last["health"]["failure_ratio"].as_f64().unwrap() >= 0.4, "{more}: {}", last["health"]);
+    }
+}
+
+#[test]
+fn initials_that_are_many_more_than_ever_are_no_failure_of_the_service() {
+    let (_folder, capture) = written(&quic_falls_silent(1_000));
+    let last = replay(&capture, &with_service(&[])).exits(0).alerts().pop().unwrap();
+    let verdict = (&last["verdict"]["label"], &last["verdict"]["kind"]);
+    assert_eq!(verdict, (&json!("attack"), &json!("udp_flood")), "{last}");
+}
+
 #[test]
 fn nothing_to_find_is_said_and_no_failure() {
     let pings = Traffic::to(&web()).from(AT_HOME[0]).sources(5).pings(per_sec(5)).over(secs(5));

@@ -112,6 +112,10 @@ pub enum Count {
     UdpProbes,
     /// Of them, those that a datagram answered.
     UdpReplies,
+    /// Conversations with the service that clients began with an Initial of QUIC.
+    Initials,
+    /// Of them, those that the service answered.
+    InitialsAnswered,
     /// ICMP packets to the service.
     IcmpIn,
     /// Fragments to the service.
@@ -229,6 +233,11 @@ impl Counts {
     /// First datagrams beside the service that no datagram answered.
     pub fn udp_probes(&self) -> u64 {
         self[Count::UdpProbes].saturating_sub(self[Count::UdpReplies])
+    }
+
+    /// Initials of QUIC that the service did not answer.
+    pub fn initials_ignored(&self) -> u64 {
+        self[Count::Initials].saturating_sub(self[Count::InitialsAnswered])
     }
 
     /// Requests that belong to no conversation.

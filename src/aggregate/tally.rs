@@ -290,6 +290,8 @@ impl Observer for Tallies {
         match event.what {
             What::Unearned { source, direction, bytes } => self.unearned(&event, source, direction, bytes),
             What::OneSided => self.count(&event, &[(Count::OneSided, 1)]),
+            What::Initial => self.count(&event, &[(Count::Initials, 1)]),
+            What::InitialAnswered => self.count(&event, &[(Count::InitialsAnswered, 1)]),
             What::OutOfState => self.count(&event, &[(Count::OutOfState, 1)]),
             What::UnaskedSynAck => self.count(&event, &[(Count::UnaskedSynAcks, 1)]),
             What::Measured { seen, missed } => {

@@ -30,7 +30,7 @@ const LEAST_SECONDS: f64 = 30.0;
 /// What begins within a minute of the event has seconds to go by.
 const LEAST_PROVISIONAL: f64 = 5.0;
 
-const MEASURES: [Measure; 36] = [
+const MEASURES: [Measure; 38] = [
     Measure::Packets,
     Measure::Bytes,
     Measure::Attempts,
@@ -62,6 +62,8 @@ const MEASURES: [Measure; 36] = [
     Measure::LargeResent,
     Measure::OutOfState,
     Measure::Udp,
+    Measure::Initials,
+    Measure::InitialsIgnored,
     Measure::Icmp,
     Measure::Fragments,
     Measure::Reflected,

@@ -393,6 +393,8 @@ impl<'a> Look<'a> {
             | Measure::Bytes
             | Measure::OutOfState
             | Measure::Udp
+            | Measure::Initials
+            | Measure::InitialsIgnored
             | Measure::Icmp
             | Measure::Fragments
             | Measure::Reflected

@@ -39,6 +39,8 @@ pub fn of_counts(measure: Measure, counts: &Counts) -> u64 {
         Measure::LargeResent => counts[Count::LargeResent],
         Measure::OutOfState => counts[Count::OutOfState],
         Measure::Udp => counts[Count::UdpIn],
+        Measure::Initials => counts[Count::Initials],
+        Measure::InitialsIgnored => counts.initials_ignored(),
         Measure::Icmp => counts[Count::IcmpIn],
         Measure::Fragments => counts[Count::FragmentsIn],
         Measure::Reflected => counts[Count::Reflected],
@@ -68,6 +70,7 @@ pub fn whole_measure(measure: Measure) -> Option<Measure> {
         | Measure::Probes
         | Measure::OneSided => Some(Measure::Attempts),
         Measure::Held | Measure::Drips => Some(Measure::Connections),
+        Measure::InitialsIgnored => Some(Measure::Initials),
         Measure::Unearned
         | Measure::OutOfState
         | Measure::Udp
@@ -84,6 +87,7 @@ pub fn whole_measure(measure: Measure) -> Option<Measure> {
         | Measure::Waiting
         | Measure::Renegotiations
         | Measure::HastyRecords
+        | Measure::Initials
         | Measure::Holding => Some(measure),
     }
 }
@@ -146,6 +150,8 @@ pub fn of_cell(measure: Measure, cell: &Cell) -> u64 {
         | Measure::LargeResent
         | Measure::OutOfState
         | Measure::Udp
+        | Measure::Initials
+        | Measure::InitialsIgnored
         | Measure::Icmp
         | Measure::Fragments
         | Measure::Reflected
@@ -198,6 +204,7 @@ fn requires(measure: Measure) -> Requires {
         | Measure::Holding
         | Measure::Resets
         | Measure::Udp
+        | Measure::Initials
         | Measure::Icmp
         | Measure::Fragments
         | Measure::Reflected => Requires::ToServer,
@@ -211,6 +218,7 @@ fn requires(measure: Measure) -> Requires {
         | Measure::OutOfState
         | Measure::UnaskedSynAcks
         | Measure::Ignored
+        | Measure::InitialsIgnored
         | Measure::Refused
         | Measure::UdpProbes
         | Measure::Strays

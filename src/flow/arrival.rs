@@ -6,6 +6,7 @@ use std::net::{IpAddr, SocketAddr};
 use super::connection::{Connection, Moment};
 use super::key::{FlowKey, Side};
 use super::pending::{Admission, Outcome};
+use super::speech::quic;
 use super::tracker::Sighting;
 use super::turns::{Beginning, Turns};
 use super::{FlowEvent, Observer, Proof, ServerEnd, What};
@@ -77,6 +78,15 @@ impl Arrival<'_, '_> {
         matches!(account.scope, Scope::Beside(_) | Scope::CandidateHost(_))
             && clients >= FIRST_OF_CLIENTS
             && AMPLIFIERS.binary_search(&clients).is_err()
+    }
+
+    /// What the first datagram of a conversation with the service, or the first back, means where QUIC is spoken.
+    fn greets(&self, account: &Account<'_>) -> Option<What<'static>> {
+        let datagram = datagram(self.packet).filter(|_| matches!(account.scope, Scope::Service(_)))?;
+        match account.direction {
+            Direction::ToServer => quic::is_initial(datagram).then_some(What::Initial),
+            Direction::ToClient => quic::may_answer(datagram).then_some(What::InitialAnswered),
+        }
     }
 
     /// Whether it is a segment that no connection has, to a port beside a service: with neither SYN nor ACK nor RST (FIN, NULL
@@ -192,11 +202,17 @@ impl Account<'_> {
                 if arrival.is_question(self) {
                     self.tell(What::Probed { source }, observer);
                 }
+                if let Some(greeting) = arrival.greets(self) {
+                    self.tell(greeting, observer);
+                }
                 self.unexpected(arrival, observer);
             }
             Outcome::Replied => {
                 if arrival.is_question(self) {
                     self.tell(What::Replied { source }, observer);
+                }
+                if let Some(greeting) = arrival.greets(self) {
+                    self.tell(greeting, observer);
                 }
                 self.unexpected(arrival, observer);
             }

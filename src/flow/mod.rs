@@ -172,6 +172,10 @@ pub enum What<'a> {
         /// Where the first one claimed to come from.
         source: IpAddr,
     },
+    /// The first datagram of a conversation with the service is an Initial of QUIC; it is told as [`What::Unearned`] as well.
+    Initial,
+    /// The first datagram back from the service's port, as it answers one; it is told as [`What::Unearned`] as well.
+    InitialAnswered,
     /// One side of a handshake alone is on the mirror: a client's third packet without the answer that it acknowledges,
     /// or an answer without its SYN, as far as their numbers tell. Told once for a conversation.
     OneSided,

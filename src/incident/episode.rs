@@ -463,6 +463,7 @@ fn is_access(measure: Measure) -> bool {
             | Measure::Attempts
             | Measure::OutOfState
             | Measure::Udp
+            | Measure::Initials
             | Measure::Icmp
             | Measure::Fragments
             | Measure::Reflected

@@ -7,7 +7,7 @@ use crate::detect::rule::{Evidence, Measure, Traffic};
 use crate::detect::{Before, Watched, of_counts};
 
 use super::health::{brief, brief_unloaded, turned_away};
-use super::timeline::{CHANCE, Timeline, scatter};
+use super::timeline::{CHANCE, Timeline, answers_quic, scatter};
 use crate::time::TickId;
 
 /// An incident as a whole.
@@ -223,6 +223,9 @@ impl Facts<'_> {
         if let Some(part) = self.never_answered() {
             return Some(fact(Evidence::Unanswered, part, Some(0.0)));
         }
+        if let Some(part) = self.unheard() {
+            return Some(fact(Evidence::Unanswered, part, Some(0.0)));
+        }
         if attempts < LEAST_ATTEMPTS {
             return None;
         }
@@ -232,6 +235,15 @@ impl Facts<'_> {
         let answered = (answered as f64 / attempts as f64).min(1.0);
         (self.is_gone() || self.broke_unloaded())
             .then(|| fact(Evidence::Unanswered, 1.0 - answered, Some(0.0)))
+    }
+
+    /// The part of conversations over QUIC that are not answered, at a service that used to answer them, while no more are begun
+    /// than those begin who try again: a flood may be of forged Initials.
+    fn unheard(&self) -> Option<f64> {
+        let [begun, ignored] = [self.own[Count::Initials], self.own.initials_ignored()];
+        let usual = self.before.rate(Measure::Initials).unwrap_or(0.0) * self.seconds.max(1.0);
+        let is_told = begun >= LEAST_ATTEMPTS && begun as f64 <= ASKED_AGAIN * usual && 2 * ignored >= begun;
+        (is_told && answers_quic(self.before)).then(|| ignored as f64 / begun as f64)
     }
 
     /// The part of what was asked that nothing answered, at a service that was never seen to answer: that it takes its time

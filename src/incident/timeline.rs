@@ -20,6 +20,25 @@ pub(super) struct Usual<'a> {
     pub onset: TickId,
 }
 
+/// Conversations over QUIC a second, in the level before, from which on a service speaks it.
+const SPEAKS_QUIC: f64 = 0.2;
+
+impl Usual<'_> {
+    /// Attempts to connect and conversations that were begun over QUIC, and those of both that were answered.
+    fn begun(&self, counts: &Counts) -> (u64, u64) {
+        let is_quic = answers_quic(self.before);
+        let with = |count, quic| counts[count] + if is_quic { counts[quic] } else { 0 };
+        (with(Count::Attempts, Count::Initials), with(Count::Answered, Count::InitialsAnswered))
+    }
+}
+
+/// Whether a service used to answer most conversations over QUIC.
+pub(super) fn answers_quic(before: &Before) -> bool {
+    let rate = |measure| before.rate(measure).unwrap_or(0.0);
+    let begun = rate(Measure::Initials);
+    begun >= SPEAKS_QUIC && 2.0 * rate(Measure::InitialsIgnored) <= begun
+}
+
 /// Answers that take so many times as long as before hurt,
 pub(super) const SLOW_TIMES: f64 = 3.0;
 
@@ -179,14 +198,16 @@ impl Timeline {
             }
         }
         if self.broke.is_some() {
-            self.attempts += counts[Count::Attempts];
-            self.answered += counts[Count::Answered];
+            let (begun, answered) = usual.begun(counts);
+            (self.attempts, self.answered) = (self.attempts + begun, self.answered + answered);
         }
         if moved.is_of_labelled(usual.before) {
             self.labelled_pushed = Some(tick);
         }
         let wait = usual.wait.filter(|_| !self.is_slowed_by_labelled(tick));
-        let failing = if usual.sides == Sides::Both { failing(&sums, sums_of, wait) } else { None };
+        let unheard = unheard(&sums, usual.before);
+        let failing = failing(&sums, sums_of, wait).into_iter().chain(unheard).reduce(Failing::worse);
+        let failing = failing.filter(|_| usual.sides == Sides::Both);
         let ignored = sums[Count::Attempts].saturating_sub(sums[Count::Answered]);
         let is_shut = usual.sides == Sides::Both
             && sums[Count::Attempts] >= LEAST
@@ -330,7 +351,8 @@ fn load(moved: &Moved, before: &Before) -> Option<f64> {
         // Below one a second a service has no load that could be said to rise by so many times.
         Some(moved.count(measure, before) / moved.seconds / level.max(1.0))
     };
-    let (attempts, accesses) = (times(Measure::Attempts)?, times(Measure::Accesses)?);
+    let quic = if answers_quic(before) { times(Measure::Initials)? } else { 0.0 };
+    let (attempts, accesses) = (times(Measure::Attempts)?.max(quic), times(Measure::Accesses)?);
     if sums.are_sealed() {
         return Some(attempts.max(accesses).max(times(Measure::Packets)?));
     }
@@ -359,6 +381,12 @@ struct Failing {
     lag: i64,
 }
 
+impl Failing {
+    fn worse(self, other: Self) -> Self {
+        if other.part > self.part { other } else { self }
+    }
+}
+
 /// Attempts that are not answered, requests without a response, errors; answers that take several times as long as
 /// usual, and pages whose large segments are lost, fail in part.
 fn failing(sums: &Counts, tick: &ScopeTick, usual_wait: Option<f64>) -> Option<Failing> {
@@ -379,8 +407,14 @@ fn failing(sums: &Counts, tick: &ScopeTick, usual_wait: Option<f64>) -> Option<F
     let (given_up, heard) = (sums[Count::Unanswered], sums[Count::FirstBytes]);
     let kept_waiting =
         (sums.are_sealed() && given_up >= LEAST).then(|| at_once(part(given_up, given_up + heard)));
-    let worse = |one: Failing, other: Failing| if other.part > one.part { other } else { one };
-    [refused, unserved, slow, lost, kept_waiting].into_iter().flatten().reduce(worse)
+    [refused, unserved, slow, lost, kept_waiting].into_iter().flatten().reduce(Failing::worse)
+}
+
+/// Conversations over QUIC that a service does not answer which used to answer them.
+fn unheard(sums: &Counts, before: &Before) -> Option<Failing> {
+    let begun = sums[Count::Initials];
+    let is_told = begun >= LEAST && answers_quic(before);
+    is_told.then(|| Failing { part: part(sums.initials_ignored(), begun), lag: 0 })
 }
 
 fn is_slow(sums: &Counts, usual: f64) -> bool {

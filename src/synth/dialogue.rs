@@ -44,6 +44,12 @@ const INITIAL_WINDOW: usize = 10;
 const SYN_TIMEOUT: Span = Span::from_secs(1);
 /// The most repetitions of a SYN: what Linux does.
 const MAX_SYN_RETRIES: u32 = 6;
+/// The long header of a QUIC Initial of version 1, up to the connection ID of eight bytes.
+const INITIAL: [u8; 6] = [0xc3, 0, 0, 0, 1, 8];
+/// The lengths behind that ID.
+const NO_ID_NO_TOKEN: [u8; 2] = [0, 0];
+/// What a client pads it to ([RFC 9000](https://www.rfc-editor.org/rfc/rfc9000#section-14.1)).
+const INITIAL_LENGTH: u16 = 1_200;
 /// The longest body of one message, so that a conversation's steps stay below 64 KiB.
 pub const MAX_BODY: usize = 1 << 20;
 impl Dialogue {
@@ -227,6 +233,20 @@ impl Dialogue {
     pub fn datagram(&mut self, direction: Direction, filler: u16) -> &mut Self {
         self.push(self.now, direction, Header::Udp);
         self.fill_last(0..0, filler);
+        self
+    }
+
+    /// The first datagram of a conversation over QUIC, or the first that answers it: the header of an Initial (RFC 9000 section
+    /// 17.2.2), and filler where the sealed frames would be.
+    pub fn initial(&mut self, direction: Direction) -> &mut Self {
+        let at = self.text.len() as u32;
+        self.text.extend_from_slice(&INITIAL);
+        self.text.extend_from_slice(&self.client_seq.to_be_bytes());
+        self.text.extend_from_slice(&self.server_seq.to_be_bytes());
+        self.text.extend_from_slice(&NO_ID_NO_TOKEN);
+        let end = self.text.len() as u32;
+        self.push(self.now, direction, Header::Udp);
+        self.fill_last(at..end, INITIAL_LENGTH - (end - at) as u16);
         self
     }
 

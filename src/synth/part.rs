@@ -106,6 +106,7 @@ impl Part {
             }
             Kind::Syns => self.half_open(&mut talk),
             Kind::Datagrams => self.datagram(&mut talk),
+            Kind::Initials => self.initial(&mut talk),
             Kind::Pings => self.ping(&mut talk, &client),
             Kind::Fragments => {
                 talk.fragment(self.plan.datagram.length);
@@ -336,6 +337,13 @@ impl Part {
         talk.datagram(Direction::ToServer, self.plan.datagram.length);
         if let Some(length) = self.plan.datagram.answer {
             talk.pause(about(self.plan.talk.wait, &mut self.rng)).datagram(Direction::ToClient, length);
+        }
+    }
+
+    fn initial(&mut self, talk: &mut Dialogue) {
+        talk.initial(Direction::ToServer);
+        if self.plan.opening.half_open == HalfOpen::Unacknowledged {
+            talk.pause(about(self.plan.talk.wait, &mut self.rng)).initial(Direction::ToClient);
         }
     }
 

@@ -36,6 +36,8 @@ pub enum Kind {
     Syns,
     /// UDP datagrams.
     Datagrams,
+    /// Conversations over QUIC, as far as their first datagrams.
+    Initials,
     /// ICMP echo requests.
     Pings,
     /// Fragments of UDP datagrams.

@@ -218,6 +218,13 @@ impl Traffic {
         self.of(Kind::Datagrams, rate)
     }
 
+    /// First datagrams of conversations over QUIC, which the service answers unless [`Traffic::half_open`] says that nobody
+    /// does.
+    #[must_use]
+    pub const fn initials(self, rate: Rate) -> Self {
+        self.of(Kind::Initials, rate)
+    }
+
     /// ICMP echo requests.
     #[must_use]
     pub const fn pings(self, rate: Rate) -> Self {

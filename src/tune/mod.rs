@@ -159,11 +159,8 @@ fn part(index: usize, end: SocketAddr, traffic: &TestTraffic) -> Traffic {
         TrafficKind::Strays => asking(part.strays(rate), traffic),
         TrafficKind::Connections => part.connections(rate),
         TrafficKind::Held => part.connections(rate).close(Close::LeftOpen),
-        TrafficKind::Syns => part.syns(rate).half_open(match traffic.answer {
-            SynAnswer::SynAck => HalfOpen::Unacknowledged,
-            SynAnswer::None => HalfOpen::Unanswered,
-            SynAnswer::Reset => HalfOpen::Refused,
-        }),
+        TrafficKind::Syns => part.syns(rate).half_open(answered(traffic.answer)),
+        TrafficKind::Initials => part.initials(rate).half_open(answered(traffic.answer)),
         TrafficKind::OutOfState => part.out_of_state(rate),
         TrafficKind::SynAcks => part.syn_acks(rate),
         TrafficKind::Datagrams => part.datagrams(rate),
@@ -181,6 +178,14 @@ fn part(index: usize, end: SocketAddr, traffic: &TestTraffic) -> Traffic {
         }
         TrafficKind::Streams => part.http2(per_sec(traffic.rate / STREAMS), Streams::Served),
         TrafficKind::Resets => part.http2(per_sec(traffic.rate / STREAMS), Streams::BrokenOff),
+    }
+}
+
+fn answered(answer: SynAnswer) -> HalfOpen {
+    match answer {
+        SynAnswer::SynAck => HalfOpen::Unacknowledged,
+        SynAnswer::None => HalfOpen::Unanswered,
+        SynAnswer::Reset => HalfOpen::Refused,
     }
 }
 

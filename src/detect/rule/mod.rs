@@ -213,6 +213,10 @@ pub enum Measure {
     LargeResent,
     /// UDP packets.
     Udp,
+    /// Conversations begun with an Initial of QUIC at the service's ports.
+    Initials,
+    /// Of these, those that the service did not answer.
+    InitialsIgnored,
     /// ICMP packets.
     Icmp,
     /// Fragments of IP packets.
@@ -234,6 +238,7 @@ words! {
     Unanswered = "unanswered", Waiting = "waiting", BriefAnswers = "brief_answers", Lagging = "lagging", Late = "late", Held = "held", Drips = "drips",
     BareHandshakes = "bare_handshakes", Renegotiations = "renegotiations", HastyRecords = "hasty_records", OutOfState = "out_of_state", Holding = "holding",
     Denied = "denied", Missing = "missing", Resets = "resets", LargeResent = "large_resent", Udp = "udp",
+    Initials = "initials", InitialsIgnored = "initials_ignored",
     Icmp = "icmp", Fragments = "fragments", Reflected = "reflected", UnaskedSynAcks = "unasked_syn_acks",
     OneSided = "one_sided",
 }

@@ -92,6 +92,8 @@ pub enum TrafficKind {
     SynAcks,
     /// UDP datagrams.
     Datagrams,
+    /// First datagrams of conversations over QUIC, answered unless `answer` is none.
+    Initials,
     /// ICMP echo requests.
     Pings,
     /// Fragments of UDP datagrams.
@@ -115,7 +117,7 @@ pub enum TrafficKind {
 }
 words! {
     TrafficKind, "a kind of traffic":
-    Requests = "requests", Connections = "connections", Held = "held", Syns = "syns", OutOfState = "out_of_state", SynAcks = "syn_acks", Datagrams = "datagrams",
+    Requests = "requests", Connections = "connections", Held = "held", Syns = "syns", OutOfState = "out_of_state", SynAcks = "syn_acks", Datagrams = "datagrams", Initials = "initials",
     Pings = "pings", Fragments = "fragments", Streams = "streams", Resets = "resets",
     Drips = "drips", Strays = "strays", Sealed = "sealed", Handshakes = "handshakes",
     Renegotiations = "renegotiations", HastyRecords = "hasty_records",

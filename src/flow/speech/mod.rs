@@ -12,7 +12,7 @@ mod initial;
 mod ja4;
 mod lane;
 mod proxy;
-mod quic;
+pub(super) mod quic;
 mod read;
 mod room;
 mod socks;

@@ -44,6 +44,20 @@ pub(super) fn may_be(datagram: &[u8]) -> bool {
     LongHeader::of(datagram).is_some()
 }
 
+/// The least that a client's datagram with an Initial may have (RFC 9000 section 14.1).
+const LEAST_INITIAL: usize = 1_200;
+
+/// Whether a datagram begins a conversation as a client's Initial does.
+pub fn is_initial(datagram: &[u8]) -> bool {
+    datagram.len() >= LEAST_INITIAL && LongHeader::of(datagram).is_some_and(|header| header.is_initial())
+}
+
+/// Whether a datagram may answer one: all that a service says before the keys of both are known has a long header,
+/// whatever its version (RFC 8999 section 5.1).
+pub fn may_answer(datagram: &[u8]) -> bool {
+    datagram.first().is_some_and(|first| first & 0x80 != 0)
+}
+
 impl Initials {
     /// Hears a datagram of the side that sent the first one.
     pub fn hear(&mut self, datagram: &[u8], room: &mut Room) -> Heard {
