@@ -373,7 +373,9 @@ fn evidence<'a>(
             turns.seal();
             return Some(What::Hello(client(), hello.hello));
         }
-        Said::Http2 { from, headers, resets } => {
+        Said::Http2 { from, headers, resets, answers } => {
+            news.responses_over_http2(answers);
+            turns.fail_over_http2(answers);
             let requests = if *from == ToServer { *headers } else { 0 };
             if requests > 0 {
                 turns.ask();

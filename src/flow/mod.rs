@@ -34,6 +34,8 @@ use crate::time::TickId;
 
 pub use community::{Answer, CommunityId, community_id};
 pub use ledger::{Ledger, LedgerCounts, RecordKinds};
+use speech::Answers;
+
 pub use speech::{Carrier, ClientHello, Forwarded, Ja4, Ja4Memo, RequestHead, TrustedProxies, Unread};
 pub use tcp::{ConnState, Handshake, History, LARGE, Noticed, Role};
 pub use template::{template_hash, template_of};
@@ -409,6 +411,14 @@ impl News {
         let asked = std::mem::take(self);
         self.end = asked.end;
         Self { end: None, ..asked }
+    }
+
+    /// Notes responses over HTTP/2.
+    fn responses_over_http2(&mut self, answers: &Answers) {
+        let add = |sum: &mut u16, more: u16| *sum = sum.saturating_add(more);
+        add(&mut self.responses, answers.responses);
+        add(&mut self.client_errors, answers.client_errors);
+        add(&mut self.server_errors, answers.server_errors);
     }
 
     /// Notes a response's status.

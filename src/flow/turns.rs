@@ -8,7 +8,7 @@
 mod sealed;
 
 use super::point::Point;
-use super::{Failure, Proof, Served};
+use super::{Answers, Failure, Proof, Served};
 use crate::decode::TcpSegment;
 use crate::service::Direction;
 use crate::time::{Span, Timestamp};
@@ -223,6 +223,12 @@ impl Turns {
             Failure::Missing => &mut self.served.missing,
         };
         *sum = sum.saturating_add(1);
+    }
+
+    /// Answers over HTTP/2 said so.
+    pub fn fail_over_http2(&mut self, answers: &Answers) {
+        self.served.denied = self.served.denied.saturating_add(answers.denied);
+        self.served.missing = self.served.missing.saturating_add(answers.missing);
     }
 
     /// From here on what is said is sealed.

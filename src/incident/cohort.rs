@@ -443,6 +443,16 @@ impl Split<'_> {
         makes
     }
 
+    /// The part of accesses that other countries make with each make: what is usual, where too little is known of before.
+    fn make_shares_beside(&self, countries: &Countries) -> Option<BTreeMap<Make<'_>, f64>> {
+        let all = self.window.networks.keys().map(|lineage| lineage.country);
+        let others: Countries = all.filter(|country| !countries.contains(country)).collect();
+        let makes = self.makes(&others);
+        let made: u64 = makes.values().sum();
+        let share = |(make, count)| (make, count as f64 / made as f64);
+        (made >= LEAST_COUNT).then(|| makes.into_iter().map(share).collect())
+    }
+
     /// The requests of countries that could be read, and how many of them are for what belongs to pages.
     fn read(&self, countries: &Countries) -> (u64, u64) {
         let of_them = self.window.paths.iter().filter(|(path, _)| countries.contains(&path.country));
@@ -472,7 +482,9 @@ impl Split<'_> {
         let part = |count: u64| count as f64 / made.max(1) as f64;
         if made >= LEAST_COUNT {
             let top = makes.iter().max_by_key(|(make, count)| (**count, std::cmp::Reverse(**make)));
-            let shares = self.habits.make_shares();
+            let is_apart = cohort.who == Who::FewAbroad;
+            let of_others = || is_apart.then(|| self.make_shares_beside(&countries)).flatten();
+            let shares = self.habits.make_shares().or_else(of_others);
             let before = |make| Some(shares.as_ref()?.get(make).copied().unwrap_or(0.0));
             cohort.make = top.map(|(make, count)| (part(*count), before(make)));
             let same: Option<Vec<f64>> =

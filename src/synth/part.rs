@@ -258,19 +258,22 @@ impl Part {
     fn streams(&mut self, talk: &mut Dialogue) {
         talk.handshake().client_sends(HTTP2_PREFACE, 0);
         let broken_off = self.plan.talk.streams == Streams::BrokenOff;
-        let mut frames = Vec::new();
+        let (mut frames, mut answers) = (Vec::new(), Vec::new());
         for stream in (1..200_u32).step_by(2) {
             let id = stream.to_be_bytes();
             // GET / by the static table of RFC 7541, in a HEADERS frame that ends the stream; CANCEL.
             frames.extend_from_slice(&[&[0, 0, 3, 1, 5][..], &id, &[0x82, 0x84, 0x86]].concat());
+            // 200, by the static table.
+            answers.extend_from_slice(&[&[0, 0, 1, 1, 4][..], &id, &[0x88]].concat());
             if broken_off {
                 frames.extend_from_slice(&[&[0, 0, 4, 3, 0][..], &id, &[0, 0, 0, 8]].concat());
             }
         }
         talk.client_sends(&frames, 0);
         if !broken_off {
-            // DATA frames of the answers.
-            talk.server_sends(self.plan.talk.wait, &[0, 0x20, 0, 0, 0, 0, 0, 0, 1], 8_192);
+            // DATA of the first.
+            answers.extend_from_slice(&[0, 0x20, 0, 0, 0, 0, 0, 0, 1]);
+            talk.server_sends(self.plan.talk.wait, &answers, 8_192);
         }
         self.close(talk);
     }

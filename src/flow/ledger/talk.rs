@@ -187,7 +187,7 @@ impl<S: Scribe> Writing<'_, S> {
                 }
             }
             Said::Hello(hello) => self.hello(hello, notes),
-            Said::Http2 { from, headers, resets } => {
+            Said::Http2 { from, headers, resets, .. } => {
                 let notes = self.notes(notes);
                 notes.protocol = Some("http2");
                 notes.requests += if *from == Direction::ToServer { u64::from(*headers) } else { 0 };

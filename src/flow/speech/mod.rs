@@ -16,6 +16,7 @@ pub(super) mod quic;
 mod read;
 mod room;
 mod socks;
+mod status;
 mod stream;
 mod talk;
 mod tls;
@@ -26,6 +27,7 @@ use crate::decode::TcpSegment;
 use crate::service::Direction;
 use crate::time::{Span, Timestamp};
 
+pub use h2::Answers;
 pub use http::{RequestHead, Unread};
 pub use ja4::{Ja4, Ja4Memo};
 pub use proxy::{Forwarded, TrustedProxies};
@@ -97,6 +99,8 @@ pub(super) enum Said<'a> {
         headers: u32,
         /// RST_STREAM.
         resets: u32,
+        /// Responses, where they come from the service.
+        answers: Answers,
     },
     /// The first bytes of a sender that speaks nothing of the above (so far).
     Spoken(Direction),
@@ -294,5 +298,7 @@ impl Speech {
 
 #[cfg(test)]
 mod corpus_tests;
+#[cfg(test)]
+mod h2_tests;
 #[cfg(test)]
 mod tests;

@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use super::begin::{Begin, begin};
 use super::body::{Body, Passed};
 use super::exchange::Asked;
-use super::h2::{FRAME_HEADER, PREFACE};
+use super::h2::{FRAME_HEADER, FrameHeader, PREFACE};
 use super::http::{self, Method, Read, RequestHead, RequestRead, ResponseRead};
 use super::lane::{FirstReply, Message, Reading};
 use super::proxy::{TrustedProxies, begins};
@@ -15,6 +15,7 @@ use super::talk::{Ear, Talk};
 use super::tls;
 use super::{Hello, Request, Response, Said};
 use crate::flow::Failure;
+use crate::service::Direction;
 
 /// What a reader did with the beginning of the bytes.
 enum Step {
@@ -377,11 +378,15 @@ impl Talk {
             let used = rest.len().min(left as usize);
             return self.to(Reading::Frames(left - used as u32), used, ear);
         }
-        let frames = self.frames.get_or_insert_default();
-        match frames.note(rest) {
-            Some(len) => self.to(Reading::Frames(len), FRAME_HEADER, ear),
-            None => Step::Partial,
+        let Some(header) = FrameHeader::of(rest) else { return Step::Partial };
+        let behind = rest.get(FRAME_HEADER..).unwrap_or_default();
+        let is_service = ear.from == Direction::ToClient;
+        if is_service && header.waits_for_block(behind) {
+            return Step::Partial;
         }
+        let statuses = is_service.then(|| &mut **self.statuses.get_or_insert_default());
+        self.frames.get_or_insert_default().note(header, behind, statuses);
+        self.to(Reading::Frames(header.len), FRAME_HEADER, ear)
     }
 
     /// What is being read will not be whole: tells what there is of it.

@@ -8,6 +8,7 @@ use super::h2::Frames;
 use super::lane::{Lane, Message, Reading};
 use super::quic::{self, Heard, Initials};
 use super::room::Room;
+use super::status::Statuses;
 use super::stream::{Run, ahead};
 use super::tls::{self, Carrier};
 use super::{Hello, Place, Said};
@@ -24,6 +25,8 @@ pub(super) struct Talk {
     pub proxied: Option<IpAddr>,
     /// HTTP/2 frames of the segment being read.
     pub frames: Option<Frames>,
+    /// What is known of the headers of an HTTP/2 service's responses.
+    pub statuses: Option<Box<Statuses>>,
     initials: Option<(Direction, Box<Initials>)>,
 }
 
@@ -67,7 +70,7 @@ impl Talk {
     /// Forgets all; answers how many bytes of room it held.
     pub fn clear(&mut self) -> usize {
         self.exchanges.clear();
-        (self.proxied, self.frames) = (None, None);
+        (self.proxied, self.frames, self.statuses) = (None, None, None);
         let initials = self.initials.take().map_or(0, |(_, initials)| initials.held());
         initials + self.lanes.iter_mut().map(Lane::clear).sum::<usize>()
     }
@@ -240,8 +243,8 @@ impl Talk {
 
     /// Gives up on what takes too much or too long, and tells what frames there were.
     fn after_reading(&mut self, ear: &mut Ear<'_>) {
-        if let Some(Frames { headers, resets }) = self.frames.take() {
-            (ear.say)(Said::Http2 { from: ear.from, headers, resets });
+        if let Some(Frames { headers, resets, answers }) = self.frames.take() {
+            (ear.say)(Said::Http2 { from: ear.from, headers, resets, answers });
         }
         let lane = self.lane(ear.from);
         if lane.kept.is_empty() {
