@@ -87,6 +87,9 @@ const LEAST_ATTRIBUTED: f64 = 0.5;
 /// owner opens them once again.
 const RENEWED: f64 = 3.0;
 
+/// So many connections more for each access more are not opened to ask for something.
+const MOSTLY: f64 = 3.0;
+
 /// A load of so many times that before is a crowd's, as in the timeline.
 const CROWDED: f64 = 1.5;
 
@@ -309,6 +312,16 @@ impl Episode {
         more >= RENEWED * self.held as f64 && more >= LEAST_CONNECTING * seconds
     }
 
+    /// Whether it is about connections that come and go, and hardly about what is asked on them.
+    fn is_about_connecting(&self, before: &Before, seconds: f64) -> bool {
+        let more = |measure| {
+            let usual = before.rate(measure).unwrap_or(0.0) * seconds;
+            of_counts(measure, &self.sums.own) as f64 - usual
+        };
+        let is_told = before.rate(Measure::Connections).is_some() && self.is_connecting(before, seconds);
+        is_told && more(Measure::Connections) >= MOSTLY * more(Measure::Accesses)
+    }
+
     /// Which directions the mirror shows of it. Where one went missing, what happened then stays half seen when it is back.
     pub fn sides(&self, watched: &Watched) -> Sides {
         match self.measure {
@@ -346,6 +359,13 @@ impl Episode {
     /// there are more of these and hardly more accesses, as when somebody connects and says little.
     fn told_measure(&self, before: &Before, seconds: f64) -> Measure {
         match self.measure {
+            measure
+                if is_access(measure)
+                    && self.traffic == Traffic::Own
+                    && self.is_about_connecting(before, seconds) =>
+            {
+                Measure::Connections
+            }
             // What can be read is told by what it asks for, whatever was noticed first.
             Measure::Packets
                 if self.traffic == Traffic::Own

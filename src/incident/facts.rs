@@ -237,12 +237,17 @@ impl Facts<'_> {
             .then(|| fact(Evidence::Unanswered, 1.0 - answered, Some(0.0)))
     }
 
-    /// The part of conversations over QUIC that are not answered, at a service that used to answer them, while no more are begun
-    /// than those begin who try again: a flood may be of forged Initials.
+    /// The part of conversations over QUIC that are not answered, at a service that used to answer them: a flood may be of
+    /// forged Initials, so no more may be begun than those begin who try again, and where none is answered, who try again at
+    /// once, not as many as fill a line.
     fn unheard(&self) -> Option<f64> {
         let [begun, ignored] = [self.own[Count::Initials], self.own.initials_ignored()];
-        let usual = self.before.rate(Measure::Initials).unwrap_or(0.0) * self.seconds.max(1.0);
-        let is_told = begun >= LEAST_ATTEMPTS && begun as f64 <= ASKED_AGAIN * usual && 2 * ignored >= begun;
+        let seconds = self.seconds.max(1.0);
+        let usual = self.before.rate(Measure::Initials).unwrap_or(0.0);
+        let rate = begun as f64 / seconds;
+        let is_gone = 50 * (begun - ignored) <= begun && rate < LEAST_DATAGRAMS;
+        let is_told =
+            begun >= LEAST_ATTEMPTS && 2 * ignored >= begun && (is_gone || rate <= ASKED_AGAIN * usual);
         (is_told && answers_quic(self.before)).then(|| ignored as f64 / begun as f64)
     }
 

@@ -2,7 +2,7 @@
 //! else with the service, or draw out requests, which no browser does. Comes in: the rows of an episode. Goes out: how
 //! many connections are held so. Knows no cause.
 
-use crate::aggregate::Cell;
+use crate::aggregate::{Cell, PrefixKey};
 use crate::detect::Window;
 
 /// So many held connections of one prefix, and so many opened for each at most, are more than people have: a browser opens
@@ -34,12 +34,21 @@ pub(super) fn held_by_holders(window: &Window, more_accesses: f64) -> u64 {
         return drawn_out;
     }
     let (mut held, mut own) = (0, 0);
-    for cell in window.prefixes.values().filter(|cell| holds(cell)) {
+    let holders = window.prefixes.iter().filter(|(_, cell)| holds(cell));
+    for (_, cell) in holders.filter(|(key, cell)| !are_opened_ahead(window, key, cell)) {
         held += u64::from(cell.held);
         // Where it is encrypted, each connection begins with a hello, which is an access.
         own += cell.accesses;
     }
     if 2.0 * held as f64 >= more_accesses - own as f64 { held } else { 0 }
+}
+
+/// Whether what a prefix holds may be what browsers opened ahead: less than half of what it opened, by clients that hold
+/// less than two each. In small prefixes that may be many by chance.
+fn are_opened_ahead(window: &Window, prefix: &PrefixKey, cell: &Cell) -> bool {
+    let is_less = 2 * u64::from(cell.held) < cell.connections;
+    let own = || window.sources.iter().filter(|(source, _)| source.prefix == *prefix);
+    is_less && u64::from(cell.held) < 2 * own().filter(|(_, source)| source.held > 0).count() as u64
 }
 
 /// Requests that prefixes with several of them draw out, where these are most of what is held: nobody's line is bad in that
@@ -59,7 +68,7 @@ pub(super) fn is_about_holding(held: u64) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::aggregate::{Lineage, PrefixKey};
+    use crate::aggregate::{Lineage, SourceKey};
     use crate::attribute::{Asn, Country};
     use crate::flow::Proof;
 
@@ -78,6 +87,20 @@ mod tests {
         assert!(!holds(&cell(6, 40)));
         assert!(!holds(&cell(12, 400)), "a gateway has many people");
         assert!(!holds(&cell(2, 2)), "two are opened ahead by any browser");
+    }
+
+    #[test]
+    fn what_browsers_leave_unused_by_chance_is_held_by_nobody() {
+        // Six of sixteen connections, one of each of six clients; then three of two.
+        for (clients, each, held) in [(6, 1, 0), (2, 3, 6)] {
+            let mut window = of([(1, cell(6, 16)), (2, cell(0, 40))]);
+            let prefix = *window.prefixes.keys().find(|key| window.prefixes[*key].held > 0).unwrap();
+            for client in 1..=clients {
+                let address = format!("99.0.1.{client}").parse().unwrap();
+                window.sources.insert(SourceKey { address, prefix }, cell(each, 3));
+            }
+            assert_eq!(held_by_holders(&window, 0.0), held, "{clients} of {each}");
+        }
     }
 
     #[test]

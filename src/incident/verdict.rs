@@ -108,7 +108,7 @@ const ALONE_ENCRYPTED: f64 = 0.72;
 /// How sure what a rule says by itself is: its numbers leave little else.
 const SAID: f64 = 0.95;
 
-/// A scan or guessing that multiplies the load by this is more than that.
+/// A scan that multiplies the load by this is more than that.
 const HEAVY: f64 = 3.0;
 
 /// Sources with less than this are few on any day: a person at work.
@@ -398,12 +398,17 @@ impl Case<'_> {
         Verdict { cause, confidence, parts, reasons, doubts, flips: Vec::new(), unseen: Vec::new() }
     }
 
+    /// Whether a rule says that passwords are guessed: as long as it hurts nobody, that is no flood, however often it is tried.
+    fn is_guessing(&self) -> bool {
+        matches!(self.said, Some(Cause::BruteForce(_)))
+    }
+
     /// The cause of all, and that of the cohort that stands for it.
     fn overall(&self, parts: &[Part], judged: &[Judged]) -> (Cause, Option<Cause>) {
         let Some(first) = parts.first() else { return (Cause::Unknown(Unknown::InsufficientData), None) };
         let is_open = |cause: Cause| matches!(cause, Cause::Unknown(_) | Cause::HeavyClient);
         // By the load of the whole episode: where little comes, a few seconds may bring three times as much by chance.
-        let is_small = !self.is_hurt && self.times.is_none_or(|times| times < HEAVY);
+        let is_small = !self.is_hurt && (self.is_guessing() || self.times.is_none_or(|times| times < HEAVY));
         let is_told = |said: &Cause| !(matches!(said, Cause::Scan(_)) && self.is_flooded(first.cause));
         let said = self.said.filter(is_told);
         // Others than those who search may be beside them.

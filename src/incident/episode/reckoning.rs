@@ -180,11 +180,8 @@ impl<'a> Reckoning<'a> {
         let cohorts = split.cohorts();
         let is_crowded = gathering.is_some_and(Gathering::is_crowd)
             || self.by_packets() && self.episode.is_crowded(self.before, self.seconds, rows);
-        if self.by_held || (self.by_connections() || self.by_packets()) && !is_crowded {
-            without_the_many(cohorts)
-        } else {
-            cohorts
-        }
+        let may_wait = self.by_connections() && !self.is_about_connecting() || self.by_packets();
+        if self.by_held || may_wait && !is_crowded { without_the_many(cohorts) } else { cohorts }
     }
 
     /// Whether it is about what was only tried, for which no source earns a row.
@@ -194,6 +191,11 @@ impl<'a> Reckoning<'a> {
 
     fn by_connections(&self) -> bool {
         self.scale.measure == Measure::Connections && is_access(self.episode.measure)
+    }
+
+    /// Whether connections are opened for their own sake at a service that serves: who is kept waiting opens many, too.
+    fn is_about_connecting(&self) -> bool {
+        self.episode.timeline.broke.is_none() && self.episode.is_about_connecting(self.before, self.seconds)
     }
 
     fn by_packets(&self) -> bool {
