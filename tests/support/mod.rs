@@ -191,7 +191,11 @@ pub fn crowd_at_home(rate: Rate) -> Traffic {
 /// Foreign clients: 100 in two prefixes, from the 20th second on for 25 s unless told.
 pub fn foreign_flood(rate: Rate) -> Traffic {
     let flood = Traffic::to(&web()).named("flood").sources(100).requests(rate).start(secs(20)).over(secs(25));
-    ABROAD.iter().fold(flood, |flood, prefix| flood.from(prefix)).path("/bid/notice")
+    ABROAD
+        .iter()
+        .fold(flood, |flood, prefix| flood.from(prefix))
+        .path("/bid/notice")
+        .agent("python-requests/2.32.3")
 }
 
 /// Writes the frames of a scenario as a capture; answers how many there are.
