@@ -290,6 +290,23 @@ fn initials_that_are_many_more_than_ever_are_no_failure_of_the_service() {
 }
 
 #[test]
+fn connections_on_which_nothing_is_asked_are_a_flood_of_them_from_few_and_from_many() {
+    for prefixes in
+        [&ABROAD[..1], &["99.0.1.0/24", "5.44.16.0/24", "2.16.20.0/24", "1.0.16.0/24", "41.0.0.0/24"]]
+    {
+        let flood = Traffic::to(&web()).named("flood").sources(100).connections(per_sec(100));
+        let flood = prefixes.iter().fold(flood, |flood, prefix| flood.from(prefix));
+        let people = crowd_at_home(per_sec(8)).over(secs(220));
+        let (_folder, capture) =
+            written(&Scenario::new(7).with(people).with(flood.start(secs(120)).over(secs(100))));
+        let last = replay(&capture, &with_service(&HOME)).exits(0).alerts().pop().unwrap();
+        let verdict = (&last["verdict"]["label"], &last["verdict"]["kind"]);
+        assert_eq!(verdict, (&json!("attack"), &json!("connection_flood")), "{prefixes:?}: {last}");
+        assert!(!last["origins"].as_array().unwrap().is_empty(), "{prefixes:?}");
+    }
+}
+
+#[test]
 fn nothing_to_find_is_said_and_no_failure() {
     let pings = Traffic::to(&web()).from(AT_HOME[0]).sources(5).pings(per_sec(5)).over(secs(5));
     let (_folder, capture) = written(&Scenario::new(4).with(pings));

@@ -27,6 +27,8 @@ struct Scene {
     usually: ScopeTick,
     origins: Vec<Origin>,
     gathering: Option<Gathering>,
+    /// Whether nothing is known of how clients used to behave.
+    is_cold: bool,
 }
 
 fn lineage(country: Country, asn: u32) -> Lineage {
@@ -91,6 +93,9 @@ impl Scene {
         for second in -900..0 {
             before.learn(second, 1, &self.usually);
             habits.learn(second + 900, &[reader(second)], [&browsers()]);
+        }
+        if self.is_cold {
+            habits = Habits::default();
         }
         let level = self.usually.counts[Count::Accesses] * SECONDS;
         let total = self.window.counts[Count::Accesses];
@@ -305,4 +310,25 @@ fn a_row_stands_out_where_it_is_much_more_than_before() {
     assert!(!stands_out(&row(flood(), 0.14, 0.05)), "not three times as much");
     assert!(!stands_out(&row(flood(), 0.9, 0.2)), "a neighbour that everybody knows");
     assert!(!stands_out(&row(Place::Country(US), 0.9, 0.0)), "a country is no few");
+}
+
+#[test]
+fn where_nothing_is_known_of_before_makes_are_held_against_those_of_others() {
+    let scene = |agent| {
+        let told = (1.0, 0.5, 0.0);
+        let scene = Scene { is_cold: true, ..Scene::default() };
+        scene
+            .usually(lineage(KR, 4766), 10)
+            .since(lineage(KR, 4766), [211, 34, 105], 50, 2)
+            .since(lineage(US, 7018), [99, 0, 1], 50, 4)
+            .asking(KR, "/", "Mozilla/5.0 Chrome/120", 100)
+            .asking(US, "/", agent, 200)
+            .told(US, Place::Prefix("99.0.1.0/24".parse().unwrap()), told)
+    };
+    let make = |agent| {
+        let cohorts = scene(agent).cohorts();
+        cohorts.iter().find(|cohort| cohort.who == Who::FewAbroad).and_then(|few| few.make)
+    };
+    assert_eq!(make("Mozilla/5.0 Chrome/120"), Some((1.0, Some(1.0))));
+    assert_eq!(make("python-requests/2.32.3"), Some((1.0, Some(0.0))));
 }

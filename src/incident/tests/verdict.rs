@@ -6,7 +6,7 @@ use crate::incident::clients::Gathering;
 use crate::incident::cohort::{Cohort, Who};
 use crate::incident::facts::Fact;
 use crate::incident::verdict::Case;
-use crate::incident::{Attack, Cause, Glitch, Scan, Unit, Unknown, Unseen, Verdict};
+use crate::incident::{Attack, BruteForce, Cause, Glitch, Scan, Unit, Unknown, Unseen, Verdict};
 
 /// What is told to the judge, an ordinary web server if nothing else is said.
 struct Told {
@@ -358,6 +358,28 @@ fn who_is_given_what_he_asks_for_beside_a_scan_is_not_the_scanner() {
     assert_eq!(of_all.verdict().cause, Cause::Scan(Scan::Path), "whoever wrote the rule knows");
     let little = Told { times: Some(1.3), ..told(0) };
     assert_eq!(little.verdict().cause, Cause::Scan(Scan::Path), "a little more comes on any day");
+}
+
+#[test]
+fn guessing_that_hurts_nobody_is_no_flood_however_often_it_is_tried() {
+    let cell = Cell { accesses: 900, responses: 900, denied: 880, ..Cell::default() };
+    let said = Cause::BruteForce(BruteForce::Coordinated);
+    let cohorts = || vec![Cohort { cell, ..machines(1.0) }];
+    let told = || Told { said: Some(said), times: Some(6.0), ..Told::new(&[RISEN], cohorts()) };
+    assert_eq!(told().verdict().cause, said);
+    assert_eq!(told().hurt().verdict().cause, Cause::Attack(Attack::HttpFlood));
+}
+
+#[test]
+fn one_make_blames_few_of_whom_nothing_was_known_where_hardly_anybody_has_another() {
+    let cause = |share| {
+        let make = Some((share, None));
+        let few =
+            Cohort { make, same_makes: None, path: None, assets: None, client_rate: 20.0, ..machines(1.0) };
+        Told::new(&[RISEN], vec![few]).verdict().cause
+    };
+    assert_eq!(cause(0.95), Cause::Attack(Attack::HttpFlood));
+    assert_eq!(cause(0.75), Cause::Unknown(Unknown::LeaningAttack), "most browsers are built upon one");
 }
 
 #[test]
