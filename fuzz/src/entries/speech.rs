@@ -294,7 +294,14 @@ pub fn seeds() -> Vec<Vec<u8>> {
         vec![say(0, &[&proxy1[..], &bodied].concat()), say(1, &answer)],
         vec![say(0, &[&proxy2[..], &hello].concat()), say(1, &server)],
         vec![small(0, &hello), say(1, &server), act(0x80, b"x")],
-        vec![say(0, &http2), say(1, &frame2(4, 0, 0, &[])), say(0, &frame2(3, 0, 1, &[0, 0, 0, 8]))],
+        vec![
+            say(0, &http2),
+            say(
+                1,
+                &[frame2(4, 0, 0, &[]), frame2(1, 4, 1, b"\x48\x03503"), frame2(1, 4, 3, &[0xbe])].concat(),
+            ),
+            say(0, &frame2(3, 0, 1, &[0, 0, 0, 8])),
+        ],
         vec![
             say(0, &[5, 1, 0]),
             say(1, &[5, 0]),
