@@ -202,18 +202,14 @@ impl Account<'_> {
                 if arrival.is_question(self) {
                     self.tell(What::Probed { source }, observer);
                 }
-                if let Some(greeting) = arrival.greets(self) {
-                    self.tell(greeting, observer);
-                }
+                self.greeted(arrival, observer);
                 self.unexpected(arrival, observer);
             }
             Outcome::Replied => {
                 if arrival.is_question(self) {
                     self.tell(What::Replied { source }, observer);
                 }
-                if let Some(greeting) = arrival.greets(self) {
-                    self.tell(greeting, observer);
-                }
+                self.greeted(arrival, observer);
                 self.unexpected(arrival, observer);
             }
             Outcome::Answered(micros) => self.tell(What::Answered { source, bytes, micros }, observer),
@@ -227,6 +223,13 @@ impl Account<'_> {
                 self.unearned(observer);
             }
             Outcome::Admit(_) => {}
+        }
+    }
+
+    /// Tells of the first datagrams of a conversation over QUIC.
+    fn greeted<O: Observer>(&self, arrival: &Arrival<'_, '_>, observer: &mut O) {
+        if let Some(greeting) = arrival.greets(self) {
+            self.tell(greeting, observer);
         }
     }
 

@@ -2,6 +2,9 @@
 //! else with the service, or draw out requests, which no browser does. Comes in: the rows of an episode. Goes out: how
 //! many connections are held so. Knows no cause.
 
+use foldhash::fast::RandomState;
+use hashbrown::HashMap;
+
 use crate::aggregate::{Cell, PrefixKey};
 use crate::detect::Window;
 
@@ -34,8 +37,9 @@ pub(super) fn held_by_holders(window: &Window, more_accesses: f64) -> u64 {
         return drawn_out;
     }
     let (mut held, mut own) = (0, 0);
-    let holders = window.prefixes.iter().filter(|(_, cell)| holds(cell));
-    for (_, cell) in holders.filter(|(key, cell)| !are_opened_ahead(window, key, cell)) {
+    let holders: Vec<(&PrefixKey, &Cell)> = window.prefixes.iter().filter(|(_, cell)| holds(cell)).collect();
+    let clients = if holders.is_empty() { Clients::default() } else { clients_that_hold(window) };
+    for (_, cell) in holders.into_iter().filter(|(key, cell)| !are_opened_ahead(cell, clients.get(*key))) {
         held += u64::from(cell.held);
         // Where it is encrypted, each connection begins with a hello, which is an access.
         own += cell.accesses;
@@ -43,12 +47,21 @@ pub(super) fn held_by_holders(window: &Window, more_accesses: f64) -> u64 {
     if 2.0 * held as f64 >= more_accesses - own as f64 { held } else { 0 }
 }
 
+/// How many clients of each prefix hold connections.
+type Clients<'w> = HashMap<&'w PrefixKey, u32, RandomState>;
+
+fn clients_that_hold(window: &Window) -> Clients<'_> {
+    let mut clients = Clients::default();
+    for (source, _) in window.sources.iter().filter(|(_, cell)| cell.held > 0) {
+        *clients.entry(&source.prefix).or_default() += 1;
+    }
+    clients
+}
+
 /// Whether what a prefix holds may be what browsers opened ahead: less than half of what it opened, by clients that hold
 /// less than two each. In small prefixes that may be many by chance.
-fn are_opened_ahead(window: &Window, prefix: &PrefixKey, cell: &Cell) -> bool {
-    let is_less = 2 * u64::from(cell.held) < cell.connections;
-    let own = || window.sources.iter().filter(|(source, _)| source.prefix == *prefix);
-    is_less && u64::from(cell.held) < 2 * own().filter(|(_, source)| source.held > 0).count() as u64
+fn are_opened_ahead(cell: &Cell, clients: Option<&u32>) -> bool {
+    2 * u64::from(cell.held) < cell.connections && cell.held < 2 * clients.copied().unwrap_or(0)
 }
 
 /// Requests that prefixes with several of them draw out, where these are most of what is held: nobody's line is bad in that
