@@ -64,13 +64,19 @@ impl Input {
         self.start
     }
 
+    /// The unread bytes that are held.
+    #[inline]
+    pub(super) fn held(&self) -> &[u8] {
+        self.buffer.get(self.start..self.end).unwrap_or_default()
+    }
+
     /// The unread bytes: at least `need` of them unless the input ends before.
     #[inline]
     pub(super) fn ahead(&mut self, need: usize) -> io::Result<&[u8]> {
         if self.end - self.start < need {
             self.refill(need)?;
         }
-        Ok(self.buffer.get(self.start..self.end).unwrap_or_default())
+        Ok(self.held())
     }
 
     /// Moves past `count` unread bytes, or all if there are fewer.

@@ -220,6 +220,33 @@ impl Source for Files {
     // A part of what reads packet after packet.
     #[inline(always)]
     fn step(&mut self) -> Result<Step, CaptureError> {
+        if self.waiting.is_empty()
+            && self.errors.is_empty()
+            && let Some(current) = &mut self.current
+            && current.reader.lend()
+        {
+            return Ok(Step::Frame);
+        }
+        self.step_on()
+    }
+
+    #[inline]
+    fn frame(&self) -> Frame<'_> {
+        match &self.current {
+            Some(active) => active.reader.frame(),
+            None => Frame { time: Timestamp::default(), link: LinkType::NULL, wire_len: 0, data: &[] },
+        }
+    }
+
+    fn progress(&self) -> Progress {
+        Progress { bytes_read: self.read.load(Ordering::Relaxed), bytes_total: self.total }
+    }
+}
+
+impl Files {
+    /// Steps to whatever comes next.
+    #[inline(never)]
+    fn step_on(&mut self) -> Result<Step, CaptureError> {
         loop {
             if !self.errors.is_empty()
                 && let Some(error) = self.errors.pop_front()
@@ -254,18 +281,6 @@ impl Source for Files {
                 return Ok(step);
             }
         }
-    }
-
-    #[inline]
-    fn frame(&self) -> Frame<'_> {
-        match &self.current {
-            Some(active) => active.reader.frame(),
-            None => Frame { time: Timestamp::default(), link: LinkType::NULL, wire_len: 0, data: &[] },
-        }
-    }
-
-    fn progress(&self) -> Progress {
-        Progress { bytes_read: self.read.load(Ordering::Relaxed), bytes_total: self.total }
     }
 }
 

@@ -51,6 +51,13 @@ enum Lengths {
     Either,
 }
 
+/// What a record's header says.
+struct Record {
+    time: Timestamp,
+    captured: u32,
+    wire: u32,
+}
+
 impl Pcap {
     /// Whether a file of these first bytes is a classic pcap.
     pub(super) fn knows(magic: [u8; 4]) -> bool {
@@ -76,35 +83,51 @@ impl Pcap {
     }
 
     /// Moves to the next record and lends its packet.
-    #[inline(always)]
-    pub(super) fn next(&mut self, input: &mut Input, lent: &mut Lent) -> Result<Found, Damage> {
+    #[inline(never)]
+    pub(super) fn next(&self, input: &mut Input, lent: &mut Lent) -> Result<Found, Damage> {
         let header = self.kind.record_header;
         let begin = input.offset();
         let ahead = input.ahead(header).map_err(|error| Damage::unreadable(begin, &error))?;
-        let held = ahead.len();
-        let (words, _) = ahead.as_chunks::<4>();
-        let Some(fields) = words.first_chunk::<4>() else {
-            return cut_in_header(begin, header, held);
+        let Some(record) = self.record(ahead) else {
+            return cut_in_header(begin, header, ahead.len());
         };
-        let [secs, fraction, captured, wire] = self.order.words(*fields);
-        let nanos = i64::from(fraction) * i64::from(self.kind.nanos_per_unit);
-        let time = Timestamp::from_parts(i64::from(secs), nanos);
-        let (captured, wire) = self.lengths(captured, wire);
+        let captured = record.captured;
         if captured > self.longest {
             return Err(too_long(begin, captured, self.longest));
         }
         let whole = header + captured as usize;
-        if held < whole {
-            let held = input.ahead(whole).map_err(|error| Damage::unreadable(begin, &error))?.len();
-            if held < whole {
-                return Err(Damage::cut_short(begin, "the record", whole, held));
-            }
+        let held = input.ahead(whole).map_err(|error| Damage::unreadable(begin, &error))?.len();
+        if !self.lend(input, lent) {
+            return Err(Damage::cut_short(begin, "the record", whole, held));
         }
-        let position = input.position() + header;
-        input.consume(whole);
-        let wire_len = wire.max(captured) as usize;
-        *lent = Lent { time, link: self.link, wire_len, position, len: captured as usize };
         Ok(Found::Packet)
+    }
+
+    /// Lends the next record's packet where the record is held whole, as nearly all are; answers whether it is.
+    #[inline(always)]
+    pub(super) fn lend(&self, input: &mut Input, lent: &mut Lent) -> bool {
+        let header = self.kind.record_header;
+        let held = input.held();
+        let Some(Record { time, captured, wire }) = self.record(held) else { return false };
+        let len = captured as usize;
+        if captured > self.longest || held.len() < header + len {
+            return false;
+        }
+        let (position, wire_len) = (input.position() + header, wire.max(captured) as usize);
+        input.consume(header + len);
+        *lent = Lent { time, link: self.link, wire_len, position, len };
+        true
+    }
+
+    /// What the header says that these bytes begin with.
+    #[inline(always)]
+    fn record(&self, bytes: &[u8]) -> Option<Record> {
+        let (words, _) = bytes.as_chunks::<4>();
+        let [secs, fraction, first, second] = self.order.words(*words.first_chunk::<4>()?);
+        let nanos = i64::from(fraction) * i64::from(self.kind.nanos_per_unit);
+        let time = Timestamp::from_parts(i64::from(secs), nanos);
+        let (captured, wire) = self.lengths(first, second);
+        Some(Record { time, captured, wire })
     }
 
     #[inline]

@@ -94,8 +94,18 @@ impl Reader {
         Self { path: path.to_path_buf(), input, format, lent, packets: 0, state: State::Reading }
     }
 
-    /// Moves on; a packet is lent in place, since it is too large to be handed from one to the next.
+    /// Moves on to a packet that is held already, as nearly all are; answers whether there is one.
     #[inline(always)]
+    pub(super) fn lend(&mut self) -> bool {
+        let lends = match &self.format {
+            Format::Pcap(pcap) => self.state == State::Reading && pcap.lend(&mut self.input, &mut self.lent),
+            Format::Pcapng(_) => false,
+        };
+        self.packets += u64::from(lends);
+        lends
+    }
+
+    /// Moves on; a packet is lent in place, since it is too large to be handed from one to the next.
     fn found(&mut self) -> Result<Found, Damage> {
         match &mut self.format {
             Format::Pcap(pcap) => pcap.next(&mut self.input, &mut self.lent),
@@ -121,9 +131,10 @@ impl Lent {
 }
 
 impl Source for Reader {
-    // A part of what reads packet after packet.
-    #[inline(always)]
     fn step(&mut self) -> Result<Step, CaptureError> {
+        if self.lend() {
+            return Ok(Step::Frame);
+        }
         if self.state == State::Ended {
             return Ok(Step::End);
         }
@@ -206,9 +217,13 @@ impl Order {
     /// Several numbers, so that the order is looked at once.
     #[inline]
     pub(super) fn words<const N: usize>(self, words: [[u8; 4]; N]) -> [u32; N] {
+        let mut numbers = [0; N];
+        for (number, word) in numbers.iter_mut().zip(words) {
+            *number = u32::from_le_bytes(word);
+        }
         match self {
-            Self::Little => words.map(u32::from_le_bytes),
-            Self::Big => words.map(u32::from_be_bytes),
+            Self::Little => numbers,
+            Self::Big => numbers.map(u32::swap_bytes),
         }
     }
 
