@@ -160,12 +160,14 @@ impl Default for Counts {
 
 impl Index<Count> for Counts {
     type Output = u64;
+    #[inline]
     fn index(&self, count: Count) -> &u64 {
         &self.0[count as usize]
     }
 }
 
 impl IndexMut<Count> for Counts {
+    #[inline]
     fn index_mut(&mut self, count: Count) -> &mut u64 {
         &mut self.0[count as usize]
     }
@@ -322,11 +324,19 @@ impl Cell {
         self.client_errors += other.client_errors;
         self.server_errors += other.server_errors;
         self.wait_us += other.wait_us;
-        let mut other = *other;
-        for (sum, more) in self.rare().into_iter().zip(other.rare()) {
-            // 2^32 of one source are not believed.
-            *sum = sum.wrapping_add(*more);
-        }
+        // 2^32 of one source are not believed.
+        self.first_bytes = self.first_bytes.wrapping_add(other.first_bytes);
+        self.unanswered = self.unanswered.wrapping_add(other.unanswered);
+        self.denied = self.denied.wrapping_add(other.denied);
+        self.missing = self.missing.wrapping_add(other.missing);
+        self.held = self.held.wrapping_add(other.held);
+        self.drawn_out = self.drawn_out.wrapping_add(other.drawn_out);
+        self.drips = self.drips.wrapping_add(other.drips);
+        self.released = self.released.wrapping_add(other.released);
+        self.resets = self.resets.wrapping_add(other.resets);
+        self.bare = self.bare.wrapping_add(other.bare);
+        self.renegotiations = self.renegotiations.wrapping_add(other.renegotiations);
+        self.hasty = self.hasty.wrapping_add(other.hasty);
     }
 
     /// Takes away a row that was added before.
@@ -340,43 +350,18 @@ impl Cell {
         self.client_errors = self.client_errors.saturating_sub(other.client_errors);
         self.server_errors = self.server_errors.saturating_sub(other.server_errors);
         self.wait_us = self.wait_us.saturating_sub(other.wait_us);
-        let mut other = *other;
-        for (sum, less) in self.rare().into_iter().zip(other.rare()) {
-            *sum = sum.saturating_sub(*less);
-        }
-    }
-
-    /// What is rare enough for 32 bits.
-    fn rare(&mut self) -> [&mut u32; 12] {
-        let Self {
-            first_bytes,
-            unanswered,
-            denied,
-            missing,
-            held,
-            drawn_out,
-            drips,
-            released,
-            resets,
-            bare,
-            renegotiations,
-            hasty,
-            ..
-        } = self;
-        [
-            first_bytes,
-            unanswered,
-            denied,
-            missing,
-            held,
-            drawn_out,
-            drips,
-            released,
-            resets,
-            bare,
-            renegotiations,
-            hasty,
-        ]
+        self.first_bytes = self.first_bytes.saturating_sub(other.first_bytes);
+        self.unanswered = self.unanswered.saturating_sub(other.unanswered);
+        self.denied = self.denied.saturating_sub(other.denied);
+        self.missing = self.missing.saturating_sub(other.missing);
+        self.held = self.held.saturating_sub(other.held);
+        self.drawn_out = self.drawn_out.saturating_sub(other.drawn_out);
+        self.drips = self.drips.saturating_sub(other.drips);
+        self.released = self.released.saturating_sub(other.released);
+        self.resets = self.resets.saturating_sub(other.resets);
+        self.bare = self.bare.saturating_sub(other.bare);
+        self.renegotiations = self.renegotiations.saturating_sub(other.renegotiations);
+        self.hasty = self.hasty.saturating_sub(other.hasty);
     }
 
     /// Whether nothing is left.

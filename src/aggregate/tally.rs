@@ -119,13 +119,13 @@ impl Tallies {
     fn tally(&mut self, tick: TickId) -> (&mut Tally, &mut Attributions) {
         let Self { attributions, prints: _, expected, open, hasher, spread } = self;
         // The newest is the one that nearly all events belong to.
-        let at = match open.iter().rposition(|(have, _)| *have == tick) {
-            Some(at) => at,
-            None => {
-                open.push((tick, Tally::new(hasher.clone(), *expected, Arc::clone(spread))));
-                open.len() - 1
-            }
-        };
+        let last = open.len().wrapping_sub(1);
+        let is_last = open.get(last).is_some_and(|(have, _)| *have == tick);
+        let at = if is_last { Some(last) } else { open.iter().position(|(have, _)| *have == tick) };
+        let at = at.unwrap_or_else(|| {
+            open.push((tick, Tally::new(hasher.clone(), *expected, Arc::clone(spread))));
+            open.len() - 1
+        });
         (&mut open[at].1, attributions)
     }
 
