@@ -5,8 +5,8 @@
 use foldhash::fast::RandomState;
 use hashbrown::HashMap;
 
+use super::Key;
 use super::rule::Measure;
-use super::{Key, measure};
 use crate::aggregate::Cell;
 use crate::attribute::Country;
 
@@ -92,14 +92,34 @@ pub(super) struct Rows {
 
 type Sums = [f64; CELL];
 
+/// What a row has of [`ROW_MEASURES`], in their order.
+fn amounts(cell: &Cell) -> [u64; CELL] {
+    let Cell { packets, bytes, connections, requests, accesses, client_errors, server_errors, .. } = *cell;
+    let [unanswered, held, denied, missing] =
+        [cell.unanswered, cell.held, cell.denied, cell.missing].map(u64::from);
+    [
+        packets,
+        bytes,
+        connections,
+        requests,
+        accesses,
+        client_errors,
+        server_errors,
+        unanswered,
+        held,
+        denied,
+        missing,
+    ]
+}
+
 impl Rows {
     pub fn add(&mut self, key: Key, weight: f64, cell: &Cell) {
         let sums = match key {
             Key::Country(country) => self.country(country),
             _ => self.others.entry(key).or_default(),
         };
-        for (sum, measure) in sums.iter_mut().zip(ROW_MEASURES) {
-            *sum += weight * measure::of_cell(measure, cell) as f64;
+        for (sum, amount) in sums.iter_mut().zip(amounts(cell)) {
+            *sum += weight * amount as f64;
         }
     }
 
@@ -171,9 +191,19 @@ mod tests {
     use std::net::{IpAddr, Ipv4Addr};
 
     use super::*;
+    use crate::detect::measure::of_cell;
 
     fn packets(packets: u64) -> Cell {
         Cell { packets, ..Cell::default() }
+    }
+
+    #[test]
+    fn amounts_stand_in_the_order_of_their_measures() {
+        let (packets, bytes, connections, requests, accesses) = (1, 2, 3, 4, 5);
+        let (client_errors, server_errors, unanswered, held, denied, missing) = (6, 7, 8, 9, 10, 11);
+        let cell = Cell { packets, bytes, connections, requests, accesses, ..Cell::default() };
+        let cell = Cell { client_errors, server_errors, unanswered, held, denied, missing, ..cell };
+        assert_eq!(amounts(&cell), ROW_MEASURES.map(|measure| of_cell(measure, &cell)));
     }
 
     #[test]
