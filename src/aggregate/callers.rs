@@ -19,7 +19,9 @@ impl Callers {
     /// Sees an address try.
     #[inline]
     pub fn see(&mut self, source: IpAddr) {
-        self.merge(Self::One(source));
+        if !matches!(self, Self::Several) {
+            self.merge(Self::One(source));
+        }
     }
 
     /// Adds what was seen elsewhere, in whatever order.

@@ -80,6 +80,8 @@ pub struct ScopeTick {
     pub probed: Vec<(ProbedKey, Probe)>,
     /// The part of the sources that the cap left, from 0 to 1.
     pub coverage: f64,
+    /// Whether prefixes and networks are what the sources come to: no cap left out any of them.
+    pub is_summed_up: bool,
 }
 
 impl ScopeTick {

@@ -221,32 +221,31 @@ impl Frozen {
     /// Sums the sources up to prefixes and networks, with what was kept out of them.
     fn sum_up(&mut self, kept_out: KeptOut) {
         for FrozenScope { tick, .. } in self.ticks() {
-            let ScopeTick { sources, prefixes, networks, .. } = tick;
-            // Sorted rows of one prefix lie together, and so do prefixes of one network.
-            *prefixes = folded(sources.iter().map(|(source, cell)| (source.prefix, cell)));
-            *networks = folded(prefixes.iter().map(|(prefix, cell)| (prefix.lineage, cell)));
+            (tick.prefixes, tick.networks) = summed_up(&tick.sources);
         }
         let KeptOut { prefixes, networks, hasher } = kept_out;
-        self.add_kept_out(prefixes, &hasher, caps::PREFIXES, |tick| &mut tick.prefixes);
-        self.add_kept_out(networks, &hasher, caps::NETWORKS, |tick| &mut tick.networks);
+        let whole_prefixes = self.add_kept_out(prefixes, &hasher, caps::PREFIXES, |tick| &mut tick.prefixes);
+        let whole_networks = self.add_kept_out(networks, &hasher, caps::NETWORKS, |tick| &mut tick.networks);
+        self.ticks().for_each(|scope| scope.tick.is_summed_up = whole_prefixes && whole_networks);
     }
 
-    /// Adds rows, and cuts what there is then to the `cap` rows of the lowest hashes.
+    /// Adds rows, and cuts what there is then to the `cap` rows of the lowest hashes; answers whether there was nothing to
+    /// add and nothing to cut.
     fn add_kept_out<K: Hash + Ord + Copy>(
         &mut self,
         more: BottomMap<(Place, K), Cell>,
         hasher: &FixedState,
         cap: usize,
         list: impl Fn(&mut ScopeTick) -> &mut Vec<(K, Cell)>,
-    ) {
-        let limit = more.limit();
-        if !more.is_empty() {
+    ) -> bool {
+        let (limit, adds) = (more.limit(), !more.is_empty());
+        if adds {
             self.share_out(more.into_rows(|key, cell| (key, cell)).rows, &list);
             self.ticks().for_each(|scope| merge_equal(list(&mut scope.tick)));
         }
         let rows: usize = self.ticks().map(|scope| list(&mut scope.tick).len()).sum();
         if rows <= cap && limit.is_none() {
-            return;
+            return !adds;
         }
         let hash_of = |scope: u64, key: &K| hasher.hash_one((scope, key));
         let mut hashes = Vec::with_capacity(rows);
@@ -260,7 +259,19 @@ impl Frozen {
         for FrozenScope { hash, tick, .. } in self.ticks() {
             list(tick).retain(|(key, _)| hash_of(*hash, key) < limit);
         }
+        false
     }
+}
+
+/// What each key did.
+type Rows<K> = Vec<(K, Cell)>;
+
+/// The prefixes and networks that sorted sources come to: rows of one prefix lie together, and so do prefixes of one
+/// network.
+pub(super) fn summed_up(sources: &[(SourceKey, Cell)]) -> (Rows<PrefixKey>, Rows<Lineage>) {
+    let prefixes = folded(sources.iter().map(|(source, cell)| (source.prefix, cell)));
+    let networks = folded(prefixes.iter().map(|(prefix, cell)| (prefix.lineage, cell)));
+    (prefixes, networks)
 }
 
 /// Adds up the cells of neighbours that have the same key.

@@ -1,20 +1,28 @@
 //! Several ticks as one. Comes in: frozen ticks, whose rows are sorted. Goes out: their sums, with rows that are sorted as
 //! well. Sorted lists are merged, two by two: sorting them anew would take several times as long.
 
-use super::sums::folded;
+use super::sums::{folded, summed_up};
 use super::{Cell, Ranked, ScopeTick};
 
 impl ScopeTick {
     /// Sums, networks, prefixes and sources of several ticks.
     pub fn together<'a>(ticks: impl Iterator<Item = &'a Self> + Clone) -> Self {
-        let mut sum = Self {
-            networks: merged(ticks.clone().map(|tick| tick.networks.as_slice())),
-            prefixes: merged(ticks.clone().map(|tick| tick.prefixes.as_slice())),
-            sources: merged(ticks.clone().map(|tick| tick.sources.as_slice())),
-            ..Self::default()
+        let sources = merged(ticks.clone().map(|tick| tick.sources.as_slice()));
+        let (prefixes, networks) = if ticks.clone().all(Self::has_nothing_but_sources) {
+            summed_up(&sources)
+        } else {
+            let prefixes = merged(ticks.clone().map(|tick| tick.prefixes.as_slice()));
+            (prefixes, merged(ticks.clone().map(|tick| tick.networks.as_slice())))
         };
+        let mut sum = Self { networks, prefixes, sources, ..Self::default() };
         ticks.for_each(|tick| sum.counts.merge(&tick.counts));
         sum
+    }
+
+    /// Whether all that its prefixes and networks have is that of its sources.
+    fn has_nothing_but_sources(&self) -> bool {
+        let Self { sources, prefixes, networks, .. } = self;
+        self.is_summed_up || sources.is_empty() && prefixes.is_empty() && networks.is_empty()
     }
 }
 
@@ -96,6 +104,18 @@ mod tests {
             }
             let together = ScopeTick::together(ticks.iter());
             prop_assert_eq!(&together.sources, &sums.into_iter().collect::<Vec<_>>());
+            let (prefixes, networks) = summed_up(&together.sources);
+            let summed_up = |mut tick: ScopeTick| {
+                (tick.prefixes, tick.networks) = summed_up(&tick.sources);
+                tick
+            };
+            let ticks: Vec<ScopeTick> = ticks.into_iter().map(summed_up).collect();
+            let told = ticks.iter().cloned().map(|tick| ScopeTick { is_summed_up: true, ..tick });
+            for ticks in [told.collect(), ticks.clone()] {
+                let ticks: Vec<ScopeTick> = ticks;
+                let together = ScopeTick::together(ticks.iter());
+                prop_assert_eq!((&together.prefixes, &together.networks), (&prefixes, &networks));
+            }
             let packets: u64 = together.sources.iter().map(|(_, cell)| cell.packets).sum();
             prop_assert_eq!(together.counts[Count::PacketsIn], packets);
         }
