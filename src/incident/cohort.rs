@@ -482,7 +482,7 @@ impl Split<'_> {
         let part = |count: u64| count as f64 / made.max(1) as f64;
         if made >= LEAST_COUNT {
             let top = makes.iter().max_by_key(|(make, count)| (**count, std::cmp::Reverse(**make)));
-            let is_apart = cohort.who == Who::FewAbroad;
+            let is_apart = matches!(cohort.who, Who::FewAbroad | Who::ManyAbroad);
             let of_others = || is_apart.then(|| self.make_shares_beside(&countries)).flatten();
             let shares = self.habits.make_shares().or_else(of_others);
             let before = |make| Some(shares.as_ref()?.get(make).copied().unwrap_or(0.0));

@@ -138,7 +138,7 @@ impl Case<'_> {
     fn failure_beside(&self, judged: &[Judged], left_out: Option<Evidence>) -> Option<Judged> {
         let fails = self.fails_at_ease.filter(|_| self.is_failing && !self.is_blind)?;
         let is_heavy = judged.first().is_some_and(|one| one.cause == Cause::HeavyClient);
-        let is_told = judged.iter().any(|one| matches!(one.cause, Cause::Glitch(_)));
+        let is_told = judged.iter().any(|one| is_glitch(one.cause));
         if !is_heavy || is_told {
             return None;
         }
@@ -441,7 +441,7 @@ impl Case<'_> {
         } else {
             self.weights.demands.alone
         };
-        let fails_beside = judged.iter().any(|one| one.share <= 0.0 && matches!(one.cause, Cause::Glitch(_)));
+        let fails_beside = judged.iter().any(|one| one.share <= 0.0 && is_glitch(one.cause));
         if first.share >= alone && !is_in_a_crowd(first.cause, judged) && !fails_beside {
             return (first.cause, Some(first.cause));
         }
@@ -451,6 +451,10 @@ impl Case<'_> {
             judged.iter().find(|one| !matches!(one.cause, Cause::Unknown(_))).map(|one| one.cause);
         match known.as_slice() {
             [] => (first.cause, Some(first.cause)),
+            // What fails beside somebody who may be an attacker may be his doing.
+            [only] if is_glitch(only.cause) && first.cause == Cause::Unknown(Unknown::LeaningAttack) => {
+                (first.cause, Some(first.cause))
+            }
             [only] => (only.cause, Some(only.cause)),
             _ => (Cause::Mixed, first_known),
         }
@@ -461,6 +465,10 @@ impl Case<'_> {
 /// seven in ten browsers are built upon one (<https://gs.statcounter.com/browser-market-share>).
 const MANY: f64 = 20.0;
 const UNIFORM: f64 = 0.9;
+
+const fn is_glitch(cause: Cause) -> bool {
+    matches!(cause, Cause::Glitch(_))
+}
 
 /// Whether people gather beside few who leave them little: their part of what is asked for tells of the service then, and
 /// not of them.
