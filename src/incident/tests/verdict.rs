@@ -383,6 +383,16 @@ fn one_make_blames_few_of_whom_nothing_was_known_where_hardly_anybody_has_anothe
 }
 
 #[test]
+fn what_fails_beside_somebody_who_may_be_an_attacker_is_not_called_a_fault() {
+    let late = [(Evidence::LateUnloaded, 0.5)];
+    let told = |cohorts| Told { times: Some(1.2), ..Told::new(&late, cohorts) }.verdict().cause;
+    assert_eq!(told(vec![machines(1.0)]), Cause::Unknown(Unknown::LeaningAttack));
+    let people = |share| Cohort { known: None, same_makes: None, assets: None, ..people(share) };
+    assert_eq!(told(vec![people(1.0)]), Cause::Glitch(Glitch::Backend));
+    assert_eq!(told(vec![machines(0.7), people(0.3)]), Cause::Unknown(Unknown::LeaningAttack));
+}
+
+#[test]
 fn many_datagrams_over_many_ports_are_a_flood_and_few_are_a_scan() {
     let scan = Cause::Scan(Scan::Port);
     let verdict =
