@@ -312,14 +312,15 @@ impl Episode {
         more >= RENEWED * self.held as f64 && more >= LEAST_CONNECTING * seconds
     }
 
-    /// Whether it is about connections that come and go, and hardly about what is asked on them.
+    /// Whether it is about connections that come and go, and hardly about what is asked on them: a flood of requests may have
+    /// any number of connections beside it.
     fn is_about_connecting(&self, before: &Before, seconds: f64) -> bool {
-        let more = |measure| {
-            let usual = before.rate(measure).unwrap_or(0.0) * seconds;
-            of_counts(measure, &self.sums.own) as f64 - usual
-        };
+        let usual = |measure| before.rate(measure).unwrap_or(0.0) * seconds;
+        let more = |measure| of_counts(measure, &self.sums.own) as f64 - usual(measure);
         let is_told = before.rate(Measure::Connections).is_some() && self.is_connecting(before, seconds);
-        is_told && more(Measure::Connections) >= MOSTLY * more(Measure::Accesses)
+        let asked = more(Measure::Accesses);
+        let is_asked_as_ever = asked < usual(Measure::Accesses).max(seconds);
+        is_told && is_asked_as_ever && more(Measure::Connections) >= MOSTLY * asked
     }
 
     /// Which directions the mirror shows of it. Where one went missing, what happened then stays half seen when it is back.
