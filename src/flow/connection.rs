@@ -374,7 +374,7 @@ fn evidence<'a>(
             return Some(What::Hello(client(), hello.hello));
         }
         Said::Http2 { from, headers, resets, answers } => {
-            news.responses_over_http2(answers);
+            news.responses(answers);
             turns.fail_over_http2(answers);
             let requests = if *from == ToServer { *headers } else { 0 };
             if requests > 0 {

@@ -413,8 +413,9 @@ impl News {
         Self { end: None, ..asked }
     }
 
-    /// Notes responses over HTTP/2.
-    fn responses_over_http2(&mut self, answers: &Answers) {
+    /// Notes responses.
+    fn responses(&mut self, answers: &Answers) {
+        // More than 65,535 responses of one connection in a second are not believed.
         let add = |sum: &mut u16, more: u16| *sum = sum.saturating_add(more);
         add(&mut self.responses, answers.responses);
         add(&mut self.client_errors, answers.client_errors);
@@ -423,11 +424,9 @@ impl News {
 
     /// Notes a response's status.
     fn response(&mut self, status: u16) {
-        // More than 65,535 responses of one connection in a second are not believed.
-        let add = |sum: &mut u16, of: bool| *sum = sum.saturating_add(u16::from(of));
-        add(&mut self.responses, true);
-        add(&mut self.client_errors, (400..500).contains(&status));
-        add(&mut self.server_errors, (500..600).contains(&status));
+        let mut answers = Answers::default();
+        answers.note(status);
+        self.responses(&answers);
     }
 }
 

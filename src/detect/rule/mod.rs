@@ -150,7 +150,7 @@ pub enum Measure {
     Packets,
     /// Bytes of clients' IP packets.
     Bytes,
-    /// Attempts to connect: SYNs of connections, first packets of UDP flows.
+    /// Attempts to connect: first SYNs.
     Attempts,
     /// Connections established.
     Connections,

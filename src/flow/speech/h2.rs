@@ -15,7 +15,7 @@ pub(super) const FRAME_HEADER: usize = 9;
 const HEADERS: u8 = 1;
 const RST_STREAM: u8 = 3;
 
-/// A longer block of headers is not waited for, and its status not known: servers take 8 KiB at most by default.
+/// A longer block of headers is not waited for, and its status not known: half of what a direction keeps of what is not whole.
 const MAX_BLOCK: usize = 4_096;
 
 /// Frames of the counted kinds.
@@ -32,7 +32,7 @@ pub(super) struct Frames {
 /// Responses, by their statuses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Answers {
-    /// All of them, interim ones apart.
+    /// All of them.
     pub responses: u16,
     /// From 400 to 499.
     pub client_errors: u16,
@@ -74,7 +74,9 @@ impl Frames {
             HEADERS => {
                 self.headers = self.headers.saturating_add(1);
                 let block = behind.get(..header.len as usize);
-                if let Some(status) = statuses.and_then(|known| known.read(block, header.flags)) {
+                let status = statuses.and_then(|known| known.read(block, header.flags));
+                // An interim response is followed by the one that counts (RFC 9110 section 15.2).
+                if let Some(status) = status.filter(|status| !(100..200).contains(status)) {
                     self.answers.note(status);
                 }
             }
@@ -85,10 +87,10 @@ impl Frames {
 }
 
 impl Answers {
-    fn note(&mut self, status: u16) {
+    /// Notes a response.
+    pub fn note(&mut self, status: u16) {
         let add = |sum: &mut u16, of: bool| *sum = sum.saturating_add(u16::from(of));
-        // An interim response is followed by the one that counts (RFC 9110 section 15.2).
-        add(&mut self.responses, !(100..200).contains(&status));
+        add(&mut self.responses, true);
         add(&mut self.client_errors, (400..500).contains(&status));
         add(&mut self.server_errors, (500..600).contains(&status));
         add(&mut self.denied, Failure::of(status) == Some(Failure::Denied));

@@ -180,7 +180,7 @@ impl<'a> Reckoning<'a> {
         let cohorts = split.cohorts();
         let is_crowded = gathering.is_some_and(Gathering::is_crowd)
             || self.by_packets() && self.episode.is_crowded(self.before, self.seconds, rows);
-        let may_wait = self.by_connections() && !self.is_about_connecting() || self.by_packets();
+        let may_wait = self.by_connections() && !self.is_flooded_by_connections() || self.by_packets();
         if self.by_held || may_wait && !is_crowded { without_the_many(cohorts) } else { cohorts }
     }
 
@@ -194,7 +194,7 @@ impl<'a> Reckoning<'a> {
     }
 
     /// Whether connections are opened for their own sake at a service that serves: who is kept waiting opens many, too.
-    fn is_about_connecting(&self) -> bool {
+    fn is_flooded_by_connections(&self) -> bool {
         self.episode.timeline.broke.is_none() && self.episode.is_about_connecting(self.before, self.seconds)
     }
 
