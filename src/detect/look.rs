@@ -185,13 +185,16 @@ impl<'a> Look<'a> {
     /// The keys for which the condition may hold by what the window shows.
     fn in_window(&self, window: &Window, groups: &Groups) -> Vec<(Key, Observed)> {
         let enough = self.judged.least.enough(&window.counts);
+        let mut large = groups.iter().filter(|(_, group)| group.count >= enough).peekable();
+        if large.peek().is_none() {
+            return Vec::new();
+        }
         let past =
             Past::of(self.watched, self.rule.timespan.secs(), self.traffic(), self.rule.measure).seconds();
         let reach = self.reach(window);
         let observe = |(key, group): (&Key, &Group)| {
             (*key, reach.observed(*key, Observed { past, ..self.observe(group, window) }))
         };
-        let large = groups.iter().filter(|(_, group)| group.count >= enough);
         large.map(observe).filter(|(_, observed)| self.may_hold(observed, Stage::Window)).collect()
     }
 

@@ -386,11 +386,15 @@ impl Facts<'_> {
             .then(|| fact(Evidence::OutOfState, rate, Some(before)))
     }
 
+    /// Datagrams that nobody has earned, where there are more than others of the host's services get at any time.
     fn datagrams(&self) -> Option<Fact> {
         let count = |counts: &Counts| counts[Count::IcmpIn] + counts[Count::FragmentsIn];
         // Who speaks QUIC with the service sends datagrams, too, and has earned state by answering.
-        let udp = self.own[Count::UdpIn].min(self.own.unearned()) + self.beside[Count::UdpIn];
-        let rate = (udp + count(self.own) + count(self.beside)) as f64 / self.seconds.max(1.0);
+        let own = self.own[Count::UdpIn].min(self.own.unearned()) + count(self.own);
+        let beside = self.beside[Count::UdpIn] + count(self.beside);
+        let usual = self.watched.before(Traffic::Beside).rate(Measure::Udp).unwrap_or(0.0);
+        let per_second = |count: u64| count as f64 / self.seconds.max(1.0);
+        let rate = per_second(own) + (per_second(beside) - usual).max(0.0);
         (rate >= LEAST_DATAGRAMS).then(|| fact(Evidence::Datagrams, rate, None))
     }
 

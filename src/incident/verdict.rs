@@ -246,9 +246,8 @@ impl Case<'_> {
 
     /// Whether datagrams are so many that they are a flood, over however many ports they are spread.
     fn is_flooded(&self, cause: Cause) -> bool {
-        let many = |rate| self.strength(Evidence::Datagrams, rate) > 0.0;
         let is_flood = matches!(cause, Cause::Attack(Attack::UdpFlood | Attack::Reflection));
-        is_flood || self.value(Evidence::Datagrams).is_some_and(many)
+        is_flood || self.shows(Evidence::Datagrams)
     }
 
     /// Whether a fact about the service as a whole speaks with half its weight or more.
