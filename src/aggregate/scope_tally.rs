@@ -97,7 +97,8 @@ impl ScopeTally {
         if let Some(mean) = served.wait_micros.checked_div(u32::from(served.first_bytes)) {
             self.waits.get_or_insert_default().add(u64::from(mean), u32::from(served.first_bytes));
             for (count, least) in [(Count::Lagging, LAGGING_MICROS), (Count::Late, LATE_MICROS)] {
-                self.counts[count] += if mean >= least { u64::from(served.first_bytes) } else { 0 };
+                let is_late = (least..GIVEN_UP_MICROS).contains(&mean);
+                self.counts[count] += if is_late { u64::from(served.first_bytes) } else { 0 };
             }
         }
     }
@@ -163,3 +164,6 @@ const LAGGING_MICROS: u32 = 500_000;
 
 /// An answer is late after two seconds: half of all visitors leave within three.
 const LATE_MICROS: u32 = 2_000_000;
+
+/// What is answered after so long was told as unanswered before.
+const GIVEN_UP_MICROS: u32 = 10_000_000;

@@ -3,9 +3,10 @@
 
 use super::baseline::{Rates, Usual};
 use super::decay::{Decay, Rows};
+use super::growth::{Growth, TAUGHT};
 use super::rule::Measure;
 use super::{Key, measure};
-use crate::aggregate::{Cell, ScopeTick};
+use crate::aggregate::{Cell, Count, Lineage, ScopeTick};
 use crate::attribute::Country;
 
 /// What was, each second weighed by how long ago it is.
@@ -16,12 +17,32 @@ pub struct Before {
     seconds: f64,
     counts: [f64; COUNTS],
     rows: Rows,
+    /// How much of what comes the rows may learn.
+    growth: Growth<Key>,
     /// What labelled clients have of these rows, and all of them together as the service.
     labelled: Rows,
     /// What was learned before this run: it stands in while too little was seen, and says who is no stranger.
     usual: Option<Usual>,
     /// What this hour usually has, where that was learned.
     season: Option<Rates>,
+}
+
+/// What is learned at a time.
+struct Lesson {
+    weight: f64,
+    /// The accesses of all.
+    accesses: f64,
+    /// Those that were learned before, where enough is known to hold rows against.
+    known: Option<f64>,
+    /// The networks that may not teach all, and which part they do: no part of theirs teaches more.
+    short: Vec<(Lineage, f64)>,
+}
+
+impl Lesson {
+    /// The part at most that rows of a network teach.
+    fn most(&self, lineage: &Lineage) -> f64 {
+        self.short.iter().find(|(short, _)| short == lineage).map_or(1.0, |(_, taught)| *taught)
+    }
 }
 
 /// Below this many (aged) seconds nothing is known of the level before.
@@ -80,6 +101,7 @@ impl Default for Before {
             seconds: 0.0,
             counts: [0.0; COUNTS],
             rows: Rows::default(),
+            growth: Growth::default(),
             labelled: Rows::default(),
             usual: None,
             season: None,
@@ -91,31 +113,52 @@ impl Before {
     /// Learns what moved in `seconds` ticks together, the last of which begins at `second`.
     pub fn learn(&mut self, second: i64, seconds: u64, tick: &ScopeTick) {
         let weight = self.advance(second);
+        let mut lesson = Lesson {
+            weight,
+            accesses: tick.counts[Count::Accesses] as f64,
+            known: (self.seconds() >= TAUGHT).then(|| self.count(Measure::Accesses)),
+            short: Vec::new(),
+        };
+        self.growth.go_on(lesson.accesses);
         self.seconds += weight * seconds as f64;
         for (sum, measure) in self.counts.iter_mut().zip(MEASURES) {
             *sum += weight * measure::of_counts(measure, &tick.counts) as f64;
         }
         for rows in tick.networks.chunk_by(|(one, _), (next, _)| one.country == next.country) {
+            let Some((first, _)) = rows.first() else { continue };
             let mut country = Cell::default();
+            rows.iter().for_each(|(_, cell)| country.merge(cell));
+            let whole = self.learn_row(Key::Country(first.country), &lesson, (&country, 1.0));
             for (lineage, cell) in rows {
-                country.merge(cell);
-                if let Some(asn) = lineage.asn {
-                    self.rows.add(Key::Network(asn), weight, cell);
+                let network = lineage.asn.map(Key::Network);
+                let taught = network.map_or(whole, |key| self.learn_row(key, &lesson, (cell, whole)));
+                if taught < 1.0 {
+                    lesson.short.push((*lineage, taught));
                 }
-            }
-            if let Some((lineage, _)) = rows.first() {
-                self.rows.add(Key::Country(lineage.country), weight, &country);
             }
         }
         for (prefix, cell) in &tick.prefixes {
-            self.rows.add(Key::Prefix(prefix.prefix), weight, cell);
+            let most = lesson.most(&prefix.lineage);
+            self.learn_row(Key::Prefix(prefix.prefix), &lesson, (cell, most));
         }
         for (source, cell) in &tick.sources {
-            self.rows.add(Key::Source(source.address), weight, cell);
+            let most = lesson.most(&source.prefix.lineage);
+            self.learn_row(Key::Source(source.address), &lesson, (cell, most));
         }
         self.learn_labelled(weight, tick);
         self.rows.bound();
         self.labelled.bound();
+    }
+
+    /// Learns a row as far as it may teach, the part `most` of it at most; answers which part that was.
+    fn learn_row(&mut self, key: Key, lesson: &Lesson, (cell, most): (&Cell, f64)) -> f64 {
+        let taught = lesson.known.filter(|all| *all > 0.0).map_or(1.0, |all| {
+            let known = || self.rows.get(&key, Measure::Accesses) / all;
+            self.growth.taught(&key, (cell.accesses as f64, lesson.accesses), known)
+        });
+        let taught = taught.min(most);
+        self.rows.add(key, lesson.weight * taught, cell);
+        taught
     }
 
     /// Goes on to a second; what is added then weighs.

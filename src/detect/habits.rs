@@ -8,6 +8,7 @@ use std::net::IpAddr;
 use foldhash::fast::RandomState;
 use hashbrown::HashMap;
 
+use super::growth::{Growth, TAUGHT};
 use crate::aggregate::{Cell, Count, Fingerprint, Make, ScopeTick, SourceKey};
 
 /// The habits of a service's clients, the last ten minutes weighing most.
@@ -15,6 +16,10 @@ use crate::aggregate::{Cell, Count, Fingerprint, Make, ScopeTick, SourceKey};
 pub struct Habits {
     makes: HashMap<Fingerprint, f64, RandomState>,
     made: f64,
+    /// Seconds that makes were learned in.
+    seconds: f64,
+    /// How much of what comes the makes may learn.
+    growth: Growth<Fingerprint>,
     assets: f64,
     requests: f64,
     /// Microseconds to first bytes, and how many.
@@ -55,6 +60,8 @@ impl Default for Habits {
         Self {
             makes: HashMap::default(),
             made: 0.0,
+            seconds: 0.0,
+            growth: Growth::default(),
             assets: 0.0,
             requests: 0.0,
             waits: 0.0,
@@ -92,20 +99,35 @@ impl Habits {
     }
 
     fn learn_requests(&mut self, tick: &ScopeTick) {
-        for (make, count) in &tick.makes {
-            self.made += *count as f64;
-            if let Some(sum) = self.makes.get_mut(&make.fingerprint) {
-                *sum += *count as f64;
-            } else {
-                self.makes.insert(make.fingerprint.clone(), *count as f64);
-            }
-        }
+        self.learn_makes(tick);
         for (path, count) in &tick.paths {
             self.requests += *count as f64;
             self.assets += if is_asset(&path.path) { *count as f64 } else { 0.0 };
         }
         self.waits += tick.counts[Count::FirstByteWait] as f64;
         self.first_bytes += tick.counts[Count::FirstBytes] as f64;
+    }
+
+    /// Learns makes as far as they may teach.
+    fn learn_makes(&mut self, tick: &ScopeTick) {
+        let more: f64 = tick.makes.iter().map(|(_, count)| *count as f64).sum();
+        self.growth.go_on(more);
+        let known = (self.seconds >= TAUGHT && self.made > 0.0).then_some(self.made);
+        for (make, count) in &tick.makes {
+            let (print, count) = (&make.fingerprint, *count as f64);
+            let have = self.makes.get_mut(print);
+            let taught = known.map_or(1.0, |all| {
+                self.growth.taught(print, (count, more), || have.as_deref().map_or(0.0, |sum| sum / all))
+            });
+            match have {
+                Some(sum) => *sum += taught * count,
+                None => {
+                    self.makes.insert(print.clone(), taught * count);
+                }
+            }
+        }
+        self.made += more;
+        self.seconds += 1.0;
     }
 
     /// Ends the minute: everything ages, and what its clients did is counted.
@@ -115,6 +137,7 @@ impl Habits {
         self.makes.values_mut().for_each(|sum| *sum *= aged);
         self.clients.iter_mut().for_each(|sum| *sum *= aged);
         self.made *= aged;
+        self.seconds *= aged;
         self.requests *= aged;
         self.assets *= aged;
         self.waits *= aged;

@@ -102,6 +102,10 @@ pub fn whole_of(measure: Measure, counts: &Counts) -> u64 {
         Measure::UdpProbes => counts[Count::UdpProbes],
         Measure::Strays => counts[Count::Strays],
         Measure::Lagging | Measure::Late => counts[Count::FirstBytes],
+        // Behind TLS an access is a connection, of whatever is asked on it.
+        Measure::Unanswered => {
+            counts[Count::Accesses].max(counts[Count::Unanswered] + counts[Count::FirstBytes])
+        }
         // The first answer behind TLS is the handshake's.
         Measure::BriefAnswers => {
             counts[Count::FirstBytes].saturating_sub(counts[Count::Hellos]).max(counts[Count::BriefAnswers])

@@ -10,6 +10,7 @@ pub mod calendar;
 mod decay;
 mod demand;
 mod group;
+mod growth;
 mod habits;
 mod level;
 mod levels;

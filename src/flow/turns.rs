@@ -377,7 +377,7 @@ impl Turns {
         if heard.unfinished {
             return self.moved() < LEAST_PROGRESS;
         }
-        self.is(SEALED) && self.is(WAITING) && self.adds_little() || self.trickles()
+        self.trickles()
     }
 
     /// Whether a client adds little to what it said, sealed and unanswered, as none does that asked for something.

@@ -39,6 +39,9 @@ const LEAST_WITNESSED: u64 = 5;
 /// People give up on a page whose first byte takes three seconds.
 const GIVEN_UP: f64 = 3_000_000.0;
 
+/// Where that is known, they wait for longer than before by this.
+const LONGER: f64 = 1.5;
+
 /// Where so many exchanges fail, people do not get what they came for.
 const FAILS: f64 = 0.1;
 
@@ -54,8 +57,8 @@ pub(super) struct Found {
     pub health: Health,
     /// Whether answers take several times as long as before, or longer than people wait.
     pub is_slow: bool,
-    /// Microseconds to the first byte of an answer.
-    pub wait: Option<f64>,
+    /// Whether it is the latter.
+    pub gives_up: bool,
     /// Whether it was ever otherwise.
     pub was_well: bool,
 }
@@ -67,9 +70,11 @@ impl Examination<'_> {
         let [given_up, broken] = [Count::Unanswered, Count::Broken].map(|count| self.own[count]);
         let twice = u64::from(cell.unanswered) * broken / given_up.max(1);
         let exchanges = exchanges(&cell).saturating_sub(twice);
+        let usual = self.before.rate(Measure::Unanswered).unwrap_or(0.0) * self.seconds;
+        let in_vain = f64::from(cell.unanswered) * unusual(given_up, usual);
         // Half a conversation does not tell how it ends.
         let told = (exchanges >= LEAST_WITNESSED && self.sides == Sides::Both)
-            .then(|| (cell.server_errors + u64::from(cell.unanswered)) as f64 / exchanges as f64);
+            .then(|| (cell.server_errors as f64 + in_vain) / exchanges as f64);
         // Whoever cannot connect is no client that could be asked.
         let shut_out = (self.sides == Sides::Both).then(|| self.shut_out()).flatten();
         let turned_away = turned_away(self.own, self.before, self.seconds);
@@ -83,20 +88,22 @@ impl Examination<'_> {
         let before = self.habits.first_byte_wait();
         let slower = wait.zip(before).map(|(now, before)| now / before.max(1.0));
         let slow = slower.is_some_and(|times| times >= SLOW_TIMES)
-            && wait.zip(before).is_some_and(|(now, before)| now - before >= SLOW_MORE)
-            || wait.is_some_and(|wait| wait >= GIVEN_UP);
+            && wait.zip(before).is_some_and(|(now, before)| now - before >= SLOW_MORE);
+        // Who waits for what happens always waits that long.
+        let gives_up =
+            wait.is_some_and(|wait| wait >= GIVEN_UP && before.is_none_or(|before| wait >= LONGER * before));
         let state = match ratio {
             Some(ratio) if ratio >= 0.5 => Condition::Down,
             Some(ratio) if ratio >= FAILS => Condition::Degraded,
-            _ if slow || is_brief => Condition::Degraded,
+            _ if slow || gives_up || is_brief => Condition::Degraded,
             Some(_) => Condition::Ok,
             None => Condition::Unknown,
         };
         let since = self.timeline.broke.filter(|_| state > Condition::Ok).map(|tick| tick.start());
         Found {
             health: Health { state, failure_ratio: ratio, witnesses, since },
-            is_slow: slow,
-            wait,
+            is_slow: slow || gives_up,
+            gives_up,
             was_well: self.was_well,
         }
     }
@@ -188,6 +195,11 @@ pub(super) fn brief_unloaded(own: &Counts, before: &Before, seconds: f64) -> Opt
     brief(own, before).filter(|_| is_ordinary)
 }
 
+/// The part of what waits in vain that is more than ever: where clients wait for what happens (long polling), most waits do.
+pub(super) fn unusual(in_vain: u64, usual: f64) -> f64 {
+    (1.0 - usual / in_vain.max(1) as f64).max(0.0)
+}
+
 /// What was asked and answered, or not answered.
 fn exchanges(cell: &Cell) -> u64 {
     cell.responses.max(u64::from(cell.first_bytes)) + u64::from(cell.unanswered)
@@ -207,11 +219,7 @@ impl Found {
 
     /// Whether a tenth of exchanges fail, or answers take longer than people wait.
     pub fn is_failing(&self) -> bool {
-        self.health.failure_ratio.is_some_and(|ratio| ratio >= FAILS) || self.gives_up()
-    }
-
-    fn gives_up(&self) -> bool {
-        self.wait.is_some_and(|wait| wait >= GIVEN_UP)
+        self.health.failure_ratio.is_some_and(|ratio| ratio >= FAILS) || self.gives_up
     }
 
     /// How bad it is: by the harm done where it can be seen, else `level`; `attacked` is worth a look without harm.

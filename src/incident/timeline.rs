@@ -3,6 +3,7 @@
 
 use std::collections::VecDeque;
 
+use super::health::unusual;
 use crate::aggregate::{Cell, Count, Counts, ScopeTick, Sides};
 use crate::detect::rule::Measure;
 use crate::detect::{Before, labelled, of_cell, of_counts};
@@ -206,7 +207,8 @@ impl Timeline {
         }
         let wait = usual.wait.filter(|_| !self.is_slowed_by_labelled(tick));
         let unheard = unheard(&sums, usual.before);
-        let failing = failing(&sums, sums_of, wait).into_iter().chain(unheard).reduce(Failing::worse);
+        let failing =
+            failing(&sums, sums_of, (wait, usual.before)).into_iter().chain(unheard).reduce(Failing::worse);
         let failing = failing.filter(|_| usual.sides == Sides::Both);
         let ignored = sums[Count::Attempts].saturating_sub(sums[Count::Answered]);
         let is_shut = usual.sides == Sides::Both
@@ -389,7 +391,7 @@ impl Failing {
 
 /// Attempts that are not answered, requests without a response, errors; answers that take several times as long as
 /// usual, and pages whose large segments are lost, fail in part.
-fn failing(sums: &Counts, tick: &ScopeTick, usual_wait: Option<f64>) -> Option<Failing> {
+fn failing(sums: &Counts, tick: &ScopeTick, (usual_wait, before): (Option<f64>, &Before)) -> Option<Failing> {
     let at_once = |part| Failing { part, lag: 0 };
     let attempts = sums[Count::Attempts];
     let refused =
@@ -405,8 +407,9 @@ fn failing(sums: &Counts, tick: &ScopeTick, usual_wait: Option<f64>) -> Option<F
     let lost = is_lost.then(|| at_once(FAILING));
     // The first answer to what is encrypted is the handshake's: a page that never comes is known when it was waited for.
     let (given_up, heard) = (sums[Count::Unanswered], sums[Count::FirstBytes]);
-    let kept_waiting =
-        (sums.are_sealed() && given_up >= LEAST).then(|| at_once(part(given_up, given_up + heard)));
+    let usual = before.rate(Measure::Unanswered).unwrap_or(0.0) * SPAN as f64;
+    let kept_waiting = (sums.are_sealed() && given_up >= LEAST)
+        .then(|| at_once(unusual(given_up, usual) * part(given_up, given_up + heard)));
     [refused, unserved, slow, lost, kept_waiting].into_iter().flatten().reduce(Failing::worse)
 }
 

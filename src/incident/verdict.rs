@@ -450,8 +450,12 @@ impl Case<'_> {
             judged.iter().find(|one| !matches!(one.cause, Cause::Unknown(_))).map(|one| one.cause);
         match known.as_slice() {
             [] => (first.cause, Some(first.cause)),
-            // What fails beside somebody who may be an attacker may be his doing.
-            [only] if is_glitch(only.cause) && first.cause == Cause::Unknown(Unknown::LeaningAttack) => {
+            // What fails beside somebody who may be an attacker may be his doing, and who comes in smaller number beside him
+            // may be his.
+            [only]
+                if matches!(only.cause, Cause::Glitch(_) | Cause::FlashCrowd)
+                    && first.cause == Cause::Unknown(Unknown::LeaningAttack) =>
+            {
                 (first.cause, Some(first.cause))
             }
             [only] => (only.cause, Some(only.cause)),

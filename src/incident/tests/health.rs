@@ -147,7 +147,7 @@ fn severity(failing: Option<f64>, down_for: u64, attacked: bool) -> Level {
         Some(_) => Condition::Ok,
     };
     let health = Health { state, failure_ratio: failing, witnesses: Witnesses::Known, since: None };
-    let found = Found { health, is_slow: false, wait: None, was_well: true };
+    let found = Found { health, is_slow: false, gives_up: false, was_well: true };
     let mut timeline = Timeline::default();
     timeline.down_for = down_for;
     found.severity(Level::Medium, &timeline, attacked)
@@ -171,8 +171,8 @@ fn answers_that_nobody_waits_for_are_harm() {
         witnesses: Witnesses::Known,
         since: None,
     };
-    let slow = |wait| Found { health, is_slow: true, wait: Some(wait), was_well: true };
-    let level = |wait| slow(wait).severity(Level::Low, &Timeline::default(), false);
-    assert_eq!((level(900_000.0), level(4_000_000.0)), (Level::Medium, Level::High));
-    assert_eq!(slow(900_000.0).failing(), Some(0.3));
+    let slow = |gives_up| Found { health, is_slow: true, gives_up, was_well: true };
+    let level = |gives_up| slow(gives_up).severity(Level::Low, &Timeline::default(), false);
+    assert_eq!((level(false), level(true)), (Level::Medium, Level::High));
+    assert_eq!(slow(false).failing(), Some(0.3));
 }
