@@ -62,7 +62,7 @@ const APART: i64 = 20;
 const BETWEEN: i64 = 20;
 
 /// Seconds without anything after which what comes is looked at by itself: more than a fault's retries leave between them.
-pub(super) const LULL: i64 = 45;
+pub(super) const LULL: i64 = 40;
 
 /// Seconds between two looks that must say the same.
 const SECOND_LOOK: i64 = 10;

@@ -407,11 +407,13 @@ impl Case<'_> {
         let Some(first) = parts.first() else { return (Cause::Unknown(Unknown::InsufficientData), None) };
         let is_open = |cause: Cause| matches!(cause, Cause::Unknown(_) | Cause::HeavyClient);
         // By the load of the whole episode: where little comes, a few seconds may bring three times as much by chance.
-        let is_small = !self.is_hurt && (self.is_guessing() || self.times.is_none_or(|times| times < HEAVY));
+        let is_heavy = self.times.is_some_and(|times| times >= HEAVY);
+        let is_small = !self.is_hurt && (self.is_guessing() || !is_heavy);
         let is_told = |said: &Cause| !(matches!(said, Cause::Scan(_)) && self.is_flooded(first.cause));
         let said = self.said.filter(is_told);
-        // Others than those who search may be beside them.
-        let are_others = judged.iter().any(|one| one.finds && !is_open(one.cause));
+        // Others than those who search may be beside them; but a few people more come on any day.
+        let is_other = |cause| !is_open(cause) && (is_heavy || cause != Cause::FlashCrowd);
+        let are_others = judged.iter().any(|one| one.finds && is_other(one.cause));
         let is_theirs = is_small && (self.is_said_of_all || !are_others);
         if let Some(said) = said.filter(|_| is_theirs || parts.iter().all(|part| is_open(part.cause))) {
             return (said, Some(first.cause));

@@ -361,6 +361,17 @@ fn who_is_given_what_he_asks_for_beside_a_scan_is_not_the_scanner() {
 }
 
 #[test]
+fn as_many_more_people_as_come_on_any_day_are_no_other_matter_than_a_scan() {
+    let cell = Cell { accesses: 900, responses: 900, ..Cell::default() };
+    let told = |times| {
+        let cohorts = vec![Cohort { cell, ..people(1.0) }];
+        Told { said: Some(Cause::Scan(Scan::Distributed)), times: Some(times), ..Told::new(&[], cohorts) }
+    };
+    assert_eq!(told(1.7).verdict().cause, Cause::Scan(Scan::Distributed));
+    assert_eq!(told(6.0).verdict().cause, Cause::FlashCrowd);
+}
+
+#[test]
 fn guessing_that_hurts_nobody_is_no_flood_however_often_it_is_tried() {
     let cell = Cell { accesses: 900, responses: 900, denied: 880, ..Cell::default() };
     let said = Cause::BruteForce(BruteForce::Coordinated);
