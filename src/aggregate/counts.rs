@@ -65,9 +65,9 @@ pub enum Count {
     FirstByteWait,
     /// Answers of less than 1,000 bytes to what was asked.
     BriefAnswers,
-    /// First bytes of answers that took half a second or more.
+    /// First bytes of answers that took half a second or more, and no ten.
     Lagging,
-    /// First bytes of answers that took two seconds or more.
+    /// First bytes of answers that took two seconds or more, and no ten: those were told as unanswered.
     Late,
     /// The service's segments with more than 1,208 bytes of payload.
     LargeSent,

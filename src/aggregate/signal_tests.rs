@@ -476,6 +476,23 @@ fn what_is_sealed_is_waited_for_like_what_is_not() {
 }
 
 #[test]
+fn a_short_sealed_question_that_waits_for_what_happens_is_not_held_and_its_answer_is_not_late() {
+    let mut mirror = Mirror::new();
+    let mut talk = mirror.open(CLIENT);
+    mirror.sends(&mut talk, ToServer, ACK, &hello());
+    mirror.sends(&mut talk, ToClient, ACK, &[22; 1_200]);
+    mirror.sends(&mut talk, ToServer, ACK, &[20; 80]);
+    for _ in 0..3 {
+        mirror.sends(&mut talk, ToServer, ACK, &[23; 150]);
+        mirror.wait(Span::from_secs(25));
+        mirror.sends(&mut talk, ToClient, ACK, &[23; 400]);
+    }
+    let counts = mirror.after(Span::from_secs(1));
+    let wanted = [Count::Unanswered, Count::FirstBytes, Count::Held, Count::Drips, Count::Late];
+    assert_eq!(wanted.map(|count| counts[count]), [3, 4, 0, 0, 0]);
+}
+
+#[test]
 fn streams_that_are_broken_off_are_counted_with_those_that_are_asked_for() {
     let mut mirror = Mirror::new();
     let mut talk = mirror.open(CLIENT);

@@ -393,6 +393,53 @@ mod tests {
         assert!((rate - 10.0).abs() < 1e-6, "{rate}");
     }
 
+    /// A tick with so many accesses from home, and from one network abroad.
+    fn shared(home: u64, abroad: u64) -> ScopeTick {
+        use crate::aggregate::{PrefixKey, SourceKey};
+        let row = |code: [u8; 2], asn, number: u32, accesses| {
+            let (country, proof) = (Country::Code(code), crate::flow::Proof::Proven);
+            let lineage = Lineage { country, asn: Some(crate::attribute::Asn(asn)), label: None, proof };
+            let address = std::net::IpAddr::from(std::net::Ipv4Addr::from(number));
+            let prefix = PrefixKey { lineage, prefix: address.into(), reach: 24 };
+            (
+                lineage,
+                prefix,
+                SourceKey { prefix, address },
+                Cell { accesses, packets: 6 * accesses, ..Cell::default() },
+            )
+        };
+        let rows = [row(*b"KR", 1, 1, home), row(*b"UA", 2, 2, abroad)];
+        let mut tick = ScopeTick {
+            networks: rows.iter().map(|(lineage, _, _, cell)| (*lineage, *cell)).collect(),
+            prefixes: rows.iter().map(|(_, prefix, _, cell)| (*prefix, *cell)).collect(),
+            sources: rows.iter().map(|(_, _, source, cell)| (*source, *cell)).collect(),
+            ..ScopeTick::default()
+        };
+        tick.counts[Count::Accesses] = home + abroad;
+        tick
+    }
+
+    #[test]
+    fn a_network_that_grows_minute_by_minute_teaches_little_and_nothing_of_it_more() {
+        let mut before = Before::default();
+        (0..20).for_each(|ten| before.learn(10 * ten, 10, &shared(100, 0)));
+        (20..80).for_each(|ten| before.learn(10 * ten, 10, &shared(100, 2 * (ten as u64 - 20))));
+        let ua = Country::Code(*b"UA");
+        let address = std::net::IpAddr::from(std::net::Ipv4Addr::from(2));
+        let keys = [
+            Key::Country(ua),
+            Key::Network(crate::attribute::Asn(2)),
+            Key::Prefix(address.into()),
+            Key::Source(address),
+        ];
+        for key in keys {
+            let share = before.row_share(&key, Measure::Accesses).unwrap();
+            assert!(share < 0.1, "{share} of {key:?}, of which half of all comes by now");
+        }
+        let home = before.row_share(&Key::Network(crate::attribute::Asn(1)), Measure::Accesses).unwrap();
+        assert!(home > 0.6, "{home}");
+    }
+
     #[test]
     fn rows_stay_bounded_however_many_a_tick_brings() {
         use crate::aggregate::{Lineage, PrefixKey, SourceKey};

@@ -94,6 +94,9 @@ const MOST_BEFORE: f64 = 0.1;
 /// Shares before of less than this are taken for this: a network that nobody has seen is no infinite surprise.
 pub(super) const LEAST_BEFORE: f64 = 0.002;
 
+/// A row with a smaller part of all never stands out.
+pub(super) const LEAST_TOLD: f64 = LEAST_LIFT * LEAST_BEFORE;
+
 /// A minute is long enough for most visits; shorter episodes are scaled up from this many seconds at least.
 const LEAST_SECONDS: f64 = 20.0;
 

@@ -6,6 +6,7 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use ipnet::IpNet;
 
+use super::cohort::LEAST_TOLD;
 use super::suspects::Suspects;
 use super::{Origin, Place};
 use crate::aggregate::{Cell, Lineage, PrefixKey, SourceKey};
@@ -219,7 +220,10 @@ impl Scale<'_> {
         let sources = block.members.iter().flat_map(|node| &node.children);
         let measured =
             sources.map(|(address, cell)| ((address, cell), self.excess_of(&Key::Source(*address), cell)));
-        match few(measured.collect(), excess) {
+        // Addresses too small to be told one by one are told with their prefix.
+        let is_told = |(_, cell): &(&IpAddr, &Cell)| self.part_of_all(cell) >= LEAST_TOLD;
+        let sources = few(measured.collect(), excess);
+        match sources.filter(|few| few.iter().all(|(source, _)| is_told(source))) {
             Some(few) => few
                 .into_iter()
                 .map(|((address, cell), _)| {
@@ -439,6 +443,21 @@ mod tests {
         assert_eq!(rows.len(), 5);
         assert!(
             rows.iter().all(|(place, share)| matches!(place, Place::Prefix(_)) && (share - 0.2).abs() < 1e-9)
+        );
+    }
+
+    #[test]
+    fn addresses_that_are_each_hardly_anything_are_told_by_prefix() {
+        let mut window = Window::default();
+        add(&mut window, (KR, 4766), "168.126.63.1", 16, 10_000);
+        for third in 1..=7 {
+            (1..=100).for_each(|host| add(&mut window, (US, 7018), &format!("99.0.{third}.{host}"), 11, 10));
+        }
+        (1..=8).for_each(|host| add(&mut window, (US, 7018), &format!("99.0.8.{host}"), 11, 70));
+        let rows = origins(&window, Key::Country(US));
+        assert!(
+            rows.len() == 8 && rows.iter().all(|(place, _)| matches!(place, Place::Prefix(_))),
+            "{rows:?}"
         );
     }
 

@@ -375,6 +375,8 @@ impl Case<'_> {
         let confidence = match cause {
             cause if self.said == Some(cause) => SAID,
             Cause::Mixed => parts.iter().map(|part| probability(part.cause)).fold(1.0, f64::min),
+            // What is not called is less sure than what is.
+            Cause::Unknown(_) => probability(of.unwrap_or(cause)).min(self.weights.demands.probability),
             cause => probability(of.unwrap_or(cause)),
         };
         let leading = judged.iter().find(|one| Some(one.cause) == of).or(judged.first());
