@@ -182,6 +182,9 @@ fn text(reason: &Reason) -> String {
         Evidence::FewAssets | Evidence::Assets => {
             format!("it fetches {part} as much of what belongs to pages as was usual")
         }
+        Evidence::BriefConnections => {
+            format!("its connections carry {part} as many packets as those of others, and those before")
+        }
         Evidence::FewSources => format!("it comes from as few as {} equal sources", quantity(value)),
         Evidence::OneSource => "one address brings nearly all of it".to_owned(),
         Evidence::MoreClients => {

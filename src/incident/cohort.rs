@@ -55,6 +55,8 @@ pub(super) struct Cohort {
     pub path: Option<f64>,
     /// The part of its requests for what belongs to pages, against that before.
     pub assets: Option<f64>,
+    /// Packets for each of its connections, where its requests cannot be read, against others and against before.
+    pub packets: Option<f64>,
 }
 
 /// Who a cohort is.
@@ -506,7 +508,29 @@ impl Split<'_> {
             cohort.path = most.filter(|_| program.is_none()).map(|most| *most as f64 / read as f64);
             let read = read.saturating_sub(program.map_or(0, |program| program.accesses)).max(assets).max(1);
             cohort.assets = self.against_before(assets as f64 / read as f64);
+        } else {
+            cohort.packets = self.packets_of(cohort);
         }
+    }
+
+    /// Packets for each connection of a cohort, against the fewer of everybody else's now and of everybody's before: people
+    /// fetch a page with all that belongs to it over the connections that they have, and where the service fails them,
+    /// it fails others as well.
+    fn packets_of(&self, cohort: &Cohort) -> Option<f64> {
+        let each = |packets: f64, connections: f64| packets / connections.max(1e-9);
+        let own = &cohort.cell;
+        let unlabelled = self.window.networks.iter().filter(|(lineage, _)| lineage.label.is_none());
+        let (packets, connections) =
+            unlabelled.fold((0, 0), |sum, (_, cell)| (sum.0 + cell.packets, sum.1 + cell.connections));
+        let (others, theirs) =
+            (packets.saturating_sub(own.packets), connections.saturating_sub(own.connections));
+        let now = (theirs >= LEAST_COUNT).then(|| each(others as f64, theirs as f64));
+        let level = |of| self.scale.before.rate(of).filter(|rate| *rate > 0.0);
+        let before = level(Measure::Packets).zip(level(Measure::Connections));
+        let usual = before.map(|(packets, connections)| each(packets, connections));
+        let usual = usual.into_iter().chain(now).reduce(f64::min)?;
+        (own.connections >= LEAST_CONNECTIONS)
+            .then(|| each(own.packets as f64, own.connections as f64) / usual.max(1.0))
     }
 
     fn countries(&self, cohort: &Cohort) -> Countries {
@@ -543,6 +567,9 @@ fn set_apart(cohorts: &mut BTreeMap<Who, Cohort>, program: &Program<'_>) {
 
 /// Fewer accesses say nothing about makes and paths.
 const LEAST_COUNT: u64 = 20;
+
+/// Fewer connections say nothing about how many packets each carries.
+const LEAST_CONNECTIONS: u64 = 100;
 
 /// Where fewer of the requests were for what belongs to pages, the lack of it says nothing.
 const LEAST_ASSETS: f64 = 0.1;

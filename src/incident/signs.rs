@@ -4,11 +4,12 @@
 use crate::detect::rule::Evidence;
 
 /// Evidence of how somebody behaves; without any there is no attack.
-pub(super) const BEHAVIOUR: [Evidence; 12] = [
+pub(super) const BEHAVIOUR: [Evidence; 13] = [
     Evidence::HighRate,
     Evidence::OneMake,
     Evidence::OtherMakes,
     Evidence::FewAssets,
+    Evidence::BriefConnections,
     Evidence::HalfOpen,
     Evidence::Held,
     Evidence::Drips,

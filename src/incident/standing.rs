@@ -96,9 +96,12 @@ impl Standing {
         let Some(called) = called(verdict.cause) else { return false };
         let patience = &demands.patience;
         let least = patience.stands(called);
-        if self.said.is_some() {
-            return stood.whole >= least.max(patience.replaces)
-                && verdict.confidence >= patience.replaces_from;
+        if let Some((said, _)) = &self.said {
+            // What comes beside what was said contradicts it less than what comes instead.
+            let is_part = |part: &Part| label(part.cause) == label(said.cause);
+            let is_beside = verdict.cause == Cause::Mixed && verdict.parts.iter().any(is_part);
+            let replaces = if is_beside { patience.replaces / 2 } else { patience.replaces };
+            return stood.whole >= least.max(replaces) && verdict.confidence >= patience.replaces_from;
         }
         let is_seen_twice = stood.whole >= least.min(SECOND_LOOK);
         let stood = stood.whole.max(stood.lead);

@@ -335,6 +335,7 @@ impl Case<'_> {
         add(Evidence::OnePath, cohort.path, None);
         add(Evidence::FewAssets, cohort.assets, Some(1.0));
         add(Evidence::Assets, cohort.assets, Some(1.0));
+        add(Evidence::BriefConnections, cohort.packets.filter(|_| is_few && !are_people), Some(1.0));
         facts
     }
 

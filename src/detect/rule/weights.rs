@@ -34,6 +34,8 @@ pub enum Evidence {
     OnePath,
     /// Pages are fetched without what belongs to them.
     FewAssets,
+    /// How many packets few send on each connection, where what they ask for is sealed, against what is usual.
+    BriefConnections,
     /// Pages are fetched with what belongs to them.
     Assets,
     /// The cohort's excess comes from this many sources or fewer.
@@ -94,7 +96,7 @@ words! {
     Evidence, "a piece of evidence":
     Concentration = "concentration", KnownNetworks = "known-networks", NewNetworks = "new-networks",
     Foreign = "foreign", OnlyAbroad = "only-abroad", HighRate = "high-rate", OrdinaryRate = "ordinary-rate", OneMake = "one-make",
-    SameMakes = "same-makes", OtherMakes = "other-makes", OnePath = "one-path", FewAssets = "few-assets", Assets = "assets",
+    SameMakes = "same-makes", OtherMakes = "other-makes", OnePath = "one-path", FewAssets = "few-assets", Assets = "assets", BriefConnections = "brief-connections",
     FewSources = "few-sources", OneSource = "one-source", MoreClients = "more-clients", SameClients = "same-clients", Surge = "surge",
     FailsUnloaded = "fails-unloaded", ErrorsUnloaded = "errors-unloaded", LateUnloaded = "late-unloaded", BriefUnloaded = "brief-unloaded",
     BrokeFirst = "broke-first", LoadFirst = "load-first", HalfOpen = "half-open", Held = "held", Drips = "drips",

@@ -313,6 +313,29 @@ fn a_row_stands_out_where_it_is_much_more_than_before() {
 }
 
 #[test]
+fn where_requests_are_sealed_it_shows_how_much_few_send_on_each_connection() {
+    let packets = |each: u64| {
+        let mut scene = Scene::default()
+            .usually(lineage(KR, 4766), 10)
+            .since(lineage(KR, 4766), [211, 34, 105], 50, 2)
+            .since(lineage(US, 7018), [99, 0, 1], 50, 4)
+            .told(US, flood(), (1.0, 0.5, 0.0));
+        for (lineage, cell) in &mut scene.window.networks {
+            (cell.connections, cell.packets) = match lineage.country {
+                KR => (50, 50 * 30),
+                _ => (200, 200 * each),
+            };
+        }
+        for (_, cell) in scene.window.prefixes.iter_mut().filter(|(key, _)| key.lineage.country == US) {
+            (cell.connections, cell.packets) = (200, 200 * each);
+        }
+        let cohorts = scene.cohorts();
+        cohorts.iter().find(|cohort| cohort.who == Who::FewAbroad).and_then(|few| few.packets)
+    };
+    assert_eq!((packets(6), packets(30)), (Some(0.2), Some(1.0)));
+}
+
+#[test]
 fn where_nothing_is_known_of_before_makes_are_held_against_those_of_others() {
     let scene = |agent| {
         let told = (1.0, 0.5, 0.0);

@@ -116,6 +116,13 @@ fn a_verdict_gives_way_only_to_one_that_stays() {
 }
 
 #[test]
+fn what_comes_beside_what_was_said_is_said_sooner_than_what_comes_instead() {
+    let beside = [Cause::FlashCrowd, FLOOD];
+    let story = Story::default().says(3, &[Cause::FlashCrowd], ALONE).says(5, &beside, ALONE);
+    assert_eq!(story.words().last(), Some(&(60, Cause::Mixed)));
+}
+
+#[test]
 fn what_was_never_decided_is_decided_by_the_last_look() {
     let story = Story::default().says(2, &[FLOOD], ALONE);
     assert!(!story.standing.is_decided());

@@ -224,6 +224,22 @@ fn a_twentieth_of_the_excess_makes_no_mixture() {
 }
 
 #[test]
+fn few_who_ask_once_on_each_connection_behave_as_no_people_do() {
+    let sealed = |packets| Cohort {
+        packets: Some(packets),
+        client_rate: 20.0,
+        make: None,
+        same_makes: None,
+        path: None,
+        assets: None,
+        ..machines(1.0)
+    };
+    let told = |packets| Told::new(&[RISEN], vec![sealed(packets)]).verdict().cause;
+    assert_eq!(told(0.9), Cause::Unknown(Unknown::LeaningAttack));
+    assert_eq!(told(0.25), Cause::Attack(Attack::HttpFlood));
+}
+
+#[test]
 fn place_novelty_and_volume_alone_are_no_attack() {
     let verdict = Told::new(&[RISEN], vec![strangers(1.0)]).verdict();
     assert_eq!(verdict.cause, Cause::Unknown(Unknown::LeaningAttack));
