@@ -8,7 +8,7 @@ use foldhash::fast::RandomState;
 use hashbrown::HashMap;
 
 /// Seconds until which everything is learned as it comes: nothing is known yet that it could be held against.
-pub(super) const TAUGHT: f64 = 120.0;
+pub(super) const TAUGHT: f64 = 60.0;
 
 /// A part is learned up to what it is known to have of all and this on top. Held against ten minutes, as the level before
 /// is, it gains a fifth of a point a minute: an hour makes a neighbour of a network, a ramp of half an hour does not.
