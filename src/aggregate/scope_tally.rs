@@ -165,5 +165,5 @@ const LAGGING_MICROS: u32 = 500_000;
 /// An answer is late after two seconds: half of all visitors leave within three.
 const LATE_MICROS: u32 = 2_000_000;
 
-/// What is answered after so long was told as unanswered before.
+/// What is answered after so long was told as unanswered before (`PATIENCE` of `flow/turns.rs`).
 const GIVEN_UP_MICROS: u32 = 10_000_000;

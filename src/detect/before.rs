@@ -34,14 +34,16 @@ struct Lesson {
     accesses: f64,
     /// Those that were learned before, where enough is known to hold rows against.
     known: Option<f64>,
-    /// The networks that may not teach all, and which part they do: no part of theirs teaches more.
+    /// The networks that may not teach all, in their order, and which part they do: no part of theirs teaches more.
     short: Vec<(Lineage, f64)>,
 }
 
 impl Lesson {
     /// The part at most that rows of a network teach.
     fn most(&self, lineage: &Lineage) -> f64 {
-        self.short.iter().find(|(short, _)| short == lineage).map_or(1.0, |(_, taught)| *taught)
+        // Asked of each of tens of thousands of sources, while there may be thousands of such networks.
+        let at = self.short.binary_search_by_key(lineage, |(short, _)| *short);
+        at.ok().and_then(|at| self.short.get(at)).map_or(1.0, |(_, taught)| *taught)
     }
 }
 
@@ -137,6 +139,7 @@ impl Before {
                 }
             }
         }
+        lesson.short.sort_unstable_by_key(|(short, _)| *short);
         for (prefix, cell) in &tick.prefixes {
             let most = lesson.most(&prefix.lineage);
             self.learn_row(Key::Prefix(prefix.prefix), &lesson, (cell, most));
