@@ -82,6 +82,8 @@ const BRIEF: u8 = 1 << 3;
 const RESENT: u8 = 1 << 4;
 /// That nothing is asked behind its handshake was told.
 const BARE: u8 = 1 << 5;
+/// When it was last looked at, the client had added little to what it said, sealed and unanswered.
+const TRICKLED: u8 = 1 << 6;
 
 /// Nobody waits longer for an answer or for the next byte: a head that takes 10 s is no browser's.
 pub(super) const PATIENCE: Span = Span::from_secs(10);
@@ -254,7 +256,7 @@ impl Turns {
     /// The client says that it is done, or breaks off: where it waited that long, it gave up.
     pub fn give_up(&mut self, now: Timestamp, heard: Heard) {
         if Point::of(now).span_since(self.last) >= GIVES_UP {
-            self.break_off(heard, self.trickles());
+            self.break_off(heard, self.goes_on_trickling());
         }
     }
 
@@ -308,6 +310,7 @@ impl Turns {
         let mut told = Served::default();
         let slow = self.is_slow(at, heard);
         if self.is(TURN) && at.has_waited(self.since) {
+            self.manner = if self.trickles() { self.manner | TRICKLED } else { self.manner & !TRICKLED };
             self.mark = self.top[0];
         }
         let silent = self.is_silent() && at.has_waited(self.since);
@@ -377,7 +380,13 @@ impl Turns {
         if heard.unfinished {
             return self.moved() < LEAST_PROGRESS;
         }
-        self.trickles()
+        self.goes_on_trickling()
+    }
+
+    /// Whether a client trickles for the second time: whoever asks again over HTTP/2 for what does not come adds as little,
+    /// once or twice until he gives up.
+    fn goes_on_trickling(&self) -> bool {
+        self.manner & TRICKLED != 0 && self.trickles()
     }
 
     /// Whether a client adds little to what it said, sealed and unanswered, as none does that asked for something.
@@ -505,7 +514,7 @@ impl Turns {
         }
         *released |= self.state & HELD != 0;
         self.state &= !(TURN | WAITING | UNANSWERED | HELD | STARVED);
-        self.manner &= !(SHORT | NIBBLES);
+        self.manner &= !(SHORT | NIBBLES | TRICKLED);
     }
 
     /// Moves the highest number of a direction on; answers whether the segment brings anything new.

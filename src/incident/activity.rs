@@ -30,6 +30,9 @@ const RISES: f64 = 0.25;
 /// Without a finding it must come to so many times the level before as well, and beyond what chance brings.
 const ABOVE: f64 = 2.0;
 
+/// Without a finding these seconds together must come to it: a page is fetched with all that belongs to it in one or two.
+const SPAN: i64 = 5;
+
 /// The part of the connections that were found to be held which may be left.
 const HELD: f64 = 0.5;
 
@@ -71,27 +74,47 @@ impl Activity {
             if is_held(finding, watched) {
                 self.last = tick;
             }
+            let span = if is_found { 1 } else { SPAN };
             let Some(least) = least(finding, is_found) else { continue };
-            let traffic = finding.rule.filter.traffic;
-            let ticks = watched.since(self.followed.plus(1));
-            let seen = ticks.filter(|(_, seconds)| weight(finding, seconds.of(traffic)) as f64 >= least);
-            self.last = self.last.max(seen.map(|(tick, _)| tick).next_back().unwrap_or(self.last));
+            if let Some(seen) = last_seen(finding, watched, self.followed, (span, least)) {
+                self.last = self.last.max(seen);
+            }
         }
         self.followed = tick;
     }
 }
 
-/// What a second must come to; `None` where it takes a finding to tell the matter from a service's ordinary load.
+/// The last tick behind `followed` in which any of what was found moved, and in `span` seconds together at least so much.
+fn last_seen(
+    finding: &Finding,
+    watched: &Watched,
+    followed: TickId,
+    (span, least): (i64, f64),
+) -> Option<TickId> {
+    let traffic = finding.rule.filter.traffic;
+    let ticks = watched.since(followed.plus(2 - span));
+    let recent: Vec<(TickId, u64)> =
+        ticks.map(|(tick, seconds)| (tick, weight(finding, seconds.of(traffic)))).collect();
+    let within = |last: TickId, tick: TickId| (0..span).contains(&(last.second - tick.second));
+    let sum =
+        |last| recent.iter().filter(|(tick, _)| within(last, *tick)).map(|(_, moved)| moved).sum::<u64>();
+    let moves = |(tick, moved): &&(TickId, u64)| *tick > followed && *moved > 0 && sum(*tick) as f64 >= least;
+    recent.iter().rfind(moves).map(|(tick, _)| *tick)
+}
+
+/// What a second must come to where a rule finds it, or else [`SPAN`]; `None` where it takes a finding to tell the matter
+/// from a service's ordinary load.
 fn least(finding: &Finding, is_found: bool) -> Option<f64> {
-    let least = (WEIGHS * finding.observed.rate).max(1.0);
     let stands_out = finding.key != Key::Service || is_of_health(finding.rule.measure);
-    let before = finding.observed.before;
+    let (rate, before) = (finding.observed.rate, finding.observed.before);
     if is_found {
-        let risen = before + RISES * (finding.observed.rate - before);
+        let least = (WEIGHS * rate).max(1.0);
+        let risen = before + RISES * (rate - before);
         return Some(if stands_out { least } else { least.max(risen) });
     }
+    let [rate, before] = [rate, before].map(|each| each * SPAN as f64);
     let chance = before + CHANCE * (scatter(finding.rule.measure) * before).sqrt();
-    stands_out.then(|| least.max(ABOVE * before).max(chance))
+    stands_out.then(|| (WEIGHS * rate).max(1.0).max(ABOVE * before).max(chance))
 }
 
 /// Whether the connections that were found to be held are held still: they came to be so once.

@@ -102,11 +102,7 @@ pub(super) const LEAST_TOLD: f64 = LEAST_LIFT * LEAST_BEFORE;
 /// A minute is long enough for most visits; shorter episodes are scaled up from this many seconds at least.
 const LEAST_SECONDS: f64 = 20.0;
 
-/// The many beside few are more than they were where there is so much more of them: from one ten minutes to the next
-/// people come and go by a tenth.
-const LEAST_RISE: f64 = 0.1;
-
-/// And by more than so many standard deviations. Page views come in bursts (variance over mean, as in `timeline`).
+/// The many beside few are more than they were by more than so many standard deviations. Page views come in bursts (variance over mean, as in `timeline`).
 const CHANCE: f64 = 2.0;
 const BURSTS: f64 = 8.0;
 
@@ -117,7 +113,8 @@ const LINGERING: f64 = 2.0;
 /// An excess of a smaller part of all is not told apart from what is usual.
 const LEAST_APART: f64 = 0.3;
 
-/// As many clients as ever that ask for so much more, at least, do so for a reason.
+/// Clients beside few that ask for so much more, at least, do so for a reason of their own: what few slow down is asked for
+/// again, and people come and go by a third within minutes.
 const MUCH_MORE: f64 = 0.5;
 
 impl Cohort {
@@ -143,9 +140,7 @@ impl Cohort {
     /// was: `stretch` is how many times as long as it both are together.
     fn is_more_than_chance(&self, stretch: f64) -> bool {
         let chance = CHANCE * (BURSTS * self.usual.max(1.0) * stretch).sqrt();
-        let as_many = self.gathering.is_some_and(Gathering::is_ordinary);
-        let least = if as_many { MUCH_MORE } else { LEAST_RISE };
-        self.is_gathered() || self.excess >= chance.max(least * self.usual)
+        self.is_gathered() || self.excess >= chance.max(MUCH_MORE * self.usual)
     }
 
     /// Whether it is worth judging beside others.

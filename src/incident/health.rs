@@ -222,13 +222,15 @@ impl Found {
         self.health.failure_ratio.is_some_and(|ratio| ratio >= FAILS) || self.gives_up
     }
 
-    /// How bad it is: by the harm done where it can be seen, else `level`; `attacked` is worth a look without harm.
+    /// How bad it is: by the harm done where it can be seen, else `level`; `attacked` is worth a look without harm. A few
+    /// seconds of harm are a restart until they are more.
     pub fn severity(&self, level: Level, timeline: &Timeline, attacked: bool) -> Level {
         match self.health.failure_ratio {
             Some(ratio) if ratio >= 0.5 && timeline.down_for >= LONG => Level::Critical,
-            _ if self.is_failing() => Level::High,
+            _ if self.is_failing() && !timeline.is_brief() => Level::High,
             None => level,
-            Some(_) if self.health.state == Condition::Degraded || attacked => Level::Medium,
+            Some(_) if attacked => Level::Medium,
+            Some(_) if self.health.state == Condition::Degraded && !timeline.is_brief() => Level::Medium,
             Some(_) => Level::Low,
         }
     }

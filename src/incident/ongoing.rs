@@ -187,6 +187,12 @@ impl Ongoing {
         self.told.as_ref().map(|told| told.what.cause)
     }
 
+    /// Whether those were named who attack, or ask too much.
+    pub fn blames(&self) -> bool {
+        let is_theirs = |what: &What| matches!(what.cause, Cause::Attack(_) | Cause::HeavyClient);
+        self.told.as_ref().is_some_and(|told| is_theirs(&told.what) && !told.what.origins.is_empty())
+    }
+
     /// Whether it is to be looked at: what is not decided yet also where nothing more came, since that tells, too.
     pub fn is_due(&self, tick: TickId, between_looks: i64) -> bool {
         let Some(told) = &self.told else { return true };

@@ -64,6 +64,9 @@ const BETWEEN: i64 = 20;
 /// Seconds without anything after which what comes is looked at by itself: more than a fault's retries leave between them.
 pub(super) const LULL: i64 = 40;
 
+/// The same behind those who were named: what they do leaves no retries, and pulses are known again by who sends them.
+const LULL_OF_NAMED: i64 = 25;
+
 /// Seconds between two looks that must say the same.
 const SECOND_LOOK: i64 = 10;
 
@@ -124,7 +127,8 @@ impl Successor {
         (watched, is_declared): (&Watched, bool),
     ) -> Option<Self> {
         nature(ongoing.cause()?)?;
-        let is_lull = tick.second - ongoing.activity.last.second > LULL
+        let lull = if ongoing.blames() { LULL_OF_NAMED } else { LULL };
+        let is_lull = tick.second - ongoing.activity.last.second > lull
             && tick.second - ongoing.last_seen.second > PAUSE;
         let behind = match is_lull {
             true => Behind::of(ongoing),

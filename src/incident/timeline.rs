@@ -76,6 +76,8 @@ pub(super) struct Timeline {
     pub peak: Option<f64>,
     /// How many seconds most exchanges failed.
     pub down_for: u64,
+    /// How many seconds exchanges have been seen to fail since they began to.
+    pub failed_for: u64,
     /// How many seconds most attempts to connect found no answer.
     pub shut_for: u64,
     /// The longest time in seconds that nothing was answered though something was asked,
@@ -151,10 +153,15 @@ const REMEMBERED: i64 = 20;
 pub(super) const BURSTS: [(Measure, f64); 3] =
     [(Measure::Attempts, 2.0), (Measure::Accesses, 8.0), (Measure::Packets, 30.0)];
 
+/// The milliseconds that one answer may take on any day: waits scatter by so much for each access.
+const WAIT: f64 = 200.0;
+
 /// How much counts of a measure scatter; of what is a part of accesses, as accesses do.
 pub(super) fn scatter(measure: Measure) -> f64 {
+    let accesses = BURSTS[1].1;
     let known = BURSTS.into_iter().find(|(of, _)| *of == measure);
-    known.map_or(BURSTS[1].1, |(_, scatter)| scatter)
+    let each = if measure == Measure::Waiting { WAIT } else { 1.0 };
+    known.map_or(accesses * each, |(_, scatter)| scatter)
 }
 
 /// A load that lies so many standard deviations above that before is no chance.
@@ -171,6 +178,9 @@ const HEALED: u64 = 10;
 const BORNE: i64 = 30;
 const AS_MUCH: f64 = 1.1;
 const BEARABLE: f64 = 3.0;
+
+/// Who deploys lets nobody in for some seconds.
+const BLIP: u64 = 4;
 
 /// Fewer exchanges within the span say nothing.
 const LEAST: u64 = 5;
@@ -226,7 +236,7 @@ impl Timeline {
         }
         if tick < usual.onset && self.well >= HEALED {
             (self.broke, self.load_when_broke) = (None, None);
-            (self.attempts, self.answered) = (0, 0);
+            (self.attempts, self.answered, self.failed_for) = (0, 0, 0);
         }
         if let Some(Failing { lag, .. }) =
             failing.filter(|failing| failing.part >= FAILING && self.broke.is_none())
@@ -237,7 +247,9 @@ impl Timeline {
             // Load and failures are of the same span of seconds.
             let then = tick.plus(-lag);
             self.load_when_broke = self.loads.iter().find(|(at, _)| *at >= then).map(|(_, load)| *load);
+            self.failed_for = lag.unsigned_abs();
         }
+        self.failed_for += u64::from(self.broke.is_some() && !is_well);
     }
 
     /// Notes a load that the service bears, and which it has borne by now.
@@ -307,6 +319,11 @@ impl Timeline {
         if load >= RISEN && self.rose.is_none() && is_no_chance {
             self.rose = Some(self.first());
         }
+    }
+
+    /// Whether exchanges fail, but have for no longer than a restart takes: each second is looked at with those before it.
+    pub fn is_brief(&self) -> bool {
+        self.broke.is_some() && self.failed_for < BLIP + SPAN as u64
     }
 
     /// Since when the load has been up, where it stayed up for as long as loads are remembered: where little is asked, five

@@ -25,6 +25,8 @@ pub(super) struct Case<'a> {
     pub cohorts: &'a [Cohort],
     /// What nineteen in twenty clients used to ask for in a minute.
     pub busy_client: Option<f64>,
+    /// The part of requests that used to be for what belongs to pages.
+    pub asset_share: Option<f64>,
     /// 0 to 2: how much is known of before.
     pub stage: usize,
     /// What the rules say it is, whatever else.
@@ -113,6 +115,9 @@ const HEAVY: f64 = 3.0;
 
 /// Sources with less than this are few on any day: a person at work.
 const MACHINE: f64 = 120.0;
+
+/// The part of requests for pages is taken for no less: what is counted so rarely is not known well.
+const FEWEST_PAGES: f64 = 0.1;
 
 impl Case<'_> {
     /// The verdict.
@@ -294,9 +299,9 @@ impl Case<'_> {
         let mut add = |evidence, value: Option<f64>, expected| {
             facts.extend(value.map(|value| Fact { evidence, value, expected }));
         };
-        let rate =
-            (cohort.client_rate > 0.0).then(|| cohort.client_rate / self.busy_client.unwrap_or(MACHINE));
-        let often = rate.filter(|_| self.busy_client.is_some());
+        let often = self.busy_client.map(|busy| self.page_times(cohort) * cohort.client_rate / busy);
+        let rate = often.or(Some(cohort.client_rate / MACHINE)).filter(|_| cohort.client_rate > 0.0);
+        let often = often.and(rate);
         // Beside few who stand out, new networks are what tells their like from the many.
         let is_apart = cohort.who != Who::Many || self.cohorts.len() <= 1;
         let are_people = is_apart && are_people(cohort, often, self.weights);
@@ -337,6 +342,13 @@ impl Case<'_> {
         add(Evidence::Assets, cohort.assets, Some(1.0));
         add(Evidence::BriefConnections, cohort.packets.filter(|_| is_few && !are_people), Some(1.0));
         facts
+    }
+
+    /// How many times as many pages the requests of a cohort's clients are as those of others were: who fetches nothing that
+    /// belongs to them asks for more of them as often.
+    fn page_times(&self, cohort: &Cohort) -> f64 {
+        let (Some(assets), Some(usual)) = (cohort.assets, self.asset_share) else { return 1.0 };
+        ((1.0 - assets * usual) / (1.0 - usual).max(FEWEST_PAGES)).max(1.0)
     }
 
     /// How many different clients a cohort has where they try again what fails: nobody else brings the excess, and they ask

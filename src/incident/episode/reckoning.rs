@@ -210,6 +210,7 @@ impl<'a> Reckoning<'a> {
             facts: facts.all(ground.is_declared),
             cohorts,
             busy_client: watched.habits().busy_client(),
+            asset_share: watched.habits().asset_share(),
             stage: episode.stage(watched, before),
             said: ground.said,
             is_said_of_all: ground.is_said_of_all,

@@ -164,6 +164,23 @@ fn severity_follows_harm() {
 }
 
 #[test]
+fn a_few_seconds_of_harm_are_a_restart_until_they_are_more() {
+    let health =
+        Health { state: Condition::Down, failure_ratio: Some(0.9), witnesses: Witnesses::Known, since: None };
+    let found = Found { health, is_slow: false, gives_up: false, was_well: true };
+    let level = |seconds, attacked| {
+        let (usually, mut timeline) = (before(10), Timeline::default());
+        let usual =
+            Usual { before: &usually, wait: None, sides: Sides::Both, onset: crate::time::TickId::default() };
+        (0..seconds).for_each(|second| timeline.take(at(second), &silent(10), &usual));
+        found.severity(Level::Medium, &timeline, attacked)
+    };
+    assert_eq!(level(3, false), Level::Low);
+    assert_eq!(level(3, true), Level::Medium, "an attack is worth a look whatever it has done");
+    assert_eq!(level(12, false), Level::High);
+}
+
+#[test]
 fn answers_that_nobody_waits_for_are_harm() {
     let health = Health {
         state: Condition::Degraded,

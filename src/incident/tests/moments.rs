@@ -4,9 +4,11 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use super::{at, served, silent};
-use crate::aggregate::{Count, Probe, ProbedKey, ScopeTick, Tried};
+use crate::aggregate::{Cell, Count, Lineage, Probe, ProbedKey, ScopeTick, Tried};
+use crate::attribute::Country;
 use crate::detect::rule::{Observed, RuleSet};
 use crate::detect::{Finding, Key, Seconds, SpanNeeds, Watched};
+use crate::flow::Proof;
 use crate::incident::activity::Activity;
 use crate::incident::onset::{onset, pushed};
 
@@ -80,6 +82,43 @@ fn a_service_that_refuses_goes_on_refusing_without_a_finding() {
 fn an_ordinary_load_is_no_crowd_that_goes_on() {
     let watched = watched(busy(11, 10).chain(busy(10, 50)).chain(busy(20, 10)));
     assert_eq!(until(&found("load-surge", Key::Service, 20, (50.0, 10.0)), &watched), 20);
+}
+
+#[test]
+fn a_few_who_wait_are_no_overload_that_goes_on() {
+    let waiting = |milliseconds: u64| {
+        let mut tick = served(20);
+        tick.counts[Count::FirstByteWait] = milliseconds * 1_000;
+        tick
+    };
+    let story = (0..11).map(|_| waiting(1_000)).chain((0..10).map(|_| waiting(20_000)));
+    let until = |after| {
+        let after = (0..20).map(|second| waiting(if second == 15 { after } else { 1_000 }));
+        until(
+            &found("clients-wait", Key::Service, 20, (20_000.0, 1_000.0)),
+            &watched(story.clone().chain(after)),
+        )
+    };
+    assert_eq!(until(3_000), 20, "three times as long is chance");
+    assert_eq!(until(12_000), 40);
+}
+
+#[test]
+fn a_page_with_its_files_is_no_flood_that_goes_on() {
+    let from = |accesses| {
+        let country = Country::Code(*b"US");
+        let lineage = Lineage { country, asn: None, label: None, proof: Proof::Proven };
+        let cell = Cell { accesses, ..Cell::default() };
+        ScopeTick { networks: vec![(lineage, cell)], ..served(10) }
+    };
+    let until = |after: [u64; 10]| {
+        let story = busy(11, 10).chain((0..10).map(|_| from(50))).chain(after.map(from)).chain(busy(20, 10));
+        let flood = found("foreign-concentration", Key::Country(Country::Code(*b"US")), 20, (50.0, 0.1));
+        until(&flood, &watched(story))
+    };
+    assert_eq!(until([0; 10]), 20);
+    assert_eq!(until([0, 0, 0, 0, 0, 0, 0, 12, 0, 0]), 20);
+    assert_eq!(until([6; 10]), 30, "a tenth of it is");
 }
 
 #[test]

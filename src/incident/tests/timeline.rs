@@ -44,6 +44,17 @@ fn what_had_healed_before_the_onset_is_not_what_broke() {
 }
 
 #[test]
+fn a_restart_is_brief_and_an_outage_is_not() {
+    let broken = |for_seconds| {
+        let story = seconds(20, || served(10)).chain(seconds(for_seconds, || silent(10)));
+        timeline(Sides::Both, story.chain(seconds(20, || served(10))))
+    };
+    assert!(!broken(0).is_brief(), "what never failed is not over soon");
+    assert!([2, 4].map(broken).iter().all(|blip| blip.broke.is_some() && blip.is_brief()));
+    assert!(!broken(10).is_brief());
+}
+
+#[test]
 fn a_service_that_falls_silent_before_people_try_again_broke_first() {
     let story =
         seconds(20, || served(10)).chain(seconds(30, || silent(10))).chain(seconds(20, || silent(40)));

@@ -67,6 +67,7 @@ impl Told {
             facts: self.facts.clone(),
             cohorts: &self.cohorts,
             busy_client: Some(30.0),
+            asset_share: Some(0.8),
             stage: self.stage,
             said: self.said,
             is_said_of_all: self.is_said_of_all,
@@ -176,6 +177,21 @@ fn machines_from_few_prefixes_are_a_flood() {
 fn people_from_everywhere_they_came_from_are_a_crowd() {
     let told = Told::new(&[RISEN, (Evidence::LoadFirst, 30.0)], vec![people(1.0)]).hurt();
     assert_eq!(told.verdict().cause, Cause::FlashCrowd);
+}
+
+#[test]
+fn who_asks_for_pages_alone_asks_for_more_of_them_than_people_do() {
+    let told = |assets| {
+        let cohort = Cohort { assets: Some(assets), same_makes: None, path: None, ..people(1.0) };
+        Told::new(&[RISEN, (Evidence::LoadFirst, 30.0)], vec![cohort]).hurt().verdict()
+    };
+    let rate = |verdict: Verdict, of| {
+        verdict.reasons.iter().find(|reason| reason.evidence == of).map(|found| found.value)
+    };
+    assert!(rate(told(0.9), Evidence::OrdinaryRate).is_some_and(|times| times < 1.0));
+    assert_eq!(told(0.9).cause, Cause::FlashCrowd);
+    assert!(rate(told(0.05), Evidence::HighRate).is_some_and(|times| times > 3.0));
+    assert_ne!(told(0.05).cause, Cause::FlashCrowd);
 }
 
 #[test]
