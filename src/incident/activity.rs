@@ -76,7 +76,7 @@ impl Activity {
             }
             let span = if is_found { 1 } else { SPAN };
             let Some(least) = least(finding, is_found) else { continue };
-            if let Some(seen) = last_seen(finding, watched, self.followed, (span, least)) {
+            if let Some(seen) = last_seen(finding, watched, (self.last, self.followed), (span, least)) {
                 self.last = self.last.max(seen);
             }
         }
@@ -84,20 +84,21 @@ impl Activity {
     }
 }
 
-/// The last tick behind `followed` in which any of what was found moved, and in `span` seconds together at least so much.
+/// The last tick behind `followed` in which any of what was found moved, and in `span` seconds together, since it was last
+/// seen, at least so much.
 fn last_seen(
     finding: &Finding,
     watched: &Watched,
-    followed: TickId,
+    (last, followed): (TickId, TickId),
     (span, least): (i64, f64),
 ) -> Option<TickId> {
     let traffic = finding.rule.filter.traffic;
-    let ticks = watched.since(followed.plus(2 - span));
+    let ticks = watched.since(followed.plus(2 - span).max(last.plus(1)));
     let recent: Vec<(TickId, u64)> =
         ticks.map(|(tick, seconds)| (tick, weight(finding, seconds.of(traffic)))).collect();
-    let within = |last: TickId, tick: TickId| (0..span).contains(&(last.second - tick.second));
+    let within = |until: TickId, tick: TickId| (0..span).contains(&(until.second - tick.second));
     let sum =
-        |last| recent.iter().filter(|(tick, _)| within(last, *tick)).map(|(_, moved)| moved).sum::<u64>();
+        |until| recent.iter().filter(|(tick, _)| within(until, *tick)).map(|(_, moved)| moved).sum::<u64>();
     let moves = |(tick, moved): &&(TickId, u64)| *tick > followed && *moved > 0 && sum(*tick) as f64 >= least;
     recent.iter().rfind(moves).map(|(tick, _)| *tick)
 }
