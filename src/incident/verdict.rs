@@ -183,12 +183,12 @@ impl Case<'_> {
     }
 
     /// Whether a cohort raises the load by half or more, and is mostly given what it asks for: those who try paths or
-    /// passwords are denied them.
+    /// passwords are denied them, though they may be given the form each time.
     fn finds(&self, cohort: &Cohort) -> bool {
         let Cell { denied, missing, responses, accesses, .. } = cohort.cell;
         let failed = u64::from(denied) + u64::from(missing);
         let raises = self.times.is_none_or(|times| (times - 1.0) * cohort.share >= SLIGHT - 1.0);
-        accesses > 0 && raises && 2 * failed < responses.max(1)
+        accesses > 0 && raises && 3 * failed < responses.max(1)
     }
 
     /// The evidence that speaks of a cohort, with what it weighs for each cause.
