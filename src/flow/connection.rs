@@ -74,7 +74,6 @@ pub(super) struct Moment<'a, O: Observer> {
     pub tick: TickId,
     pub turns: &'a mut Turns,
     pub heads: &'a mut Room,
-    pub proxies: &'a TrustedProxies,
     pub askers: &'a mut Askers,
     pub slot: SlotId,
     pub observer: &'a mut O,
@@ -262,17 +261,18 @@ impl Connection {
         listen: impl FnOnce(&mut Speech, &mut Hearing<'_>, &mut dyn FnMut(Said<'_>)),
     ) {
         let Self { speech, news, account, key, .. } = self;
-        let Moment { now, tick, turns, heads, proxies, askers, slot, observer } = moment;
+        let Moment { now, tick, turns, heads, askers, slot, observer } = moment;
         let mut hearing = Hearing { now: *now, room: heads };
         listen(speech, &mut hearing, &mut |said| {
-            let client = || asker(&said, account.client(key), proxies);
+            let sender = account.client(key);
+            let client = asker(&said, sender, &askers.proxies);
             if asks(&said)
-                && let Some(before) = askers.ask(*slot, account.client(key).address, client().address)
+                && let Some(before) = askers.ask(*slot, sender.address, client.address)
             {
                 // What came until now belongs to whoever asked before.
                 let (news, served) = (news.take_asked(), turns.take_asked());
                 let what = What::Progress(
-                    Client { address: before, ..client() },
+                    Client { address: before, ..client },
                     Progress { news, served, ..Progress::default() },
                 );
                 observer.observe(account.event(key, *tick, what));
@@ -354,11 +354,7 @@ fn asks(said: &Said<'_>) -> bool {
 
 /// What is told at once of what was said, and what with the second: what a client asks of the service, and what that
 /// answers.
-fn evidence<'a>(
-    said: &Said<'a>,
-    client: impl FnOnce() -> Client,
-    (news, turns): (&mut News, &mut Turns),
-) -> Option<What<'a>> {
+fn evidence<'a>(said: &Said<'a>, client: Client, (news, turns): (&mut News, &mut Turns)) -> Option<What<'a>> {
     use Direction::{ToClient, ToServer};
     match said {
         Said::Request(request) if request.from == ToServer => {
@@ -366,12 +362,12 @@ fn evidence<'a>(
                 true => turns.ask(),
                 false => turns.begin_to_ask(),
             }
-            return Some(What::Request(client(), request.head));
+            return Some(What::Request(client, request.head));
         }
         Said::Hello(hello) if hello.from == ToServer => {
             turns.ask();
             turns.seal();
-            return Some(What::Hello(client(), hello.hello));
+            return Some(What::Hello(client, hello.hello));
         }
         Said::Http2 { from, headers, resets, answers } => {
             news.responses(answers);
@@ -380,13 +376,13 @@ fn evidence<'a>(
             if requests > 0 {
                 turns.ask();
             }
-            return Some(What::Http2 { client: client(), requests, resets: *resets });
+            return Some(What::Http2 { client, requests, resets: *resets });
         }
         Said::Response(response) if response.from == ToClient => {
             news.response(response.status);
             let failure = Failure::of(response.status)?;
             turns.fail(failure);
-            return response.failed.map(|path| What::Failed { client: client(), path, failure });
+            return response.failed.map(|path| What::Failed { client, path, failure });
         }
         Said::Spoken(ToServer) => {
             turns.ask();

@@ -110,7 +110,6 @@ pub struct Tracker {
     limits: FlowLimits,
     held: Held,
     heads: Room,
-    proxies: TrustedProxies,
     askers: Askers,
     /// What is to be left out once the tick closes.
     asked: Shed,
@@ -142,8 +141,7 @@ impl Tracker {
             limits,
             held: Held::default(),
             heads: Room::new(limits.head_bytes, proxies.clone()),
-            proxies,
-            askers: Askers::default(),
+            askers: Askers::new(proxies),
             asked: Shed::default(),
             counts: FlowCounts::default(),
             swept: TickId::default(),
@@ -169,7 +167,7 @@ impl Tracker {
 
     /// Believes these proxies from now on.
     pub fn trust(&mut self, proxies: &TrustedProxies) {
-        self.proxies = proxies.clone();
+        self.askers.proxies = proxies.clone();
         self.heads.trust(proxies.clone());
     }
 
@@ -270,9 +268,9 @@ impl Tracker {
         } else if let (Shed::Nothing, Some(payload), Some((connection, turns))) =
             (self.heads.sheds(), datagram(packet), self.connections.get(seen.id))
         {
-            let (heads, proxies, askers) = (&mut self.heads, &self.proxies, &mut self.askers);
+            let (heads, askers) = (&mut self.heads, &mut self.askers);
             let slot = seen.id;
-            let mut moment = Moment { now, tick, turns, heads, proxies, askers, slot, observer };
+            let mut moment = Moment { now, tick, turns, heads, askers, slot, observer };
             connection.datagram(direction, payload, &mut moment);
         }
         if is_straggler {
@@ -293,8 +291,8 @@ impl Tracker {
         }
         if says {
             let before = connection.ended;
-            let (heads, proxies, askers) = (&mut self.heads, &self.proxies, &mut self.askers);
-            let mut moment = Moment { now, tick, turns, heads, proxies, askers, slot: id, observer };
+            let (heads, askers) = (&mut self.heads, &mut self.askers);
+            let mut moment = Moment { now, tick, turns, heads, askers, slot: id, observer };
             connection.segment(direction, segment, &mut moment);
             // One that is not listed leaves with the next sweep.
             if connection.ended && !before && self.ended.len() < self.limits.listed() {
@@ -388,11 +386,12 @@ impl Tracker {
         let party = connection::Account { named, client: admission.client, proof: admission.proof };
         let mut connection = Connection::new(arrival.key, party, now, tick);
         let waits = self.heads.sheds() < Shed::Detail;
-        let (heads, proxies) = (&mut self.heads, &self.proxies);
+        let heads = &mut self.heads;
         if !room {
             self.counts.refused += 1;
-            let (mut turns, askers, slot) = (Turns::default(), &mut Askers::default(), 0);
-            let mut moment = Moment { now, tick, turns: &mut turns, heads, proxies, askers, slot, observer };
+            let (mut turns, slot) = (Turns::default(), 0);
+            let askers = &mut Askers::new(self.askers.proxies.clone());
+            let mut moment = Moment { now, tick, turns: &mut turns, heads, askers, slot, observer };
             account.begin(&mut connection, (arrival, admission), &mut moment);
             let asker = moment.askers.of(slot);
             connection.flush(&mut turns, asker, observer);
@@ -404,7 +403,7 @@ impl Tracker {
         self.losses.begin(id, admission.first);
         let Some((connection, turns)) = self.connections.get(id) else { return };
         let askers = &mut self.askers;
-        let mut moment = Moment { now, tick, turns, heads, proxies, askers, slot: id, observer };
+        let mut moment = Moment { now, tick, turns, heads, askers, slot: id, observer };
         account.begin(connection, (arrival, admission), &mut moment);
         if let (Some(segment), true) = (arrival.segment, waits) {
             self.losses.segment(id, account.direction, segment);
