@@ -11,6 +11,7 @@ mod askers;
 mod community;
 mod connection;
 mod icmp;
+mod index;
 mod key;
 mod ledger;
 mod loss;

@@ -2,11 +2,13 @@
 //! connections name slots instead of looking keys up. Comes in: keys and connections. Goes out: slots.
 
 use std::hash::BuildHasher;
+use std::mem;
 
 use foldhash::fast::RandomState;
-use hashbrown::HashTable;
 
 use super::connection::Connection;
+use super::index::Index;
+pub(super) use super::index::MOST;
 use super::key::FlowKey;
 use super::turns::Turns;
 
@@ -17,7 +19,7 @@ pub(super) struct Table {
     /// By slot: what only packets with data touch lies apart.
     turns: Vec<Turns>,
     free: Vec<u32>,
-    index: HashTable<u32>,
+    index: Index,
     hasher: RandomState,
 }
 
@@ -40,7 +42,7 @@ impl Table {
     #[inline]
     pub fn find(&self, key: &FlowKey) -> Option<SlotId> {
         let slots = &self.slots;
-        self.index.find(self.hasher.hash_one(*key), |id| is(slots, *id, key)).copied()
+        self.index.find(self.hasher.hash_one(*key), |id| is(slots, id, key))
     }
 
     /// The connection in a slot.
@@ -68,7 +70,8 @@ impl Table {
         let slot = Some(Slot { hash, connection });
         let id = match self.free.pop() {
             Some(id) => {
-                self.slots[id as usize] = slot;
+                // Nothing is there to be dropped, and to look whether that is so takes longer than all the rest.
+                mem::forget(mem::replace(&mut self.slots[id as usize], slot));
                 id
             }
             None => {
@@ -77,9 +80,7 @@ impl Table {
                 (self.slots.len() - 1) as SlotId
             }
         };
-        let slots = &self.slots;
-        let hash_of = |id: &SlotId| slots[*id as usize].as_ref().map_or(0, |slot| slot.hash);
-        self.index.insert_unique(hash, id, hash_of);
+        self.index.insert(hash, id);
         id
     }
 
@@ -88,9 +89,7 @@ impl Table {
         let Some(place) = self.slots.get_mut(id as usize) else { return };
         let Some(hash) = place.as_ref().map(|slot| slot.hash) else { return };
         *place = None;
-        if let Ok(entry) = self.index.find_entry(hash, |have| *have == id) {
-            entry.remove();
-        }
+        self.index.remove(hash, id);
         self.free.push(id);
     }
 

@@ -12,14 +12,14 @@ use super::loss::Losses;
 use super::marks::Marks;
 use super::pending::{self, Admission, Knock, Outcome, Pending};
 use super::speech::{Room, TrustedProxies};
-use super::table::{SlotId, Table};
+use super::table::{self, SlotId, Table};
 use super::turns::{PATIENCE, Turns};
 use super::{Client, Observer, Proof, Shed, What};
 use crate::decode::{Packet, TcpSegment, Transport, UdpDatagram};
 use crate::service::{Direction, Named};
 use crate::time::{TickId, Timestamp};
 
-/// How much one shard may hold.
+/// How much one shard may hold; it has no room for more than 32,768 admitted conversations, whatever is asked.
 #[derive(Debug, Clone, Copy)]
 pub struct FlowLimits {
     /// Pending conversations.
@@ -520,7 +520,7 @@ impl Held {
             Proof::Proven => limits.proven,
             Proof::Unproven => limits.unproven,
         };
-        *self.of(proof) < most
+        *self.of(proof) < most && self.proven + self.unproven < table::MOST
     }
 
     fn take(&mut self, proof: Proof) {
