@@ -18,9 +18,12 @@ pub enum Callers {
 impl Callers {
     /// Sees an address try.
     #[inline]
-    pub fn see(&mut self, source: IpAddr) {
-        if !matches!(self, Self::Several) {
-            self.merge(Self::One(source));
+    pub fn see(&mut self, source: &IpAddr) {
+        match self {
+            Self::Nobody => *self = Self::One(*source),
+            Self::One(one) if one == source => {}
+            Self::One(_) => *self = Self::Several,
+            Self::Several => {}
         }
     }
 

@@ -129,17 +129,17 @@ impl Tallies {
         (&mut open[at].1, attributions)
     }
 
-    fn attempted(&mut self, event: &FlowEvent<'_>, source: IpAddr, bytes: u32) {
+    fn attempted(&mut self, event: &FlowEvent<'_>, source: &IpAddr, bytes: u32) {
         let (tally, _) = self.tally(event.tick);
         let Some(sums) = tally.scope(event.scope) else { return };
         sums.counts[Count::Attempts] += 1;
-        sums.stranger(source, bytes);
+        sums.stranger(*source, bytes);
         sums.callers.see(source);
         tally.reached(event.server, 1);
         tally.probed(event, source, Probe { attempts: 1, answered: 0 });
     }
 
-    fn answered(&mut self, event: &FlowEvent<'_>, source: IpAddr, (bytes, micros): (u32, u32)) {
+    fn answered(&mut self, event: &FlowEvent<'_>, source: &IpAddr, (bytes, micros): (u32, u32)) {
         let (tally, _) = self.tally(event.tick);
         let Some(sums) = tally.scope(event.scope) else { return };
         sums.answers(bytes);
@@ -193,13 +193,13 @@ impl Tallies {
         }
     }
 
-    fn unearned(&mut self, event: &FlowEvent<'_>, source: IpAddr, direction: Direction, bytes: u32) {
+    fn unearned(&mut self, event: &FlowEvent<'_>, source: &IpAddr, direction: Direction, bytes: u32) {
         let (tally, _) = self.tally(event.tick);
         let Some(sums) = tally.scope(event.scope) else { return };
         match direction {
             Direction::ToClient => sums.answers(bytes),
             Direction::ToServer => {
-                sums.stranger(source, bytes);
+                sums.stranger(*source, bytes);
                 sums.by_protocol(event.server.protocol, Volume { packets: 1, bytes: u64::from(bytes) });
                 tally.reached(event.server, 1);
             }

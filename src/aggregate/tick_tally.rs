@@ -238,10 +238,10 @@ impl Tally {
 
     /// Counts what came of attempts at a port, where that is kept of the scope used last.
     #[inline]
-    pub fn probed(&mut self, event: &FlowEvent<'_>, source: IpAddr, probe: Probe) {
+    pub fn probed(&mut self, event: &FlowEvent<'_>, source: &IpAddr, probe: Probe) {
         if self.scopes.get(self.last).is_some_and(|sums| sums.is_probed) {
             let end = event.server.address;
-            self.tried(source, Tried::Port(end.ip(), end.port()), probe);
+            self.tried(*source, Tried::Port(end.ip(), end.port()), probe);
         }
     }
 

@@ -107,13 +107,14 @@ impl Arrival<'_, '_> {
 
     /// For whom the packet counts.
     #[inline(always)]
-    pub fn account<'s>(&self, from_client: bool, sighting: &'s Sighting) -> Account<'s> {
+    pub fn account<'s>(&'s self, from_client: bool, sighting: &'s Sighting) -> Account<'s> {
         let direction = toward(from_client);
-        let (source, destination) = (self.packet.source, self.packet.destination);
-        let (outside, inside) = match direction {
-            Direction::ToServer => (source, SocketAddr::new(destination, self.ports.1)),
-            Direction::ToClient => (destination, SocketAddr::new(source, self.ports.0)),
+        let (source, destination) = (&self.packet.source, &self.packet.destination);
+        let (outside, inside, port) = match direction {
+            Direction::ToServer => (source, destination, self.ports.1),
+            Direction::ToClient => (destination, source, self.ports.0),
         };
+        let inside = SocketAddr::new(*inside, port);
         let scope = match (sighting.named, self.segment) {
             (Some((named, _)), _) => named.into(),
             (None, Some(_)) => Scope::Candidate(inside),
@@ -135,7 +136,7 @@ pub(super) struct Account<'s> {
     pub scope: Scope,
     pub sighting: &'s Sighting,
     pub direction: Direction,
-    pub outside: IpAddr,
+    pub outside: &'s IpAddr,
     pub server: ServerEnd,
     pub bytes: u32,
 }
@@ -200,14 +201,14 @@ impl Account<'_> {
             }
             Outcome::Probed => {
                 if arrival.is_question(self) {
-                    self.tell(What::Probed { source }, observer);
+                    self.tell(What::Probed { source: *source }, observer);
                 }
                 self.greeted(arrival, observer);
                 self.unexpected(arrival, observer);
             }
             Outcome::Replied => {
                 if arrival.is_question(self) {
-                    self.tell(What::Replied { source }, observer);
+                    self.tell(What::Replied { source: *source }, observer);
                 }
                 self.greeted(arrival, observer);
                 self.unexpected(arrival, observer);
@@ -219,7 +220,7 @@ impl Account<'_> {
                 self.unearned(observer);
             }
             Outcome::Strayed(path) => {
-                self.tell(What::Strayed { source, path }, observer);
+                self.tell(What::Strayed { source: *source, path }, observer);
                 self.unearned(observer);
             }
             Outcome::Admit(_) => {}
@@ -255,10 +256,10 @@ pub(super) fn portless<O: Observer>(packet: &Packet<'_>, sighting: &Sighting, ob
     let scope = named.map_or(Scope::CandidateHost(packet.destination), Scope::from);
     let direction = direction.unwrap_or(Direction::ToServer);
     let (outside, inside) = match direction {
-        Direction::ToServer => (packet.source, packet.destination),
-        Direction::ToClient => (packet.destination, packet.source),
+        Direction::ToServer => (&packet.source, &packet.destination),
+        Direction::ToClient => (&packet.destination, &packet.source),
     };
-    let server = ServerEnd { address: SocketAddr::new(inside, 0), protocol: protocol_number(packet) };
+    let server = ServerEnd { address: SocketAddr::new(*inside, 0), protocol: protocol_number(packet) };
     let bytes = packet.fresh_len;
     Account { scope, sighting, direction, outside, server, bytes }.unearned(observer);
 }

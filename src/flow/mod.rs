@@ -122,13 +122,13 @@ pub struct FlowEvent<'a> {
     pub what: What<'a>,
 }
 
-/// The kinds of events.
+/// The kinds of events. What any packet may bring lends its address: an address that was just written is slow to copy.
 #[derive(Debug, Clone, Copy)]
 pub enum What<'a> {
     /// A packet to or from an address that has earned nothing (yet).
     Unearned {
         /// The address on the client's side.
-        source: IpAddr,
+        source: &'a IpAddr,
         /// Which way the packet went.
         direction: Direction,
         /// Bytes of the IP packet.
@@ -137,14 +137,14 @@ pub enum What<'a> {
     /// The first SYN of a connection, unearned like any; retransmitted ones are not attempts.
     Attempted {
         /// The address it claims to come from.
-        source: IpAddr,
+        source: &'a IpAddr,
         /// Bytes of the IP packet.
         bytes: u32,
     },
     /// The service answered an attempt with its first SYN-ACK, a packet that nobody has earned yet.
     Answered {
         /// Where the attempt claims to come from.
-        source: IpAddr,
+        source: &'a IpAddr,
         /// Bytes of the IP packet.
         bytes: u32,
         /// Microseconds since the attempt, its first SYN.

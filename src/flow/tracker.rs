@@ -365,7 +365,7 @@ impl Tracker {
         admission: &Admission,
         observer: &mut O,
     ) {
-        let client = Client { address: account.outside, proof: admission.proof };
+        let client = Client { address: *account.outside, proof: admission.proof };
         let room = self.held.has_room(client.proof, &self.limits);
         if !room && client.proof == Proof::Unproven {
             // One direction can be forged whole: without room it earns no row either.
@@ -375,7 +375,7 @@ impl Tracker {
         let (opened, earlier) = (admission.opened, admission.earlier);
         account.tell(What::Admitted { client, earlier, opened }, observer);
         if let Some(path) = admission.strayed {
-            account.tell(What::Found { source: account.outside, path }, observer);
+            account.tell(What::Found { source: *account.outside, path }, observer);
         }
         match client.proof {
             Proof::Proven => self.counts.proven += 1,
