@@ -63,13 +63,11 @@ impl Decay {
     }
 }
 
-/// What rows are summed up by: the rest has no rows, or none that a share before would say something of.
-const ROW_MEASURES: [Measure; 11] = [
-    Measure::Packets,
-    Measure::Bytes,
-    Measure::Connections,
-    Measure::Requests,
-    Measure::Accesses,
+/// What rows are summed up by: how much they bring, and what goes wrong with it. The rest has no rows, or none that a share
+/// before would say something of.
+const LOADS: [Measure; 5] =
+    [Measure::Packets, Measure::Bytes, Measure::Connections, Measure::Requests, Measure::Accesses];
+const TROUBLES: [Measure; 6] = [
     Measure::ClientErrors,
     Measure::ServerErrors,
     Measure::Unanswered,
@@ -77,7 +75,6 @@ const ROW_MEASURES: [Measure; 11] = [
     Measure::Denied,
     Measure::Missing,
 ];
-const CELL: usize = ROW_MEASURES.len();
 
 /// Rows that are remembered; the faintest give way.
 pub(super) const MAX_ROWS: usize = 32_768;
@@ -90,26 +87,57 @@ pub(super) struct Rows {
     others: HashMap<Key, Sums, RandomState>,
 }
 
-type Sums = [f64; CELL];
+/// A row's sums of [`LOADS`], and of [`TROUBLES`] where it has any: most never do, and there are tens of thousands of rows.
+#[derive(Debug, Clone, Default)]
+struct Sums {
+    loads: [f64; LOADS.len()],
+    troubles: Option<Box<[f64; TROUBLES.len()]>>,
+}
 
-/// What a row has of [`ROW_MEASURES`], in their order.
-fn amounts(cell: &Cell) -> [u64; CELL] {
-    let Cell { packets, bytes, connections, requests, accesses, client_errors, server_errors, .. } = *cell;
+impl Sums {
+    fn add(&mut self, weight: f64, cell: &Cell) {
+        add(&mut self.loads, weight, loads(cell));
+        let troubles = troubles(cell);
+        if troubles.iter().any(|amount| *amount > 0) {
+            add(self.troubles.get_or_insert_default().as_mut(), weight, troubles);
+        }
+    }
+
+    /// The sum of a measure; nothing for what rows are not summed up by.
+    fn get(&self, measure: Measure) -> f64 {
+        let of_load = place(&LOADS, measure).and_then(|at| self.loads.get(at));
+        let of_trouble = || self.troubles.as_ref()?.get(place(&TROUBLES, measure)?);
+        of_load.or_else(of_trouble).copied().unwrap_or(0.0)
+    }
+
+    fn scale(&mut self, factor: f64) {
+        let troubles = self.troubles.iter_mut().flat_map(|troubles| troubles.iter_mut());
+        self.loads.iter_mut().chain(troubles).for_each(|sum| *sum *= factor);
+    }
+}
+
+fn add<const N: usize>(sums: &mut [f64; N], weight: f64, amounts: [u64; N]) {
+    for (sum, amount) in sums.iter_mut().zip(amounts) {
+        *sum += weight * amount as f64;
+    }
+}
+
+fn place(measures: &[Measure], measure: Measure) -> Option<usize> {
+    measures.iter().position(|have| *have == measure)
+}
+
+/// What a row has of [`LOADS`], in their order.
+fn loads(cell: &Cell) -> [u64; LOADS.len()] {
+    let Cell { packets, bytes, connections, requests, accesses, .. } = *cell;
+    [packets, bytes, connections, requests, accesses]
+}
+
+/// What a row has of [`TROUBLES`], in their order.
+fn troubles(cell: &Cell) -> [u64; TROUBLES.len()] {
+    let Cell { client_errors, server_errors, .. } = *cell;
     let [unanswered, held, denied, missing] =
         [cell.unanswered, cell.held, cell.denied, cell.missing].map(u64::from);
-    [
-        packets,
-        bytes,
-        connections,
-        requests,
-        accesses,
-        client_errors,
-        server_errors,
-        unanswered,
-        held,
-        denied,
-        missing,
-    ]
+    [client_errors, server_errors, unanswered, held, denied, missing]
 }
 
 impl Rows {
@@ -118,9 +146,7 @@ impl Rows {
             Key::Country(country) => self.country(country),
             _ => self.others.entry(key).or_default(),
         };
-        for (sum, amount) in sums.iter_mut().zip(amounts(cell)) {
-            *sum += weight * amount as f64;
-        }
+        sums.add(weight, cell);
     }
 
     fn country(&mut self, country: Country) -> &mut Sums {
@@ -141,13 +167,12 @@ impl Rows {
             Key::Country(country) => self.place_of(*country).ok().map(|at| &self.countries[at].1),
             _ => self.others.get(key),
         };
-        row.and_then(|row| row.get(index(measure))).copied().unwrap_or(0.0)
+        row.map_or(0.0, |row| row.get(measure))
     }
 
     /// The sums of all countries, in their order.
     pub fn countries(&self, measure: Measure) -> impl Iterator<Item = (Country, f64)> {
-        let index = index(measure);
-        self.countries.iter().map(move |(country, row)| (*country, row.get(index).copied().unwrap_or(0.0)))
+        self.countries.iter().map(move |(country, row)| (*country, row.get(measure)))
     }
 
     /// How many rows there are beside the countries.
@@ -158,8 +183,7 @@ impl Rows {
 
     pub fn scale(&mut self, factor: f64) {
         let countries = self.countries.iter_mut().map(|(_, sums)| sums);
-        let rows = countries.chain(self.others.values_mut());
-        rows.flatten().for_each(|sum| *sum *= factor);
+        countries.chain(self.others.values_mut()).for_each(|sums| sums.scale(factor));
     }
 
     /// Keeps at most [`MAX_ROWS`] beside the countries, of which there are no more than codes.
@@ -167,11 +191,9 @@ impl Rows {
         if self.others.len() <= MAX_ROWS {
             return;
         }
-        let packets = index(Measure::Packets);
-        let weight = |row: &Sums| row.get(packets).copied().unwrap_or(0.0);
         // Positive floats keep their order as bits.
-        let mut weights: Vec<(u64, Key)> =
-            self.others.iter().map(|(key, row)| (weight(row).max(0.0).to_bits(), *key)).collect();
+        let weight = |row: &Sums| row.get(Measure::Packets).max(0.0).to_bits();
+        let mut weights: Vec<(u64, Key)> = self.others.iter().map(|(key, row)| (weight(row), *key)).collect();
         weights.sort_unstable();
         // A tick may bring many times more rows than a quarter: what is left is always three quarters.
         let surplus = weights.len().saturating_sub(MAX_ROWS / 4 * 3);
@@ -179,11 +201,6 @@ impl Rows {
             self.others.remove(key);
         }
     }
-}
-
-/// Beyond the end, where a sum is nothing, for what rows are not summed up by.
-fn index(measure: Measure) -> usize {
-    ROW_MEASURES.iter().position(|have| *have == measure).unwrap_or(CELL)
 }
 
 #[cfg(test)]
@@ -203,7 +220,13 @@ mod tests {
         let (client_errors, server_errors, unanswered, held, denied, missing) = (6, 7, 8, 9, 10, 11);
         let cell = Cell { packets, bytes, connections, requests, accesses, ..Cell::default() };
         let cell = Cell { client_errors, server_errors, unanswered, held, denied, missing, ..cell };
-        assert_eq!(amounts(&cell), ROW_MEASURES.map(|measure| of_cell(measure, &cell)));
+        assert_eq!(loads(&cell), LOADS.map(|measure| of_cell(measure, &cell)));
+        assert_eq!(troubles(&cell), TROUBLES.map(|measure| of_cell(measure, &cell)));
+        let mut sums = Sums::default();
+        sums.add(2.0, &cell);
+        for measure in LOADS.into_iter().chain(TROUBLES) {
+            assert_eq!(sums.get(measure), 2.0 * of_cell(measure, &cell) as f64);
+        }
     }
 
     #[test]
