@@ -151,7 +151,7 @@ impl Sums {
         let covered = coverage(self.sources.limit);
         let mut frozen =
             Frozen { scopes: self.scopes.into_iter().map(|sum| Frozen::of(sum?, covered)).collect() };
-        frozen.share_out(self.sources.rows, |tick| &mut tick.sources);
+        frozen.share_out_sources(&self.sources.rows);
         frozen.share_out(self.paths.rows, |tick| &mut tick.paths);
         frozen.share_out(self.makes.rows, |tick| &mut tick.makes);
         frozen.share_out(self.names.rows, |tick| &mut tick.names);
@@ -191,6 +191,23 @@ impl Frozen {
     /// The scope at a place, where it still lives.
     fn at(&mut self, place: Place) -> Option<&mut FrozenScope> {
         self.scopes.get_mut(place.index())?.as_mut().filter(|scope| scope.place == place)
+    }
+
+    /// Gives each source's row to its scope, in their order. Sorted by where they would stand: rows are too large to be moved
+    /// more than once.
+    fn share_out_sources(&mut self, rows: &[SourceRow]) {
+        let mut order: Vec<(usize, u128, &SourceRow)> = Vec::with_capacity(rows.len());
+        let kept = rows.iter().filter(|(_, (place, _), _)| self.at(*place).is_some());
+        order.extend(kept.map(|row| (row.1.0.index(), row.1.1.rank(), row)));
+        order.sort_unstable_by(|one, other| {
+            (one.0, one.1).cmp(&(other.0, other.1)).then_with(|| one.2.1.1.cmp(&other.2.1.1))
+        });
+        for share in order.chunk_by(|one, next| one.0 == next.0) {
+            let place = share.first().and_then(|(index, _, _)| self.scopes.get_mut(*index)?.as_mut());
+            if let Some(scope) = place {
+                scope.tick.sources = share.iter().map(|(_, _, (_, (_, key), cell))| (*key, *cell)).collect();
+            }
+        }
     }
 
     /// Gives each row to its scope; rows of a scope that was itself not kept have nowhere to go.
@@ -263,31 +280,33 @@ impl Frozen {
     }
 }
 
+/// What a source did in the scope at a place, with its hash.
+type SourceRow = (u64, (Place, SourceKey), Cell);
+
 /// What each key did.
 type Rows<K> = Vec<(K, Cell)>;
 
 /// The prefixes and networks that sorted sources come to: rows of one prefix lie together, and so do prefixes of one
 /// network.
 pub(super) fn summed_up(sources: &[(SourceKey, Cell)]) -> (Rows<PrefixKey>, Rows<Lineage>) {
-    let prefixes = folded(sources.iter().map(|(source, cell)| (source.prefix, cell)));
-    let networks = folded(prefixes.iter().map(|(prefix, cell)| (prefix.lineage, cell)));
+    let prefixes = folded(sources, |(source, cell)| (&source.prefix, cell));
+    let networks = folded(&prefixes, |(prefix, cell)| (&prefix.lineage, cell));
     (prefixes, networks)
 }
 
 /// Adds up the cells of neighbours that have the same key.
-pub(super) fn folded<'a, K: PartialEq + Copy>(
-    rows: impl Iterator<Item = (K, &'a Cell)> + Clone,
+pub(super) fn folded<T, K: PartialEq + Copy>(
+    rows: &[T],
+    parts: impl Fn(&T) -> (&K, &Cell) + Copy,
 ) -> Vec<(K, Cell)> {
+    let same_key = rows.chunk_by(|one, next| parts(one).0 == parts(next).0);
     // Counted first, as above.
-    let mut last = None;
-    let different =
-        rows.clone().filter(|(key, _)| last.replace(*key).is_none_or(|last| last != *key)).count();
-    let mut sums: Vec<(K, Cell)> = Vec::with_capacity(different);
-    for (key, cell) in rows {
-        match sums.last_mut() {
-            Some((have, sum)) if *have == key => sum.merge(cell),
-            _ => sums.push((key, *cell)),
-        }
+    let mut sums = Vec::with_capacity(same_key.clone().count());
+    for rows in same_key {
+        let Some((first, others)) = rows.split_first() else { continue };
+        let (key, mut sum) = (*parts(first).0, *parts(first).1);
+        others.iter().for_each(|row| sum.merge(parts(row).1));
+        sums.push((key, sum));
     }
     sums
 }
@@ -305,8 +324,8 @@ fn merge_equal<K: Ord + Copy>(rows: &mut Vec<(K, Cell)>) {
 }
 
 impl ScopeTick {
+    /// Sorts all rows but those of sources, which are already.
     fn sort(&mut self) {
-        sort_sources(&mut self.sources);
         self.ends.sort_unstable_by_key(|row| row.0);
         self.failing.sort_unstable_by_key(|row| row.0);
         self.probed.sort_unstable_by_key(|row| row.0);
@@ -314,15 +333,6 @@ impl ScopeTick {
         self.makes.sort_unstable_by(|one, other| one.0.cmp(&other.0));
         self.names.sort_unstable_by(|one, other| one.0.cmp(&other.0));
     }
-}
-
-/// Sorts by where the rows would stand: they are too large to be moved more than once.
-fn sort_sources(rows: &mut Vec<(SourceKey, Cell)>) {
-    let ranked = |(at, row): (usize, &(SourceKey, Cell))| (row.0.rank(), at);
-    let mut order: Vec<(u128, usize)> = rows.iter().enumerate().map(ranked).collect();
-    order
-        .sort_unstable_by(|one, other| one.0.cmp(&other.0).then_with(|| rows[one.1].0.cmp(&rows[other.1].0)));
-    *rows = order.iter().map(|(_, at)| rows[*at]).collect();
 }
 
 #[cfg(test)]

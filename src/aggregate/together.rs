@@ -35,7 +35,7 @@ fn merged<'a, K: Ranked + Copy + 'a>(lists: impl Iterator<Item = &'a [(K, Cell)]
         lists = pairs.map(|pair| merged_two(&pair[0], pair.get(1).map_or(&[], Vec::as_slice))).collect();
     }
     let rows = lists.pop().unwrap_or_default();
-    folded(rows.iter().map(|(_, (key, cell))| (*key, cell)))
+    folded(&rows, |(_, (key, cell))| (key, cell))
 }
 
 /// A row with its rank.
