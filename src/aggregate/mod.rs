@@ -19,6 +19,7 @@ mod tick_tally;
 mod together;
 mod waits;
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::hash::{Hash, Hasher};
 use std::net::IpAddr;
@@ -159,8 +160,8 @@ impl Hash for SourceKey {
 pub struct PathKey {
     /// Whose clients asked.
     pub country: Country,
-    /// The method.
-    pub method: Box<str>,
+    /// The method; what nearly everybody says takes no room of its own.
+    pub method: Cow<'static, str>,
     /// The path without its query.
     pub path: Box<str>,
 }

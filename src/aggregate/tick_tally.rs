@@ -2,6 +2,7 @@
 //! have kept bounded. Reads no event: `tally` tells it what to add. Sums up no prefix and no network: `sums` does, once
 //! the tick is over and its sources are sorted.
 
+use std::borrow::Cow;
 use std::hash::BuildHasher;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -51,12 +52,20 @@ pub(super) struct Expected {
     sources: usize,
     paths: usize,
     makes: usize,
+    names: usize,
+    ends: usize,
 }
 
 impl Expected {
     /// As many as there were in the tick before.
     pub fn after(sums: &Sums) -> Self {
-        Self { sources: sums.sources.rows.len(), paths: sums.paths.rows.len(), makes: sums.makes.rows.len() }
+        Self {
+            sources: sums.sources.rows.len(),
+            paths: sums.paths.rows.len(),
+            makes: sums.makes.rows.len(),
+            names: sums.names.rows.len(),
+            ends: sums.ends.rows.len(),
+        }
     }
 }
 
@@ -108,8 +117,8 @@ impl Tally {
             kept_out: KeptOut::new(hasher.clone()),
             paths: BottomMap::expecting(caps::PATHS, expected.paths),
             makes: BottomMap::expecting(caps::MAKES, expected.makes),
-            names: BottomMap::new(caps::NAMES),
-            ends: BottomMap::new(caps::ENDS),
+            names: BottomMap::expecting(caps::NAMES, expected.names),
+            ends: BottomMap::expecting(caps::ENDS, expected.ends),
             failing: BottomMap::new(caps::FAILING),
             probed: BottomMap::new(caps::PROBED),
             hasher,
@@ -196,7 +205,7 @@ impl Tally {
         let is = |(of, key): &(Place, PathKey)| {
             *of == place && key.country == country && *key.method == *head.method && *key.path == *head.path
         };
-        let make = || ((place, PathKey { country, method: head.method.into(), path: head.path.into() }), 0);
+        let make = || ((place, PathKey { country, method: method(head.method), path: head.path.into() }), 0);
         if let Some(sum) = self.paths.entry(hash, is, make, |_, _| {}) {
             *sum += 1;
         }
@@ -318,6 +327,16 @@ impl Tally {
 
 fn as_they_are<K, V>(map: BottomMap<K, V>) -> BottomRows<K, V> {
     map.into_rows(|key, value| (key, value))
+}
+
+/// A method as it is kept.
+fn method(name: &str) -> Cow<'static, str> {
+    match name {
+        "GET" => Cow::Borrowed("GET"),
+        "POST" => Cow::Borrowed("POST"),
+        "HEAD" => Cow::Borrowed("HEAD"),
+        other => Cow::Owned(other.to_owned()),
+    }
 }
 
 fn prefix_of(source: &Source, attribution: &Attribution) -> PrefixKey {
