@@ -1,6 +1,6 @@
 //! For whom trusted proxies speak on their connections. Comes in: who is trusted, and whom a proxy named last, by the
-//! connection's slot. Goes out: to whom what happens there belongs. Holds nothing of connections that come from nobody's proxy, and is empty where
-//! no proxy is trusted.
+//! connection's slot. Goes out: to whom what happens there belongs. Holds nothing of connections that come from nobody's
+//! proxy, and is empty where no proxy is trusted.
 
 use std::net::IpAddr;
 
