@@ -102,7 +102,8 @@ pub(super) const LEAST_TOLD: f64 = LEAST_LIFT * LEAST_BEFORE;
 /// A minute is long enough for most visits; shorter episodes are scaled up from this many seconds at least.
 const LEAST_SECONDS: f64 = 20.0;
 
-/// The many beside few are more than they were by more than so many standard deviations. Page views come in bursts (variance over mean, as in `timeline`).
+/// The many beside few are more than they were by more than so many standard deviations. Page views come in bursts
+/// (variance over mean, as in `timeline`).
 const CHANCE: f64 = 2.0;
 const BURSTS: f64 = 8.0;
 
