@@ -18,9 +18,9 @@ use super::pcap::Pcap;
 use super::pcapng::Pcapng;
 use super::reader::{Damage, Format, Reader};
 
-/// Bytes of a block of a single input: a quarter of a second-level cache, so that reading ahead does not drive the tables
+/// Bytes of a block of a single input: an eighth of a second-level cache, so that reading ahead does not drive the tables
 /// out of it. Larger blocks measured slower, mapping the file no faster.
-pub(super) const BLOCK: usize = 256 << 10;
+pub(super) const BLOCK: usize = 128 << 10;
 
 /// Bytes of a block where many inputs are open at once.
 pub(super) const SMALL_BLOCK: usize = 64 << 10;
