@@ -386,6 +386,7 @@ fn who_is_given_what_he_asks_for_beside_a_scan_is_not_the_scanner() {
     };
     assert_eq!(told(0).verdict().cause, Cause::Attack(Attack::HttpFlood));
     assert_eq!(told(900).verdict().cause, Cause::Scan(Scan::Path));
+    assert_eq!(told(440).verdict().cause, Cause::Scan(Scan::Path), "denied half, and given the form before");
     let of_all = Told { is_said_of_all: true, ..told(0) };
     assert_eq!(of_all.verdict().cause, Cause::Scan(Scan::Path), "whoever wrote the rule knows");
     let little = Told { times: Some(1.3), ..told(0) };
