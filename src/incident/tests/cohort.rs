@@ -178,6 +178,13 @@ fn people_who_come_and_go_beside_few_are_no_cohort() {
     // A third more than the hundred accesses of ordinary ten seconds, and twice as many more.
     assert_eq!(with_rest(3).len(), 1);
     assert_eq!(with_rest(4).len(), 2);
+    // Where much is asked, two fifths more are no chance, and still none of their own.
+    let of_many = |each| {
+        let scene = Scene::default().usually(kt, 100).since(att, [99, 0, 1], 20, 50);
+        scene.since(kt, [168, 126, 63], 200, each).told(US, flood(), (1.0, 0.6, 0.0)).cohorts()
+    };
+    assert_eq!(of_many(7).len(), 1);
+    assert_eq!(of_many(8).len(), 2);
 }
 
 #[test]

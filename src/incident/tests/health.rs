@@ -121,14 +121,19 @@ fn one_exchange_in_ten_that_fails_hurts() {
     assert_eq!((with(9), with(10), with(50)), (Condition::Ok, Condition::Degraded, Condition::Down));
 }
 
-#[test]
-fn whoever_cannot_connect_is_counted_though_nobody_was_asked() {
-    let people = prefix(KR, "211.34.0.0/24");
+/// Seconds in which nobody gets an answer.
+fn silent_for(seconds: i64) -> Timeline {
     let (usually, mut timeline) = (before(10), Timeline::default());
     let usual =
         Usual { before: &usually, wait: None, sides: Sides::Both, onset: crate::time::TickId::default() };
-    (0..30).for_each(|second| timeline.take(at(second), &silent(10), &usual));
-    let found = found(&[(people, Given::FINE)], &[people], &timeline);
+    (0..seconds).for_each(|second| timeline.take(at(second), &silent(10), &usual));
+    timeline
+}
+
+#[test]
+fn whoever_cannot_connect_is_counted_though_nobody_was_asked() {
+    let people = prefix(KR, "211.34.0.0/24");
+    let found = found(&[(people, Given::FINE)], &[people], &silent_for(30));
     assert_eq!(found.health.state, Condition::Down);
     assert!(found.health.since.is_some());
 }
@@ -168,13 +173,7 @@ fn a_few_seconds_of_harm_are_a_restart_until_they_are_more() {
     let health =
         Health { state: Condition::Down, failure_ratio: Some(0.9), witnesses: Witnesses::Known, since: None };
     let found = Found { health, is_slow: false, gives_up: false, was_well: true };
-    let level = |seconds, attacked| {
-        let (usually, mut timeline) = (before(10), Timeline::default());
-        let usual =
-            Usual { before: &usually, wait: None, sides: Sides::Both, onset: crate::time::TickId::default() };
-        (0..seconds).for_each(|second| timeline.take(at(second), &silent(10), &usual));
-        found.severity(Level::Medium, &timeline, attacked)
-    };
+    let level = |seconds, attacked| found.severity(Level::Medium, &silent_for(seconds), attacked);
     assert_eq!(level(3, false), Level::Low);
     assert_eq!(level(3, true), Level::Medium, "an attack is worth a look whatever it has done");
     assert_eq!(level(12, false), Level::High);
