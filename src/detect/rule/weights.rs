@@ -20,7 +20,8 @@ pub enum Evidence {
     Foreign,
     /// Access from abroad rose and that from home did not.
     OnlyAbroad,
-    /// How many times what nineteen in twenty clients used to ask for in a minute the middle client asks for.
+    /// How many times what nineteen in twenty clients used to ask for in a minute the middle client asks for; of pages alone
+    /// where they can be told from what belongs to them.
     HighRate,
     /// How ordinary the middle client's rate is.
     OrdinaryRate,
